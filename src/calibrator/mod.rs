@@ -1,0 +1,1 @@
+//! Calibration: what to run to solve for gains and to apply them.

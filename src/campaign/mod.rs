@@ -1,0 +1,1 @@
+//! When things happen: campaign file, plan, driver, journal.

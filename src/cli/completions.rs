@@ -1,0 +1,21 @@
+//! `cleanloop completions SHELL`.
+
+use crate::{ExitStatus, Result};
+use clap::CommandFactory;
+
+/// Arguments of `completions`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The shell to write them for.
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// Prints the completion script.
+///
+/// # Errors
+/// None.
+pub fn run(args: Args) -> Result<ExitStatus> {
+    clap_complete::generate(args.shell, &mut super::Cli::command(), "cleanloop", &mut std::io::stdout());
+    Ok(ExitStatus::Done)
+}

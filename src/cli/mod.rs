@@ -1,0 +1,52 @@
+//! The command line: one file a subcommand, each with its arguments and a `run` that calls the library and prints.
+
+pub mod completions;
+
+use crate::{ExitStatus, Result};
+use clap::{Parser, Subcommand};
+
+/// Self-calibration campaigns and clean masks for radio interferometric imaging.
+#[derive(Debug, Parser)]
+#[command(name = "cleanloop", version, about, max_term_width = 110)]
+pub struct Cli {
+    /// Say more: -v for details, -vv for everything.
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub verbose: u8,
+
+    /// Say only warnings and errors.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+
+    /// How log lines are written to standard error.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text, global = true)]
+    pub log_format: LogFormat,
+
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Format of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Everything the program can be asked to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Shell completions, written to standard output.
+    Completions(completions::Args),
+}
+
+/// Runs the command and returns the exit status of success (0, or 4 for a diverged campaign).
+///
+/// # Errors
+/// Whatever the command's library calls return; `main` prints it and takes the exit code from it.
+pub fn run(cli: Cli) -> Result<ExitStatus> {
+    match cli.command {
+        Command::Completions(args) => completions::run(args),
+    }
+}

@@ -1,0 +1,41 @@
+//! The restoring beam.
+
+use serde::{Deserialize, Serialize};
+
+/// An elliptical Gaussian restoring beam on the sky.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Beam {
+    /// Full width at half maximum of the major axis, degrees (FITS `BMAJ`).
+    pub major_deg: f64,
+    /// Full width at half maximum of the minor axis, degrees (FITS `BMIN`).
+    pub minor_deg: f64,
+    /// Position angle of the major axis, degrees from north through east (FITS `BPA`).
+    pub pa_deg: f64,
+}
+
+/// A beam measured in (square) pixels.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PixelBeam {
+    /// Full width at half maximum of the major axis, pixels.
+    pub major: f64,
+    /// Full width at half maximum of the minor axis, pixels.
+    pub minor: f64,
+    /// Position angle of the major axis, degrees from north (+y) through east; with RA increasing to the left
+    /// (`CDELT1 < 0`) east is -x and positive angles turn counter-clockwise.
+    pub pa_deg: f64,
+}
+
+impl Beam {
+    /// The beam in pixels of `pixel_deg` degrees a side.
+    pub fn in_pixels(&self, pixel_deg: f64) -> PixelBeam {
+        let pixel = pixel_deg.abs();
+        PixelBeam { major: self.major_deg / pixel, minor: self.minor_deg / pixel, pa_deg: self.pa_deg }
+    }
+}
+
+impl PixelBeam {
+    /// Solid angle of the beam, pi major minor / (4 ln 2), in pixels.
+    pub fn area(&self) -> f64 {
+        std::f64::consts::PI * self.major * self.minor / (4.0 * std::f64::consts::LN_2)
+    }
+}

@@ -1,0 +1,65 @@
+//! Planes, cubes, restoring beams and headers; FITS in and out, plane by plane.
+//!
+//! Arrays are `[y, x]` (row-major: x is FITS axis 1 and runs fastest); a cube's planes are addressed by
+//! `(polarisation, channel)`, whichever order its FITS axes 3 and 4 have.
+
+mod beam;
+mod fits;
+mod header;
+
+pub use beam::{Beam, PixelBeam};
+pub use fits::{FitsImage, MaskType, PlaneKind, PlaneWriter, sidecar_path, write_plane};
+pub use header::Header;
+
+use std::path::PathBuf;
+
+/// What can be wrong with an image file.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImageError {
+    /// The file is not there or may not be read.
+    #[error("{}: cannot be read: {reason}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's or cfitsio's words.
+        reason: String,
+    },
+    /// The file is FITS, but not an image that can be used.
+    #[error("{}: {reason}", path.display())]
+    Unsuitable {
+        /// The file.
+        path: PathBuf,
+        /// What was found, what was expected.
+        reason: String,
+    },
+    /// Writing failed; no partial file is left.
+    #[error("{}: cannot be written: {reason}", path.display())]
+    Unwritable {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's or cfitsio's words.
+        reason: String,
+    },
+    /// Two images that must match do not.
+    #[error("{} has {} x {} pixels, but {} has {} x {}: both must have the same size", left.display(), left_shape.1, left_shape.0, right.display(), right_shape.1, right_shape.0)]
+    ShapesDiffer {
+        /// First file.
+        left: PathBuf,
+        /// Its `(ny, nx)`.
+        left_shape: (usize, usize),
+        /// Second file.
+        right: PathBuf,
+        /// Its `(ny, nx)`.
+        right_shape: (usize, usize),
+    },
+}
+
+impl From<ImageError> for crate::Error {
+    fn from(e: ImageError) -> Self {
+        match e {
+            ImageError::Unwritable { .. } => Self::internal(e),
+            _ => Self::bad_input(e),
+        }
+    }
+}

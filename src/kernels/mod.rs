@@ -1,0 +1,1 @@
+//! Pixels in, pixels out: pure functions of array views and plain numbers.

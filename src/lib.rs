@@ -1,0 +1,34 @@
+//! cleanloop drives self-calibration campaigns of radio interferometers and makes the clean masks that
+//! decide whether a campaign converges.
+//!
+//! The modules, in the order in which data meet them; each may use those listed before it in `image`,
+//! `kernels`, and never those that come after it:
+//!
+//! - [`image`]: planes, cubes, restoring beams and headers; FITS in and out, plane by plane.
+//! - [`kernels`]: pixels in, pixels out: rolling extrema, box counts, geodesic dilation, islands, erosion,
+//!   smoothing, medians. No files, no processes, no global state.
+//! - [`noise`]: background and rms maps.
+//! - [`masking`]: clean masks: the flint pipeline, CASA's auto-multithresh, and their combination.
+//! - [`quality`]: what an image or a model is worth: metrics of a round, PSF sidelobe level, confetti.
+//! - [`process`]: the only module that starts programs; also the JSON-lines protocol of workers.
+//! - [`imager`] and [`calibrator`]: what to start: wsclean, CASA, QuartiCal, or any command.
+//! - [`campaign`]: when: the campaign file, the resolved plan, the loop over rounds and major cycles, the journal.
+//! - [`scheduler`]: where the work of many measurement sets runs.
+//! - [`report`]: what people look at.
+//! - [`cli`]: one file a subcommand: arguments in, library call, words out.
+
+pub mod calibrator;
+pub mod campaign;
+pub mod cli;
+pub mod error;
+pub mod image;
+pub mod imager;
+pub mod kernels;
+pub mod masking;
+pub mod noise;
+pub mod process;
+pub mod quality;
+pub mod report;
+pub mod scheduler;
+
+pub use error::{Error, ExitStatus, Result};

@@ -1,0 +1,3 @@
+//! Clean masks.
+
+pub mod multithresh;

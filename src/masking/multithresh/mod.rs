@@ -1,0 +1,1 @@
+//! CASA's auto-multithresh, plane by plane, with the state that tclean keeps.

@@ -1,0 +1,1 @@
+//! Background and rms maps.

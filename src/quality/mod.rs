@@ -1,0 +1,1 @@
+//! What an image, a model or a round is worth.
