@@ -1,1 +1,68 @@
 //! Calibration: what to run to solve for gains and to apply them.
+//!
+//! The invariant of the whole program: `DATA` is never written. A calibrator solves `DATA` against `MODEL_DATA` and
+//! applies its tables from `DATA` to `CORRECTED_DATA`, so that every step can be repeated, and undoing a round is one
+//! application of the earlier round's tables.
+
+use crate::Result;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// One solve.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SolveRequest {
+    /// The measurement set; its `MODEL_DATA` holds the model.
+    pub measurement_set: PathBuf,
+    /// Folder for the tables (and nothing else).
+    pub folder: PathBuf,
+    /// Log file of the calibrator's own words.
+    pub log: PathBuf,
+    /// The campaign's round, for names.
+    pub round: usize,
+    /// Reference antenna; `None`: the antenna with most unflagged data nearest the array's centre.
+    pub reference_antenna: Option<String>,
+    /// Threads it may use.
+    pub threads: usize,
+}
+
+/// A table of solutions on disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SolutionTable {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Channel range `[first, last]` that it was solved on and is applied to; `None`: the whole band.
+    pub channels: Option<(usize, usize)>,
+    /// Spectral window the range belongs to.
+    pub spectral_window: Option<usize>,
+}
+
+/// A calibrator of one kind with its options; the same value serves solve, inspect and apply of one round.
+pub trait Calibrator: Send {
+    /// Program and version, e.g. `casatasks 6.7.0.31`.
+    ///
+    /// # Errors
+    /// The program is absent or broken.
+    fn version(&mut self) -> Result<String>;
+
+    /// Solves and returns the tables, in the order in which they must be applied.
+    ///
+    /// # Errors
+    /// Bad input (empty `MODEL_DATA`) or the program's failure.
+    fn solve(&mut self, request: &SolveRequest) -> Result<Vec<SolutionTable>>;
+
+    /// Applies the tables from `DATA` to `CORRECTED_DATA` (all of them, of all rounds that are in force).
+    /// No tables: `CORRECTED_DATA` becomes a copy of `DATA`.
+    ///
+    /// # Errors
+    /// The program's failure.
+    fn apply(&mut self, measurement_set: &Path, tables: &[SolutionTable], log: &Path) -> Result<()>;
+
+    /// Statistics of the tables: flagged fraction, S/N, phases and amplitudes by antenna and time.
+    ///
+    /// # Errors
+    /// The program's failure.
+    fn inspect(&mut self, tables: &[SolutionTable]) -> Result<crate::quality::solutions::SolutionStats>;
+
+    /// What would be run, one line of words a step, for `plan`.
+    fn command_lines(&self, request: &SolveRequest) -> Vec<Vec<String>>;
+}

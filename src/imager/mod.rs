@@ -1,1 +1,202 @@
 //! Imaging: what to run, step by step, to make an image inside a clean mask.
+//!
+//! [`Imager`] is the lifecycle that every imager goes through, whichever program does the work; see
+//! `docs/imagers.md` for how each program is made to follow it. One value of it is one imaging: one round of one
+//! measurement set.
+
+use crate::Result;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// What is imaged, and where the files go.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ImagingJob {
+    /// The measurement sets that go into one image (usually one).
+    pub measurement_sets: Vec<PathBuf>,
+    /// Column to be imaged: `DATA` or `CORRECTED_DATA`, decided by the campaign's state.
+    pub data_column: String,
+    /// Folder that the imager may fill; its products end up there under the names of [`Products`].
+    pub folder: PathBuf,
+    /// Log file of the imager's own words.
+    pub log: PathBuf,
+    /// Threads the imager may use.
+    pub threads: usize,
+    /// Memory it may use, GB; `None`: its own default.
+    pub memory_gb: Option<f64>,
+    /// Leave the final model in `MODEL_DATA` (the next calibration solves against it).
+    pub update_model: bool,
+}
+
+/// Names of the final files inside [`ImagingJob::folder`]; all are FITS.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Products {
+    /// Restored image, Jy/beam (`image.fits`).
+    pub image: PathBuf,
+    /// Residual, Jy/beam (`residual.fits`).
+    pub residual: PathBuf,
+    /// CLEAN components, Jy/pixel (`model.fits`).
+    pub model: PathBuf,
+    /// Point-spread function, unit peak (`psf.fits`).
+    pub psf: PathBuf,
+    /// Image before any cleaning (`dirty.fits`).
+    pub dirty: Option<PathBuf>,
+    /// Primary beam (`pb.fits`), where the imager makes one.
+    pub pb: Option<PathBuf>,
+    /// Image divided by the primary beam (`image.pbcor.fits`).
+    pub pbcor: Option<PathBuf>,
+}
+
+/// What an imager can do; shown by `cleanloop plan`, so that nothing comes as a surprise at run time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Capabilities {
+    /// Program and version, e.g. `wsclean 3.1.0`.
+    pub program: String,
+    /// It can be given a fresh mask before each minor cycle.
+    pub mask_per_cycle: bool,
+    /// A mask cube is used channel by channel (wsclean 3.1 uses its first plane for all channels).
+    pub mask_cube_per_channel: bool,
+    /// It reads a bit mask with one bit a scale (`-multiscale-fits-mask`).
+    pub multiscale_bit_masks: bool,
+    /// It makes a primary beam for this telescope, or why it does not.
+    pub primary_beam: std::result::Result<(), String>,
+}
+
+/// The files of one residual, after a major cycle.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Residual {
+    /// Residual image or cube, Jy/beam.
+    pub residual: PathBuf,
+    /// Where the imager's own pixel mask limits the plane (primary-beam limit): non-zero is valid.
+    pub pixel_mask: Option<PathBuf>,
+    /// Primary beam, if there is one.
+    pub pb: Option<PathBuf>,
+    /// Point-spread function.
+    pub psf: PathBuf,
+}
+
+/// What limits one minor cycle.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct MinorControls {
+    /// Minor iterations that are left, over all cycles.
+    pub iterations_left: u64,
+    /// Stop level of the whole run, Jy/beam.
+    pub threshold_jy: f64,
+    /// How many major iterations this call may contain (1: a fresh mask for each).
+    pub major_iterations: usize,
+    /// This is the last call: write the model to the data.
+    pub last: bool,
+}
+
+/// What one minor cycle did.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MinorCycle {
+    /// Minor iterations done in this call.
+    pub iterations: u64,
+    /// Major iterations done in this call.
+    pub major_iterations: usize,
+    /// Level down to which this cycle cleaned, Jy/beam, as far as the imager tells.
+    pub cycle_threshold_jy: Option<f64>,
+    /// The cycle's own threshold was the user's: the flag that auto-multithresh's skip rule needs.
+    pub threshold_reached: bool,
+    /// The imager's reason for stopping, if it will not go on by itself.
+    pub stopped: Option<StopReason>,
+}
+
+/// Why cleaning ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum StopReason {
+    /// The peak inside the mask is at or below the user's threshold.
+    Threshold,
+    /// The peak inside the mask is at or below n sigma of the residual's robust noise.
+    NSigma,
+    /// The iteration limit.
+    Iterations,
+    /// The limit of major cycles.
+    MajorCycles,
+    /// A cycle added no flux.
+    NoNewFlux,
+    /// There is nothing to clean: the mask is empty.
+    EmptyMask,
+    /// Peak or rms rose beyond the limit; the last good cycle was taken.
+    Diverged,
+    /// The imager's own words.
+    Other(String),
+}
+
+/// The lifecycle of one imaging.
+///
+/// The order is setup, make_psf, make_pb, run_major_cycle(true), then [minor cycle, major cycle] until
+/// has_converged, restore, pbcor, teardown; [`Imager::image_once`] is the short way with one fixed mask.
+/// Every step may be repeated by a new value on the same folder after a crash: `setup` finds out what is there.
+pub trait Imager: Send {
+    /// What it can do, with the program's version.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Checks options and data before anything is computed.
+    ///
+    /// # Errors
+    /// Bad input (an option that the installed version does not know, a missing column) or a missing program.
+    fn setup(&mut self) -> Result<()>;
+
+    /// Makes the PSF (and fits the restoring beam).
+    ///
+    /// # Errors
+    /// The program's failure, with its own reason, the command and the log.
+    fn make_psf(&mut self) -> Result<()>;
+
+    /// Makes the primary beam, or returns `None` where it cannot (see [`Capabilities::primary_beam`]).
+    ///
+    /// # Errors
+    /// As [`Imager::make_psf`].
+    fn make_pb(&mut self) -> Result<Option<PathBuf>>;
+
+    /// Makes the residual of the current model; for the first call that is the dirty image.
+    ///
+    /// # Errors
+    /// As [`Imager::make_psf`].
+    fn run_major_cycle(&mut self, is_first: bool) -> Result<Residual>;
+
+    /// One round of deconvolution inside `mask` (`None`: everywhere).
+    ///
+    /// # Errors
+    /// As [`Imager::make_psf`].
+    fn run_minor_cycle(&mut self, mask: Option<&Path>, controls: &MinorControls) -> Result<MinorCycle>;
+
+    /// The imager's own verdict after the last cycle.
+    ///
+    /// # Errors
+    /// As [`Imager::make_psf`].
+    fn has_converged(&mut self) -> Result<Option<StopReason>>;
+
+    /// Restores and returns the final files under their names in the job's folder.
+    ///
+    /// # Errors
+    /// As [`Imager::make_psf`].
+    fn restore(&mut self) -> Result<Products>;
+
+    /// The restored image divided by the primary beam, if there is one.
+    ///
+    /// # Errors
+    /// As [`Imager::make_psf`].
+    fn pbcor(&mut self) -> Result<Option<PathBuf>>;
+
+    /// Releases everything: processes ended, locks released, temporary files removed. Called after errors, too.
+    fn teardown(&mut self);
+
+    /// The whole imaging with one fixed mask, in as few calls of the program as possible.
+    ///
+    /// # Errors
+    /// As [`Imager::make_psf`].
+    fn image_once(&mut self, mask: Option<&Path>) -> Result<Products>;
+
+    /// Puts `model` (of an earlier round) back into `MODEL_DATA`.
+    ///
+    /// # Errors
+    /// As [`Imager::make_psf`].
+    fn predict(&mut self, model: &Path) -> Result<()>;
+
+    /// The exact command lines of [`Imager::image_once`] with this mask (for a worker: its requests), for `plan`.
+    fn command_lines(&self, mask: Option<&Path>) -> Vec<Vec<String>>;
+}

@@ -1,1 +1,3 @@
 //! What an image, a model or a round is worth.
+
+pub mod solutions;
