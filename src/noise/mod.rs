@@ -1,1 +1,300 @@
 //! Background and rms maps.
+//!
+//! [`model`] looks at a plane once and returns a [`NoiseModel`]: two numbers (`global`), values on a coarse grid
+//! (`box`, `bane`), or whole maps. A model is turned into maps with [`NoiseModel::maps`], or used without ever
+//! holding the maps in memory ([`NoiseModel::to_signal`], [`NoiseModel::row`]). [`estimate`] does both steps.
+//!
+//! NaN and infinities are no data: they take no part in any statistic and are NaN in the maps.
+
+mod bane;
+mod grid;
+mod local;
+
+use crate::image::PixelBeam;
+use grid::Grid;
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
+use rayon::prelude::*;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Factor that turns the median absolute deviation of Gaussian noise into its standard deviation.
+pub const MAD_TO_SIGMA: f64 = 1.482_602_218_505_602;
+/// Side of the `box` method's window, pixels, when none is given (Selavy's half width of 50).
+pub const DEFAULT_BOX: usize = 101;
+/// A grid has about this many positions per window side when no step is given.
+pub const GRID_POSITIONS_PER_BOX: usize = 6;
+
+/// How background and rms are estimated.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, clap::ValueEnum, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum NoiseMethod {
+    /// One background and one rms for the whole plane.
+    Global,
+    /// Median and 1.4826 MADFM in a sliding square box, as Selavy does it.
+    Box,
+    /// Sigma-clipped mean and standard deviation on a grid of overlapping boxes, as BANE does it.
+    #[default]
+    Bane,
+}
+
+/// What `global` measures the rms with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, clap::ValueEnum, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum NoiseStatistic {
+    /// 1.4826 times the median absolute deviation from the median: hardly moved by sources.
+    #[default]
+    Mad,
+    /// The standard deviation about the mean: sources count.
+    Std,
+}
+
+/// What `global` takes for the background.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, clap::ValueEnum, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum GlobalBackground {
+    /// No background.
+    #[default]
+    Zero,
+    /// The median of the plane.
+    Median,
+}
+
+/// Options of the built-in background and rms estimators.
+#[derive(Debug, Clone, Default, PartialEq, clap::Args, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[command(next_help_heading = "Noise")]
+pub struct NoiseOptions {
+    /// How background and rms are estimated.
+    #[arg(long = "noise-method", visible_alias = "method", value_enum, default_value_t = NoiseMethod::Bane)]
+    pub method: NoiseMethod,
+
+    /// Side of the square box, pixels. Default: 6 grid steps for bane, 101 for box.
+    #[arg(long = "noise-box", visible_alias = "box", value_name = "PIXELS")]
+    #[serde(rename = "box")]
+    pub box_size: Option<usize>,
+
+    /// Distance of grid positions, pixels, between which box and bane interpolate linearly. Default: for bane four
+    /// beams (the geometric mean of the axes), or 16 without a beam; for box a sixth of the box.
+    #[arg(long = "noise-step", visible_alias = "step", value_name = "PIXELS")]
+    pub step: Option<usize>,
+
+    /// What the global method measures the rms with.
+    #[arg(long = "noise-statistic", visible_alias = "statistic", value_enum, default_value_t = NoiseStatistic::Mad)]
+    pub statistic: NoiseStatistic,
+
+    /// What the global method takes for the background.
+    #[arg(long = "noise-background", visible_alias = "background", value_enum, default_value_t = GlobalBackground::Zero)]
+    pub background: GlobalBackground,
+}
+
+/// Why noise could not be estimated.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NoiseError {
+    /// A box or a step that cannot be used.
+    #[error("noise {option} of {found} pixels: it must be at least {least}")]
+    TooSmall {
+        /// `box` or `step`.
+        option: &'static str,
+        /// Its value.
+        found: usize,
+        /// The least that makes sense.
+        least: usize,
+    },
+    /// The plane holds no finite pixel.
+    #[error("the image has no finite pixel, so its noise cannot be estimated")]
+    NoData,
+}
+
+impl From<NoiseError> for crate::Error {
+    fn from(e: NoiseError) -> Self {
+        Self::bad_input(e)
+    }
+}
+
+impl NoiseOptions {
+    /// The options of one method, everything else as by default.
+    pub fn with_method(method: NoiseMethod) -> Self {
+        Self { method, ..Self::default() }
+    }
+
+    /// Checks values that no image is needed for.
+    ///
+    /// # Errors
+    /// A box of less than 2 pixels, a step of 0.
+    pub fn validate(&self) -> Result<(), NoiseError> {
+        if let Some(found) = self.box_size.filter(|&n| n < 2) {
+            return Err(NoiseError::TooSmall { option: "box", found, least: 2 });
+        }
+        if let Some(found) = self.step.filter(|&n| n < 1) {
+            return Err(NoiseError::TooSmall { option: "step", found, least: 1 });
+        }
+        Ok(())
+    }
+}
+
+/// Background and rms of every pixel, `[y, x]`, in the image's unit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NoiseMaps {
+    /// The background.
+    pub background: Array2<f32>,
+    /// The rms of the noise about the background.
+    pub rms: Array2<f32>,
+}
+
+/// Background and rms in the cheapest form that determines every pixel.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum NoiseModel {
+    /// The same everywhere.
+    Constant {
+        /// The background.
+        background: f64,
+        /// The rms.
+        rms: f64,
+    },
+    /// Values at grid positions, linear in between.
+    Grid {
+        /// The background.
+        background: Grid,
+        /// The rms.
+        rms: Grid,
+    },
+    /// A value for each pixel.
+    Full(NoiseMaps),
+}
+
+/// Estimates background and rms of a plane, `[y, x]`.
+///
+/// `beam` sets the default grid of the method `bane`.
+///
+/// # Errors
+/// Options that cannot be used, or a plane without a finite pixel.
+pub fn estimate(
+    image: ArrayView2<'_, f32>,
+    beam: Option<PixelBeam>,
+    options: &NoiseOptions,
+) -> Result<NoiseMaps, NoiseError> {
+    Ok(model(image, beam, options)?.into_maps(image))
+}
+
+/// Estimates background and rms of a plane, `[y, x]`, without making the maps.
+///
+/// # Errors
+/// As [`estimate`].
+pub fn model(
+    image: ArrayView2<'_, f32>,
+    beam: Option<PixelBeam>,
+    options: &NoiseOptions,
+) -> Result<NoiseModel, NoiseError> {
+    options.validate()?;
+    if !image.iter().any(|v| v.is_finite()) {
+        return Err(NoiseError::NoData);
+    }
+    Ok(match options.method {
+        NoiseMethod::Global => {
+            let (background, rms) = global(image, options.statistic, options.background);
+            NoiseModel::Constant { background, rms }
+        }
+        NoiseMethod::Bane => {
+            let step = options.step.unwrap_or_else(|| bane::default_step(beam));
+            let (background, rms) = bane::model(image, step, options.box_size.unwrap_or(bane::STEPS_PER_BOX * step));
+            NoiseModel::Grid { background, rms }
+        }
+        NoiseMethod::Box => {
+            let side = options.box_size.unwrap_or(DEFAULT_BOX);
+            let step = options.step.unwrap_or((side / GRID_POSITIONS_PER_BOX).max(1));
+            let (background, rms) = local::on_grid(image, side, step);
+            NoiseModel::Grid { background, rms }
+        }
+    })
+}
+
+/// Background and rms of the finite pixels of a plane as two numbers.
+fn global(image: ArrayView2<'_, f32>, statistic: NoiseStatistic, background: GlobalBackground) -> (f64, f64) {
+    let mut finite: Vec<f32> = image.iter().copied().filter(|v| v.is_finite()).collect();
+    let deviation = match statistic {
+        NoiseStatistic::Mad => None,
+        NoiseStatistic::Std => {
+            let n = finite.len() as f64;
+            let mean = finite.iter().map(|&v| f64::from(v)).sum::<f64>() / n;
+            Some((finite.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / n).sqrt())
+        }
+    };
+    let (median, sigma) = match (deviation, background) {
+        (Some(sigma), GlobalBackground::Zero) => (0.0, sigma),
+        (Some(sigma), GlobalBackground::Median) => (local::median_in_place(&mut finite), sigma),
+        (None, _) => local::median_and_sigma(&mut finite),
+    };
+    (if background == GlobalBackground::Median { median } else { 0.0 }, sigma)
+}
+
+impl NoiseModel {
+    /// Background and rms of row `y`; pixels that are not finite in `image` become NaN.
+    ///
+    /// # Panics
+    /// When the three rows differ in length, or the model was made from a plane of another size.
+    pub fn row(&self, y: usize, image: &[f32], background: &mut [f32], rms: &mut [f32]) {
+        assert!(image.len() == background.len() && image.len() == rms.len());
+        match self {
+            Self::Constant { background: b, rms: r } => {
+                background.fill(*b as f32);
+                rms.fill(*r as f32);
+            }
+            Self::Grid { background: b, rms: r } => {
+                b.row_to(y, image.len(), |x, v| background[x] = v as f32);
+                r.row_to(y, image.len(), |x, v| rms[x] = v as f32);
+            }
+            Self::Full(maps) => {
+                for (out, v) in background.iter_mut().zip(maps.background.row(y)) {
+                    *out = *v;
+                }
+                for (out, v) in rms.iter_mut().zip(maps.rms.row(y)) {
+                    *out = *v;
+                }
+            }
+        }
+        for ((v, b), r) in image.iter().zip(background).zip(rms) {
+            if !v.is_finite() {
+                (*b, *r) = (f32::NAN, f32::NAN);
+            }
+        }
+    }
+
+    /// The maps of the plane that the model was made from.
+    pub fn into_maps(self, image: ArrayView2<'_, f32>) -> NoiseMaps {
+        if let Self::Full(maps) = self {
+            return maps;
+        }
+        let mut background = Array2::zeros(image.dim());
+        let mut rms = Array2::zeros(image.dim());
+        background.axis_iter_mut(Axis(0)).into_par_iter().zip(rms.axis_iter_mut(Axis(0))).enumerate().for_each(
+            |(y, (mut b, mut r)): (usize, (ndarray::ArrayViewMut1<'_, f32>, ndarray::ArrayViewMut1<'_, f32>))| {
+                let row = image.row(y);
+                let row = row.as_standard_layout();
+                let (b, r) = (b.as_slice_mut().expect("own array"), r.as_slice_mut().expect("own array"));
+                self.row(y, row.as_slice().expect("standard layout"), b, r);
+            },
+        );
+        NoiseMaps { background, rms }
+    }
+
+    /// Replaces the plane by its signal-to-noise ratio (image - background) / rms, in float32 as if the maps had
+    /// been written and read again. Where the rms is not positive there is no data: NaN.
+    pub fn to_signal(&self, mut image: ArrayViewMut2<'_, f32>) {
+        let nx = image.ncols();
+        image.axis_iter_mut(Axis(0)).into_par_iter().enumerate().for_each_init(
+            || (vec![0f32; nx], vec![0f32; nx], vec![0f32; nx]),
+            |(row, b, r), (y, mut pixels)| {
+                row.iter_mut().zip(&pixels).for_each(|(to, from)| *to = *from);
+                self.row(y, row, b, r);
+                for (x, pixel) in pixels.iter_mut().enumerate() {
+                    *pixel = if r[x] > 0.0 { (*pixel - b[x]) / r[x] } else { f32::NAN };
+                }
+            },
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests;
