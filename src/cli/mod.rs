@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand, each with its arguments and a `run` that calls the library and prints.
 
 pub mod completions;
+pub mod metrics;
 
 use crate::{ExitStatus, Result};
 use clap::{Parser, Subcommand};
@@ -39,6 +40,8 @@ pub enum LogFormat {
 pub enum Command {
     /// Shell completions, written to standard output.
     Completions(completions::Args),
+    /// Noise, peak, dynamic range and model statistics of images.
+    Metrics(metrics::Args),
 }
 
 /// Runs the command and returns the exit status of success (0, or 4 for a diverged campaign).
@@ -48,5 +51,6 @@ pub enum Command {
 pub fn run(cli: Cli) -> Result<ExitStatus> {
     match cli.command {
         Command::Completions(args) => completions::run(args),
+        Command::Metrics(args) => metrics::run(args),
     }
 }

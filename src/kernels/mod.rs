@@ -1,1 +1,3 @@
 //! Pixels in, pixels out: pure functions of array views and plain numbers.
+
+pub mod order_statistics;

@@ -1,3 +1,4 @@
 //! What an image, a model or a round is worth.
 
 pub mod solutions;
+pub mod metrics;
