@@ -129,9 +129,10 @@ impl ImageMetrics {
 
     /// Sets the ratios from peak, minimum and noise.
     fn with_ratios(mut self) -> Self {
-        let over = |noise: f64| if self.peak > 0.0 && noise > 0.0 { self.peak / noise } else { 0.0 };
-        self.dynamic_range = over(self.rms);
+        let peak = self.peak;
+        let over = |noise: f64| if peak > 0.0 && noise > 0.0 { peak / noise } else { 0.0 };
         self.near_field_snr = self.near_field_rms.map(over);
+        self.dynamic_range = over(self.rms);
         self.negative_ratio = if self.peak > 0.0 { -self.minimum / self.peak } else { 0.0 };
         self.masked_fraction = self.masked_pixels.map(|n| n as f64 / self.valid_pixels.max(1) as f64);
         self
