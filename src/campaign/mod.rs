@@ -1,1 +1,4 @@
 //! When things happen: campaign file, plan, driver, journal.
+
+pub mod events;
+pub mod record;

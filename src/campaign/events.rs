@@ -1,0 +1,292 @@
+//! What the driver tells while it works. The loop never prints: it emits events, and terminal, log and tests are
+//! consumers of them.
+
+use super::record::{Level, State, Verdict};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// A step of a round (or of the campaign's beginning and end).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Step {
+    /// Options, data, programs and disk are checked.
+    Check,
+    /// The measurement set is copied.
+    Copy,
+    /// Gains are solved for.
+    Solve,
+    /// Tables are looked at.
+    Inspect,
+    /// Tables are applied.
+    Apply,
+    /// A mask is made.
+    Mask,
+    /// The imager works (all its stages).
+    Image,
+    /// The images are measured.
+    Metrics,
+    /// The round is judged.
+    Decide,
+    /// An earlier round is put in force again.
+    Revert,
+    /// The best round's products are collected.
+    Finish,
+    /// The report is written.
+    Report,
+}
+
+impl Step {
+    /// What is being done, for people.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Check => "checking",
+            Self::Copy => "copying the measurement set",
+            Self::Solve => "solving for gains",
+            Self::Inspect => "looking at the solutions",
+            Self::Apply => "applying the solutions",
+            Self::Mask => "making the mask",
+            Self::Image => "imaging",
+            Self::Metrics => "measuring the images",
+            Self::Decide => "judging the round",
+            Self::Revert => "going back to the last accepted round",
+            Self::Finish => "collecting the products",
+            Self::Report => "writing the report",
+        }
+    }
+}
+
+/// How a step ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StepEnd {
+    /// It was done.
+    Done,
+    /// It had been done by an earlier run with the same inputs.
+    AlreadyDone,
+    /// It failed.
+    Failed,
+}
+
+/// Which attempt at which round of which dataset.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Place {
+    /// The dataset's name.
+    pub dataset: String,
+    /// The round, 0 first.
+    pub round: usize,
+    /// The attempt, 1 first.
+    pub attempt: usize,
+}
+
+/// One thing that happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Event {
+    /// A campaign begins or goes on.
+    CampaignStarted {
+        /// Its name.
+        name: String,
+        /// Names of its datasets.
+        datasets: Vec<String>,
+        /// Rounds planned for each, round 0 included.
+        rounds: usize,
+    },
+    /// A round begins.
+    RoundStarted {
+        /// Which.
+        place: Place,
+        /// One line about it, e.g. `phase, solint 180s`.
+        about: String,
+    },
+    /// A step begins.
+    StepStarted {
+        /// Where.
+        place: Place,
+        /// Which.
+        step: Step,
+        /// Seconds that it is expected to take, from earlier rounds.
+        expected_s: Option<f64>,
+    },
+    /// A step goes on.
+    Progress {
+        /// Where.
+        place: Place,
+        /// Which.
+        step: Step,
+        /// How far it is, 0 to 1, where that is known.
+        fraction: Option<f64>,
+        /// What it is doing, e.g. `major iteration 3: cleaning`.
+        words: String,
+    },
+    /// A step has ended.
+    StepFinished {
+        /// Where.
+        place: Place,
+        /// Which.
+        step: Step,
+        /// How.
+        end: StepEnd,
+        /// Wall time, seconds.
+        seconds: f64,
+    },
+    /// A round was judged.
+    RoundFinished {
+        /// Which.
+        place: Place,
+        /// The verdict.
+        verdict: Verdict,
+        /// One sentence: why.
+        why: String,
+        /// Robust noise, Jy/beam.
+        rms: Option<f64>,
+        /// Peak, Jy/beam.
+        peak: Option<f64>,
+        /// Peak over rms.
+        dynamic_range: Option<f64>,
+    },
+    /// A dataset has ended.
+    DatasetFinished {
+        /// Its name.
+        dataset: String,
+        /// How.
+        state: State,
+        /// Its best round.
+        best_round: Option<usize>,
+    },
+    /// The campaign has ended.
+    CampaignFinished {
+        /// How.
+        state: State,
+    },
+    /// Words for people.
+    Message {
+        /// Where, if it concerns one dataset.
+        dataset: Option<String>,
+        /// How grave.
+        level: Level,
+        /// The words.
+        text: String,
+    },
+}
+
+/// Something that looks at events. Called from any thread; must not block for long.
+pub trait Consumer: Send + Sync {
+    /// Takes note of one event.
+    fn event(&self, event: &Event);
+}
+
+/// Hands events to all consumers; cheap to clone.
+#[derive(Clone, Default)]
+pub struct Emitter {
+    consumers: Arc<Vec<Box<dyn Consumer>>>,
+}
+
+impl std::fmt::Debug for Emitter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Emitter({} consumers)", self.consumers.len())
+    }
+}
+
+impl Emitter {
+    /// To these consumers, in this order; `Emitter::default()` has none.
+    pub fn new(consumers: Vec<Box<dyn Consumer>>) -> Self {
+        Self { consumers: Arc::new(consumers) }
+    }
+
+    /// Hands `event` on.
+    pub fn emit(&self, event: Event) {
+        for consumer in self.consumers.iter() {
+            consumer.event(&event);
+        }
+    }
+
+    /// Words for people.
+    pub fn message(&self, dataset: Option<&str>, level: Level, text: impl Into<String>) {
+        self.emit(Event::Message { dataset: dataset.map(str::to_string), level, text: text.into() });
+    }
+}
+
+/// Writes events as `tracing` records: rounds and messages as info (or graver), steps and progress as debug.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Log;
+
+impl Consumer for Log {
+    fn event(&self, event: &Event) {
+        match event {
+            Event::CampaignStarted { name, datasets, rounds } => {
+                tracing::info!(campaign = %name, datasets = datasets.len(), rounds, "campaign started");
+            }
+            Event::RoundStarted { place, about } => {
+                tracing::info!(dataset = %place.dataset, round = place.round, attempt = place.attempt, "round started: {about}");
+            }
+            Event::StepStarted { place, step, .. } => {
+                tracing::debug!(dataset = %place.dataset, round = place.round, "{}", step.words());
+            }
+            Event::Progress { place, fraction, words, .. } => {
+                tracing::trace!(dataset = %place.dataset, round = place.round, fraction, "{words}");
+            }
+            Event::StepFinished { place, step, end, seconds } => {
+                tracing::debug!(dataset = %place.dataset, round = place.round, seconds, ?end, "{}: ended", step.words());
+            }
+            Event::RoundFinished { place, verdict, why, rms, peak, dynamic_range } => {
+                tracing::info!(dataset = %place.dataset, round = place.round, rms, peak, dynamic_range, "round {}: {why}", verdict.word());
+            }
+            Event::DatasetFinished { dataset, state, best_round } => {
+                tracing::info!(dataset = %dataset, best_round, "dataset {}", state.word());
+            }
+            Event::CampaignFinished { state } => tracing::info!("campaign {}", state.word()),
+            Event::Message { dataset, level, text } => {
+                let dataset = dataset.as_deref();
+                match level {
+                    Level::Info => tracing::info!(dataset, "{text}"),
+                    Level::Warning => tracing::warn!(dataset, "{text}"),
+                    Level::Error => tracing::error!(dataset, "{text}"),
+                }
+            }
+        }
+    }
+}
+
+/// Keeps all events, for tests and for tools that want them afterwards.
+#[derive(Debug, Default, Clone)]
+pub struct Collect(Arc<std::sync::Mutex<Vec<Event>>>);
+
+impl Collect {
+    /// All events so far.
+    pub fn events(&self) -> Vec<Event> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+}
+
+impl Consumer for Collect {
+    fn event(&self, event: &Event) {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(event.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_consumer_sees_every_event_in_order() {
+        let (first, second) = (Collect::default(), Collect::default());
+        let emitter = Emitter::new(vec![Box::new(first.clone()), Box::new(second.clone()), Box::new(Log)]);
+        emitter.clone().message(Some("beam00"), Level::Warning, "low S/N");
+        emitter.emit(Event::CampaignFinished { state: State::Done });
+        assert_eq!(first.events(), second.events());
+        assert!(matches!(&first.events()[0], Event::Message { text, .. } if text == "low S/N"));
+        assert_eq!(first.events()[1], Event::CampaignFinished { state: State::Done });
+    }
+
+    #[test]
+    fn events_are_tagged_json() {
+        let place = Place { dataset: "a".into(), round: 1, attempt: 1 };
+        let event = Event::StepFinished { place, step: Step::Solve, end: StepEnd::AlreadyDone, seconds: 1.5 };
+        let text = serde_json::to_string(&event).unwrap();
+        assert!(text.starts_with(r#"{"event":"step-finished","place":{"dataset":"a""#), "{text}");
+        assert_eq!(serde_json::from_str::<Event>(&text).unwrap(), event);
+    }
+}
