@@ -4,6 +4,9 @@
 //! `docs/imagers.md` for how each program is made to follow it. One value of it is one imaging: one round of one
 //! measurement set.
 
+pub mod progress;
+pub mod wsclean;
+
 use crate::Result;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};

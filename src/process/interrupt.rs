@@ -1,0 +1,43 @@
+//! Ctrl-C and SIGTERM: the first sets a flag that every wait looks at, the second ends cleanloop at once (and, through
+//! the kernel, the programs that it started).
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+/// Exit code after the second signal, as the shell gives it for SIGINT.
+const INTERRUPTED_EXIT: i32 = 130;
+
+fn flag() -> &'static Arc<AtomicBool> {
+    static FLAG: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+    FLAG.get_or_init(Arc::default)
+}
+
+/// Installs the handlers; later calls do nothing.
+///
+/// # Errors
+/// The system refuses the handlers (it never does for these signals).
+pub fn install() -> std::io::Result<()> {
+    static INSTALLED: OnceLock<()> = OnceLock::new();
+    if INSTALLED.set(()).is_err() {
+        return Ok(());
+    }
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        // The order matters: the shutdown looks at the flag before this signal sets it.
+        signal_hook::flag::register_conditional_shutdown(signal, INTERRUPTED_EXIT, Arc::clone(flag()))?;
+        signal_hook::flag::register(signal, Arc::clone(flag()))?;
+    }
+    Ok(())
+}
+
+/// Whether a signal asked us to stop.
+pub fn requested() -> bool {
+    flag().load(Ordering::Relaxed)
+}
+
+/// [`crate::Error::Interrupted`] if a signal asked us to stop: for loops between programs.
+///
+/// # Errors
+/// The interruption.
+pub fn check() -> crate::Result<()> {
+    if requested() { Err(crate::Error::Interrupted) } else { Ok(()) }
+}
