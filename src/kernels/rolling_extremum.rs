@@ -1,0 +1,105 @@
+//! Minimum and maximum of the box around each pixel.
+
+use super::rows::{Extremum, Greatest, ImageRows, Least, Outside, RollingRows, collect};
+use ndarray::{Array2, ArrayView2};
+
+/// Minimum of the `box_size` x `box_size` pixels around each pixel, `[y, x]` in and out.
+///
+/// The window of pixel `i` holds `i - box_size / 2 ..= i + box_size - 1 - box_size / 2` (integer division): an even
+/// box reaches one pixel further down than up. The image repeats periodically (scipy's `mode="wrap"`), so a box as
+/// large as the image or larger gives the image's minimum. NaN is ignored; a box of NaN alone gives NaN.
+///
+/// ```text
+/// 1 9 9 9      box 2     1 1 9 9
+/// 9 9 9 9     ------>    1 1 9 9
+/// 9 9 5 9                9 9 5 5
+/// ```
+///
+/// # Panics
+/// When `box_size` is 0.
+pub fn rolling_minimum(image: ArrayView2<'_, f32>, box_size: usize) -> Array2<f32> {
+    rolling::<Least>(image, box_size)
+}
+
+/// Maximum of the box around each pixel; window, boundary and NaN as in [`rolling_minimum`].
+///
+/// # Panics
+/// When `box_size` is 0.
+pub fn rolling_maximum(image: ArrayView2<'_, f32>, box_size: usize) -> Array2<f32> {
+    rolling::<Greatest>(image, box_size)
+}
+
+fn rolling<E: Extremum>(image: ArrayView2<'_, f32>, box_size: usize) -> Array2<f32> {
+    assert!(box_size > 0, "a box has at least one pixel");
+    let shape = image.dim();
+    let stream_from = |first: usize| {
+        let source = |y| ImageRows::new(image, y, E::NEUTRAL, Outside::Wrap);
+        RollingRows::<_, E>::new(source, first as isize, shape, (box_size, box_size))
+    };
+    collect(shape, stream_from, |v| if v == E::NEUTRAL { f32::NAN } else { v })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::picture::any;
+    use ndarray::array;
+    use proptest::prelude::*;
+
+    /// The definition, pixel by pixel.
+    fn brute(image: &Array2<f32>, n: usize, pick: fn(f32, f32) -> f32) -> Array2<f32> {
+        let (ny, nx) = image.dim();
+        Array2::from_shape_fn((ny, nx), |(y, x)| {
+            let mut best = f32::NAN;
+            for j in 0..n as isize {
+                for i in 0..n as isize {
+                    let row = (y as isize + j - (n / 2) as isize).rem_euclid(ny as isize);
+                    let column = (x as isize + i - (n / 2) as isize).rem_euclid(nx as isize);
+                    best = pick(best, image[[row as usize, column as usize]]);
+                }
+            }
+            best
+        })
+    }
+
+    fn same(a: &Array2<f32>, b: &Array2<f32>) -> bool {
+        a.dim() == b.dim() && a.iter().zip(b).all(|(a, b)| a == b || (a.is_nan() && b.is_nan()))
+    }
+
+    #[test]
+    fn an_even_box_reaches_further_to_the_low_side() {
+        let image = array![[1., 9., 9., 9.], [9., 9., 9., 9.], [9., 9., 5., 9.]];
+        let least = array![[1., 1., 9., 9.], [1., 1., 9., 9.], [9., 9., 5., 5.]];
+        // The window of row 0 holds row 2, too: the image wraps round.
+        let mut wrapped = least.clone();
+        wrapped[[0, 2]] = 5.;
+        wrapped[[0, 3]] = 5.;
+        assert_eq!(rolling_minimum(image.view(), 2), wrapped);
+    }
+
+    #[test]
+    fn only_a_box_without_data_is_nan() {
+        let image = array![[f32::NAN, 2.0, f32::NAN, f32::NAN, f32::NAN]];
+        let out = rolling_maximum(image.view(), 3);
+        assert!(same(&out, &array![[2.0, 2.0, 2.0, f32::NAN, f32::NAN]]), "{out}");
+    }
+
+    proptest! {
+        #[test]
+        fn equals_the_definition(image in any::image(), n in 1usize..40) {
+            let transposed = image.t();
+            prop_assert!(same(&rolling_minimum(image.view(), n), &brute(&image, n, f32::min)));
+            prop_assert!(same(&rolling_maximum(image.view(), n), &brute(&image, n, f32::max)));
+            let turned = rolling_minimum(transposed, n);
+            prop_assert!(same(&turned, &brute(&transposed.to_owned(), n, f32::min)));
+        }
+
+        #[test]
+        fn threads_make_no_difference(image in any::image(), n in 1usize..12) {
+            let alone = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+            let many = rayon::ThreadPoolBuilder::new().num_threads(7).build().unwrap();
+            let one = alone.install(|| rolling_minimum(image.view(), n));
+            prop_assert!(same(&one, &many.install(|| rolling_minimum(image.view(), n))));
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! Images as streams of rows: neighbourhood operators are stages that pull rows from the stage before them and keep
+//! only the rows their window needs. A chain of stages needs no full-size intermediate image, stays in the cache,
+//! and runs on as many bands of rows as there are threads (each band pulls its own margin).
+//!
+//! Every output pixel is computed in the same order of operations in whichever band it falls, so results do not
+//! depend on the number of threads.
+
+use ndarray::{Array2, ArrayView2};
+use rayon::prelude::*;
+
+/// A source of image rows, top row number fixed at construction, each call giving the next.
+pub(crate) trait RowStream {
+    /// Writes the next row into `out` (as long as the image is wide).
+    fn next_row(&mut self, out: &mut [f32]);
+}
+
+/// What lies beyond the first and last row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outside {
+    /// The image repeats.
+    Wrap,
+    /// Zeros.
+    Zero,
+}
+
+/// Rows of an image in memory, NaN replaced.
+pub(crate) struct ImageRows<'a> {
+    image: ArrayView2<'a, f32>,
+    next: isize,
+    nan: f32,
+    outside: Outside,
+}
+
+impl<'a> ImageRows<'a> {
+    /// Rows from `first` on (may be negative), with `nan` in place of NaN.
+    pub fn new(image: ArrayView2<'a, f32>, first: isize, nan: f32, outside: Outside) -> Self {
+        Self { image, next: first, nan, outside }
+    }
+}
+
+impl RowStream for ImageRows<'_> {
+    fn next_row(&mut self, out: &mut [f32]) {
+        let ny = self.image.nrows() as isize;
+        let y = self.next;
+        self.next += 1;
+        if self.outside == Outside::Zero && !(0..ny).contains(&y) {
+            out.fill(0.0);
+            return;
+        }
+        let row = self.image.row(y.rem_euclid(ny) as usize);
+        let nan = self.nan;
+        let clean = |&v: &f32| if v.is_nan() { nan } else { v };
+        match row.as_slice() {
+            Some(row) => out.iter_mut().zip(row).for_each(|(o, v)| *o = clean(v)),
+            None => out.iter_mut().zip(row).for_each(|(o, v)| *o = clean(v)),
+        }
+    }
+}
+
+/// Smaller or greater of two numbers that are not NaN.
+pub(crate) trait Extremum: Send + Sync + 'static {
+    /// Leaves every other number as it is; stands for "no data".
+    const NEUTRAL: f32;
+    /// The winner.
+    fn pick(a: f32, b: f32) -> f32;
+}
+
+/// Minimum.
+pub(crate) struct Least;
+/// Maximum.
+pub(crate) struct Greatest;
+
+impl Extremum for Least {
+    const NEUTRAL: f32 = f32::INFINITY;
+    #[inline(always)]
+    fn pick(a: f32, b: f32) -> f32 {
+        if a < b { a } else { b }
+    }
+}
+
+impl Extremum for Greatest {
+    const NEUTRAL: f32 = f32::NEG_INFINITY;
+    #[inline(always)]
+    fn pick(a: f32, b: f32) -> f32 {
+        if a > b { a } else { b }
+    }
+}
+
+/// Rolling extremum of a periodic box; see [`super::rolling_minimum`] for the window.
+///
+/// Along a row: windows of 1, 2, 4, ... pixels by pairwise extrema, the last two overlapping to the asked length
+/// (log2(box) passes over a row in the nearest cache, all vectorised). Across rows: van Herk (1992) and Gil & Werman
+/// (1993): suffix extrema of a block of `box` rows meet prefix extrema of the next, 3 comparisons a pixel.
+pub(crate) struct RollingRows<S, E> {
+    source: S,
+    box_x: usize,
+    box_y: usize,
+    /// `box_y` rows: suffix extrema of the block whose windows are being given out; slots already used hold the raw
+    /// rows of the next block.
+    block: Vec<f32>,
+    prefix: Vec<f32>,
+    row: Vec<f32>,
+    wide: Vec<f32>,
+    wide_other: Vec<f32>,
+    /// Position of the next output within its block; `None` before the first row.
+    phase: Option<usize>,
+    extremum: std::marker::PhantomData<E>,
+}
+
+impl<S: RowStream, E: Extremum> RollingRows<S, E> {
+    /// Rows `first`, `first + 1`, ... of the rolling extremum of an image of `(ny, nx)` pixels; `source_from` makes the
+    /// source that starts at the row it is given. The source must not hold NaN; [`Extremum::NEUTRAL`] is no data.
+    pub fn new(
+        source_from: impl FnOnce(isize) -> S,
+        first: isize,
+        (ny, nx): (usize, usize),
+        (box_y, box_x): (usize, usize),
+    ) -> Self {
+        assert!(box_y > 0 && box_x > 0, "a box has at least one pixel");
+        // A periodic box as large as the image sees all of it, wherever it stands.
+        let (lean_y, lean_x) = (box_y.min(ny), box_x.min(nx));
+        Self {
+            source: source_from(first - (lean_y / 2) as isize),
+            box_x: lean_x,
+            box_y: lean_y,
+            block: vec![0.0; lean_y * nx],
+            prefix: vec![0.0; nx],
+            row: vec![0.0; nx],
+            wide: vec![0.0; nx + lean_x],
+            wide_other: vec![0.0; nx + lean_x],
+            phase: None,
+            extremum: std::marker::PhantomData,
+        }
+    }
+
+    /// The next source row with the extremum along the row taken, into `self.row`.
+    fn pull(&mut self) {
+        let nx = self.row.len();
+        let n = self.box_x;
+        if n == 1 {
+            self.source.next_row(&mut self.row);
+            return;
+        }
+        let before = n / 2;
+        self.source.next_row(&mut self.wide[before..before + nx]);
+        self.wide.copy_within(nx..nx + before, 0);
+        self.wide.copy_within(before..n, nx + before);
+        let (mut a, mut b) = (&mut self.wide, &mut self.wide_other);
+        let mut reach = 1;
+        let mut length = nx + n - 1;
+        while 2 * reach <= n {
+            length -= reach;
+            let (left, right) = (&a[..length], &a[reach..reach + length]);
+            for ((o, &l), &r) in b[..length].iter_mut().zip(left).zip(right) {
+                *o = E::pick(l, r);
+            }
+            std::mem::swap(&mut a, &mut b);
+            reach *= 2;
+        }
+        let (left, right) = (&a[..nx], &a[n - reach..n - reach + nx]);
+        for ((o, &l), &r) in self.row.iter_mut().zip(left).zip(right) {
+            *o = E::pick(l, r);
+        }
+    }
+
+    /// Pulls a row into slot `i` of the block.
+    fn pull_into_slot(&mut self, i: usize) {
+        self.pull();
+        let nx = self.row.len();
+        self.block[i * nx..(i + 1) * nx].copy_from_slice(&self.row);
+    }
+
+    /// Turns the raw rows of the block into suffix extrema.
+    fn close_block(&mut self) {
+        let nx = self.row.len();
+        for i in (0..self.box_y - 1).rev() {
+            let (head, tail) = self.block.split_at_mut((i + 1) * nx);
+            for (o, &below) in head[i * nx..].iter_mut().zip(&tail[..nx]) {
+                *o = E::pick(*o, below);
+            }
+        }
+        self.prefix.fill(E::NEUTRAL);
+    }
+}
+
+impl<S: RowStream, E: Extremum> RowStream for RollingRows<S, E> {
+    fn next_row(&mut self, out: &mut [f32]) {
+        let n = self.box_y;
+        let phase = match self.phase {
+            None => {
+                for i in 0..n {
+                    self.pull_into_slot(i);
+                }
+                0
+            }
+            Some(phase) if phase == n => {
+                self.pull_into_slot(n - 1);
+                0
+            }
+            Some(phase) => phase,
+        };
+        if phase == 0 {
+            self.close_block();
+            out.copy_from_slice(&self.block[..self.row.len()]);
+        } else {
+            self.pull();
+            let nx = self.row.len();
+            let (before, suffix) = self.block.split_at_mut(phase * nx);
+            before[(phase - 1) * nx..].copy_from_slice(&self.row);
+            for (((o, p), &r), &s) in out.iter_mut().zip(&mut self.prefix).zip(&self.row).zip(&suffix[..nx]) {
+                *p = E::pick(*p, r);
+                *o = E::pick(*p, s);
+            }
+        }
+        self.phase = Some(phase + 1);
+    }
+}
+
+/// Number of pixels in the box around each pixel that satisfy a condition, row by row; see [`super::box_count`].
+pub(crate) struct CountRows<'a, T, F> {
+    image: ArrayView2<'a, T>,
+    counted: F,
+    box_size: usize,
+    next: usize,
+    columns: Vec<u32>,
+    sums: Vec<u32>,
+}
+
+impl<'a, T, F: Fn(&T) -> bool> CountRows<'a, T, F> {
+    /// Counts of rows `first`, `first + 1`, ...
+    pub fn new(image: ArrayView2<'a, T>, counted: F, box_size: usize, first: usize) -> Self {
+        assert!(box_size > 0, "a box has at least one pixel");
+        let (ny, nx) = image.dim();
+        let mut rows = Self { image, counted, box_size, next: first, columns: vec![0; nx], sums: vec![0; nx + 1] };
+        // The box of the row before the first, without the row that the first call adds.
+        let (before, after) = (box_size / 2, box_size - 1 - box_size / 2);
+        for y in first.saturating_sub(before + 1)..(first + after).min(ny) {
+            rows.add_row(y, true);
+        }
+        rows
+    }
+
+    fn add_row(&mut self, y: usize, enters: bool) {
+        for (count, value) in self.columns.iter_mut().zip(self.image.row(y)) {
+            let one = u32::from((self.counted)(value));
+            *count = if enters { count.wrapping_add(one) } else { count.wrapping_sub(one) };
+        }
+    }
+
+    /// Writes the counts of the next row.
+    pub fn next_row(&mut self, out: &mut [u32]) {
+        let (ny, nx) = self.image.dim();
+        let (before, after) = (self.box_size / 2, self.box_size - 1 - self.box_size / 2);
+        let y = self.next;
+        self.next += 1;
+        if y + after < ny {
+            self.add_row(y + after, true);
+        }
+        if y > before {
+            self.add_row(y - before - 1, false);
+        }
+        let mut sum = 0u32;
+        for (s, &c) in self.sums[1..].iter_mut().zip(&self.columns) {
+            sum += c;
+            *s = sum;
+        }
+        // Columns x - before ..= x + after, cut at the image's sides.
+        for (x, o) in out.iter_mut().enumerate() {
+            *o = self.sums[(x + after + 1).min(nx)] - self.sums[x.saturating_sub(before)];
+        }
+    }
+}
+
+/// Rows `first .. first + count` of each band, one band a thread.
+pub(crate) fn bands(ny: usize) -> Vec<(usize, usize)> {
+    let count = rayon::current_num_threads().clamp(1, ny.max(1));
+    let bounds: Vec<usize> = (0..=count).map(|i| i * ny / count).collect();
+    bounds.windows(2).map(|w| (w[0], w[1] - w[0])).collect()
+}
+
+/// Splits the rows of an array into the given bands (which must cover it in order).
+pub(crate) fn split_rows<'a, T>(array: &'a mut Array2<T>, bands: &[(usize, usize)]) -> Vec<&'a mut [T]> {
+    let nx = array.ncols();
+    let mut rest = array.as_slice_mut().expect("arrays made here are in standard order");
+    let mut parts = Vec::with_capacity(bands.len());
+    for &(_, rows) in bands {
+        let (part, tail) = rest.split_at_mut(rows * nx);
+        parts.push(part);
+        rest = tail;
+    }
+    parts
+}
+
+/// Runs a stream over all rows into an array, one band a thread. `stream_from` makes the stream that starts at a row.
+pub(crate) fn collect<S: RowStream>(
+    (ny, nx): (usize, usize),
+    stream_from: impl Fn(usize) -> S + Sync,
+    finish: impl Fn(f32) -> f32 + Sync,
+) -> Array2<f32> {
+    let mut out = Array2::zeros((ny, nx));
+    if nx == 0 || ny == 0 {
+        return out;
+    }
+    let bands = bands(ny);
+    split_rows(&mut out, &bands).into_par_iter().zip(&bands).for_each(|(part, &(first, _))| {
+        let mut stream = stream_from(first);
+        for row in part.chunks_exact_mut(nx) {
+            stream.next_row(row);
+            row.iter_mut().for_each(|v| *v = finish(*v));
+        }
+    });
+    out
+}
