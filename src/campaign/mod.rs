@@ -2,3 +2,5 @@
 
 pub mod events;
 pub mod record;
+pub mod folder;
+pub mod journal;

@@ -1,0 +1,18 @@
+#!/bin/sh
+# Installs Debian packages that are not there yet. Without root it says what is missing and goes on:
+# the program itself tells what it cannot do without them.
+set -eu
+missing=""
+for package in "$@"; do
+    command -v "$package" >/dev/null 2>&1 || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
+    echo "not installed, and it takes root and apt to install:$missing" >&2
+    exit 0
+fi
+echo "installing$missing"
+apt-get update -qq
+# Word splitting is wanted: one word a package.
+# shellcheck disable=SC2086
+DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
