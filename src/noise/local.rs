@@ -11,7 +11,7 @@ pub fn median_in_place(values: &mut [f32]) -> f64 {
         return f64::NAN;
     }
     let middle = values.len() / 2;
-    let even = values.len() % 2 == 0;
+    let even = values.len().is_multiple_of(2);
     let (below, &mut upper, _) = values.select_nth_unstable_by(middle, f32::total_cmp);
     if even {
         let lower = below.iter().copied().fold(f32::NEG_INFINITY, f32::max);
