@@ -208,13 +208,13 @@ impl Program {
         let mut lines = Lines::default();
         let mut ended_at: Option<Instant> = None;
         let mut each = |piece: Output<'_>| {
-            if let Output::Line(line) = piece {
-                if !line.trim().is_empty() {
-                    if tail.len() == LAST_LINES {
-                        tail.pop_front();
-                    }
-                    tail.push_back(line.trim_end().to_owned());
+            if let Output::Line(line) = piece
+                && !line.trim().is_empty()
+            {
+                if tail.len() == LAST_LINES {
+                    tail.pop_front();
                 }
+                tail.push_back(line.trim_end().to_owned());
             }
             on_output(piece);
         };
