@@ -8,6 +8,7 @@
 
 use crate::calibrator::SolutionTable;
 use crate::imager::{Products, StopReason};
+use crate::quality::metrics::ImageMetrics;
 use crate::quality::solutions::SolutionStats;
 use indexmap::IndexMap;
 use jiff::Timestamp;
@@ -221,6 +222,9 @@ pub struct RoundRecord {
     pub solint_why: Option<String>,
     /// Statistics of its solutions.
     pub solutions: Option<SolutionStats>,
+    /// JSON file of [`SolutionStats`] with the series for plots; a campaign of many measurement sets leaves the series
+    /// out of `solutions`, so that the record stays small.
+    pub solutions_file: Option<PathBuf>,
     /// The tables, in the order in which they are applied.
     pub tables: Vec<SolutionTable>,
     /// The mask that the round was cleaned with; `None`: without one.
@@ -229,6 +233,8 @@ pub struct RoundRecord {
     pub imager: String,
     /// Final files.
     pub products: Option<Products>,
+    /// What its images are worth.
+    pub metrics: Option<ImageMetrics>,
     /// One entry a major cycle, where the campaign drove them one by one.
     pub cycles: Vec<CycleRecord>,
     /// Why cleaning ended.
