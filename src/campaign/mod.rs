@@ -4,3 +4,4 @@ pub mod events;
 pub mod folder;
 pub mod journal;
 pub mod record;
+pub mod acceptance;
