@@ -8,8 +8,12 @@ pub mod progress;
 pub mod wsclean;
 
 use crate::Result;
+use crate::process::Limits;
+use progress::ProgressSink;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// What is imaged, and where the files go.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -47,6 +51,23 @@ pub struct Products {
     pub pb: Option<PathBuf>,
     /// Image divided by the primary beam (`image.pbcor.fits`).
     pub pbcor: Option<PathBuf>,
+    /// The output channels by themselves, in the order of frequency, where the imager makes them: beside the image of
+    /// the whole band (joined channels), or as the planes that a cube was put together from.
+    #[serde(default)]
+    pub channels: Vec<ChannelProducts>,
+}
+
+/// The files of one output channel (`image-0000.fits`, `residual-0000.fits`...).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ChannelProducts {
+    /// Restored image, Jy/beam.
+    pub image: PathBuf,
+    /// Residual, Jy/beam.
+    pub residual: PathBuf,
+    /// CLEAN components, Jy/pixel.
+    pub model: PathBuf,
+    /// Point-spread function, if there is one a channel.
+    pub psf: Option<PathBuf>,
 }
 
 /// What an imager can do; shown by `cleanloop plan`, so that nothing comes as a surprise at run time.
@@ -78,7 +99,7 @@ pub struct Residual {
 }
 
 /// What limits one minor cycle.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MinorControls {
     /// Minor iterations that are left, over all cycles.
     pub iterations_left: u64,
@@ -88,6 +109,21 @@ pub struct MinorControls {
     pub major_iterations: usize,
     /// This is the last call: write the model to the data.
     pub last: bool,
+    /// Limits of the channels of a cube, in the order of its planes; empty: all channels have the limits above.
+    /// An imager that controls its channels itself (CASA) may ignore them.
+    #[serde(default)]
+    pub channels: Vec<ChannelControls>,
+}
+
+/// What limits one minor cycle of one channel of a cube.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ChannelControls {
+    /// The channel is still to be cleaned; those that are done are left alone.
+    pub active: bool,
+    /// Minor iterations that are left, over all cycles.
+    pub iterations_left: u64,
+    /// Stop level of the whole run, Jy/beam.
+    pub threshold_jy: f64,
 }
 
 /// What one minor cycle did.
@@ -102,6 +138,22 @@ pub struct MinorCycle {
     /// The cycle's own threshold was the user's: the flag that auto-multithresh's skip rule needs.
     pub threshold_reached: bool,
     /// The imager's reason for stopping, if it will not go on by itself.
+    pub stopped: Option<StopReason>,
+    /// The channels of a cube by themselves, in the order of its planes; empty where there is but one plane.
+    #[serde(default)]
+    pub channels: Vec<ChannelCycle>,
+}
+
+/// What one minor cycle did in one channel of a cube; see [`MinorCycle`].
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ChannelCycle {
+    /// Minor iterations done in this call.
+    pub iterations: u64,
+    /// Level down to which this cycle cleaned, Jy/beam, as far as the imager tells.
+    pub cycle_threshold_jy: Option<f64>,
+    /// The cycle's own threshold was the user's.
+    pub threshold_reached: bool,
+    /// Why the channel is done, if it is.
     pub stopped: Option<StopReason>,
 }
 
@@ -126,6 +178,25 @@ pub enum StopReason {
     Diverged,
     /// The imager's own words.
     Other(String),
+}
+
+/// What surrounds an imager, whichever it is: where its program is, what limits it, who listens.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// Executable as a list of words (containers, `mpirun`); empty: the program's usual name.
+    pub executable: Vec<String>,
+    /// Limits of time and silence of each call.
+    pub limits: Limits,
+    /// Who is told what goes on.
+    pub progress: ProgressSink,
+    /// Set to `true` from elsewhere, stops whatever runs like an interruption.
+    pub cancel: Option<Arc<AtomicBool>>,
+}
+
+impl Default for Surroundings {
+    fn default() -> Self {
+        Self { executable: Vec::new(), limits: Limits::default(), progress: progress::silent(), cancel: None }
+    }
 }
 
 /// The lifecycle of one imaging.
@@ -187,6 +258,20 @@ pub trait Imager: Send {
 
     /// Releases everything: processes ended, locks released, temporary files removed. Called after errors, too.
     fn teardown(&mut self);
+
+    /// Cycles (minor and major together) that are complete in the job's folder; after `setup` those of an earlier run
+    /// that was interrupted, from which the loop goes on.
+    fn completed_cycles(&self) -> usize {
+        0
+    }
+
+    /// Takes the state after cycle `cycle` (1 is the first) as the present one; later cycles are forgotten.
+    ///
+    /// # Errors
+    /// This imager cannot, or no longer has that state.
+    fn roll_back(&mut self, cycle: usize) -> Result<()> {
+        Err(crate::Error::internal(format!("{} cannot go back to cycle {cycle}", self.capabilities().program)))
+    }
 
     /// The whole imaging with one fixed mask, in as few calls of the program as possible.
     ///
