@@ -11,6 +11,8 @@
 //! - [`masking`]: clean masks: the flint pipeline, CASA's auto-multithresh, and their combination.
 //! - [`quality`]: what an image or a model is worth: metrics of a round, PSF sidelobe level, confetti.
 //! - [`process`]: the only module that starts programs; also the JSON-lines protocol of workers.
+//! - [`measurement_set`]: what is in a measurement set, copies of it, disk.
+//! - [`setup`]: environments that the program makes itself: CASA and QuartiCal.
 //! - [`imager`] and [`calibrator`]: what to start: wsclean, CASA, QuartiCal, or any command.
 //! - [`campaign`]: when: the campaign file, the resolved plan, the loop over rounds and major cycles, the journal.
 //! - [`scheduler`]: where the work of many measurement sets runs.
@@ -25,10 +27,12 @@ pub mod image;
 pub mod imager;
 pub mod kernels;
 pub mod masking;
+pub mod measurement_set;
 pub mod noise;
 pub mod process;
 pub mod quality;
 pub mod report;
 pub mod scheduler;
+pub mod setup;
 
 pub use error::{Error, ExitStatus, Result};

@@ -2,6 +2,7 @@
 
 pub mod completions;
 pub mod metrics;
+pub mod setup;
 
 use crate::{ExitStatus, Result};
 use clap::{Parser, Subcommand};
@@ -42,6 +43,8 @@ pub enum Command {
     Completions(completions::Args),
     /// Noise, peak, dynamic range and model statistics of images.
     Metrics(metrics::Args),
+    /// Makes the environments of CASA and QuartiCal, and says what is there.
+    Setup(setup::Args),
 }
 
 /// Runs the command and returns the exit status of success (0, or 4 for a diverged campaign).
@@ -52,5 +55,6 @@ pub fn run(cli: Cli) -> Result<ExitStatus> {
     match cli.command {
         Command::Completions(args) => completions::run(args),
         Command::Metrics(args) => metrics::run(args),
+        Command::Setup(args) => setup::run(args),
     }
 }

@@ -1,0 +1,58 @@
+//! `cleanloop setup [casa|quartical|check]`.
+
+use crate::setup::{Environment, Kind, State};
+use crate::{ExitStatus, Result};
+
+/// Arguments of `setup`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// What to make (nothing is done to what is there and whole), or `check`: say what is there.
+    #[arg(value_enum, default_value_t = What::Check)]
+    pub what: What,
+}
+
+/// What `setup` does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum What {
+    /// CASA: simulation, calibration with gaincal and applycal, imaging with tclean.
+    Casa,
+    /// QuartiCal, another calibrator.
+    Quartical,
+    /// Say which environments and programs are there.
+    Check,
+}
+
+/// Makes the environment, or lists what is there.
+///
+/// # Errors
+/// No suitable Python, pip's failure, too small a disk; `check` has none.
+pub fn run(args: Args) -> Result<ExitStatus> {
+    match args.what {
+        What::Casa => make(Kind::Casa),
+        What::Quartical => make(Kind::Quartical),
+        What::Check => check(),
+    }
+}
+
+fn make(kind: Kind) -> Result<ExitStatus> {
+    crate::process::interrupt::install().map_err(crate::Error::internal)?;
+    let environment = Environment::ensure(kind, &mut |line| eprintln!("{line}"))?;
+    println!("{} {}: {}", kind.name(), kind.version(), environment.root.display());
+    Ok(ExitStatus::Done)
+}
+
+fn check() -> Result<ExitStatus> {
+    for kind in Kind::ALL {
+        let place = Environment::at_home(kind)?;
+        let state = match place.state() {
+            State::Ready(environment) => environment.root.display().to_string(),
+            State::Absent => format!("not set up (cleanloop setup {})", kind.name()),
+            State::Broken(why) => format!("damaged: {why} (cleanloop setup {} repairs it)", kind.name()),
+        };
+        println!("{:<10} {:<10} {state}", kind.name(), kind.version());
+    }
+    let wsclean = crate::process::find_program("wsclean");
+    let place = wsclean.map_or_else(|| "not found (Debian: apt install wsclean)".into(), |p| p.display().to_string());
+    println!("{:<10} {:<10} {place}", "wsclean", "");
+    Ok(ExitStatus::Done)
+}

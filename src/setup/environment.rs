@@ -1,0 +1,210 @@
+//! Where an environment stands, whether it is whole, and how programs in it are started.
+
+use super::{Kind, SetupError, home};
+use sha2::{Digest, Sha256};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// Written last: the environment is whole.
+const STAMP: &str = "cleanloop-stamp";
+/// `SIZE PATH` of each installed file, paths relative to the environment; size `-` where it may change.
+const MANIFEST: &str = "cleanloop-files";
+/// CASA's site configuration; it is Python.
+const SITE_CONFIG: &str = "casasiteconfig.py";
+/// Raised whenever the layout of an environment changes in a way that the pins do not show.
+const LAYOUT: u32 = 1;
+
+/// Settings of CASA: data from the pinned wheel only, nothing is updated, no window, no log file of its own choice.
+const SITE_CONFIG_TEXT: &str = "\
+import casadata
+measurespath = casadata.datapath
+datapath = [casadata.datapath]
+measures_auto_update = False
+data_auto_update = False
+nologger = True
+logfile = '/dev/null'
+log2term = False
+nogui = True
+agg = True
+iplog = False
+telemetry_enabled = False
+crashreporter_enabled = False
+";
+
+/// Variables of a user's Python that must not reach ours.
+pub(super) const FOREIGN_VARIABLES: [&str; 6] =
+    ["PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV", "CASAPATH", "MPLBACKEND"];
+
+/// Whether an environment can be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// Never made.
+    Absent,
+    /// Begun and not finished, or damaged; the words say how.
+    Broken(String),
+    /// Whole.
+    Ready(Environment),
+}
+
+/// A virtual environment made by cleanloop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Environment {
+    /// What it holds.
+    pub kind: Kind,
+    /// Its folder, absolute.
+    pub root: PathBuf,
+}
+
+impl Environment {
+    /// Where the environment of this kind and its pinned version stands, whether or not it is there.
+    ///
+    /// # Errors
+    /// See [`home`].
+    pub fn at_home(kind: Kind) -> Result<Self, SetupError> {
+        Ok(Self { kind, root: home()?.join(format!("{}-{}", kind.name(), kind.version())) })
+    }
+
+    /// The environment if it is whole.
+    ///
+    /// # Errors
+    /// [`SetupError::NotReady`] says what is amiss and what to type.
+    pub fn ready(kind: Kind) -> Result<Self, SetupError> {
+        let not_ready = |state| SetupError::NotReady { kind: kind.name(), state };
+        match Self::at_home(kind)?.state() {
+            State::Ready(environment) => Ok(environment),
+            State::Absent => Err(not_ready("not set up".into())),
+            State::Broken(why) => Err(not_ready(format!("damaged ({why})"))),
+        }
+    }
+
+    /// Its Python.
+    pub fn python(&self) -> PathBuf {
+        self.root.join("bin/python")
+    }
+
+    /// Variables that a program in it needs on top of ours.
+    pub fn variables(&self) -> Vec<(String, String)> {
+        let text = |path: PathBuf| path.to_string_lossy().into_owned();
+        let private = self.root.join("home");
+        vec![
+            ("HOME".into(), text(private.clone())),
+            ("XDG_CACHE_HOME".into(), text(private.join(".cache"))),
+            ("XDG_CONFIG_HOME".into(), text(private.join(".config"))),
+            ("XDG_DATA_HOME".into(), text(private.join(".local/share"))),
+            ("MPLCONFIGDIR".into(), text(private.join(".config/matplotlib"))),
+            ("CASASITECONFIG".into(), text(self.root.join(SITE_CONFIG))),
+            ("PYTHONNOUSERSITE".into(), "1".into()),
+            ("PYTHONUNBUFFERED".into(), "1".into()),
+        ]
+    }
+
+    /// The start of a command that runs the environment's Python untouched by a user's Python settings.
+    pub fn python_command(&self) -> Vec<OsString> {
+        // -I: no PYTHON* variables, no user packages, no working folder on the path.
+        vec![self.python().into(), "-I".into(), "-u".into()]
+    }
+
+    /// Looks at the stamp, the Python and the installed files; takes milliseconds.
+    pub fn state(&self) -> State {
+        if !self.root.exists() {
+            return State::Absent;
+        }
+        match self.damage() {
+            None => State::Ready(self.clone()),
+            Some(why) => State::Broken(why),
+        }
+    }
+
+    fn damage(&self) -> Option<String> {
+        let Ok(stamp) = std::fs::read_to_string(self.root.join(STAMP)) else {
+            return Some("it was not finished".into());
+        };
+        if stamp.trim() != self.fingerprint() {
+            return Some("it was made for other versions".into());
+        }
+        // A link to a Python that was since removed does not exist.
+        if !self.python().exists() {
+            return Some(format!("{} is gone, or the Python that it links to", self.python().display()));
+        }
+        if !self.root.join(SITE_CONFIG).is_file() {
+            return Some(format!("{SITE_CONFIG} is gone"));
+        }
+        let Ok(manifest) = std::fs::read_to_string(self.root.join(MANIFEST)) else {
+            return Some(format!("{MANIFEST} is gone"));
+        };
+        manifest.lines().find_map(|line| self.file_damage(line))
+    }
+
+    fn file_damage(&self, line: &str) -> Option<String> {
+        let (size, path) = line.split_once(' ')?;
+        let file = self.root.join(path);
+        match (std::fs::metadata(&file), size.parse::<u64>()) {
+            (Err(_), _) => Some(format!("{} is gone", file.display())),
+            (Ok(found), Ok(size)) if found.len() != size => {
+                Some(format!("{} has {} bytes, expected {size}", file.display(), found.len()))
+            }
+            _ => None,
+        }
+    }
+
+    /// Hash of everything that decides what is in the environment.
+    fn fingerprint(&self) -> String {
+        let mut hash = Sha256::new();
+        for part in [&LAYOUT.to_string(), self.kind.requirements(), SITE_CONFIG_TEXT, &self.root.to_string_lossy()] {
+            hash.update(part.as_bytes());
+            hash.update([0]);
+        }
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    pub(super) fn write_configuration(&self) -> Result<(), SetupError> {
+        let private = self.root.join("home");
+        std::fs::create_dir_all(&private).map_err(|reason| SetupError::Io { path: private, reason })?;
+        write_atomically(&self.root.join(SITE_CONFIG), SITE_CONFIG_TEXT)
+    }
+
+    /// Records the installed files, then the stamp.
+    pub(super) fn write_stamp(&self) -> Result<(), SetupError> {
+        let mut lines = Vec::new();
+        let library = self.root.join("lib");
+        collect_files(&library, &mut |path, size| {
+            let name = path.strip_prefix(&self.root).unwrap_or(path).to_string_lossy().into_owned();
+            // CASA's own tables touch their lock files and notes; code never changes.
+            let is_code = path.extension().is_some_and(|e| e == "py" || e == "so");
+            lines.push(if is_code { format!("{size} {name}") } else { format!("- {name}") });
+        })
+        .map_err(|reason| SetupError::Io { path: library, reason })?;
+        lines.sort_unstable();
+        write_atomically(&self.root.join(MANIFEST), &lines.join("\n"))?;
+        write_atomically(&self.root.join(STAMP), &self.fingerprint())
+    }
+}
+
+/// Calls `each` with every regular file below `folder`, compiled Python left out, and its size.
+fn collect_files(folder: &Path, each: &mut dyn FnMut(&Path, u64)) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let path = entry.path();
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            if entry.file_name() != "__pycache__" {
+                collect_files(&path, each)?;
+            }
+        } else if kind.is_file() && entry.file_name() != "table.lock" {
+            each(&path, entry.metadata()?.len());
+        }
+    }
+    Ok(())
+}
+
+/// Writes a small text file that is either old or new, never half.
+pub(crate) fn write_atomically(path: &Path, text: &str) -> Result<(), SetupError> {
+    use std::io::Write;
+    let io = |reason| SetupError::Io { path: path.to_owned(), reason };
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(io)?;
+    file.write_all(text.as_bytes()).map_err(io)?;
+    file.as_file().sync_all().map_err(io)?;
+    file.persist(path).map_err(|e| io(e.error))?;
+    Ok(())
+}
