@@ -1,7 +1,9 @@
 //! The command line: one file a subcommand, each with its arguments and a `run` that calls the library and prints.
 
 pub mod completions;
+pub mod extractmask;
 pub mod metrics;
+pub mod noise;
 pub mod setup;
 
 use crate::{ExitStatus, Result};
@@ -41,10 +43,14 @@ pub enum LogFormat {
 pub enum Command {
     /// Shell completions, written to standard output.
     Completions(completions::Args),
+    /// Put a mask made on a mosaic onto the grid of one beam's image.
+    Extractmask(extractmask::Args),
     /// Noise, peak, dynamic range and model statistics of images.
     Metrics(metrics::Args),
     /// Makes the environments of CASA and QuartiCal, and says what is there.
     Setup(setup::Args),
+    /// Background and rms maps of an image or cube.
+    Noise(noise::Args),
 }
 
 /// Runs the command and returns the exit status of success (0, or 4 for a diverged campaign).
@@ -54,7 +60,14 @@ pub enum Command {
 pub fn run(cli: Cli) -> Result<ExitStatus> {
     match cli.command {
         Command::Completions(args) => completions::run(args),
+        Command::Extractmask(args) => extractmask::run(args),
         Command::Metrics(args) => metrics::run(args),
         Command::Setup(args) => setup::run(args),
+        Command::Noise(args) => noise::run(args),
     }
+}
+
+/// True when both paths lead to the same existing file.
+pub(crate) fn same_file(a: &std::path::Path, b: &std::path::Path) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }

@@ -294,8 +294,24 @@ impl FitsImage {
     pub fn read_plane_into(&mut self, polarisation: usize, channel: usize, out: &mut [f32]) -> Result<(), ImageError> {
         let (ny, nx) = self.plane_shape();
         assert_eq!(out.len(), ny * nx);
+        self.read_rows_into(polarisation, channel, 0, out)
+    }
+
+    /// Reads whole rows of one plane, from row `first` on, as many as the buffer holds.
+    ///
+    /// # Panics
+    /// When the buffer is not a whole number of rows, or the rows or the plane are outside the cube.
+    pub fn read_rows_into(
+        &mut self,
+        polarisation: usize,
+        channel: usize,
+        first: usize,
+        out: &mut [f32],
+    ) -> Result<(), ImageError> {
+        let (ny, nx) = self.plane_shape();
+        assert!(out.len().is_multiple_of(nx) && first + out.len() / nx <= ny);
         assert!(polarisation < self.polarisations() && channel < self.channels());
-        let first = self.plane_index(polarisation, channel) * ny * nx;
+        let first = (self.plane_index(polarisation, channel) * ny + first) * nx;
         // Floating-point files hold NaN themselves; only integer ones need BLANK turned into NaN.
         let mut nan = f32::NAN;
         let null: *mut c_void =
@@ -317,6 +333,28 @@ impl FitsImage {
             return Err(ImageError::Unreadable { path: self.path.clone(), reason: words(status) });
         }
         Ok(())
+    }
+
+    /// Reads one plane, `[y, x]`, turning each pixel into something smaller on the way: the float32 plane is never
+    /// in memory.
+    pub fn read_plane_as<T>(
+        &mut self,
+        polarisation: usize,
+        channel: usize,
+        convert: impl Fn(f32) -> T,
+    ) -> Result<Array2<T>, ImageError> {
+        /// Pixels read at once.
+        const STRIP: usize = 1 << 20;
+        let (ny, nx) = self.plane_shape();
+        let rows = (STRIP / nx).clamp(1, ny);
+        let mut buffer = vec![0f32; rows * nx];
+        let mut data = Vec::with_capacity(ny * nx);
+        for first in (0..ny).step_by(rows) {
+            let strip = &mut buffer[..rows.min(ny - first) * nx];
+            self.read_rows_into(polarisation, channel, first, strip)?;
+            data.extend(strip.iter().map(|&v| convert(v)));
+        }
+        Ok(Array2::from_shape_vec((ny, nx), data).expect("length is ny * nx"))
     }
 
     fn header_has_float_pixels(&self) -> bool {
@@ -542,6 +580,13 @@ mod tests {
             let mut image = FitsImage::open(&path).unwrap();
             assert_eq!((image.plane_shape(), image.channels(), image.polarisations()), ((2, 3), 2, 1));
             assert_eq!(image.read_plane(0, 1).unwrap(), array![[7f32, 8., 9.], [10., 11., 12.]]);
+            assert_eq!(
+                image.read_plane_as(0, 0, |v| v > 2.5).unwrap(),
+                array![[false, false, true], [true, true, true]]
+            );
+            let mut row = [0f32; 3];
+            image.read_rows_into(0, 1, 1, &mut row).unwrap();
+            assert_eq!(row, [10f32, 11., 12.]);
             assert_eq!(image.beam().unwrap().major_deg, 0.5);
         }
     }

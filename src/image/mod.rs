@@ -6,10 +6,12 @@
 mod beam;
 mod fits;
 mod header;
+pub mod wcs;
 
 pub use beam::{Beam, PixelBeam};
 pub use fits::{FitsImage, MaskType, PlaneKind, PlaneWriter, sidecar_path, write_plane};
 pub use header::Header;
+pub use wcs::{CelestialWcs, Frame, PixelMap, SkyPosition, WcsError};
 
 use std::path::PathBuf;
 

@@ -1,3 +1,4 @@
 //! Clean masks.
 
+pub mod extract;
 pub mod multithresh;

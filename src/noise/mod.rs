@@ -10,7 +10,7 @@ mod bane;
 mod grid;
 mod local;
 
-use crate::image::PixelBeam;
+use crate::image::{FitsImage, PixelBeam};
 use grid::Grid;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
 use rayon::prelude::*;
@@ -208,6 +208,18 @@ pub fn model(
             NoiseModel::Grid { background, rms }
         }
     })
+}
+
+/// The beam of an image in pixels, as BANE measures it: pixels need not be square, the geometric mean counts.
+///
+/// `None` without a beam or a pixel size in the header.
+pub fn beam_of(image: &FitsImage) -> Option<PixelBeam> {
+    let beam = image.beam()?;
+    let pixel = image.pixel_deg().ok().or_else(|| {
+        let side = |axis: usize| image.header().get_f64(&format!("CDELT{axis}"));
+        Some((side(1)? * side(2)?).abs().sqrt()).filter(|&p| p > 0.0)
+    })?;
+    Some(beam.in_pixels(pixel))
 }
 
 /// Background and rms of the finite pixels of a plane as two numbers.

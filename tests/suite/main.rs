@@ -1,2 +1,4 @@
 //! Integration tests, one module a subject.
+//! Integration tests, one module a subject.
+mod fields;
 mod metrics;

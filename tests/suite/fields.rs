@@ -1,0 +1,150 @@
+//! Noise maps, and field masks put onto the grid of a beam.
+
+use assert_cmd::Command;
+use cleanloop::image::{FitsImage, Header, MaskType, PlaneWriter, write_plane};
+use ndarray::{Array2, s};
+use std::path::{Path, PathBuf};
+
+fn data(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
+}
+
+fn cleanloop(folder: &Path) -> Command {
+    let mut command = Command::cargo_bin("cleanloop").unwrap();
+    command.current_dir(folder);
+    command
+}
+
+fn plane(path: impl AsRef<Path>) -> Array2<f32> {
+    FitsImage::open(path).unwrap().read_plane(0, 0).unwrap()
+}
+
+fn stderr(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn a_field_mask_is_extracted_as_flint_does_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let golden = data("flint/extract_offset");
+    std::fs::copy(golden.join("beam.fits.gz"), folder.path().join("beam.fits.gz")).unwrap();
+    cleanloop(folder.path())
+        .args(["extractmask", "beam.fits.gz", "--flint-types"])
+        .arg(golden.join("mosaic.mask.fits.gz"))
+        .assert()
+        .success()
+        .stdout("beam.mask.fits: 496 of 67600 pixels masked (0.73 %)\n");
+    let (ours, theirs) = (folder.path().join("beam.mask.fits"), golden.join("mask.fits.gz"));
+    assert_eq!(plane(&ours), plane(&theirs));
+    let (ours, theirs) = (FitsImage::open(ours).unwrap(), FitsImage::open(theirs).unwrap());
+    assert_eq!((ours.bitpix(), ours.axes()), (theirs.bitpix(), theirs.axes()));
+    for key in ["CRPIX1", "CRVAL1", "CRVAL2", "CDELT2", "CTYPE3", "CRVAL3", "BMAJ", "BUNIT"] {
+        assert_eq!(ours.header().get(key).is_some(), theirs.header().get(key).is_some(), "{key}");
+        assert_eq!(ours.header().get_f64(key), theirs.header().get_f64(key), "{key}");
+    }
+}
+
+/// Needs a Python with astropy and reproject, named by CLEANLOOP_ASTROPY_PYTHON (`make test` provides one).
+#[test]
+fn field_masks_agree_with_reproject() {
+    let Some(python) = std::env::var_os("CLEANLOOP_ASTROPY_PYTHON") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/wcs_reference/live.py");
+    let made = std::process::Command::new(python)
+        .args(["-B", "-W", "ignore"])
+        .arg(script)
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let mut compared = 0;
+    for line in String::from_utf8(made.stdout).unwrap().lines() {
+        let name = line.split(' ').next().unwrap();
+        cleanloop(folder.path())
+            .arg("extractmask")
+            .args([format!("{name}.beam.fits"), format!("{name}.mosaic.fits")])
+            .assert()
+            .success();
+        let ours = plane(folder.path().join(format!("{name}.beam.mask.fits")));
+        let theirs = plane(folder.path().join(format!("{name}.expected.fits")));
+        let differing = ours.iter().zip(&theirs).filter(|(a, b)| a != b).count();
+        assert_eq!(differing, 0, "{name}");
+        compared += 1;
+    }
+    assert!(compared >= 8);
+}
+
+#[test]
+fn extractmask_explains_what_it_cannot_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let blank = Array2::<f32>::zeros((4, 5));
+    let at = |name: &str| folder.path().join(name);
+    write_plane(at("bare.fits"), blank.view(), MaskType::F32, &Header::default(), 2).unwrap();
+    let beam = FitsImage::open(data("flint/extract_offset/beam.fits.gz")).unwrap();
+    write_plane(at("beam.fits"), blank.view(), MaskType::F32, beam.header(), 4).unwrap();
+    std::fs::copy(at("beam.fits"), at("beam.mask.fits")).unwrap();
+    drop(PlaneWriter::create(at("cube.fits"), &[5, 4, 3], MaskType::U8, beam.header(), false).unwrap().finish());
+    let run = |files: [&str; 2]| stderr(cleanloop(folder.path()).arg("extractmask").args(files));
+    insta::assert_snapshot!(run(["beam.fits", "bare.fits"]), @"error: bare.fits: has no CTYPE1 and CTYPE2 in its header, so its pixels have no position on the sky");
+    insta::assert_snapshot!(run(["beam.fits", "beam.mask.fits"]), @"error: beam.mask.fits: the output would replace an input; name another file with --output");
+    insta::assert_snapshot!(run(["beam.fits", "cube.fits"]), @"error: cube.fits: has 3 channels and 1 polarisations; a mask of one plane was expected");
+    insta::assert_snapshot!(run(["beam.fits", "none.fits"]), @"error: none.fits: cannot be read: No such file or directory (os error 2)");
+}
+
+#[test]
+fn noise_maps_are_those_of_bane_and_named_like_them() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::copy(data("flint/inputs/sim_a.fits.gz"), folder.path().join("sim_a.fits.gz")).unwrap();
+    let output = cleanloop(folder.path()).args(["noise", "sim_a.fits.gz"]).assert().success();
+    let text = String::from_utf8(output.get_output().stdout.clone()).unwrap();
+    assert!(text.starts_with("sim_a_bkg.fits: mean ") && text.contains("\nsim_a_rms.fits: mean "), "{text}");
+    for kind in ["bkg", "rms"] {
+        let path = folder.path().join(format!("sim_a_{kind}.fits"));
+        let ours = plane(&path);
+        let theirs = plane(data(&format!("bane/sim_a_{kind}_every8.fits.gz")));
+        // The reference keeps every eighth pixel of BANE's maps, from the fourth on.
+        for (a, b) in ours.slice(s![3..;8, 3..;8]).iter().zip(&theirs) {
+            assert!(((a - b) / b).abs() < 1e-4, "{kind}: {a}, BANE has {b}");
+        }
+        let header = FitsImage::open(&path).unwrap().header().clone();
+        assert!(header.get_f64("BMAJ").is_some() && header.get("CTYPE1").is_some());
+    }
+}
+
+#[test]
+fn noise_of_a_cube_is_measured_plane_by_plane() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cube.fits");
+    let noise = |scale: f32| Array2::from_shape_fn((30, 40), |(y, x)| if (x + y) % 2 == 0 { scale } else { -scale });
+    let mut header = Header::default();
+    header.set_str("CTYPE3", "FREQ");
+    let mut writer = PlaneWriter::create(&path, &[40, 30, 3], MaskType::F32, &header, false).unwrap();
+    for (index, image) in [noise(1.0), Array2::from_elem((30, 40), f32::NAN), noise(3.0)].iter().enumerate() {
+        writer.write_plane(index, image.view()).unwrap();
+    }
+    writer.finish().unwrap();
+    let run = |more: &[&str]| {
+        cleanloop(folder.path()).args(["noise", "cube.fits", "-o", "out"]).args(more).assert().success();
+        let mut rms = FitsImage::open(folder.path().join("out_rms.fits")).unwrap();
+        [0, 1, 2].map(|channel| rms.read_plane(0, channel).unwrap())
+    };
+    for options in [&["--method", "bane", "--step", "5"][..], &["--method", "global", "--statistic", "std"]] {
+        let [first, blank, third] = run(options);
+        assert!(first.iter().all(|v| (v - 1.0).abs() < 1e-2), "{options:?}");
+        assert!(blank.iter().all(|v| v.is_nan()));
+        assert!(third.iter().all(|v| (v - 3.0).abs() < 3e-2), "{options:?}");
+    }
+}
+
+#[test]
+fn noise_explains_what_it_cannot_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let blank = Array2::from_elem((3, 4), f32::NAN);
+    write_plane(folder.path().join("blank.fits"), blank.view(), MaskType::F32, &Header::default(), 2).unwrap();
+    let run = |more: &[&str]| stderr(cleanloop(folder.path()).args(["noise", "blank.fits"]).args(more));
+    insta::assert_snapshot!(run(&[]), @"error: blank.fits: the image has no finite pixel, so its noise cannot be estimated");
+    insta::assert_snapshot!(run(&["--box", "0"]), @"error: noise box of 0 pixels: it must be at least 2");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left behind");
+}
