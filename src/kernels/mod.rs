@@ -22,6 +22,7 @@ mod gaussian;
 mod geodesic_dilation;
 mod labels;
 mod morphology;
+pub mod bitmask;
 pub mod order_statistics;
 mod rolling_extremum;
 pub(crate) mod rows;

@@ -2,3 +2,5 @@
 //! Integration tests, one module a subject.
 mod fields;
 mod metrics;
+
+mod multithresh;

@@ -1,0 +1,440 @@
+//! A plane of booleans, one bit a pixel, and its runs.
+//!
+//! ```text
+//! . # # . #        runs of the row: [1, 3) and [4, 5)
+//! ```
+
+use ndarray::{Array2, ArrayView2};
+
+/// Pixels in a machine word.
+const WORD: usize = u64::BITS as usize;
+
+/// A boolean plane, `[y, x]`, one bit a pixel; each row starts at a word. Bits beyond the row's end are zero.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BitMask {
+    ny: usize,
+    nx: usize,
+    stride: usize,
+    words: Vec<u64>,
+}
+
+impl BitMask {
+    /// A plane of `ny` rows of `nx` pixels, all false.
+    pub fn new(ny: usize, nx: usize) -> Self {
+        let stride = nx.div_ceil(WORD);
+        Self { ny, nx, stride, words: vec![0; ny * stride] }
+    }
+
+    /// A plane, all true.
+    pub fn full(ny: usize, nx: usize) -> Self {
+        let mut mask = Self::new(ny, nx);
+        for y in 0..ny {
+            set_range(mask.row_mut(y), 0, nx);
+        }
+        mask
+    }
+
+    /// True where `keep` is true of the pixel of a row-major plane.
+    ///
+    /// # Panics
+    /// When the plane has another length than `ny * nx`.
+    pub fn from_plane<T: Copy>(ny: usize, nx: usize, plane: &[T], keep: impl Fn(T) -> bool) -> Self {
+        assert_eq!(plane.len(), ny * nx);
+        let mut mask = Self::new(ny, nx);
+        if nx > 0 {
+            for (y, row) in plane.chunks_exact(nx).enumerate() {
+                pack_row(row, mask.row_mut(y), &keep);
+            }
+        }
+        mask
+    }
+
+    /// The same mask as bits.
+    pub fn from_bools(plane: ArrayView2<'_, bool>) -> Self {
+        let (ny, nx) = plane.dim();
+        let mut mask = Self::new(ny, nx);
+        for ((y, x), &on) in plane.indexed_iter() {
+            if on {
+                mask.set(y, x);
+            }
+        }
+        mask
+    }
+
+    /// The mask as an array of booleans, `[y, x]`.
+    pub fn to_bools(&self) -> Array2<bool> {
+        Array2::from_shape_fn((self.ny, self.nx), |(y, x)| self.get(y, x))
+    }
+
+    /// `(ny, nx)`.
+    pub fn dim(&self) -> (usize, usize) {
+        (self.ny, self.nx)
+    }
+
+    /// Whether the pixel is set.
+    pub fn get(&self, y: usize, x: usize) -> bool {
+        assert!(x < self.nx);
+        self.words[y * self.stride + x / WORD] >> (x % WORD) & 1 == 1
+    }
+
+    /// Sets a pixel.
+    pub fn set(&mut self, y: usize, x: usize) {
+        assert!(x < self.nx);
+        self.words[y * self.stride + x / WORD] |= 1 << (x % WORD);
+    }
+
+    /// The words of a row: pixel `x` is bit `x % 64` of word `x / 64`.
+    pub fn row(&self, y: usize) -> &[u64] {
+        &self.words[y * self.stride..(y + 1) * self.stride]
+    }
+
+    /// The words of a row; bits beyond the row's end must stay zero.
+    pub fn row_mut(&mut self, y: usize) -> &mut [u64] {
+        &mut self.words[y * self.stride..(y + 1) * self.stride]
+    }
+
+    /// All words, row after row, [`BitMask::stride`] words a row; bits beyond a row's end must stay zero.
+    pub fn words_mut(&mut self) -> &mut [u64] {
+        &mut self.words
+    }
+
+    /// All words, row after row.
+    pub fn words(&self) -> &[u64] {
+        &self.words
+    }
+
+    /// Words in a row.
+    pub fn stride(&self) -> usize {
+        self.stride
+    }
+
+    /// Number of pixels that are set.
+    pub fn count(&self) -> usize {
+        self.words.iter().map(|w| w.count_ones() as usize).sum()
+    }
+
+    /// Whether no pixel is set.
+    pub fn is_empty(&self) -> bool {
+        self.words.iter().all(|&w| w == 0)
+    }
+
+    /// Whether every pixel is set (true of a plane without pixels).
+    pub fn is_full(&self) -> bool {
+        self.count() == self.ny * self.nx
+    }
+
+    /// Adds the pixels of `other`.
+    ///
+    /// # Panics
+    /// When the planes differ in size.
+    pub fn or_with(&mut self, other: &Self) {
+        assert_eq!(self.dim(), other.dim());
+        self.words.iter_mut().zip(&other.words).for_each(|(a, b)| *a |= b);
+    }
+
+    /// Keeps only the pixels of `other`.
+    ///
+    /// # Panics
+    /// When the planes differ in size.
+    pub fn and_with(&mut self, other: &Self) {
+        assert_eq!(self.dim(), other.dim());
+        self.words.iter_mut().zip(&other.words).for_each(|(a, b)| *a &= b);
+    }
+
+    /// Calls `visit(x0, x1)` for each run of set pixels of a row, left to right; `x1` is one past the last.
+    pub fn for_each_run(&self, y: usize, visit: impl FnMut(usize, usize)) {
+        runs_of(self.row(y), visit);
+    }
+
+    /// Sets the pixels `x0..x1` of a row.
+    pub fn set_run(&mut self, y: usize, x0: usize, x1: usize) {
+        assert!(x0 <= x1 && x1 <= self.nx);
+        set_range(self.row_mut(y), x0, x1);
+    }
+}
+
+/// Packs `keep` of each pixel of a row into words; the words are overwritten.
+pub fn pack_row<T: Copy>(row: &[T], words: &mut [u64], keep: impl Fn(T) -> bool) {
+    let mut chunks = row.chunks_exact(WORD);
+    let mut out = words.iter_mut();
+    for chunk in &mut chunks {
+        let chunk: &[T; WORD] = chunk.try_into().expect("chunks are a word long");
+        *out.next().expect("a word for each 64 pixels") = pack_word(chunk, &keep);
+    }
+    let rest = chunks.remainder();
+    if !rest.is_empty() {
+        let word = rest.iter().enumerate().fold(0, |w, (i, &v)| w | u64::from(keep(v)) << i);
+        *out.next().expect("a word for the rest") = word;
+    }
+}
+
+/// 64 booleans as a word, first pixel lowest.
+#[inline(always)]
+pub fn pack_word<T: Copy>(chunk: &[T; WORD], keep: impl Fn(T) -> bool) -> u64 {
+    // Bytes first: compilers turn this loop into vector compares.
+    let mut bytes = [0u8; WORD];
+    for (b, &v) in bytes.iter_mut().zip(chunk) {
+        *b = u8::from(keep(v));
+    }
+    let mut word = 0;
+    for (i, eight) in bytes.chunks_exact(8).enumerate() {
+        let eight = u64::from_le_bytes(eight.try_into().expect("eight bytes"));
+        // The product gathers the lowest bits of the eight bytes in its highest byte.
+        word |= (eight.wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * i);
+    }
+    word
+}
+
+/// Sets bits `x0..x1` of a row.
+fn set_range(words: &mut [u64], x0: usize, x1: usize) {
+    if x0 >= x1 {
+        return;
+    }
+    let (first, last) = (x0 / WORD, (x1 - 1) / WORD);
+    let low = !0u64 << (x0 % WORD);
+    let high = !0u64 >> (WORD - 1 - (x1 - 1) % WORD);
+    if first == last {
+        words[first] |= low & high;
+    } else {
+        words[first] |= low;
+        words[first + 1..last].fill(!0);
+        words[last] |= high;
+    }
+}
+
+/// Runs of set bits of a row of words.
+fn runs_of(words: &[u64], mut visit: impl FnMut(usize, usize)) {
+    // Start of a run that reaches the end of the words seen so far.
+    let mut open = None;
+    for (i, &word) in words.iter().enumerate() {
+        if (word == 0 && open.is_none()) || (word == !0 && open.is_some()) {
+            continue;
+        }
+        let base = i * WORD;
+        let mut bit = 0;
+        while bit < WORD {
+            match open {
+                None => {
+                    let rest = word >> bit;
+                    if rest == 0 {
+                        break;
+                    }
+                    bit += rest.trailing_zeros() as usize;
+                    open = Some(base + bit);
+                }
+                Some(start) => {
+                    let rest = !word >> bit;
+                    if rest == 0 {
+                        break;
+                    }
+                    bit += rest.trailing_zeros() as usize;
+                    visit(start, base + bit);
+                    open = None;
+                }
+            }
+        }
+    }
+    if let Some(start) = open {
+        visit(start, words.len() * WORD);
+    }
+}
+
+/// A mask as runs, row by row: what islands are made of, and what smoothing sums over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Runs {
+    nx: usize,
+    /// `row_starts[y]..row_starts[y + 1]` are the runs of row `y`.
+    row_starts: Vec<u32>,
+    /// `(x0, x1)`: first pixel, one past the last.
+    spans: Vec<(u32, u32)>,
+}
+
+impl Runs {
+    /// The runs of a mask.
+    pub fn of(mask: &BitMask) -> Self {
+        let (ny, nx) = mask.dim();
+        let mut row_starts = Vec::with_capacity(ny + 1);
+        let mut spans = Vec::new();
+        row_starts.push(0);
+        for y in 0..ny {
+            mask.for_each_run(y, |x0, x1| spans.push((x0 as u32, x1 as u32)));
+            row_starts.push(spans.len() as u32);
+        }
+        Self { nx, row_starts, spans }
+    }
+
+    /// `(ny, nx)`.
+    pub fn dim(&self) -> (usize, usize) {
+        (self.row_starts.len() - 1, self.nx)
+    }
+
+    /// The runs of a row.
+    pub fn row(&self, y: usize) -> &[(u32, u32)] {
+        &self.spans[self.row_starts[y] as usize..self.row_starts[y + 1] as usize]
+    }
+
+    /// Whether there is no run.
+    pub fn is_empty(&self) -> bool {
+        self.spans.is_empty()
+    }
+
+    /// Back to bits.
+    pub fn to_mask(&self) -> BitMask {
+        let (ny, nx) = self.dim();
+        let mut mask = BitMask::new(ny, nx);
+        for y in 0..ny {
+            for &(x0, x1) in self.row(y) {
+                mask.set_run(y, x0 as usize, x1 as usize);
+            }
+        }
+        mask
+    }
+
+    /// Drops the 4-connected regions of fewer than `least` pixels (`least` may be fractional).
+    ///
+    /// ```text
+    /// # # . .              # # . .
+    /// # . . #   least 2.5  # . . #   3 regions found: diagonal neighbours do not touch;
+    /// . . # #              . . # #   1 dropped
+    /// # . . .              . . . .
+    /// ```
+    pub fn prune(&self, least: f64) -> Pruned {
+        let n = self.spans.len();
+        let mut parent: Vec<u32> = (0..n as u32).collect();
+        for y in 1..self.row_starts.len() - 1 {
+            let (mut above, end_above) = (self.row_starts[y - 1] as usize, self.row_starts[y] as usize);
+            for here in self.row_starts[y] as usize..self.row_starts[y + 1] as usize {
+                let (x0, x1) = self.spans[here];
+                while above < end_above && self.spans[above].1 <= x0 {
+                    above += 1;
+                }
+                let mut touching = above;
+                while touching < end_above && self.spans[touching].0 < x1 {
+                    join(&mut parent, touching as u32, here as u32);
+                    touching += 1;
+                }
+            }
+        }
+        let mut sizes = vec![0u64; n];
+        let mut found = 0;
+        for i in 0..n as u32 {
+            let root = root_of(&mut parent, i);
+            found += usize::from(root == i);
+            let (x0, x1) = self.spans[i as usize];
+            sizes[root as usize] += u64::from(x1 - x0);
+        }
+        let stays = |root: u32| sizes[root as usize] as f64 >= least;
+        let dropped = (0..n as u32).filter(|&i| parent[i as usize] == i && !stays(i)).count();
+        let mut kept = Self { nx: self.nx, row_starts: vec![0], spans: Vec::with_capacity(n) };
+        for y in 0..self.row_starts.len() - 1 {
+            for i in self.row_starts[y]..self.row_starts[y + 1] {
+                if stays(root_of(&mut parent, i)) {
+                    kept.spans.push(self.spans[i as usize]);
+                }
+            }
+            kept.row_starts.push(kept.spans.len() as u32);
+        }
+        Pruned { kept, found, dropped }
+    }
+}
+
+/// What [`Runs::prune`] leaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pruned {
+    /// The regions that are large enough.
+    pub kept: Runs,
+    /// Regions before pruning.
+    pub found: usize,
+    /// Regions dropped.
+    pub dropped: usize,
+}
+
+fn root_of(parent: &mut [u32], mut i: u32) -> u32 {
+    while parent[i as usize] != i {
+        // Halving the path keeps later look-ups short.
+        let grand = parent[parent[i as usize] as usize];
+        parent[i as usize] = grand;
+        i = grand;
+    }
+    i
+}
+
+fn join(parent: &mut [u32], a: u32, b: u32) {
+    let (a, b) = (root_of(parent, a), root_of(parent, b));
+    let (first, second) = (a.min(b), a.max(b));
+    parent[second as usize] = first;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn plane(rows: &[&str]) -> BitMask {
+        let nx = rows[0].len();
+        BitMask::from_plane(rows.len(), nx, rows.concat().as_bytes(), |c| c == b'#')
+    }
+
+    #[test]
+    fn picture_of_pruning() {
+        let mask = plane(&["##..", "#..#", "..##", "#..."]);
+        let pruned = Runs::of(&mask).prune(2.5);
+        assert_eq!((pruned.found, pruned.dropped), (3, 1));
+        assert_eq!(pruned.kept.to_mask(), plane(&["##..", "#..#", "..##", "...."]));
+        // A size equal to the limit stays.
+        assert_eq!(Runs::of(&mask).prune(3.0).dropped, 1);
+        assert_eq!(Runs::of(&mask).prune(3.01).dropped, 3);
+    }
+
+    #[test]
+    fn regions_that_meet_late_are_one() {
+        let mask = plane(&["#.#.#", "#.#.#", "#####"]);
+        let pruned = Runs::of(&mask).prune(11.0);
+        assert_eq!((pruned.found, pruned.dropped), (1, 0));
+    }
+
+    fn slow_regions(mask: &Array2<bool>) -> Vec<usize> {
+        let (ny, nx) = mask.dim();
+        let mut seen = Array2::from_elem((ny, nx), false);
+        let mut sizes = Vec::new();
+        for start in mask.indexed_iter().filter(|(_, on)| **on).map(|(at, _)| at) {
+            let mut stack = vec![start];
+            let mut size = 0;
+            while let Some((y, x)) = stack.pop() {
+                if y >= ny || x >= nx || !mask[[y, x]] || std::mem::replace(&mut seen[[y, x]], true) {
+                    continue;
+                }
+                size += 1;
+                stack.extend([(y + 1, x), (y.wrapping_sub(1), x), (y, x + 1), (y, x.wrapping_sub(1))]);
+            }
+            if size > 0 {
+                sizes.push(size);
+            }
+        }
+        sizes
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_booleans(ny in 1usize..9, nx in 1usize..150, seed in any::<u64>(), least in 0.0..9.0f64) {
+            let mut state = seed;
+            let plane = Array2::from_shape_simple_fn((ny, nx), || {
+                state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                state >> 62 > 0
+            });
+            let mask = BitMask::from_bools(plane.view());
+            prop_assert_eq!(mask.to_bools(), plane.clone());
+            prop_assert_eq!(mask.count(), plane.iter().filter(|v| **v).count());
+            prop_assert_eq!(BitMask::from_plane(ny, nx, plane.as_slice().unwrap(), |v| v), mask.clone());
+            let runs = Runs::of(&mask);
+            prop_assert_eq!(runs.to_mask(), mask);
+            let pruned = runs.prune(least);
+            let sizes = slow_regions(&plane);
+            prop_assert_eq!(pruned.found, sizes.len());
+            let stay: Vec<usize> = sizes.iter().copied().filter(|&s| s as f64 >= least).collect();
+            prop_assert_eq!(pruned.dropped, sizes.len() - stay.len());
+            prop_assert_eq!(pruned.kept.to_mask().count(), stay.iter().sum::<usize>());
+            prop_assert!(BitMask::full(ny, nx).is_full());
+        }
+    }
+}
