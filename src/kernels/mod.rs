@@ -15,6 +15,7 @@
 //! | [`beam_kernel`], [`beam_footprint`] | a restoring beam as an array of numbers | O(kernel) |
 //! | [`order_statistics`] | exact medians of large planes | O(pixels) |
 
+pub mod bitmask;
 mod box_count;
 mod fill_holes;
 mod footprint_erosion;
@@ -22,7 +23,6 @@ mod gaussian;
 mod geodesic_dilation;
 mod labels;
 mod morphology;
-pub mod bitmask;
 pub mod order_statistics;
 mod rolling_extremum;
 pub(crate) mod rows;
