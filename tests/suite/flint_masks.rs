@@ -52,8 +52,8 @@ fn every_golden_mask_is_reproduced() {
             let (background, rms) = (map(&case.bkg), map(&case.rms));
             let output = make_mask(
                 plane(&folder.join(&case.image)).view(),
-                background.as_ref().map(Array2::view),
-                rms.as_ref().map(Array2::view),
+                background.as_ref().map(|a| a.view()),
+                rms.as_ref().map(|a| a.view()),
                 beam.as_ref(),
                 &case.options,
             )
