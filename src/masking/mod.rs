@@ -4,10 +4,10 @@
 //! or minimum absolute clip), [`flood`] (growth, islands of low signal), [`erosion`] (by the beam, at one or many
 //! scales), or [`convolve_first`] (all of it scale by scale). docs/masking.md explains them with pictures.
 
-pub mod extract;
 mod bits;
 pub mod convolve_first;
 pub mod erosion;
+pub mod extract;
 pub mod flood;
 pub mod multithresh;
 mod options;
