@@ -1,7 +1,10 @@
 //! When things happen: campaign file, plan, driver, journal.
 
 pub mod acceptance;
+pub mod config;
 pub mod events;
 pub mod folder;
 pub mod journal;
+pub mod plan;
 pub mod record;
+pub mod strategy;

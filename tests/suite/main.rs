@@ -1,7 +1,5 @@
 //! Integration tests, one module a subject.
-//! Integration tests, one module a subject.
+mod config;
 mod fields;
-mod flint_masks;
 mod metrics;
-
 mod multithresh;
