@@ -18,7 +18,7 @@
 pub mod bitmask;
 mod box_count;
 mod fill_holes;
-mod footprint_erosion;
+pub(crate) mod footprint_erosion;
 mod gaussian;
 mod geodesic_dilation;
 mod labels;
@@ -26,7 +26,7 @@ mod morphology;
 pub mod order_statistics;
 mod rolling_extremum;
 pub(crate) mod rows;
-mod runs;
+pub(crate) mod runs;
 
 pub use box_count::box_count;
 pub use fill_holes::fill_holes;

@@ -1,4 +1,19 @@
 //! Clean masks.
+//!
+//! The flint pipeline ([`make_mask`], [`mask_of_signal`]), in the order of its steps: [`seeds`] (seeds and floor by SNR
+//! or minimum absolute clip), [`flood`] (growth, islands of low signal), [`erosion`] (by the beam, at one or many
+//! scales), or [`convolve_first`] (all of it scale by scale). docs/masking.md explains them with pictures.
 
+mod bits;
+pub mod convolve_first;
+pub mod erosion;
 pub mod extract;
+pub mod flood;
 pub mod multithresh;
+mod options;
+mod pipeline;
+pub mod seeds;
+
+pub use bits::MaskBits;
+pub use options::{MOST_SCALES, MaskingOptions, OptionError};
+pub use pipeline::{MaskNote, MaskOutput, MaskingError, make_mask, mask_of_signal, to_signal};

@@ -1,5 +1,6 @@
 //! Integration tests, one module a subject.
 mod config;
 mod fields;
+mod flint_masks;
 mod metrics;
 mod multithresh;

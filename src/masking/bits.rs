@@ -1,0 +1,111 @@
+//! Masks of several scales: a bit a scale.
+
+use crate::image::MaskType;
+use ndarray::{Array2, ArrayView2, Zip};
+use std::ops::Range;
+
+/// A mask with one bit a scale, `[y, x]`; a plain mask has bit 0 alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MaskBits {
+    /// Up to 8 scales.
+    Narrow(Array2<u8>),
+    /// Up to 31 scales.
+    Wide(Array2<i32>),
+}
+
+impl MaskBits {
+    /// Nothing masked, with room for `scales` bits.
+    ///
+    /// # Panics
+    /// With more than 31 scales.
+    pub fn empty(shape: (usize, usize), scales: usize) -> Self {
+        assert!(scales <= super::MOST_SCALES, "at most 31 scales");
+        if scales <= 8 { Self::Narrow(Array2::zeros(shape)) } else { Self::Wide(Array2::zeros(shape)) }
+    }
+
+    /// `(ny, nx)`.
+    pub fn dim(&self) -> (usize, usize) {
+        match self {
+            Self::Narrow(a) => a.dim(),
+            Self::Wide(a) => a.dim(),
+        }
+    }
+
+    /// Sets bit `n` of a stretch of row `y`.
+    pub(crate) fn set_run(&mut self, n: usize, y: usize, columns: Range<usize>) {
+        match self {
+            Self::Narrow(a) => a.slice_mut(ndarray::s![y, columns]).mapv_inplace(|v| v | 1 << n),
+            Self::Wide(a) => a.slice_mut(ndarray::s![y, columns]).mapv_inplace(|v| v | 1 << n),
+        }
+    }
+
+    /// Sets bit `n` where `mask` is true.
+    pub(crate) fn set(&mut self, n: usize, mask: ArrayView2<'_, bool>) {
+        match self {
+            Self::Narrow(a) => Zip::from(a).and(mask).par_for_each(|v, &m| *v |= u8::from(m) << n),
+            Self::Wide(a) => Zip::from(a).and(mask).par_for_each(|v, &m| *v |= i32::from(m) << n),
+        }
+    }
+
+    /// The mask of scale number `n`.
+    pub fn plane(&self, n: usize) -> Array2<bool> {
+        match self {
+            Self::Narrow(a) => a.mapv(|v| v >> n & 1 == 1),
+            Self::Wide(a) => a.mapv(|v| v >> n & 1 == 1),
+        }
+    }
+
+    /// True where any bit is set.
+    pub fn any(&self) -> Array2<bool> {
+        match self {
+            Self::Narrow(a) => a.mapv(|v| v != 0),
+            Self::Wide(a) => a.mapv(|v| v != 0),
+        }
+    }
+
+    /// Number of pixels with any bit set.
+    pub fn masked_pixels(&self) -> usize {
+        match self {
+            Self::Narrow(a) => a.iter().map(|&v| usize::from(v != 0)).sum(),
+            Self::Wide(a) => a.iter().map(|&v| usize::from(v != 0)).sum(),
+        }
+    }
+
+    /// The smallest FITS type that holds `scales` bits.
+    pub fn fits_type(scales: usize) -> MaskType {
+        MaskType::for_bits(scales)
+    }
+}
+
+impl From<Array2<bool>> for MaskBits {
+    fn from(mask: Array2<bool>) -> Self {
+        // Bytes of 0 and 1 either way: the allocation is reused.
+        let shape = mask.dim();
+        if !mask.is_standard_layout() {
+            return Self::Narrow(mask.mapv(u8::from));
+        }
+        let (pixels, _) = mask.into_raw_vec_and_offset();
+        let bytes = pixels.into_iter().map(u8::from).collect();
+        Self::Narrow(Array2::from_shape_vec(shape, bytes).expect("same length"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::picture::mask;
+
+    #[test]
+    fn bits_do_not_disturb_each_other() {
+        for scales in [3, 20] {
+            let mut bits = MaskBits::empty((1, 4), scales);
+            bits.set(0, mask(&["##.."]).view());
+            bits.set_run(scales - 1, 0, 1..3);
+            assert_eq!(bits.plane(0), mask(&["##.."]));
+            assert_eq!(bits.plane(scales - 1), mask(&[".##."]));
+            assert_eq!(bits.plane(1), mask(&["...."]));
+            assert_eq!((bits.any(), bits.masked_pixels()), (mask(&["###."]), 3));
+        }
+        assert_eq!(MaskBits::from(mask(&["#."])), MaskBits::Narrow(ndarray::array![[1, 0]]));
+    }
+}

@@ -1,0 +1,326 @@
+//! The options of the flint mask pipeline: flint's names, types and defaults.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Most erosion scales: each has a bit of a signed 32-bit pixel.
+pub const MOST_SCALES: usize = 31;
+/// Greatest skew delta: a fraction of positive pixels cannot exceed 1.
+const SKEW_DELTA_LIMIT: f64 = 0.5;
+
+/// How a clean mask is made; names, types and defaults are those of flint's `MaskingOptions` (2026-08).
+///
+/// One definition serves the command line, the `masking` mode of a campaign, its JSON schema, and the library.
+#[derive(Debug, Clone, PartialEq, clap::Args, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[command(next_help_heading = "Plain clip")]
+pub struct MaskingOptions {
+    /// Mask pixels above this signal, in sigma; used when flood filling is off.
+    ///
+    /// The simplest mask: signal = (image - background) / rms, masked where it exceeds the clip.
+    #[arg(long, value_name = "SIGMA", default_value_t = 4.0, allow_negative_numbers = true)]
+    pub base_snr_clip: f64,
+
+    /// Grow islands from bright seeds down to a lower level.
+    ///
+    /// Seeds are pixels at or above the seed clip. They grow into touching pixels (corners count) above the flood clip,
+    /// at most 1000 pixels far. Should no pixel reach the seed clip, 0.9 of the greatest signal is taken, with a warning.
+    #[arg(long, help_heading = "Flood fill")]
+    pub flood_fill: bool,
+
+    /// Level of seeds: sigma, or the factor of the minimum absolute clip.
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        default_value_t = 4.5,
+        allow_negative_numbers = true,
+        help_heading = "Flood fill"
+    )]
+    pub flood_fill_positive_seed_clip: f64,
+
+    /// Level down to which seeds grow: sigma, or the factor of the minimum absolute clip.
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        default_value_t = 1.5,
+        allow_negative_numbers = true,
+        help_heading = "Flood fill"
+    )]
+    pub flood_fill_positive_flood_clip: f64,
+
+    /// Compare with the most negative pixel nearby instead of the rms (minimum absolute clip).
+    ///
+    /// Seeds are pixels brighter than the seed clip times |M|, the floor those brighter than the flood clip times |M|,
+    /// where M is the minimum of the box around the pixel. Negative artefacts of bright sources raise the level just
+    /// where artefacts are; no background or rms is needed. Factors of 1.2 to 1.5 are usual.
+    #[arg(long, help_heading = "Minimum absolute clip")]
+    pub flood_fill_use_mac: bool,
+
+    /// Side of the minimum absolute clip's box, pixels; the image counts as periodic.
+    #[arg(long, value_name = "PIXELS", default_value_t = 75, help_heading = "Minimum absolute clip")]
+    pub flood_fill_use_mac_box_size: usize,
+
+    /// Enlarge the box up to this many times where it is filled by positive emission.
+    ///
+    /// Inside large diffuse sources a small box sees no negative pixel, M is too small, and everything would be masked.
+    #[arg(long, value_name = "TIMES", help_heading = "Minimum absolute clip")]
+    pub flood_fill_use_mac_adaptive_max_depth: Option<usize>,
+
+    /// The box grows by this factor (and is cut to a whole number) each time.
+    #[arg(
+        long,
+        value_name = "FACTOR",
+        default_value_t = 2.0,
+        allow_negative_numbers = true,
+        help_heading = "Minimum absolute clip"
+    )]
+    pub flood_fill_use_mac_adaptive_step_factor: f64,
+
+    /// A box is too small where more than 0.5 + this of its pixels are positive; between 0 and 0.5.
+    #[arg(
+        long,
+        value_name = "DELTA",
+        default_value_t = 0.2,
+        allow_negative_numbers = true,
+        help_heading = "Minimum absolute clip"
+    )]
+    pub flood_fill_use_mac_adaptive_skew_delta: f64,
+
+    /// Add large islands of low signal that hold no seed, such as diffuse emission (needs --flood-fill).
+    ///
+    /// Pixels above the island clip, gaps of up to four pixels closed, islands of at least the given size.
+    #[arg(long, help_heading = "Islands of low signal")]
+    pub grow_low_snr_island: bool,
+
+    /// Level of islands of low signal, in sigma.
+    #[arg(
+        long,
+        value_name = "SIGMA",
+        default_value_t = 1.75,
+        allow_negative_numbers = true,
+        help_heading = "Islands of low signal"
+    )]
+    pub grow_low_snr_island_clip: f64,
+
+    /// Least size of islands of low signal, pixels.
+    #[arg(long, value_name = "PIXELS", default_value_t = 768, help_heading = "Islands of low signal")]
+    pub grow_low_snr_island_size: usize,
+
+    /// Erode the mask with the shape of the restoring beam.
+    ///
+    /// A pixel stays when the beam's footprint around it lies in the mask: clean components stand where a source may
+    /// have its centre, not in the wings of the beam. Without a beam in the header the mask is left as it is.
+    #[arg(long, help_heading = "Erosion")]
+    pub beam_shape_erode: bool,
+
+    /// The footprint is where the beam exceeds this fraction of its peak; between 0 and 1.
+    #[arg(
+        long,
+        value_name = "FRACTION",
+        default_value_t = 0.6,
+        allow_negative_numbers = true,
+        help_heading = "Erosion"
+    )]
+    pub beam_shape_erode_minimum_response: f64,
+
+    /// Erode once for each of these scales (pixels); scale number n, from 0, makes bit n of the mask.
+    ///
+    /// Scale s widens the footprint by a Gaussian of s pixels FWHM, as a multi-scale clean's component of that scale is
+    /// wider. Give them as "0 8 16" or "0,8,16".
+    #[arg(long, value_name = "PIXELS", num_args = 1.., value_delimiter = ',', help_heading = "Erosion")]
+    pub beam_shape_erode_scales: Option<Vec<u32>>,
+
+    /// Smooth the image to each scale first, then clip, grow and erode: a mask for each scale of a multi-scale clean.
+    ///
+    /// For each of the erosion scales: opening and smoothing to the scale, minimum absolute clip with a box enlarged by
+    /// the scale, holes filled, seeds grown, eroded by the beam at that scale. Replaces the rest of the pipeline.
+    #[arg(long, help_heading = "Scale by scale")]
+    pub convolve_first: bool,
+}
+
+impl Default for MaskingOptions {
+    fn default() -> Self {
+        Self {
+            base_snr_clip: 4.0,
+            flood_fill: false,
+            flood_fill_positive_seed_clip: 4.5,
+            flood_fill_positive_flood_clip: 1.5,
+            flood_fill_use_mac: false,
+            flood_fill_use_mac_box_size: 75,
+            flood_fill_use_mac_adaptive_max_depth: None,
+            flood_fill_use_mac_adaptive_step_factor: 2.0,
+            flood_fill_use_mac_adaptive_skew_delta: 0.2,
+            grow_low_snr_island: false,
+            grow_low_snr_island_clip: 1.75,
+            grow_low_snr_island_size: 768,
+            beam_shape_erode: false,
+            beam_shape_erode_minimum_response: 0.6,
+            beam_shape_erode_scales: None,
+            convolve_first: false,
+        }
+    }
+}
+
+/// An option whose value makes no sense.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{option} is {found}; it must be {expected}")]
+pub struct OptionError {
+    /// The option's name, as in YAML (on the command line: with dashes).
+    pub option: &'static str,
+    /// The value.
+    pub found: String,
+    /// What would make sense.
+    pub expected: &'static str,
+}
+
+impl From<OptionError> for crate::Error {
+    fn from(e: OptionError) -> Self {
+        Self::bad_input(e)
+    }
+}
+
+impl MaskingOptions {
+    /// Whether the mask is made from signal = (image - background) / rms, so that a background and an rms are needed.
+    pub fn needs_noise(&self) -> bool {
+        !self.flood_fill_use_mac && !self.convolve_first
+    }
+
+    /// Number of bits of the mask: one, or as many as there are erosion scales.
+    pub fn bits(&self) -> usize {
+        match &self.beam_shape_erode_scales {
+            Some(scales) if self.convolve_first || self.beam_shape_erode => scales.len().max(1),
+            _ => 1,
+        }
+    }
+
+    /// Erosion scales in pixels; without any: the beam itself.
+    pub(crate) fn scales(&self) -> Vec<u32> {
+        self.beam_shape_erode_scales.clone().filter(|s| !s.is_empty()).unwrap_or_else(|| vec![0])
+    }
+
+    /// Every value that makes no sense.
+    pub fn problems(&self) -> Vec<OptionError> {
+        let mut problems = Vec::new();
+        let mut check = |option, found: f64, fine: bool, expected| {
+            if !fine {
+                problems.push(OptionError { option, found: found.to_string(), expected });
+            }
+        };
+        let not_negative = |v: f64| v.is_finite() && v >= 0.0;
+        for (option, value) in [
+            ("base_snr_clip", self.base_snr_clip),
+            ("flood_fill_positive_seed_clip", self.flood_fill_positive_seed_clip),
+            ("flood_fill_positive_flood_clip", self.flood_fill_positive_flood_clip),
+            ("grow_low_snr_island_clip", self.grow_low_snr_island_clip),
+        ] {
+            check(option, value, not_negative(value), "a number that is not negative");
+        }
+        let mac_box = self.flood_fill_use_mac_box_size;
+        check("flood_fill_use_mac_box_size", mac_box as f64, mac_box > 0, "at least 1 pixel");
+        let step = self.flood_fill_use_mac_adaptive_step_factor;
+        check("flood_fill_use_mac_adaptive_step_factor", step, step.is_finite() && step > 1.0, "greater than 1");
+        let delta = self.flood_fill_use_mac_adaptive_skew_delta;
+        let fine = delta > 0.0 && delta < SKEW_DELTA_LIMIT;
+        check("flood_fill_use_mac_adaptive_skew_delta", delta, fine, "between 0 and 0.5, both excluded");
+        let response = self.beam_shape_erode_minimum_response;
+        let fine = response > 0.0 && response < 1.0;
+        check("beam_shape_erode_minimum_response", response, fine, "between 0 and 1, both excluded");
+        if let Some(scales) = &self.beam_shape_erode_scales {
+            let count = scales.len();
+            let found = || if count == 0 { "an empty list".to_string() } else { format!("a list of {count} scales") };
+            if count == 0 || count > MOST_SCALES {
+                let expected = "a list of 1 to 31 scales (each has a bit of the mask), or left out";
+                problems.push(OptionError { option: "beam_shape_erode_scales", found: found(), expected });
+            }
+        }
+        problems
+    }
+
+    /// Checks the values.
+    ///
+    /// # Errors
+    /// The first value that makes no sense; [`Self::problems`] lists all.
+    pub fn validate(&self) -> Result<(), OptionError> {
+        self.problems().into_iter().next().map_or(Ok(()), Err)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+    use rstest::rstest;
+
+    #[derive(Debug, clap::Parser)]
+    struct Alone {
+        #[command(flatten)]
+        options: MaskingOptions,
+    }
+
+    #[test]
+    fn the_command_line_and_yaml_have_the_same_defaults_and_names() {
+        let from_flags = Alone::parse_from(["mask"]).options;
+        assert_eq!(from_flags, MaskingOptions::default());
+        assert_eq!(serde_yaml::from_str::<MaskingOptions>("{}").unwrap(), from_flags);
+        let flags = "mask --flood-fill --flood-fill-use-mac --flood-fill-use-mac-box-size 60 \
+                     --flood-fill-use-mac-adaptive-max-depth 4 --beam-shape-erode-scales 0 8,16 --base-snr-clip 3";
+        let yaml = "{flood_fill: true, flood_fill_use_mac: true, flood_fill_use_mac_box_size: 60, base_snr_clip: 3, \
+                    flood_fill_use_mac_adaptive_max_depth: 4, beam_shape_erode_scales: [0, 8, 16]}";
+        let from_flags = Alone::parse_from(flags.split_whitespace()).options;
+        assert_eq!(from_flags, serde_yaml::from_str(yaml).unwrap());
+        assert_eq!(from_flags.beam_shape_erode_scales, Some(vec![0, 8, 16]));
+        let names: Vec<String> = match serde_json::to_value(MaskingOptions::default()).unwrap() {
+            serde_json::Value::Object(map) => map.keys().cloned().collect(),
+            other => panic!("{other}"),
+        };
+        let mut command = <Alone as clap::CommandFactory>::command();
+        let long: Vec<String> =
+            command.get_arguments().filter_map(|a| a.get_long().map(|l| l.replace('-', "_"))).collect();
+        assert_eq!(names, long);
+        assert!(command.render_long_help().to_string().contains("Minimum absolute clip"));
+    }
+
+    #[test]
+    fn unknown_names_are_refused() {
+        let error = serde_yaml::from_str::<MaskingOptions>("{flood_fil: true}").unwrap_err().to_string();
+        assert!(error.contains("flood_fil"), "{error}");
+    }
+
+    #[rstest]
+    #[case("{base_snr_clip: -1}", "base_snr_clip is -1; it must be a number that is not negative")]
+    #[case(
+        "{flood_fill_positive_seed_clip: .nan}",
+        "flood_fill_positive_seed_clip is NaN; it must be a number that is not negative"
+    )]
+    #[case("{flood_fill_use_mac_box_size: 0}", "flood_fill_use_mac_box_size is 0; it must be at least 1 pixel")]
+    #[case(
+        "{flood_fill_use_mac_adaptive_skew_delta: 0.5}",
+        "flood_fill_use_mac_adaptive_skew_delta is 0.5; it must be between 0 and 0.5, both excluded"
+    )]
+    #[case(
+        "{flood_fill_use_mac_adaptive_step_factor: 1}",
+        "flood_fill_use_mac_adaptive_step_factor is 1; it must be greater than 1"
+    )]
+    #[case(
+        "{beam_shape_erode_minimum_response: 1}",
+        "beam_shape_erode_minimum_response is 1; it must be between 0 and 1, both excluded"
+    )]
+    #[case(
+        "{beam_shape_erode_scales: []}",
+        "beam_shape_erode_scales is an empty list; it must be a list of 1 to 31 scales (each has a bit of the mask), or left out"
+    )]
+    fn values_without_sense_are_named(#[case] yaml: &str, #[case] message: &str) {
+        let options: MaskingOptions = serde_yaml::from_str(yaml).unwrap();
+        assert_eq!(options.validate().unwrap_err().to_string(), message);
+    }
+
+    #[test]
+    fn bits_follow_the_scales_in_use() {
+        let mut options = MaskingOptions { beam_shape_erode_scales: Some(vec![0, 8, 16]), ..Default::default() };
+        assert_eq!(options.bits(), 1);
+        options.beam_shape_erode = true;
+        assert_eq!(options.bits(), 3);
+        options = MaskingOptions { convolve_first: true, ..Default::default() };
+        assert_eq!((options.bits(), options.scales()), (1, vec![0]));
+    }
+}

@@ -1,0 +1,273 @@
+//! Seeds and floor: where islands begin, and how far they may grow.
+
+use super::{MaskNote, MaskingOptions};
+use crate::kernels::rows::RowStream;
+use crate::kernels::rows::{CountRows, Extremum, ImageRows, Least, Outside, RollingRows, bands, split_rows};
+use ndarray::{Array2, ArrayView2};
+use rayon::prelude::*;
+
+/// Part of the greatest signal that becomes the seed clip when nothing reaches the asked one.
+const PART_OF_MAXIMUM: f32 = 0.9;
+/// A box around which positive and negative pixels balance has this fraction of positive ones.
+const BALANCED_FRACTION: f64 = 0.5;
+
+/// Where islands begin and how far they may grow, `[y, x]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SeedsAndFloor {
+    /// Islands begin here.
+    pub seeds: Array2<bool>,
+    /// Islands may grow here.
+    pub floor: Array2<bool>,
+}
+
+/// The box of the minimum absolute clip.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MacOptions {
+    /// Side of the box, pixels.
+    pub box_size: usize,
+    /// Seeds exceed this factor times |minimum|.
+    pub seed_factor: f64,
+    /// The floor exceeds this factor times |minimum|.
+    pub flood_factor: f64,
+    /// How often the box is enlarged where it is too small; `None`: never.
+    pub adaptive_max_depth: Option<usize>,
+    /// By which factor.
+    pub adaptive_step_factor: f64,
+    /// A box is too small where its fraction of positive pixels exceeds 0.5 + this.
+    pub adaptive_skew_delta: f64,
+}
+
+impl From<&MaskingOptions> for MacOptions {
+    fn from(o: &MaskingOptions) -> Self {
+        Self {
+            box_size: o.flood_fill_use_mac_box_size,
+            seed_factor: o.flood_fill_positive_seed_clip,
+            flood_factor: o.flood_fill_positive_flood_clip,
+            adaptive_max_depth: o.flood_fill_use_mac_adaptive_max_depth,
+            adaptive_step_factor: o.flood_fill_use_mac_adaptive_step_factor,
+            adaptive_skew_delta: o.flood_fill_use_mac_adaptive_skew_delta,
+        }
+    }
+}
+
+/// Seeds are pixels with signal >= `seed_clip`, the floor those with signal > `flood_clip` (sigma; `signal` is `[y, x]`).
+///
+/// When the greatest signal is below the seed clip, 0.9 of it becomes the clip, and a note says so (flint, 2026-08).
+pub fn snr_seeds(signal: ArrayView2<'_, f32>, seed_clip: f64, flood_clip: f64) -> (SeedsAndFloor, Option<MaskNote>) {
+    let shape = signal.dim();
+    let mut found = SeedsAndFloor { seeds: Array2::default(shape), floor: Array2::default(shape) };
+    let greatest = clip_rows(signal, seed_clip as f32, flood_clip as f32, &mut found);
+    if greatest >= seed_clip as f32 || greatest == f32::NEG_INFINITY {
+        return (found, None);
+    }
+    let lowered = PART_OF_MAXIMUM * greatest;
+    clip_rows(signal, lowered, flood_clip as f32, &mut found);
+    let note = MaskNote::SeedClipLowered { asked: seed_clip, greatest, used: lowered };
+    (found, Some(note))
+}
+
+/// Compares all pixels with the two clips; returns the greatest pixel.
+fn clip_rows(signal: ArrayView2<'_, f32>, seed_clip: f32, flood_clip: f32, out: &mut SeedsAndFloor) -> f32 {
+    let (ny, nx) = signal.dim();
+    if nx == 0 {
+        return f32::NEG_INFINITY;
+    }
+    let bands = bands(ny);
+    let seeds = split_rows(&mut out.seeds, &bands);
+    let floor = split_rows(&mut out.floor, &bands);
+    let greatest = seeds.into_par_iter().zip(floor).zip(&bands).map(|((seeds, floor), &(first, _))| {
+        let mut greatest = f32::NEG_INFINITY;
+        for (k, (seeds, floor)) in seeds.chunks_exact_mut(nx).zip(floor.chunks_exact_mut(nx)).enumerate() {
+            let row = signal.row(first + k);
+            for ((&v, s), f) in row.iter().zip(seeds).zip(floor) {
+                *s = v >= seed_clip;
+                *f = v > flood_clip;
+                greatest = if v > greatest { v } else { greatest };
+            }
+        }
+        greatest
+    });
+    greatest.reduce(|| f32::NEG_INFINITY, f32::max)
+}
+
+/// The minimum absolute clip: with M the minimum of the box around a pixel, seeds exceed `seed_factor` |M| and the floor
+/// exceeds `flood_factor` |M|. `image` is `[y, x]`, in any unit. Window and periodic boundary: [`crate::kernels::rolling_minimum`].
+///
+/// With `adaptive_max_depth`, boxes filled by positive emission are enlarged: where more than 0.5 + delta of the box's
+/// pixels are positive, M comes from a box enlarged by the step factor; again with that box, until none is too small, the
+/// box exceeds a side of the image, or the depth is used up (flint, 2026-08).
+pub fn mac_seeds(image: ArrayView2<'_, f32>, options: &MacOptions) -> SeedsAndFloor {
+    let shape = image.dim();
+    let mut found = SeedsAndFloor { seeds: Array2::default(shape), floor: Array2::default(shape) };
+    if image.is_empty() {
+        return found;
+    }
+    let nx = shape.1;
+    let bands = bands(shape.0);
+    let minimum = options.adaptive_max_depth.filter(|&d| d > 0).map(|depth| adaptive_minimum(image, options, depth));
+    let (seed_factor, flood_factor) = (options.seed_factor as f32, options.flood_factor as f32);
+    let seeds = split_rows(&mut found.seeds, &bands);
+    let floor = split_rows(&mut found.floor, &bands);
+    seeds.into_par_iter().zip(floor).zip(&bands).for_each(|((seeds, floor), &(first, _))| {
+        // Without enlargement the minima are used as they come, and never stored.
+        let mut stream = minimum.is_none().then(|| minimum_rows(image, options.box_size, first));
+        let mut row = vec![0.0; nx];
+        for (k, (seeds, floor)) in seeds.chunks_exact_mut(nx).zip(floor.chunks_exact_mut(nx)).enumerate() {
+            let y = first + k;
+            let minima = match (&mut stream, &minimum) {
+                (Some(stream), _) => {
+                    stream.next_row(&mut row);
+                    &row[..]
+                }
+                (None, Some(minimum)) => minimum.row(y).to_slice().expect("standard order"),
+                (None, None) => unreachable!("a stream exists when the minima were not stored"),
+            };
+            for (((&v, &m), s), f) in image.row(y).iter().zip(minima).zip(seeds).zip(floor) {
+                let level = m.abs();
+                *s = v > seed_factor * level;
+                *f = v > flood_factor * level;
+            }
+        }
+    });
+    found
+}
+
+/// Rows of the rolling minimum from `first` on; boxes without data give infinity, which no pixel exceeds.
+fn minimum_rows<'a>(image: ArrayView2<'a, f32>, box_size: usize, first: usize) -> RollingRows<ImageRows<'a>, Least> {
+    let source = move |y| ImageRows::new(image, y, Least::NEUTRAL, Outside::Wrap);
+    RollingRows::new(source, first as isize, image.dim(), (box_size, box_size))
+}
+
+/// The rolling minimum with boxes enlarged where they hold too many positive pixels.
+fn adaptive_minimum(image: ArrayView2<'_, f32>, options: &MacOptions, depth: usize) -> Array2<f32> {
+    let (ny, nx) = image.dim();
+    let bands = bands(ny);
+    let mut box_size = options.box_size;
+    let mut minimum = Array2::zeros((ny, nx));
+    split_rows(&mut minimum, &bands).into_par_iter().zip(&bands).for_each(|(part, &(first, _))| {
+        let mut stream = minimum_rows(image, box_size, first);
+        part.chunks_exact_mut(nx).for_each(|row| stream.next_row(row));
+    });
+    for _ in 0..depth {
+        if box_size > ny || box_size > nx {
+            break;
+        }
+        let enlarged = (box_size as f64 * options.adaptive_step_factor) as usize;
+        let limit = least_skewed_count(box_size, options.adaptive_skew_delta);
+        let any_skewed = split_rows(&mut minimum, &bands)
+            .into_par_iter()
+            .zip(&bands)
+            .map(|(part, &(first, _))| {
+                let mut counts = CountRows::new(image, |&v: &f32| v > 0.0, box_size, first);
+                let mut stream = minimum_rows(image, enlarged, first);
+                let (mut count, mut row) = (vec![0u32; nx], vec![0f32; nx]);
+                let mut any = false;
+                for out in part.chunks_exact_mut(nx) {
+                    counts.next_row(&mut count);
+                    stream.next_row(&mut row);
+                    for ((o, &m), &c) in out.iter_mut().zip(&row).zip(&count) {
+                        let skewed = c >= limit;
+                        *o = if skewed { m } else { *o };
+                        any |= skewed;
+                    }
+                }
+                any
+            })
+            .reduce(|| false, |a, b| a | b);
+        if !any_skewed {
+            break;
+        }
+        box_size = enlarged;
+    }
+    minimum
+}
+
+/// The least count of positive pixels whose fraction of the box exceeds 0.5 + delta.
+fn least_skewed_count(box_size: usize, delta: f64) -> u32 {
+    let pixels = (box_size * box_size) as f64;
+    let exceeds = |count: f64| count / pixels > BALANCED_FRACTION + delta;
+    // The division rounds: settle the last step by the comparison itself.
+    let mut count = ((BALANCED_FRACTION + delta) * pixels).floor() - 1.0;
+    while !exceeds(count) {
+        count += 1.0;
+    }
+    count as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::picture::{any, draw};
+    use crate::kernels::{box_count, rolling_minimum};
+    use ndarray::array;
+    use proptest::prelude::*;
+
+    #[test]
+    fn seeds_reach_the_clip_and_the_floor_exceeds_it() {
+        let signal = array![[4.5, 4.4, 1.5, 1.6, f32::NAN]];
+        let (found, note) = snr_seeds(signal.view(), 4.5, 1.5);
+        assert_eq!((draw(found.seeds.view()), draw(found.floor.view())), (vec!["#....".into()], vec!["##.#.".into()]));
+        assert_eq!(note, None);
+    }
+
+    #[test]
+    fn nine_tenths_of_the_maximum_when_nothing_reaches_the_clip() {
+        let signal = array![[2.0f32, 1.8, 1.79, f32::NAN]];
+        let (found, note) = snr_seeds(signal.view(), 4.5, 1.5);
+        assert_eq!(draw(found.seeds.view()), ["##.."]);
+        assert_eq!(note, Some(MaskNote::SeedClipLowered { asked: 4.5, greatest: 2.0, used: 1.8 }));
+    }
+
+    #[test]
+    fn the_clip_follows_the_most_negative_pixel_of_the_box() {
+        let image = array![[3.1, -2.0, 2.1, 0.5, 0.0, -0.1, 0.2, 1.0, 0.0]];
+        let options =
+            MacOptions { box_size: 3, seed_factor: 1.5, flood_factor: 1.0, ..(&MaskingOptions::default()).into() };
+        let found = mac_seeds(image.view(), &options);
+        assert_eq!(draw(found.seeds.view()), ["#..#..##."]);
+        assert_eq!(draw(found.floor.view()), ["#.##..##."]);
+    }
+
+    #[test]
+    fn the_least_skewed_count_is_exact() {
+        // 0.5 + 0.2 of 10 x 10 pixels: 70 does not exceed it, 71 does.
+        assert_eq!(least_skewed_count(10, 0.2), 71);
+        assert_eq!(least_skewed_count(1, 0.2), 1);
+        assert_eq!(least_skewed_count(2, 0.49), 4);
+    }
+
+    proptest! {
+        #[test]
+        fn minima_are_enlarged_where_boxes_are_skewed(
+            image in any::image(), box_size in 1usize..12, depth in 0usize..5, delta in 0.01f64..0.3, step in 1.3f64..3.0,
+        ) {
+            let options = MacOptions {
+                box_size, seed_factor: 1.2, flood_factor: 0.7, adaptive_max_depth: Some(depth),
+                adaptive_step_factor: step, adaptive_skew_delta: delta,
+            };
+            // The rule as the specification words it, with whole arrays.
+            let (ny, nx) = image.dim();
+            let mut size = box_size;
+            let mut minimum = rolling_minimum(image.view(), size);
+            for _ in 0..depth {
+                let fraction = box_count(image.view(), size, |&v| v > 0.0).mapv(|c| f64::from(c) / (size * size) as f64);
+                let skewed = fraction.mapv(|f| f > 0.5 + delta);
+                if !skewed.iter().any(|&s| s) || size > ny || size > nx {
+                    break;
+                }
+                size = (size as f64 * step) as usize;
+                let larger = rolling_minimum(image.view(), size);
+                for (p, &s) in skewed.indexed_iter() {
+                    if s {
+                        minimum[p] = larger[p];
+                    }
+                }
+            }
+            let found = mac_seeds(image.view(), &options);
+            for (p, &v) in image.indexed_iter() {
+                prop_assert_eq!(found.seeds[p], v > 1.2 * minimum[p].abs());
+                prop_assert_eq!(found.floor[p], v > 0.7 * minimum[p].abs());
+            }
+        }
+    }
+}
