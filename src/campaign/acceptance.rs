@@ -384,6 +384,35 @@ pub fn judge(history: &[RoundOutcome], candidate: &RoundMetrics, options: &Accep
     Decision { verdict, reasons, next }
 }
 
+/// The tables must hold solutions, most of them unflagged.
+fn flagged_solutions(solutions: &SolutionStats, options: &AcceptanceOptions) -> Reason {
+    let (after, limit) = (solutions.flagged_fraction, options.flagged_solutions);
+    // A table without any solution is as useless as one that is flagged throughout.
+    let passed = after <= limit && solutions.solutions > 0;
+    let words = if solutions.solutions == 0 {
+        "the tables hold no solution".to_string()
+    } else {
+        format!("{:.1} % of {} solutions flagged, {:.1} % allowed", 100.0 * after, solutions.solutions, 100.0 * limit)
+    };
+    Reason { rule: Rule::FlaggedSolutions, passed, before: None, after: Some(after), limit: Some(limit), words }
+}
+
+/// Judges a round by its tables alone, before they are applied: `None` lets it go on, a decision refuses it.
+/// Only `solutions` and `amplitudes` of the candidate are looked at.
+pub fn judge_solutions(
+    history: &[RoundOutcome],
+    candidate: &RoundMetrics,
+    options: &AcceptanceOptions,
+) -> Option<Decision> {
+    let reason = flagged_solutions(candidate.solutions.as_ref()?, options);
+    if reason.passed {
+        return None;
+    }
+    let mut reasons = vec![reason];
+    let next = after_failure(history, candidate, &mut reasons, Verdict::Reject, options);
+    Some(Decision { verdict: Verdict::Reject, reasons, next })
+}
+
 /// Rules that need no earlier round.
 fn soundness(candidate: &RoundMetrics, options: &AcceptanceOptions) -> Vec<Reason> {
     let image = &candidate.image;
@@ -408,29 +437,7 @@ fn soundness(candidate: &RoundMetrics, options: &AcceptanceOptions) -> Vec<Reaso
         let words = if model.components == 0 { "the model is empty".to_string() } else { words };
         reasons.push(plain(Rule::ModelNotEmpty, model.components > 0, &words));
     }
-    if let Some(solutions) = &candidate.solutions {
-        let (after, limit) = (solutions.flagged_fraction, options.flagged_solutions);
-        // A table without any solution is as useless as one that is flagged throughout.
-        let passed = after <= limit && solutions.solutions > 0;
-        let words = if solutions.solutions == 0 {
-            "the tables hold no solution".to_string()
-        } else {
-            format!(
-                "{:.1} % of {} solutions flagged, {:.1} % allowed",
-                100.0 * after,
-                solutions.solutions,
-                100.0 * limit
-            )
-        };
-        reasons.push(Reason {
-            rule: Rule::FlaggedSolutions,
-            passed,
-            before: None,
-            after: Some(after),
-            limit: Some(limit),
-            words,
-        });
-    }
+    reasons.extend(candidate.solutions.as_ref().map(|s| flagged_solutions(s, options)));
     reasons
 }
 

@@ -2,9 +2,14 @@
 
 pub mod acceptance;
 pub mod config;
+pub mod dataset;
 pub mod events;
 pub mod folder;
 pub mod journal;
 pub mod plan;
 pub mod record;
 pub mod strategy;
+pub mod workshop;
+
+#[cfg(test)]
+mod dataset_tests;

@@ -1,0 +1,773 @@
+//! The loop over the rounds of one measurement set: solve, judge the table, apply, mask, image, measure, judge.
+//!
+//! Every step has a key made of its own options and the keys of the steps that it builds on, so a resumed run repeats
+//! exactly what is missing and what a changed campaign file invalidates. Two things live outside the campaign folder
+//! and can be half-written by a crash: the columns `MODEL_DATA` and `CORRECTED_DATA`. The journal knows which step's
+//! result each holds ([`Journal::holder`]); a step that needs another content puts it there first.
+
+use super::acceptance::{
+    AcceptanceOptions, Decision, Gentler, Next, RoundMetrics, RoundOutcome, Verdict, best_accepted, judge,
+    judge_solutions, last_accepted, why_best,
+};
+use super::events::{Emitter, Event, Place, Step, StepEnd};
+use super::folder::{self, Layout};
+use super::journal::{self, Journal, key_of};
+use super::record::{
+    CommandRecord, DatasetRecord, DecisionRecord, Level, MaskRecord, MessageRecord, RoundRecord, RuleRecord, State,
+};
+use super::workshop::{AttemptPlan, Bench, Earlier, Imaged, Prepared, Solved, Workshop};
+use crate::calibrator::SolutionTable;
+use crate::imager::progress::Progress;
+use crate::process::interrupt;
+use crate::quality::metrics::{ImageMetrics, RoundFiles};
+use crate::quality::solutions::SolutionStats;
+use crate::{Error, Result};
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// The two columns that steps change; names in the journal.
+const MODEL: &str = "model";
+const CORRECTED: &str = "corrected";
+
+/// What is run, apart from the adapters.
+#[derive(Debug, Clone)]
+pub struct DatasetSettings {
+    /// Short name, unique in the campaign.
+    pub name: String,
+    /// The user's measurement sets, for the record.
+    pub sources: Vec<PathBuf>,
+    /// Its folder.
+    pub layout: Layout,
+    /// Limits of the acceptance rules.
+    pub acceptance: AcceptanceOptions,
+    /// Hash of the resolved options by round, to tell what a changed campaign file invalidates.
+    pub plan_hashes: IndexMap<String, String>,
+    /// Stop after this round (for schedulers that run one round a job); `None`: run them all.
+    pub until_round: Option<usize>,
+}
+
+/// Called with the record whenever it has changed enough to be shown (after each round, and at the end).
+pub type OnRecord<'a> = &'a mut dyn FnMut(&DatasetRecord) -> Result<()>;
+
+/// Runs the loop for one measurement set.
+pub struct DatasetRun<'a> {
+    settings: DatasetSettings,
+    workshop: &'a mut dyn Workshop,
+    events: Emitter,
+    journal: Journal,
+    record: DatasetRecord,
+    history: Vec<RoundOutcome>,
+    done: Vec<Attempted>,
+    place: Place,
+    last_seconds: IndexMap<Step, f64>,
+}
+
+/// What is kept of a judged attempt, beyond its record.
+#[derive(Debug, Clone)]
+struct Attempted {
+    plan: AttemptPlan,
+    in_force: InForce,
+    image_key: String,
+    imaged: Imaged,
+    mask: Option<MaskRecord>,
+}
+
+/// The calibration that an image is made with.
+#[derive(Debug, Clone)]
+struct InForce {
+    /// The column to be imaged.
+    column: &'static str,
+    /// What `CORRECTED_DATA` must hold; `None`: `DATA` is imaged.
+    applied: Option<Applied>,
+}
+
+/// Tables, and the attempt with whose options they are applied.
+#[derive(Debug, Clone)]
+struct Applied {
+    key: String,
+    plan: AttemptPlan,
+    tables: Vec<SolutionTable>,
+}
+
+impl InForce {
+    fn key(&self) -> Option<&str> {
+        self.applied.as_ref().map(|a| a.key.as_str())
+    }
+
+    fn tables(&self) -> Vec<SolutionTable> {
+        self.applied.as_ref().map(|a| a.tables.clone()).unwrap_or_default()
+    }
+}
+
+/// A step's inputs: what decides whether it must be done again.
+struct StepSpec<'s> {
+    step: Step,
+    name: String,
+    key: String,
+    touches: &'s [&'s str],
+}
+
+/// The result of a step that gives nothing but an effect.
+#[derive(Serialize, Deserialize)]
+struct Nothing {}
+
+impl<'a> DatasetRun<'a> {
+    /// Opens the journal in the dataset's folder.
+    ///
+    /// # Errors
+    /// A folder that cannot be written, or a damaged journal.
+    pub fn new(settings: DatasetSettings, workshop: &'a mut dyn Workshop, events: Emitter) -> Result<Self> {
+        folder::make(settings.layout.root())?;
+        let journal = Journal::open(settings.layout.journal())?;
+        let record = DatasetRecord {
+            name: settings.name.clone(),
+            sources: settings.sources.clone(),
+            folder: settings.layout.root().to_path_buf(),
+            planned_rounds: workshop.last_round() + 1,
+            ..DatasetRecord::default()
+        };
+        let place = Place { dataset: settings.name.clone(), round: 0, attempt: 1 };
+        Ok(Self {
+            settings,
+            workshop,
+            events,
+            journal,
+            record,
+            history: Vec::new(),
+            done: Vec::new(),
+            place,
+            last_seconds: IndexMap::new(),
+        })
+    }
+
+    /// Runs all rounds; returns the record of what was done.
+    ///
+    /// # Errors
+    /// Bad input, an external program's failure, an interruption: all journalled, and the folder can be resumed.
+    pub fn run(mut self, on_record: OnRecord<'_>) -> (DatasetRecord, Result<State>) {
+        self.record.state = State::Running;
+        let ended = self.run_rounds(on_record);
+        let (state, reason) = match &ended {
+            Ok(state) => (*state, self.record.best_why.clone()),
+            Err(Error::Interrupted) => (State::Interrupted, "interrupted by a signal".to_string()),
+            Err(e) => (State::Failed, e.to_string()),
+        };
+        self.record.state = state;
+        let entry = match &ended {
+            Err(Error::Interrupted) => journal::Event::Interrupted,
+            _ => journal::Event::Ended { state: state.word().into(), reason: reason.clone() },
+        };
+        // The run has ended either way; a journal that cannot take the last line must not hide why.
+        let _ = self.journal.append(entry);
+        if state == State::Failed {
+            self.record.messages.push(message(Level::Error, &reason));
+            if let Some(round) = self.record.rounds.last_mut().filter(|r| r.decision.is_none()) {
+                round.state = State::Failed;
+            }
+        }
+        self.events.emit(Event::DatasetFinished {
+            dataset: self.settings.name.clone(),
+            state,
+            best_round: self.record.best_round().map(|r| r.round),
+        });
+        let shown = on_record(&self.record);
+        let ended = ended.and_then(|state| shown.map(|()| state));
+        (self.record, ended)
+    }
+
+    fn run_rounds(&mut self, on_record: OnRecord<'_>) -> Result<State> {
+        self.announce()?;
+        let prepared = self.prepare()?;
+        self.record.facts = prepared.facts.clone();
+        on_record(&self.record)?;
+        let last = self.settings.until_round.unwrap_or(usize::MAX).min(self.workshop.last_round());
+        let mut end = State::Done;
+        let (mut round, mut attempt, mut changes) = (0, 0, Vec::new());
+        while round <= last {
+            interrupt::check()?;
+            let decision = self.attempt(&prepared, round, attempt, &changes)?;
+            on_record(&self.record)?;
+            match (&decision.next, decision.verdict) {
+                (Next::RetryGentler { changes: next }, _) => {
+                    changes = combined(&changes, next);
+                    attempt += 1;
+                }
+                (Next::Continue, _) => {
+                    (round, attempt, changes) = (round + 1, 0, Vec::new());
+                }
+                (Next::Stop, verdict) => {
+                    end = match verdict {
+                        Verdict::Diverged => State::Diverged,
+                        Verdict::Reject if last_accepted(&self.history).is_none() => State::Failed,
+                        _ => State::Converged,
+                    };
+                    if verdict == Verdict::Reject {
+                        self.tell(
+                            Level::Warning,
+                            format!("round {round} was given up; the best earlier round is the product"),
+                        );
+                        end = State::Done;
+                    }
+                    break;
+                }
+            }
+        }
+        if last_accepted(&self.history).is_none() {
+            let why = self.history.last().map(|o| o.decision.summary()).unwrap_or_default();
+            return Err(Error::external(format!(
+                "{}: no round gave an image that can be used ({why}); look at the report for the images and logs",
+                self.settings.name
+            )));
+        }
+        self.finish(&prepared)?;
+        Ok(end)
+    }
+
+    /// Journals the start, and says what a changed campaign file invalidates.
+    fn announce(&mut self) -> Result<()> {
+        let earlier = self.journal.entries().iter().rev().find_map(|entry| match &entry.event {
+            journal::Event::Run { plan, .. } => Some(plan.clone()),
+            _ => None,
+        });
+        if let Some(earlier) = earlier {
+            let now = &self.settings.plan_hashes;
+            let changed: Vec<&str> =
+                now.iter().filter(|(name, hash)| earlier.get(*name) != Some(hash)).map(|(n, _)| n.as_str()).collect();
+            let text = match changed.first() {
+                None => "resuming; the plan has not changed".to_string(),
+                Some(first) => format!(
+                    "resuming; the plan has changed in {}: steps from there on whose inputs differ are done again",
+                    if changed.len() == 1 { (*first).to_string() } else { changed.join(", ") }
+                ),
+            };
+            self.events.message(Some(&self.settings.name), Level::Info, text);
+        }
+        self.journal.append(journal::Event::Run {
+            version: env!("CARGO_PKG_VERSION").into(),
+            plan: self.settings.plan_hashes.clone(),
+        })?;
+        Ok(())
+    }
+
+    fn prepare(&mut self) -> Result<Prepared> {
+        let layout = self.settings.layout.clone();
+        let identity = match self.workshop.data_identity() {
+            Ok(identity) => identity,
+            // The user's measurement set may have been moved or removed since the working copy was made.
+            Err(e) => match self.journal.last_key("prepare").map(str::to_string) {
+                Some(key) if self.copy_is_there(&key) => {
+                    self.tell(Level::Warning, format!("{e}; going on with the working copy"));
+                    return Ok(self.journal.result("prepare", &key).expect("copy_is_there looked at it"));
+                }
+                _ => return Err(e),
+            },
+        };
+        let key = key_of(&("prepare", identity));
+        let data = layout.root().join("data");
+        folder::make(&data)?;
+        let logs = layout.root().join("logs");
+        folder::make(&logs)?;
+        let bench = self.bench(PathBuf::new(), data, logs.join("prepare.log"), Step::Copy);
+        let spec = StepSpec { step: Step::Copy, name: "prepare".into(), key, touches: &[MODEL, CORRECTED] };
+        self.step(spec, |p: &Prepared| p.measurement_set.exists(), |run| run.workshop.prepare(&bench))
+    }
+
+    fn copy_is_there(&self, key: &str) -> bool {
+        self.journal.result::<Prepared>("prepare", key).is_some_and(|p| p.measurement_set.exists())
+    }
+
+    /// One attempt at one round, up to its judgement.
+    fn attempt(&mut self, data: &Prepared, round: usize, attempt: usize, changes: &[Gentler]) -> Result<Decision> {
+        let plan = self.workshop.attempt(round, attempt, changes, Earlier { history: &self.history })?;
+        self.place = Place { dataset: self.settings.name.clone(), round, attempt: attempt + 1 };
+        self.events.emit(Event::RoundStarted { place: self.place.clone(), about: plan.about.clone() });
+        self.record.rounds.push(RoundRecord {
+            round,
+            attempt: attempt + 1,
+            state: State::Running,
+            started: Some(jiff::Timestamp::now()),
+            solint: plan.interval.as_ref().map(|(s, _)| s.clone()),
+            calmode: plan.interval.as_ref().map(|(_, m)| m.clone()),
+            solint_why: plan.interval_why.clone(),
+            ..RoundRecord::default()
+        });
+        let base = self.last_accepted_attempt();
+        let (in_force, stats) = match self.calibrate(data, &plan, base.as_ref())? {
+            Calibrated::Refused(decision, metrics) => return self.conclude(plan, None, decision, *metrics),
+            Calibrated::Done { in_force, stats } => (in_force, stats),
+        };
+        let mask_key = plan.mask.as_ref().zip(base.as_ref()).map(|(m, b)| key_of(&("mask", &b.image_key, m)));
+        let image_key = key_of(&("image", self.data_key(), in_force.column, in_force.key(), &mask_key, &plan.imaging));
+        let image_name = format!("{}/image", Layout::attempt_name(round, attempt));
+        if self.finished::<Imaged>(&image_name, &image_key, files_exist).is_none() {
+            self.ensure_corrected(data, &in_force)?;
+        }
+        let mask = self.make_mask(data, &plan, mask_key.as_deref(), base.as_ref())?;
+        let spec = StepSpec { step: Step::Image, name: image_name, key: image_key.clone(), touches: &[MODEL] };
+        let imaged = self.make_image(data, &plan, in_force.column, mask.as_ref(), spec)?;
+        let column = in_force.column;
+        let tables = in_force.tables();
+        let (mask_key, mask) = match (mask, &imaged.mask) {
+            (_, Some(last)) => (None, Some(last.clone())),
+            (Some(mask), None) => (mask_key, Some(mask)),
+            (None, None) => (None, None),
+        };
+        let image = self.measure(&plan, &image_key, mask_key.as_deref(), &imaged, mask.as_ref(), base.as_ref())?;
+        let record = self.current();
+        record.imager = record
+            .commands
+            .iter()
+            .rev()
+            .find(|c| c.step == "image")
+            .map_or_else(String::new, |c| c.words.first().map(|w| file_name(Path::new(w))).unwrap_or_default());
+        record.data_column = column.to_string();
+        record.products = Some(imaged.products.clone());
+        record.cycles.clone_from(&imaged.cycles);
+        record.stopped.clone_from(&imaged.stopped);
+        record.mask.clone_from(&mask);
+        record.metrics = Some(image.clone());
+        record.tables.clone_from(&tables);
+        let metrics = RoundMetrics {
+            image,
+            solutions: stats,
+            first_interval: plan.first_interval,
+            amplitudes: plan.amplitudes,
+            more_to_try: plan.more_to_try,
+        };
+        let decision = judge(&self.history, &metrics, &self.settings.acceptance);
+        let kept = Attempted { plan: plan.clone(), in_force, image_key, imaged, mask };
+        self.conclude(plan, Some(kept), decision, metrics)
+    }
+
+    fn last_accepted_attempt(&self) -> Option<Attempted> {
+        let accepted = last_accepted(&self.history)?;
+        self.find(accepted.round, accepted.attempt).cloned()
+    }
+
+    fn find(&self, round: usize, attempt: usize) -> Option<&Attempted> {
+        self.done.iter().find(|a| a.plan.round == round && a.plan.attempt == attempt)
+    }
+
+    fn calibrate(&mut self, data: &Prepared, plan: &AttemptPlan, base: Option<&Attempted>) -> Result<Calibrated> {
+        let layout = self.settings.layout.clone();
+        let Some(options) = &plan.calibration else {
+            // Without a solve of its own the round images what the last accepted one imaged.
+            let in_force = base.map_or(InForce { column: "DATA", applied: None }, |b| b.in_force.clone());
+            return Ok(Calibrated::Done { in_force, stats: None });
+        };
+        let Some(base) = base else {
+            return Err(Error::bad_input(format!(
+                "round {}: there is no accepted image to calibrate against; round 0 must image before any calibration",
+                plan.round
+            )));
+        };
+        let folder = layout.part(plan.round, plan.attempt, "calibration");
+        let bench = self.round_bench(data, plan, "calibration", "solve.log", Step::Solve)?;
+        let name = format!("{}/solve", Layout::attempt_name(plan.round, plan.attempt));
+        let solve_key = key_of(&("solve", self.data_key(), &base.image_key, options));
+        let spec = StepSpec { step: Step::Solve, name, key: solve_key.clone(), touches: &[] };
+        let tables_exist = |s: &Solved| s.tables.iter().all(|t| t.path.exists());
+        let solved = self.step(spec, tables_exist, |run| {
+            run.ensure_model(data, base)?;
+            // Tables of an unfinished solve would be appended to.
+            folder::remove(&folder)?;
+            folder::make(&folder)?;
+            run.workshop.solve(plan, &bench)
+        })?;
+        self.note_commands("solve", &solved.commands, &bench.log);
+        self.current().solutions = Some(solved.stats.clone());
+        self.current().tables.clone_from(&solved.tables);
+        let tables_only = RoundMetrics {
+            solutions: Some(solved.stats.clone()),
+            first_interval: plan.first_interval,
+            amplitudes: plan.amplitudes,
+            ..RoundMetrics::default()
+        };
+        if let Some(decision) = judge_solutions(&self.history, &tables_only, &self.settings.acceptance) {
+            return Ok(Calibrated::Refused(decision, Box::new(tables_only)));
+        }
+        let apply_key = key_of(&("apply", self.data_key(), &solve_key));
+        let applied = Applied { key: apply_key, plan: plan.clone(), tables: solved.tables };
+        let in_force = InForce { column: "CORRECTED_DATA", applied: Some(applied) };
+        Ok(Calibrated::Done { in_force, stats: Some(solved.stats) })
+    }
+
+    /// `CORRECTED_DATA` holds what `in_force` says.
+    fn ensure_corrected(&mut self, data: &Prepared, in_force: &InForce) -> Result<()> {
+        let Some(Applied { key, plan, tables }) = &in_force.applied else { return Ok(()) };
+        if self.journal.holder(CORRECTED) == Some(key) {
+            return Ok(());
+        }
+        let bench = self.round_bench(data, plan, "calibration", "apply.log", Step::Apply)?;
+        let name = format!("{}/apply", Layout::attempt_name(plan.round, plan.attempt));
+        let spec = StepSpec { step: Step::Apply, name, key: key.clone(), touches: &[CORRECTED] };
+        self.step(
+            spec,
+            |_: &Nothing| false,
+            |run| {
+                run.workshop.apply(plan, tables, &bench)?;
+                Ok(Nothing {})
+            },
+        )?;
+        Ok(())
+    }
+
+    /// `MODEL_DATA` holds the model of `base`.
+    fn ensure_model(&mut self, data: &Prepared, base: &Attempted) -> Result<()> {
+        let key = key_of(&("predict", &base.image_key));
+        let holder = self.journal.holder(MODEL);
+        if holder == Some(&base.image_key) || holder == Some(&key) {
+            return Ok(());
+        }
+        let plan = base.plan.clone();
+        let bench = self.round_bench(data, &plan, "logs", "predict.log", Step::Revert)?;
+        let name = format!("{}/predict", Layout::attempt_name(plan.round, plan.attempt));
+        let spec = StepSpec { step: Step::Revert, name, key, touches: &[MODEL] };
+        self.step(
+            spec,
+            |_: &Nothing| false,
+            |run| {
+                run.workshop.predict(&plan, base.in_force.column, &base.imaged.products.model, &bench)?;
+                Ok(Nothing {})
+            },
+        )?;
+        Ok(())
+    }
+
+    fn make_mask(
+        &mut self,
+        data: &Prepared,
+        plan: &AttemptPlan,
+        key: Option<&str>,
+        base: Option<&Attempted>,
+    ) -> Result<Option<MaskRecord>> {
+        let (Some(key), Some(base)) = (key, base) else { return Ok(None) };
+        let bench = self.round_bench(data, plan, "mask", "mask.log", Step::Mask)?;
+        let name = format!("{}/mask", Layout::attempt_name(plan.round, plan.attempt));
+        let spec = StepSpec { step: Step::Mask, name, key: key.to_string(), touches: &[] };
+        let previous = base.mask.as_ref().map(|m| m.path.clone());
+        let mask = self.step(
+            spec,
+            |m: &MaskRecord| m.path.exists(),
+            |run| run.workshop.mask(plan, &base.imaged.products, previous.as_deref(), &bench),
+        )?;
+        if mask.pixels == 0 {
+            return Err(Error::bad_input(format!(
+                "the mask of round {} is empty: nothing in {} is above the levels asked for. Lower the seed levels \
+                 (`masking:` of that round), or image this round without a mask (`campaign: mask: rounds`)",
+                plan.round,
+                base.imaged.products.image.display()
+            )));
+        }
+        Ok(Some(mask))
+    }
+
+    fn make_image(
+        &mut self,
+        data: &Prepared,
+        plan: &AttemptPlan,
+        column: &str,
+        mask: Option<&MaskRecord>,
+        spec: StepSpec<'_>,
+    ) -> Result<Imaged> {
+        let bench = self.round_bench(data, plan, "image", "imager.log", Step::Image)?;
+        let mask = mask.map(|m| m.path.clone());
+        let imaged = self.step(spec, files_exist, |run| run.workshop.image(plan, column, mask.as_deref(), &bench))?;
+        self.note_commands("image", &imaged.commands, &bench.log);
+        Ok(imaged)
+    }
+
+    fn measure(
+        &mut self,
+        plan: &AttemptPlan,
+        image_key: &str,
+        mask_key: Option<&str>,
+        imaged: &Imaged,
+        mask: Option<&MaskRecord>,
+        base: Option<&Attempted>,
+    ) -> Result<ImageMetrics> {
+        let islands = base.and_then(|b| b.mask.as_ref()).map(|m| m.path.clone());
+        let key = key_of(&("metrics", image_key, mask_key, base.map(|b| &b.image_key)));
+        let name = format!("{}/metrics", Layout::attempt_name(plan.round, plan.attempt));
+        let files = RoundFiles {
+            image: imaged.products.image.clone(),
+            residual: Some(imaged.products.residual.clone()),
+            model: Some(imaged.products.model.clone()),
+            mask: mask.map(|m| m.path.clone()),
+            islands,
+        };
+        let spec = StepSpec { step: Step::Metrics, name, key, touches: &[] };
+        self.step(spec, |_| true, |run| run.workshop.measure(&files))
+    }
+
+    /// Takes the decision down and undoes what it rejects.
+    fn conclude(
+        &mut self,
+        plan: AttemptPlan,
+        kept: Option<Attempted>,
+        decision: Decision,
+        metrics: RoundMetrics,
+    ) -> Result<Decision> {
+        let name = format!("{}/decision", Layout::attempt_name(plan.round, plan.attempt));
+        let key = key_of(&("decision", &metrics, &self.settings.acceptance));
+        if self.journal.done(&name, &key).is_none() {
+            let result = serde_json::to_value(&decision).expect("decisions are plain data");
+            self.journal.append(journal::Event::Done { step: name, key, touches: Vec::new(), seconds: 0.0, result })?;
+        }
+        let image = (!metrics.image.non_finite && kept.is_some()).then_some(&metrics.image);
+        self.events.emit(Event::RoundFinished {
+            place: self.place.clone(),
+            verdict: verdict(decision.verdict),
+            why: decision.summary(),
+            rms: image.map(|m| m.rms),
+            peak: image.map(|m| m.peak),
+            dynamic_range: image.map(|m| m.dynamic_range),
+        });
+        let record = self.current();
+        record.state = State::Done;
+        record.finished = Some(jiff::Timestamp::now());
+        record.decision = Some(decision_record(&decision));
+        self.done.extend(kept);
+        let (round, attempt) = (plan.round, plan.attempt);
+        self.history.push(RoundOutcome { round, attempt, metrics, decision: decision.clone() });
+        self.choose_best();
+        Ok(decision)
+    }
+
+    fn choose_best(&mut self) {
+        let Some(best) = best_accepted(&self.history) else { return };
+        let (round, attempt) = (best.round, best.attempt + 1);
+        self.record.best = self.record.rounds.iter().position(|r| r.round == round && r.attempt == attempt);
+        self.record.best_why = why_best(&self.history).unwrap_or_default();
+    }
+
+    /// Collects the best round's files in `final/` and leaves the measurement set in its state.
+    fn finish(&mut self, data: &Prepared) -> Result<()> {
+        let Some(best) = best_accepted(&self.history).and_then(|b| self.find(b.round, b.attempt)).cloned() else {
+            return Ok(());
+        };
+        self.place =
+            Place { dataset: self.settings.name.clone(), round: best.plan.round, attempt: best.plan.attempt + 1 };
+        self.ensure_corrected(data, &best.in_force)?;
+        self.ensure_model(data, &best)?;
+        let tables = best.in_force.tables();
+        self.record.apply_line = self.workshop.apply_line(&tables);
+        let apply_line = self.record.apply_line.clone();
+        let target = self.settings.layout.final_folder();
+        let spec = StepSpec {
+            step: Step::Finish,
+            name: "finish".into(),
+            key: key_of(&("finish", &best.image_key, best.in_force.key())),
+            touches: &[],
+        };
+        let image = target.join("image.fits");
+        self.step(
+            spec,
+            |_: &Nothing| image.exists(),
+            |_| {
+                let fresh = target.with_extension("new");
+                folder::remove(&fresh)?;
+                folder::make(&fresh)?;
+                let products = &best.imaged.products;
+                let mut files: Vec<(&Path, &str)> = vec![
+                    (&products.image, "image.fits"),
+                    (&products.residual, "residual.fits"),
+                    (&products.model, "model.fits"),
+                    (&products.psf, "psf.fits"),
+                ];
+                files.extend(products.pb.as_deref().map(|p| (p, "pb.fits")));
+                files.extend(products.pbcor.as_deref().map(|p| (p, "image.pbcor.fits")));
+                files.extend(best.mask.as_ref().map(|m| (m.path.as_path(), "mask.fits")));
+                for (from, name) in files {
+                    folder::link_or_copy(from, &fresh.join(name))?;
+                }
+                for table in &tables {
+                    folder::link_or_copy(&table.path, &fresh.join(file_name(&table.path)))?;
+                }
+                if let Some(line) = &apply_line {
+                    folder::write_atomically(&fresh.join("apply-solutions.txt"), format!("{line}\n").as_bytes())?;
+                }
+                folder::swap_in(&fresh, &target)?;
+                Ok(Nothing {})
+            },
+        )?;
+        Ok(())
+    }
+
+    /// Does the step unless it is done with the same key and its outputs are still there.
+    fn step<T: Serialize + DeserializeOwned>(
+        &mut self,
+        spec: StepSpec<'_>,
+        still_there: impl Fn(&T) -> bool,
+        work: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Result<T> {
+        let StepSpec { step, name, key, touches } = spec;
+        let place = self.place.clone();
+        if let Some(result) = self.finished(&name, &key, still_there) {
+            let seconds = self.journal.done(&name, &key).map_or(0.0, |d| d.seconds);
+            self.events.emit(Event::StepFinished { place, step, end: StepEnd::AlreadyDone, seconds });
+            return Ok(result);
+        }
+        interrupt::check()?;
+        let expected_s = self.last_seconds.get(&step).copied();
+        self.events.emit(Event::StepStarted { place: place.clone(), step, expected_s });
+        let touches: Vec<String> = touches.iter().map(|t| (*t).to_string()).collect();
+        self.journal.append(journal::Event::Started {
+            step: name.clone(),
+            key: key.clone(),
+            touches: touches.clone(),
+        })?;
+        let clock = Instant::now();
+        let outcome = work(self);
+        let seconds = clock.elapsed().as_secs_f64();
+        match outcome {
+            Ok(result) => {
+                let value = serde_json::to_value(&result).expect("results are plain data");
+                self.journal.append(journal::Event::Done { step: name, key, touches, seconds, result: value })?;
+                self.last_seconds.insert(step, seconds);
+                self.events.emit(Event::StepFinished { place, step, end: StepEnd::Done, seconds });
+                Ok(result)
+            }
+            Err(e) => {
+                if !matches!(e, Error::Interrupted) {
+                    let _ = self.journal.append(journal::Event::Failed { step: name, error: e.to_string() });
+                }
+                self.events.emit(Event::StepFinished { place, step, end: StepEnd::Failed, seconds });
+                Err(e)
+            }
+        }
+    }
+
+    /// The result of a step that is done with this key and whose outputs are still there.
+    fn finished<T: DeserializeOwned>(&self, name: &str, key: &str, still_there: impl Fn(&T) -> bool) -> Option<T> {
+        self.journal.result::<T>(name, key).filter(still_there)
+    }
+
+    /// The key of the data that all steps build on.
+    fn data_key(&self) -> String {
+        self.journal.last_key("prepare").unwrap_or_default().to_string()
+    }
+
+    fn current(&mut self) -> &mut RoundRecord {
+        self.record.rounds.last_mut().expect("an attempt begins with its record")
+    }
+
+    fn round_bench(&self, data: &Prepared, plan: &AttemptPlan, part: &str, log: &str, step: Step) -> Result<Bench> {
+        let layout = &self.settings.layout;
+        let folder = layout.part(plan.round, plan.attempt, part);
+        let logs = layout.part(plan.round, plan.attempt, "logs");
+        folder::make(&folder)?;
+        folder::make(&logs)?;
+        Ok(self.bench(data.measurement_set.clone(), folder, logs.join(log), step))
+    }
+
+    fn bench(&self, measurement_set: PathBuf, folder: PathBuf, log: PathBuf, step: Step) -> Bench {
+        let (events, place) = (self.events.clone(), self.place.clone());
+        let last = std::sync::Mutex::new((None, String::new()));
+        let progress = Arc::new(move |progress: Progress| {
+            let mut last = last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            match progress {
+                Progress::Stage(words) => *last = (None, words),
+                Progress::Fraction(fraction) => last.0 = Some(fraction),
+                Progress::Peak { jy, iterations } => {
+                    let stage = last.1.split(" (peak").next().unwrap_or_default().to_string();
+                    last.1 = format!("{stage} (peak {jy:.3e} Jy/beam after {iterations} iterations)");
+                }
+                Progress::Message(text) => {
+                    events.message(Some(&place.dataset), Level::Info, text);
+                    return;
+                }
+            }
+            let (fraction, words) = last.clone();
+            events.emit(Event::Progress { place: place.clone(), step, fraction, words });
+        });
+        Bench { measurement_set, folder, log, progress }
+    }
+
+    fn note_commands(&mut self, step: &str, commands: &[Vec<String>], log: &Path) {
+        let log = Some(log.to_path_buf());
+        let record = self.current();
+        record.commands.extend(commands.iter().map(|words| CommandRecord {
+            step: step.to_string(),
+            words: words.clone(),
+            log: log.clone(),
+            ..CommandRecord::default()
+        }));
+    }
+
+    fn tell(&mut self, level: Level, text: String) {
+        self.events.message(Some(&self.settings.name), level, text.as_str());
+        let _ = self.journal.append(journal::Event::Note { text: text.clone() });
+        self.record.messages.push(message(level, &text));
+    }
+}
+
+/// Where calibration led.
+enum Calibrated {
+    Done {
+        in_force: InForce,
+        stats: Option<SolutionStats>,
+    },
+    /// The tables were refused before they were applied.
+    Refused(Decision, Box<RoundMetrics>),
+}
+
+/// A retry of a retry is gentler still: factors multiply, the rest is kept once.
+fn combined(so_far: &[Gentler], more: &[Gentler]) -> Vec<Gentler> {
+    let mut all = so_far.to_vec();
+    for change in more {
+        let same = all.iter_mut().find(|c| std::mem::discriminant(*c) == std::mem::discriminant(change));
+        match (same, change) {
+            (Some(Gentler::LongerInterval { factor }), Gentler::LongerInterval { factor: more })
+            | (Some(Gentler::ConservativeMask { factor }), Gentler::ConservativeMask { factor: more }) => {
+                *factor *= more
+            }
+            (Some(_), _) => {}
+            (None, change) => all.push(*change),
+        }
+    }
+    all
+}
+
+fn verdict(v: Verdict) -> super::record::Verdict {
+    match v {
+        Verdict::Accept => super::record::Verdict::Accepted,
+        Verdict::Reject => super::record::Verdict::Rejected,
+        Verdict::Converged => super::record::Verdict::Converged,
+        Verdict::Diverged => super::record::Verdict::Diverged,
+    }
+}
+
+fn decision_record(decision: &Decision) -> DecisionRecord {
+    let next = match &decision.next {
+        Next::Continue => "the next round".to_string(),
+        Next::Stop => "the end".to_string(),
+        Next::RetryGentler { changes } => {
+            let words: Vec<String> = changes.iter().map(ToString::to_string).collect();
+            format!("a gentler attempt: {}", words.join(", "))
+        }
+    };
+    let rules = decision.reasons.iter().map(|r| RuleRecord {
+        name: serde_json::to_value(r.rule).ok().and_then(|v| v.as_str().map(str::to_string)).unwrap_or_default(),
+        text: r.words.clone(),
+        kept: r.passed,
+        value: r.after,
+        limit: r.limit,
+    });
+    DecisionRecord { verdict: verdict(decision.verdict), summary: decision.summary(), rules: rules.collect(), next }
+}
+
+fn message(level: Level, text: &str) -> MessageRecord {
+    MessageRecord { at: Some(jiff::Timestamp::now()), level, text: text.to_string() }
+}
+
+fn files_exist(imaged: &Imaged) -> bool {
+    imaged.products.image.exists() && imaged.products.model.exists()
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
+}

@@ -1,0 +1,177 @@
+//! What the driver asks of the world: the one seam between *when* (the driver) and *what* (imagers, calibrators, masks,
+//! measurements). The driver sees this trait, paths and metrics; never pixels or command lines.
+
+use super::acceptance::Gentler;
+use super::record::{CycleRecord, MaskRecord};
+use crate::Result;
+use crate::calibrator::SolutionTable;
+use crate::imager::progress::ProgressSink;
+use crate::imager::{Products, StopReason};
+use crate::quality::metrics::{ImageMetrics, RoundFiles};
+use crate::quality::solutions::SolutionStats;
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// One attempt at one round with everything resolved. The three option values decide the steps' keys.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AttemptPlan {
+    /// Round, 0 first.
+    pub round: usize,
+    /// 0, then counted up by each gentler retry.
+    pub attempt: usize,
+    /// One line for people, e.g. `phase, solint 60s, with a mask`.
+    pub about: String,
+    /// What makes it gentler than the plan; empty for the first attempt.
+    pub changes: Vec<Gentler>,
+    /// Options of the calibration; `None`: this round images without a new calibration.
+    pub calibration: Option<serde_json::Value>,
+    /// Solution interval and mode, for the record.
+    pub interval: Option<(String, String)>,
+    /// Why this interval, where the program chose it.
+    pub interval_why: Option<String>,
+    /// Options of the mask that is made before imaging; `None`: no mask.
+    pub mask: Option<serde_json::Value>,
+    /// Options of the imaging, including how masks are made between cycles.
+    pub imaging: serde_json::Value,
+    /// The first calibrated round (its loss is tolerated a little).
+    pub first_interval: bool,
+    /// Amplitudes are solved for.
+    pub amplitudes: bool,
+    /// Later rounds of the plan differ in kind.
+    pub more_to_try: bool,
+}
+
+/// What earlier rounds found, for settings that the program chooses itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Earlier<'a> {
+    /// Judged attempts, oldest first.
+    pub history: &'a [super::acceptance::RoundOutcome],
+}
+
+/// What imaging gave.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Imaged {
+    /// The final files.
+    pub products: Products,
+    /// Major cycles, where they were driven one by one.
+    pub cycles: Vec<CycleRecord>,
+    /// Why cleaning ended, where that is known.
+    pub stopped: Option<StopReason>,
+    /// The last cycle's mask, where masks were made between cycles.
+    pub mask: Option<MaskRecord>,
+    /// The command lines that were run.
+    pub commands: Vec<Vec<String>>,
+}
+
+/// What a solve gave.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Solved {
+    /// The tables, in the order of application.
+    pub tables: Vec<SolutionTable>,
+    /// Their statistics.
+    pub stats: SolutionStats,
+    /// The command lines (or worker requests) that were run.
+    pub commands: Vec<Vec<String>>,
+}
+
+/// The measurement set as the rounds use it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Prepared {
+    /// The measurement set to work on (the copy, or the user's own).
+    pub measurement_set: PathBuf,
+    /// Facts worth showing, label to text.
+    pub facts: IndexMap<String, String>,
+    /// Programs used and their versions.
+    pub tools: IndexMap<String, String>,
+}
+
+/// Files and names for one piece of work.
+#[derive(Clone)]
+pub struct Bench {
+    /// The measurement set being worked on.
+    pub measurement_set: PathBuf,
+    /// Folder for the results; it exists.
+    pub folder: PathBuf,
+    /// The programs' own words.
+    pub log: PathBuf,
+    /// Consumer of progress.
+    pub progress: ProgressSink,
+}
+
+/// Adapters and masks of one measurement set, made for the driver from a resolved plan.
+pub trait Workshop: Send {
+    /// Identity of the data: changes when the user's measurement set is another one. Not its path: it may be moved.
+    ///
+    /// # Errors
+    /// The measurement set is missing or unreadable.
+    fn data_identity(&mut self) -> Result<String>;
+
+    /// Checks programs, options, data and disk, then makes the working copy in `folder` (or checks the original).
+    ///
+    /// # Errors
+    /// Bad input, a missing program, too little disk.
+    fn prepare(&mut self, bench: &Bench) -> Result<Prepared>;
+
+    /// Number of the last round (round 0 is the first).
+    fn last_round(&self) -> usize;
+
+    /// The options of an attempt.
+    ///
+    /// # Errors
+    /// Options that cannot be resolved.
+    fn attempt(
+        &mut self,
+        round: usize,
+        attempt: usize,
+        changes: &[Gentler],
+        earlier: Earlier<'_>,
+    ) -> Result<AttemptPlan>;
+
+    /// Solves for the gains of this attempt against `MODEL_DATA` and looks at the tables.
+    ///
+    /// # Errors
+    /// Empty `MODEL_DATA`, or the program's failure.
+    fn solve(&mut self, plan: &AttemptPlan, bench: &Bench) -> Result<Solved>;
+
+    /// Applies the tables from `DATA` to `CORRECTED_DATA`; none: a plain copy.
+    ///
+    /// # Errors
+    /// The program's failure.
+    fn apply(&mut self, plan: &AttemptPlan, tables: &[SolutionTable], bench: &Bench) -> Result<()>;
+
+    /// Makes the clean mask of this attempt from an accepted image (and that round's mask, for comparison).
+    ///
+    /// # Errors
+    /// An image that cannot be used.
+    fn mask(
+        &mut self,
+        plan: &AttemptPlan,
+        source: &Products,
+        previous: Option<&Path>,
+        bench: &Bench,
+    ) -> Result<MaskRecord>;
+
+    /// Makes the image.
+    ///
+    /// # Errors
+    /// The program's failure.
+    fn image(&mut self, plan: &AttemptPlan, column: &str, mask: Option<&Path>, bench: &Bench) -> Result<Imaged>;
+
+    /// Puts a model back into `MODEL_DATA`.
+    ///
+    /// # Errors
+    /// The program's failure.
+    fn predict(&mut self, plan: &AttemptPlan, column: &str, model: &Path, bench: &Bench) -> Result<()>;
+
+    /// Measures a round's files.
+    ///
+    /// # Errors
+    /// Files that cannot be read.
+    fn measure(&mut self, files: &RoundFiles) -> Result<ImageMetrics> {
+        crate::quality::metrics::of_files(files)
+    }
+
+    /// The line that applies the tables to another measurement set.
+    fn apply_line(&self, tables: &[SolutionTable]) -> Option<String>;
+}
