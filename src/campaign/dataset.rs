@@ -297,7 +297,7 @@ impl<'a> DatasetRun<'a> {
         let base = self.last_accepted_attempt();
         let (in_force, stats) = match self.calibrate(data, &plan, base.as_ref())? {
             Calibrated::Refused(decision, metrics) => return self.conclude(plan, None, decision, *metrics),
-            Calibrated::Done { in_force, stats } => (in_force, stats),
+            Calibrated::Done { in_force, stats } => (*in_force, stats),
         };
         let mask_key = plan.mask.as_ref().zip(base.as_ref()).map(|(m, b)| key_of(&("mask", &b.image_key, m)));
         let image_key = key_of(&("image", self.data_key(), in_force.column, in_force.key(), &mask_key, &plan.imaging));
@@ -356,7 +356,7 @@ impl<'a> DatasetRun<'a> {
         let Some(options) = &plan.calibration else {
             // Without a solve of its own the round images what the last accepted one imaged.
             let in_force = base.map_or(InForce { column: "DATA", applied: None }, |b| b.in_force.clone());
-            return Ok(Calibrated::Done { in_force, stats: None });
+            return Ok(Calibrated::Done { in_force: Box::new(in_force), stats: None });
         };
         let Some(base) = base else {
             return Err(Error::bad_input(format!(
@@ -392,7 +392,7 @@ impl<'a> DatasetRun<'a> {
         let apply_key = key_of(&("apply", self.data_key(), &solve_key));
         let applied = Applied { key: apply_key, plan: plan.clone(), tables: solved.tables };
         let in_force = InForce { column: "CORRECTED_DATA", applied: Some(applied) };
-        Ok(Calibrated::Done { in_force, stats: Some(solved.stats) })
+        Ok(Calibrated::Done { in_force: Box::new(in_force), stats: Some(solved.stats) })
     }
 
     /// `CORRECTED_DATA` holds what `in_force` says.
@@ -708,7 +708,7 @@ impl<'a> DatasetRun<'a> {
 /// Where calibration led.
 enum Calibrated {
     Done {
-        in_force: InForce,
+        in_force: Box<InForce>,
         stats: Option<SolutionStats>,
     },
     /// The tables were refused before they were applied.

@@ -160,6 +160,7 @@ impl Workshop for FakeWorkshop {
             dirty: None,
             pb: None,
             pbcor: None,
+            channels: Vec::new(),
         };
         Ok(Imaged { products, cycles: Vec::new(), stopped: None, mask: None, commands: vec![vec!["wsclean".into()]] })
     }
