@@ -11,6 +11,7 @@
 //! - [`masking`]: clean masks: the flint pipeline, CASA's auto-multithresh, and their combination.
 //! - [`quality`]: what an image or a model is worth: metrics of a round, PSF sidelobe level, confetti.
 //! - [`process`]: the only module that starts programs; also the JSON-lines protocol of workers.
+//! - [`casa`]: the CASA worker, a Python process that everybody shares who needs CASA.
 //! - [`measurement_set`]: what is in a measurement set, copies of it, disk.
 //! - [`setup`]: environments that the program makes itself: CASA and QuartiCal.
 //! - [`imager`] and [`calibrator`]: what to start: wsclean, CASA, QuartiCal, or any command.
@@ -21,6 +22,7 @@
 
 pub mod calibrator;
 pub mod campaign;
+pub mod casa;
 pub mod cli;
 pub mod error;
 pub mod image;

@@ -5,6 +5,7 @@ pub mod extractmask;
 pub mod metrics;
 pub mod noise;
 pub mod setup;
+pub mod simulate;
 
 use crate::{ExitStatus, Result};
 use clap::{Parser, Subcommand};
@@ -49,6 +50,8 @@ pub enum Command {
     Metrics(metrics::Args),
     /// Makes the environments of CASA and QuartiCal, and says what is there.
     Setup(setup::Args),
+    /// Simulates a field with drifting antenna gains, for demonstrations and tests.
+    Simulate(simulate::Args),
     /// Background and rms maps of an image or cube.
     Noise(noise::Args),
 }
@@ -63,6 +66,7 @@ pub fn run(cli: Cli) -> Result<ExitStatus> {
         Command::Extractmask(args) => extractmask::run(args),
         Command::Metrics(args) => metrics::run(args),
         Command::Setup(args) => setup::run(args),
+        Command::Simulate(args) => simulate::run(args),
         Command::Noise(args) => noise::run(args),
     }
 }

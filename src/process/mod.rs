@@ -8,6 +8,7 @@
 mod spawn;
 
 pub mod interrupt;
+pub mod worker;
 
 pub use spawn::{Finished, Limits, Output, Program, isolate, kill_group};
 

@@ -32,7 +32,7 @@ crashreporter_enabled = False
 ";
 
 /// Variables of a user's Python that must not reach ours.
-pub(super) const FOREIGN_VARIABLES: [&str; 6] =
+pub(crate) const FOREIGN_VARIABLES: [&str; 6] =
     ["PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV", "CASAPATH", "MPLBACKEND"];
 
 /// Whether an environment can be used.

@@ -9,6 +9,7 @@ mod environment;
 mod install;
 
 pub use environment::{Environment, State};
+pub(crate) use environment::{FOREIGN_VARIABLES, write_atomically};
 
 use std::path::PathBuf;
 

@@ -1,0 +1,121 @@
+//! The CASA worker: one Python process that answers the requests of everybody who needs CASA (simulation, summaries of
+//! measurement sets, calibration, tclean). See `workers/casa_worker.py` for the methods.
+
+use crate::Result;
+use crate::process::Limits;
+use crate::process::worker::{Worker, WorkerCommand};
+use crate::setup::{self, Environment, Kind};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The Python sources of the worker, by file name; the first is the one that is started.
+const SOURCES: [(&str, &str); 2] = [
+    ("casa_worker.py", include_str!("../workers/casa_worker.py")),
+    ("simulation.py", include_str!("../workers/simulation.py")),
+];
+
+/// A handle of the worker; clones share the process. It is started at the first request and ends with the last handle.
+#[derive(Debug, Clone)]
+pub struct Casa {
+    worker: Arc<Mutex<Worker>>,
+}
+
+impl Casa {
+    /// A worker in cleanloop's own environment (`python` empty), or in another Python that has casatasks: the words of
+    /// its command, e.g. `[apptainer, exec, casa.sif, python3]`. `log` gets what the process says on standard error.
+    ///
+    /// # Errors
+    /// CASA is not set up; the sources of the worker cannot be written.
+    pub fn open(python: &[String], log: Option<&Path>) -> Result<Self> {
+        let script = write_sources()?.join(SOURCES[0].0).to_string_lossy().into_owned();
+        let mut command = WorkerCommand { name: "CASA".into(), log: log.map(Path::to_owned), ..Default::default() };
+        if python.is_empty() {
+            let environment = Environment::ready(Kind::Casa)?;
+            command.words = environment.python_command().iter().map(|w| w.to_string_lossy().into_owned()).collect();
+            command.environment = environment.variables();
+            command.without = setup::FOREIGN_VARIABLES.map(str::to_owned).to_vec();
+            command.install_hint = "run `cleanloop setup casa`".into();
+        } else {
+            command.words = python.to_vec();
+            command.install_hint = "it is named by the key executables.casa".into();
+        }
+        command.words.push(script);
+        Ok(Self { worker: Arc::new(Mutex::new(Worker::new(command))) })
+    }
+
+    fn worker(&self) -> MutexGuard<'_, Worker> {
+        // A panic in a callback leaves the worker as it is: still whole, or gone and started again.
+        self.worker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks for `method` with `params` (an object); CASA's own log of it is appended to `log`.
+    ///
+    /// # Errors
+    /// Bad input in the worker's words, CASA's failure, a crash, an interruption.
+    pub fn call<R: DeserializeOwned>(&self, method: &str, params: Value, log: Option<&Path>) -> Result<R> {
+        self.call_with_events(method, params, log, &mut |_| {})
+    }
+
+    /// As [`Casa::call`]; `on_event` gets the events that come before the answer.
+    ///
+    /// # Errors
+    /// As [`Casa::call`].
+    pub fn call_with_events<R: DeserializeOwned>(
+        &self,
+        method: &str,
+        mut params: Value,
+        log: Option<&Path>,
+        on_event: &mut dyn FnMut(&Value),
+    ) -> Result<R> {
+        if let Some(log) = log {
+            params["log"] = Value::from(log.to_string_lossy());
+        }
+        let result = self.worker().request(method, &params, log, on_event)?;
+        serde_json::from_value(result).map_err(|e| {
+            crate::Error::internal(format!("the CASA worker's answer to {method} was not understood: {e}"))
+        })
+    }
+
+    /// How often the process was started: tools that were kept in it are lost when this changes.
+    pub fn starts(&self) -> u64 {
+        self.worker().starts()
+    }
+
+    /// Process id, while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.worker().pid()
+    }
+
+    /// Limits of each request from now on.
+    pub fn set_limits(&self, limits: Limits) {
+        self.worker().set_limits(limits);
+    }
+
+    /// Version for provenance, e.g. `casatasks 6.7.0.31`.
+    ///
+    /// # Errors
+    /// As [`Casa::call`].
+    pub fn version(&self) -> Result<String> {
+        let versions: Value = self.call("versions", serde_json::json!({}), None)?;
+        Ok(format!("casatasks {}", versions["casatasks"].as_str().unwrap_or("of unknown version")))
+    }
+}
+
+/// Puts the sources into a folder named by their hash, and returns the folder.
+fn write_sources() -> Result<PathBuf> {
+    let mut hash = Sha256::new();
+    SOURCES.iter().for_each(|(_, text)| hash.update(text.as_bytes()));
+    let name: String = hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    let folder = setup::home()?.join("workers").join(name);
+    std::fs::create_dir_all(&folder).map_err(|reason| setup::SetupError::Io { path: folder.clone(), reason })?;
+    for (name, text) in SOURCES {
+        let path = folder.join(name);
+        if std::fs::read_to_string(&path).ok().as_deref() != Some(text) {
+            setup::write_atomically(&path, text)?;
+        }
+    }
+    Ok(folder)
+}

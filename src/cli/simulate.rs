@@ -1,0 +1,105 @@
+//! `cleanloop simulate`: a measurement set of a known sky with known, drifting antenna gains.
+
+use crate::casa::Casa;
+use crate::{ExitStatus, Result};
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// Arguments of `simulate`. Numbers that are not given come from the preset.
+#[derive(Debug, clap::Args, Serialize)]
+pub struct Args {
+    /// Folder for NAME.ms, NAME.sky.json (the true sky), NAME.gains.npz and NAME.gains.json (the true gains).
+    #[arg(short, long)]
+    pub output: PathBuf,
+
+    /// Name of the measurement set, without `.ms`.
+    #[arg(long, default_value = "field")]
+    pub name: String,
+
+    /// What to observe.
+    #[arg(long, value_enum, default_value_t = Preset::Demo)]
+    pub preset: Preset,
+
+    /// Seed of everything random.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+
+    /// Scatter of the antennas' phases, degrees.
+    #[arg(long = "phase-rms", value_name = "DEG")]
+    pub phase_rms_deg: Option<f64>,
+
+    /// Scatter of the antennas' amplitudes, relative.
+    #[arg(long = "amp-rms", value_name = "FRACTION")]
+    pub amplitude_rms: Option<f64>,
+
+    /// Number of random point sources.
+    #[arg(long)]
+    pub sources: Option<u32>,
+
+    /// Flux of the brightest source, Jy.
+    #[arg(long = "bright", value_name = "JY")]
+    pub bright_jy: Option<f64>,
+
+    /// Noise of a visibility, Jy, real and imaginary part each.
+    #[arg(long = "noise", value_name = "JY")]
+    pub noise_jy: Option<f64>,
+
+    /// Length of the observation about transit, s.
+    #[arg(long = "duration", value_name = "S")]
+    pub duration_s: Option<f64>,
+
+    /// Integration time, s.
+    #[arg(long = "integration", value_name = "S")]
+    pub integration_s: Option<f64>,
+
+    /// Number of antennas, taken evenly from the array's list; default: all.
+    #[arg(long)]
+    pub antennas: Option<u32>,
+
+    /// Number of channels.
+    #[arg(long)]
+    pub channels: Option<u32>,
+}
+
+/// Fields that the program knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Preset {
+    /// 20 point sources, a bright one, one extended source; phases 40 degrees, amplitudes 10 %.
+    Demo,
+    /// Points only.
+    Pointlike,
+    /// 60 point sources.
+    Crowded,
+    /// Five large sources among the points.
+    Extended,
+    /// Few and faint sources.
+    LowSnr,
+    /// Amplitude errors of 25 %.
+    Amplitude,
+    /// One source of 15 Jy.
+    Bright,
+    /// ALMA, 10 channels: emission of changing extent, an absorption, empty ends; no gain errors.
+    LineCube,
+}
+
+/// Simulates, and prints where the measurement set is.
+///
+/// # Errors
+/// CASA is not set up, or failed; the measurement set is there already.
+pub fn run(args: Args) -> Result<ExitStatus> {
+    crate::process::interrupt::install().map_err(crate::Error::internal)?;
+    let params = serde_json::to_value(&args).map_err(crate::Error::internal)?;
+    let answer: serde_json::Value =
+        Casa::open(&[], None)?.call_with_events("simulate", params, None, &mut |event| {
+            tracing::info!("channel {} of {}", event["done"], event["total"]);
+        })?;
+    let text = |key: &str| answer[key].as_str().unwrap_or_default().to_owned();
+    println!("{}", text("measurement_set"));
+    println!(
+        "  {} rows: {} antennas, {} integrations, {} channels",
+        answer["rows"], answer["antennas"], answer["integrations"], answer["channels"]
+    );
+    println!("  true sky: {}\n  true gains: {}", text("sky"), text("gains"));
+    Ok(ExitStatus::Done)
+}

@@ -1,0 +1,539 @@
+//! A long-lived program that answers requests: JSON lines on its standard input and output.
+//!
+//! A request is one line `{"id": 1, "method": "name", "params": {...}}`; the answer is one line with the same id and
+//! `result`, or `error: {kind, message, traceback}`; lines `{"event": "name", ...}` may come between. Standard error is
+//! the program's own words: kept in a log and, the last of them, in memory. A worker that dies is reported with those
+//! words, and started again at the next request.
+
+use super::{LAST_LINES, Limits, ProcessError, interrupt, isolate, kill_group, shell_line};
+use serde_json::{Value, json};
+use std::collections::VecDeque;
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// How often a waiting request looks at the clock and the interrupt flag.
+const TICK: Duration = Duration::from_millis(50);
+/// How long a worker may take to leave by itself when its input is closed.
+const LEAVING: Duration = Duration::from_secs(3);
+/// Kind of error that the caller can mend, as workers name it.
+const BAD_INPUT: &str = "bad-input";
+
+/// Why a request has no result.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WorkerError {
+    /// The request cannot be fulfilled as it is; the worker's words say why.
+    #[error("{message}")]
+    BadInput {
+        /// The worker's words.
+        message: String,
+    },
+    /// The method failed.
+    #[error("{worker} failed in {method}: {message}{}", log_line(log))]
+    Failed {
+        /// Name of the worker.
+        worker: String,
+        /// The method.
+        method: String,
+        /// The reason that it gave.
+        message: String,
+        /// Where its code was, if it told.
+        traceback: String,
+        /// Where all its words are.
+        log: Option<PathBuf>,
+    },
+    /// The worker died.
+    #[error(
+        "{worker} died in {method} ({how}); it is started again when needed{}\n  its last words:\n{}",
+        log_line(log),
+        super::indented(last_lines)
+    )]
+    Crashed {
+        /// Name of the worker.
+        worker: String,
+        /// The method that was under way.
+        method: String,
+        /// Exit status or signal.
+        how: String,
+        /// The end of its standard error.
+        last_lines: Vec<String>,
+        /// Where all its words are.
+        log: Option<PathBuf>,
+    },
+    /// It could not be started, was interrupted or hit a limit.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+}
+
+impl From<WorkerError> for crate::Error {
+    fn from(e: WorkerError) -> Self {
+        match e {
+            WorkerError::BadInput { .. } => Self::bad_input(e),
+            WorkerError::Process(e) => e.into(),
+            _ => Self::external(e),
+        }
+    }
+}
+
+fn log_line(log: &Option<PathBuf>) -> String {
+    log.as_ref().map(|l| format!("\n  log: {}", l.display())).unwrap_or_default()
+}
+
+/// How to start a worker.
+#[derive(Debug, Clone, Default)]
+pub struct WorkerCommand {
+    /// Name for messages, e.g. `CASA`.
+    pub name: String,
+    /// Program and arguments.
+    pub words: Vec<String>,
+    /// Variables added to our own environment.
+    pub environment: Vec<(String, String)>,
+    /// Variables of ours that it must not see.
+    pub without: Vec<String>,
+    /// Its standard error is appended here; `None`: only the last lines are kept.
+    pub log: Option<PathBuf>,
+    /// Limits of each request; words on standard error and events break the silence.
+    pub limits: Limits,
+    /// What to tell people who lack the program.
+    pub install_hint: String,
+}
+
+/// A worker, started at the first request.
+#[derive(Debug)]
+pub struct Worker {
+    command: WorkerCommand,
+    running: Option<Running>,
+    next_id: u64,
+    starts: u64,
+}
+
+impl Worker {
+    /// A worker that is not yet started.
+    pub fn new(command: WorkerCommand) -> Self {
+        Self { command, running: None, next_id: 1, starts: 0 }
+    }
+
+    /// How often it was started: a state that lives in the worker is lost when this changes.
+    pub fn starts(&self) -> u64 {
+        self.starts
+    }
+
+    /// Process id, while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.running.as_ref().map(|r| r.child.id())
+    }
+
+    /// Limits of the requests to come.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.command.limits = limits;
+    }
+
+    /// Sends a request and waits for its answer; `on_event` gets each event in between.
+    ///
+    /// `log` is where the method's own words go, for messages only.
+    ///
+    /// # Errors
+    /// See [`WorkerError`]. After a crash, an interruption or a limit the worker is gone; the next request starts another.
+    pub fn request(
+        &mut self,
+        method: &str,
+        params: &Value,
+        log: Option<&Path>,
+        on_event: &mut dyn FnMut(&Value),
+    ) -> Result<Value, WorkerError> {
+        interrupted(&self.command.name)?;
+        let id = self.next_id;
+        self.next_id += 1;
+        let line = format!("{}\n", json!({"id": id, "method": method, "params": params}));
+        // One that died while idle is replaced without a word: nothing was lost that it was asked for.
+        if !self.running.as_mut().is_some_and(Running::alive) {
+            self.stop();
+        }
+        let mut running = match self.running.take() {
+            Some(running) => running,
+            None => {
+                self.starts += 1;
+                Running::start(&self.command)?
+            }
+        };
+        let log = log.map(Path::to_owned).or_else(|| self.command.log.clone());
+        match self.exchange(&mut running, id, method, &line, on_event) {
+            Ok(Answer::Result(value)) => {
+                self.running = Some(running);
+                Ok(value)
+            }
+            Ok(Answer::Error { kind, message, traceback }) => {
+                self.running = Some(running);
+                if kind == BAD_INPUT {
+                    return Err(WorkerError::BadInput { message });
+                }
+                tracing::debug!("{traceback}");
+                let (worker, method) = (self.command.name.clone(), method.to_owned());
+                Err(WorkerError::Failed { worker, method, message, traceback, log })
+            }
+            Err(Broken::Ended) => {
+                let (how, last_lines) = running.autopsy();
+                let (worker, method) = (self.command.name.clone(), method.to_owned());
+                Err(WorkerError::Crashed { worker, method, how, last_lines, log })
+            }
+            Err(Broken::Stopped(stop)) => {
+                let last_lines = running.last_lines();
+                running.kill(self.command.limits.grace);
+                Err(self.stopped(stop, log, last_lines).into())
+            }
+        }
+    }
+
+    fn exchange(
+        &self,
+        running: &mut Running,
+        id: u64,
+        method: &str,
+        line: &str,
+        on_event: &mut dyn FnMut(&Value),
+    ) -> Result<Answer, Broken> {
+        let input = running.input.as_mut().ok_or(Broken::Ended)?;
+        input.write_all(line.as_bytes()).and_then(|()| input.flush()).map_err(|_| Broken::Ended)?;
+        let started = Instant::now();
+        let limits = self.command.limits;
+        loop {
+            match running.replies.recv_timeout(TICK) {
+                Ok(text) => {
+                    running.heard();
+                    let Ok(mut reply) = serde_json::from_str::<Value>(&text) else {
+                        tracing::debug!(method, "not JSON: {text}");
+                        continue;
+                    };
+                    if reply.get("event").is_some() {
+                        on_event(&reply);
+                    } else if reply["id"] == id {
+                        if let Some(error) = reply.get("error") {
+                            let field = |name| error[name].as_str().unwrap_or_default().to_owned();
+                            let (kind, message) = (field("kind"), field("message"));
+                            return Ok(Answer::Error { kind, message, traceback: field("traceback") });
+                        }
+                        return Ok(Answer::Result(reply["result"].take()));
+                    }
+                }
+                Err(RecvTimeoutError::Disconnected) => return Err(Broken::Ended),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            if interrupt::requested() {
+                return Err(Broken::Stopped(Stop::Interrupted));
+            }
+            if let Some(limit) = limits.time.filter(|l| started.elapsed() > *l) {
+                return Err(Broken::Stopped(Stop::TimedOut(limit)));
+            }
+            if let Some(limit) = limits.silence.filter(|l| running.silence().min(started.elapsed()) > *l) {
+                return Err(Broken::Stopped(Stop::Stalled(limit)));
+            }
+        }
+    }
+
+    fn stopped(&self, stop: Stop, log: Option<PathBuf>, last_lines: Vec<String>) -> ProcessError {
+        let program = self.command.name.clone();
+        let command = shell_line(&self.command.words);
+        let log = log.unwrap_or_default();
+        match stop {
+            Stop::Interrupted => ProcessError::Interrupted { program },
+            Stop::TimedOut(limit) => ProcessError::TimedOut { program, limit, command, log },
+            Stop::Stalled(limit) => ProcessError::Stalled { program, limit, command, log, last_lines },
+        }
+    }
+
+    /// Ends it; the next request starts another.
+    pub fn stop(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.leave(self.command.limits.grace);
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn interrupted(program: &str) -> Result<(), ProcessError> {
+    if interrupt::requested() { Err(ProcessError::Interrupted { program: program.into() }) } else { Ok(()) }
+}
+
+enum Answer {
+    Result(Value),
+    Error { kind: String, message: String, traceback: String },
+}
+
+enum Broken {
+    Ended,
+    Stopped(Stop),
+}
+
+enum Stop {
+    Interrupted,
+    TimedOut(Duration),
+    Stalled(Duration),
+}
+
+/// What is known of a worker's standard error.
+#[derive(Debug)]
+struct Words {
+    last: VecDeque<String>,
+    heard: Instant,
+}
+
+#[derive(Debug)]
+struct Running {
+    child: Child,
+    input: Option<ChildStdin>,
+    replies: Receiver<String>,
+    words: Arc<Mutex<Words>>,
+    threads: Vec<std::thread::JoinHandle<()>>,
+}
+
+impl Running {
+    fn start(command: &WorkerCommand) -> Result<Self, ProcessError> {
+        let program = command.words.first().cloned().unwrap_or_default();
+        let log = command.log.as_deref().map(|path| open_log(path, command)).transpose()?;
+        let mut process = Command::new(&program);
+        process.args(command.words.get(1..).unwrap_or_default());
+        process.envs(command.environment.iter().map(|(k, v)| (k, v)));
+        command.without.iter().for_each(|name| {
+            process.env_remove(name);
+        });
+        process.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        isolate(&mut process);
+        // The kernel ends the worker with the thread that started it: that must be one that lives as long.
+        let (started, start) = channel();
+        let (sender, replies) = channel();
+        let reader = std::thread::spawn(move || {
+            let mut child = match process.spawn() {
+                Ok(child) => child,
+                Err(e) => return started.send(Err(e)).unwrap_or_default(),
+            };
+            let output = child.stdout.take();
+            if started.send(Ok(child)).is_ok() {
+                output.into_iter().for_each(|pipe| read_replies(BufReader::new(pipe), &sender));
+            }
+        });
+        let mut child = match start.recv() {
+            Ok(Ok(child)) => child,
+            Ok(Err(e)) if e.kind() == std::io::ErrorKind::NotFound => {
+                return Err(ProcessError::NotFound { program, hint: command.install_hint.clone() });
+            }
+            Ok(Err(reason)) => return Err(ProcessError::NotStarted { program, reason }),
+            Err(e) => return Err(ProcessError::NotStarted { program, reason: std::io::Error::other(e) }),
+        };
+        let words = Arc::new(Mutex::new(Words { last: VecDeque::new(), heard: Instant::now() }));
+        let (input, errors) = (child.stdin.take(), child.stderr.take());
+        let shared = Arc::clone(&words);
+        let listener =
+            std::thread::spawn(move || errors.into_iter().for_each(|e| read_words(e, &shared, log.as_ref())));
+        Ok(Self { child, input, replies, words, threads: vec![reader, listener] })
+    }
+
+    fn alive(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    fn heard(&self) {
+        if let Ok(mut words) = self.words.lock() {
+            words.heard = Instant::now();
+        }
+    }
+
+    fn silence(&self) -> Duration {
+        self.words.lock().map_or(Duration::ZERO, |words| words.heard.elapsed())
+    }
+
+    fn last_lines(&self) -> Vec<String> {
+        self.words.lock().map(|words| words.last.iter().cloned().collect()).unwrap_or_default()
+    }
+
+    /// How it ended, and its last words.
+    fn autopsy(mut self) -> (String, Vec<String>) {
+        // It may have closed its output and gone on; and a dead one's pipes may still hold words.
+        drop(self.input.take());
+        let deadline = Instant::now() + LEAVING;
+        while self.alive() && Instant::now() < deadline {
+            std::thread::sleep(TICK);
+        }
+        let status = self.child.try_wait();
+        kill_group(&mut self.child, Duration::ZERO);
+        self.threads.drain(..).for_each(|thread| drop(thread.join()));
+        let how = match status {
+            Ok(Some(status)) => match status.signal() {
+                Some(number) => nix::sys::signal::Signal::try_from(number)
+                    .map_or_else(|_| format!("signal {number}"), |s| s.as_str().to_owned()),
+                None => format!("exit status {}", status.code().unwrap_or_default()),
+            },
+            _ => "it closed its output".into(),
+        };
+        let lines = self.last_lines();
+        (how, lines)
+    }
+
+    fn kill(mut self, grace: Duration) {
+        kill_group(&mut self.child, grace);
+        self.threads.drain(..).for_each(|thread| drop(thread.join()));
+    }
+
+    /// Lets it leave by itself, then makes it.
+    fn leave(mut self, grace: Duration) {
+        drop(self.input.take());
+        let deadline = Instant::now() + LEAVING;
+        while self.alive() && Instant::now() < deadline && !interrupt::requested() {
+            std::thread::sleep(TICK / 5);
+        }
+        self.kill(grace);
+    }
+}
+
+fn open_log(path: &Path, command: &WorkerCommand) -> Result<File, ProcessError> {
+    let program = command.name.clone();
+    let mut file = OpenOptions::new().create(true).append(true).open(path).map_err(|reason| ProcessError::Log {
+        program,
+        log: path.to_owned(),
+        reason,
+    })?;
+    let _ = writeln!(file, "$ {}", shell_line(&command.words));
+    Ok(file)
+}
+
+fn read_replies(mut pipe: impl BufRead, sender: &Sender<String>) {
+    let mut line = Vec::new();
+    while pipe.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
+        // The receiver may be gone; the pipe must be emptied all the same, or the worker would block.
+        let _ = sender.send(String::from_utf8_lossy(&line).trim_end().to_owned());
+        line.clear();
+    }
+}
+
+fn read_words(pipe: ChildStderr, words: &Mutex<Words>, mut log: Option<&File>) {
+    let mut pipe = BufReader::new(pipe);
+    let mut line = Vec::new();
+    while pipe.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
+        if let Some(file) = &mut log {
+            let _ = file.write_all(&line);
+        }
+        let text = String::from_utf8_lossy(&line).trim_end().to_owned();
+        line.clear();
+        let Ok(mut words) = words.lock() else { return };
+        words.heard = Instant::now();
+        if !text.is_empty() {
+            if words.last.len() == LAST_LINES {
+                words.last.pop_front();
+            }
+            words.last.push_back(text);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A worker in shell: `echo`, `fail`, `bad`, `die`, `sleep`.
+    const SCRIPT: &str = r#"
+echo "hello from $$" >&2
+while read -r line; do
+  id=$(echo "$line" | sed 's/.*"id":\([0-9]*\).*/\1/')
+  case "$line" in
+    *'"echo"'*) echo '{"event":"progress","done":1}'; echo "{\"id\":$id,\"result\":{\"pid\":$$}}";;
+    *'"fail"'*) echo "{\"id\":$id,\"error\":{\"kind\":\"failed\",\"message\":\"no luck\"}}";;
+    *'"bad"'*) echo "{\"id\":$id,\"error\":{\"kind\":\"bad-input\",\"message\":\"no such column\"}}";;
+    *'"die"'*) echo "last words" >&2; kill -KILL $$;;
+    *'"sleep"'*) sleep 77.25;;
+  esac
+done
+"#;
+
+    fn worker(folder: &tempfile::TempDir) -> Worker {
+        let mut command = WorkerCommand { name: "tester".into(), ..Default::default() };
+        command.words = ["sh", "-c", SCRIPT].map(str::to_owned).to_vec();
+        command.log = Some(folder.path().join("worker.log"));
+        command.limits.grace = Duration::from_millis(300);
+        Worker::new(command)
+    }
+
+    fn ask(worker: &mut Worker, method: &str) -> Result<Value, WorkerError> {
+        worker.request(method, &json!({}), None, &mut |_| {})
+    }
+
+    #[test]
+    fn one_process_answers_many_requests_with_events_between() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut worker = worker(&folder);
+        let mut events = Vec::new();
+        let first = worker.request("echo", &json!({"a": 1}), None, &mut |e| events.push(e.clone())).expect("an answer");
+        let second = ask(&mut worker, "echo").expect("an answer");
+        assert_eq!(first, second, "the same process");
+        assert_eq!(events, [json!({"event": "progress", "done": 1})]);
+        assert_eq!(worker.starts(), 1);
+    }
+
+    #[test]
+    fn failures_leave_it_running_and_are_sorted_by_fault() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut worker = worker(&folder);
+        let bad = ask(&mut worker, "bad").expect_err("bad");
+        assert_eq!(bad.to_string(), "no such column");
+        assert!(matches!(crate::Error::from(bad), crate::Error::BadInput(_)));
+        let failed = ask(&mut worker, "fail").expect_err("failed");
+        assert!(failed.to_string().starts_with("tester failed in fail: no luck\n  log: "), "{failed}");
+        assert!(matches!(crate::Error::from(failed), crate::Error::External(_)));
+        assert_eq!(worker.starts(), 1);
+    }
+
+    #[test]
+    fn a_crash_is_told_with_the_last_words_and_the_next_request_restarts() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut worker = worker(&folder);
+        let text = ask(&mut worker, "die").expect_err("it dies").to_string();
+        assert!(text.contains("tester died in die (SIGKILL)") && text.contains("last words"), "{text}");
+        ask(&mut worker, "echo").expect("another one answers");
+        assert_eq!(worker.starts(), 2);
+        let log = std::fs::read_to_string(folder.path().join("worker.log")).expect("the log");
+        assert_eq!(log.lines().filter(|l| l.starts_with("hello from")).count(), 2, "{log}");
+    }
+
+    #[test]
+    fn one_that_was_killed_while_idle_is_replaced() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut worker = worker(&folder);
+        let first = ask(&mut worker, "echo").expect("an answer");
+        let pid = nix::unistd::Pid::from_raw(worker.pid().expect("it runs") as i32);
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).expect("killed");
+        std::thread::sleep(Duration::from_millis(200));
+        assert_ne!(ask(&mut worker, "echo").expect("an answer"), first);
+    }
+
+    #[test]
+    fn limits_of_silence_and_time_end_the_group() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut worker = worker(&folder);
+        let short = Some(Duration::from_millis(300));
+        worker.set_limits(Limits { silence: short, ..worker.command.limits });
+        let error = ask(&mut worker, "sleep").expect_err("silent");
+        assert!(matches!(error, WorkerError::Process(ProcessError::Stalled { .. })), "{error}");
+        worker.set_limits(Limits { time: short, silence: None, ..worker.command.limits });
+        let error = ask(&mut worker, "sleep").expect_err("long");
+        assert!(matches!(error, WorkerError::Process(ProcessError::TimedOut { .. })), "{error}");
+        assert!(worker.pid().is_none());
+    }
+
+    #[test]
+    fn a_missing_program_is_named() {
+        let mut command = WorkerCommand { name: "tester".into(), ..Default::default() };
+        command.words = vec!["/no/such/python".into()];
+        command.install_hint = "make one".into();
+        let error = ask(&mut Worker::new(command), "echo").expect_err("absent");
+        assert_eq!(error.to_string(), "/no/such/python: program not found: make one");
+    }
+}
