@@ -9,18 +9,20 @@
 mod bane;
 mod grid;
 mod local;
+mod minimum_filter;
 
 use crate::image::{FitsImage, PixelBeam};
+use crate::kernels::order_statistics::median_and_mad;
 use grid::Grid;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
 use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Factor that turns the median absolute deviation of Gaussian noise into its standard deviation.
-pub const MAD_TO_SIGMA: f64 = 1.482_602_218_505_602;
 /// Side of the `box` method's window, pixels, when none is given (Selavy's half width of 50).
 pub const DEFAULT_BOX: usize = 101;
+/// Side of the `minimum-filter` method's window, pixels, when none is given (breizorro's default).
+pub const DEFAULT_MINIMUM_BOX: usize = 50;
 /// A grid has about this many positions per window side when no step is given.
 pub const GRID_POSITIONS_PER_BOX: usize = 6;
 
@@ -35,6 +37,8 @@ pub enum NoiseMethod {
     /// Sigma-clipped mean and standard deviation on a grid of overlapping boxes, as BANE does it.
     #[default]
     Bane,
+    /// The rms from the distribution of box minima, as breizorro does it; the background is 0.
+    MinimumFilter,
 }
 
 /// What `global` measures the rms with.
@@ -68,7 +72,7 @@ pub struct NoiseOptions {
     #[arg(long = "noise-method", visible_alias = "method", value_enum, default_value_t = NoiseMethod::Bane)]
     pub method: NoiseMethod,
 
-    /// Side of the square box, pixels. Default: 6 grid steps for bane, 101 for box.
+    /// Side of the square box, pixels. Default: 6 grid steps for bane, 101 for box, 50 for minimum-filter.
     #[arg(long = "noise-box", visible_alias = "box", value_name = "PIXELS")]
     #[serde(rename = "box")]
     pub box_size: Option<usize>,
@@ -77,6 +81,10 @@ pub struct NoiseOptions {
     /// beams (the geometric mean of the axes), or 16 without a beam; for box a sixth of the box.
     #[arg(long = "noise-step", visible_alias = "step", value_name = "PIXELS")]
     pub step: Option<usize>,
+
+    /// Evaluate the box at every pixel instead of on a grid (method box; slow).
+    #[arg(long = "noise-exact", visible_alias = "exact", conflicts_with = "step")]
+    pub exact: bool,
 
     /// What the global method measures the rms with.
     #[arg(long = "noise-statistic", visible_alias = "statistic", value_enum, default_value_t = NoiseStatistic::Mad)]
@@ -101,6 +109,9 @@ pub enum NoiseError {
         /// The least that makes sense.
         least: usize,
     },
+    /// `exact` belongs to the method `box`, and has no grid.
+    #[error("noise option exact goes with the method box and without a step")]
+    ExactNeedsBox,
     /// The plane holds no finite pixel.
     #[error("the image has no finite pixel, so its noise cannot be estimated")]
     NoData,
@@ -121,13 +132,16 @@ impl NoiseOptions {
     /// Checks values that no image is needed for.
     ///
     /// # Errors
-    /// A box of less than 2 pixels, a step of 0.
+    /// A box of less than 2 pixels, a step of 0, `exact` with another method or a step.
     pub fn validate(&self) -> Result<(), NoiseError> {
         if let Some(found) = self.box_size.filter(|&n| n < 2) {
             return Err(NoiseError::TooSmall { option: "box", found, least: 2 });
         }
         if let Some(found) = self.step.filter(|&n| n < 1) {
             return Err(NoiseError::TooSmall { option: "step", found, least: 1 });
+        }
+        if self.exact && (self.method != NoiseMethod::Box || self.step.is_some()) {
+            return Err(NoiseError::ExactNeedsBox);
         }
         Ok(())
     }
@@ -192,6 +206,9 @@ pub fn model(
         return Err(NoiseError::NoData);
     }
     Ok(match options.method {
+        NoiseMethod::MinimumFilter => {
+            NoiseModel::Full(minimum_filter::maps(image, options.box_size.unwrap_or(DEFAULT_MINIMUM_BOX)))
+        }
         NoiseMethod::Global => {
             let (background, rms) = global(image, options.statistic, options.background);
             NoiseModel::Constant { background, rms }
@@ -203,9 +220,13 @@ pub fn model(
         }
         NoiseMethod::Box => {
             let side = options.box_size.unwrap_or(DEFAULT_BOX);
-            let step = options.step.unwrap_or((side / GRID_POSITIONS_PER_BOX).max(1));
-            let (background, rms) = local::on_grid(image, side, step);
-            NoiseModel::Grid { background, rms }
+            if options.exact {
+                NoiseModel::Full(local::exact(image, side))
+            } else {
+                let step = options.step.unwrap_or((side / GRID_POSITIONS_PER_BOX).max(1));
+                let (background, rms) = local::on_grid(image, side, step);
+                NoiseModel::Grid { background, rms }
+            }
         }
     })
 }
@@ -224,21 +245,30 @@ pub fn beam_of(image: &FitsImage) -> Option<PixelBeam> {
 
 /// Background and rms of the finite pixels of a plane as two numbers.
 fn global(image: ArrayView2<'_, f32>, statistic: NoiseStatistic, background: GlobalBackground) -> (f64, f64) {
-    let mut finite: Vec<f32> = image.iter().copied().filter(|v| v.is_finite()).collect();
-    let deviation = match statistic {
-        NoiseStatistic::Mad => None,
-        NoiseStatistic::Std => {
-            let n = finite.len() as f64;
-            let mean = finite.iter().map(|&v| f64::from(v)).sum::<f64>() / n;
-            Some((finite.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / n).sqrt())
-        }
+    let image = image.as_standard_layout();
+    let pixels = image.as_slice().expect("standard layout");
+    let median = (statistic == NoiseStatistic::Mad || background == GlobalBackground::Median)
+        .then(|| median_and_mad(pixels, |_| true).expect("there is a finite pixel"));
+    let sigma = match (statistic, &median) {
+        (NoiseStatistic::Mad, Some(median)) => median.sigma(),
+        _ => deviation(pixels),
     };
-    let (median, sigma) = match (deviation, background) {
-        (Some(sigma), GlobalBackground::Zero) => (0.0, sigma),
-        (Some(sigma), GlobalBackground::Median) => (local::median_in_place(&mut finite), sigma),
-        (None, _) => local::median_and_sigma(&mut finite),
+    (median.filter(|_| background == GlobalBackground::Median).map_or(0.0, |m| m.median), sigma)
+}
+
+/// Population standard deviation of the finite pixels; the same for any number of threads.
+fn deviation(pixels: &[f32]) -> f64 {
+    const CHUNK: usize = 1 << 16;
+    let total = |term: &(dyn Fn(f64) -> f64 + Sync)| {
+        let parts: Vec<f64> = pixels
+            .par_chunks(CHUNK)
+            .map(|chunk| chunk.iter().filter(|v| v.is_finite()).map(|&v| term(f64::from(v))).sum::<f64>())
+            .collect();
+        parts.iter().sum::<f64>()
     };
-    (if background == GlobalBackground::Median { median } else { 0.0 }, sigma)
+    let count = total(&|_| 1.0);
+    let mean = total(&|v| v) / count;
+    (total(&|v| (v - mean).powi(2)) / count).sqrt()
 }
 
 impl NoiseModel {

@@ -1,5 +1,6 @@
 use super::*;
 use crate::image::FitsImage;
+use crate::kernels::order_statistics::SIGMA_PER_MAD;
 use ndarray::{Array2, array, s};
 use proptest::prelude::*;
 use std::path::PathBuf;
@@ -102,6 +103,28 @@ proptest! {
     }
 }
 
+/// A small image of few distinct values, some without data.
+fn small_image() -> impl Strategy<Value = Array2<f32>> {
+    (1usize..14, 1usize..14).prop_flat_map(|(ny, nx)| {
+        let pixel = prop_oneof![1 => Just(f32::NAN), 6 => (-9i8..9).prop_map(f32::from), 1 => -1e3f32..1e3];
+        proptest::collection::vec(pixel, ny * nx)
+            .prop_map(move |v| Array2::from_shape_vec((ny, nx), v).unwrap())
+            .prop_filter("some data", |a| a.iter().any(|v| v.is_finite()))
+    })
+}
+
+proptest! {
+    #[test]
+    fn exact_boxes_are_those_of_a_grid_on_every_pixel(image in small_image(), side in 2usize..20) {
+        let options = NoiseOptions { box_size: Some(side), ..NoiseOptions::with_method(NoiseMethod::Box) };
+        let exact = estimate(image.view(), None, &NoiseOptions { exact: true, ..options.clone() }).unwrap();
+        let grid = estimate(image.view(), None, &NoiseOptions { step: Some(1), ..options }).unwrap();
+        let same = |a: &Array2<f32>, b: &Array2<f32>| a.iter().zip(b).all(|(a, b)| a == b || (a.is_nan() && b.is_nan()));
+        prop_assert!(same(&exact.background, &grid.background), "{} {}", exact.background, grid.background);
+        prop_assert!(same(&exact.rms, &grid.rms), "{} {}", exact.rms, grid.rms);
+    }
+}
+
 fn golden(name: &str) -> Option<PathBuf> {
     let root = std::env::var_os("CLEANLOOP_GOLDEN")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/golden"), PathBuf::from);
@@ -137,7 +160,7 @@ fn bane_gives_the_maps_of_the_real_bane(#[case] name: &str) {
 #[test]
 fn maps_do_not_depend_on_the_number_of_threads() {
     let image = Array2::from_shape_fn((150, 131), |(y, x)| ((y * 7919 + x * 104_729) % 1009) as f32 * 0.37);
-    for method in [NoiseMethod::Bane, NoiseMethod::Box, NoiseMethod::Global] {
+    for method in [NoiseMethod::Bane, NoiseMethod::Box, NoiseMethod::Global, NoiseMethod::MinimumFilter] {
         let options = NoiseOptions::with_method(method);
         let with = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
@@ -168,8 +191,8 @@ fn global_uses_the_statistic_asked_for() {
         (background, rms)
     };
     // Deviations from the median 3: 2, 1, 0, 1, 97; their median is 1.
-    assert_eq!(of(NoiseStatistic::Mad, GlobalBackground::Median), (3.0, MAD_TO_SIGMA));
-    assert_eq!(of(NoiseStatistic::Mad, GlobalBackground::Zero), (0.0, MAD_TO_SIGMA));
+    assert_eq!(of(NoiseStatistic::Mad, GlobalBackground::Median), (3.0, SIGMA_PER_MAD));
+    assert_eq!(of(NoiseStatistic::Mad, GlobalBackground::Zero), (0.0, SIGMA_PER_MAD));
     let deviation = (7610f64 / 5.0).sqrt();
     assert_eq!(of(NoiseStatistic::Std, GlobalBackground::Zero), (0.0, deviation));
     assert_eq!(of(NoiseStatistic::Std, GlobalBackground::Median), (3.0, deviation));
@@ -183,7 +206,7 @@ fn box_takes_the_median_and_its_deviation_in_the_part_of_the_box_inside_the_imag
     let n = f32::NAN;
     let expected = array![[3f32, 2., 5., 5.5, n, 5.5, 5.5]];
     assert!(worst_relative_difference(&maps.background, &expected) < 1e-6, "{}", maps.background);
-    let expected = array![[2f32, 1., 3., 3.5, n, 1.5, 1.5]] * MAD_TO_SIGMA as f32;
+    let expected = array![[2f32, 1., 3., 3.5, n, 1.5, 1.5]] * SIGMA_PER_MAD as f32;
     assert!(worst_relative_difference(&maps.rms, &expected) < 1e-6, "{}", maps.rms);
 }
 
