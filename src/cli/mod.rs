@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand, each with its arguments and a `run` that calls the library and prints.
 
 pub mod completions;
+pub mod confetti;
 pub mod extractmask;
 pub mod metrics;
 pub mod noise;
@@ -46,6 +47,8 @@ pub enum Command {
     Completions(completions::Args),
     /// Put a mask made on a mosaic onto the grid of one beam's image.
     Extractmask(extractmask::Args),
+    /// Find model pixels of a cube that are not on the sky.
+    Confetti(confetti::Args),
     /// Noise, peak, dynamic range and model statistics of images.
     Metrics(metrics::Args),
     /// Makes the environments of CASA and QuartiCal, and says what is there.
@@ -64,6 +67,7 @@ pub fn run(cli: Cli) -> Result<ExitStatus> {
     match cli.command {
         Command::Completions(args) => completions::run(args),
         Command::Extractmask(args) => extractmask::run(args),
+        Command::Confetti(args) => confetti::run(args),
         Command::Metrics(args) => metrics::run(args),
         Command::Setup(args) => setup::run(args),
         Command::Simulate(args) => simulate::run(args),

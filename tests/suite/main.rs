@@ -1,4 +1,5 @@
 //! Integration tests, one module a subject.
+mod confetti;
 mod config;
 mod fields;
 mod flint_masks;

@@ -1,0 +1,135 @@
+//! `cleanloop confetti MODEL`: model pixels that are not on the sky.
+
+use crate::quality::confetti::{
+    Candidate, ConfettiFiles, ConfettiOptions, ConfettiReport, Verdict, draw, of_files, regions,
+};
+use crate::{Error, ExitStatus, Result};
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+/// Arguments of `confetti`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// CLEAN model cube (FITS, Jy/pixel).
+    pub model: PathBuf,
+
+    /// Residual cube; gives the noise.
+    #[arg(long, value_name = "FILE")]
+    pub residual: Option<PathBuf>,
+
+    /// Restored cube.
+    #[arg(long, value_name = "FILE")]
+    pub image: Option<PathBuf>,
+
+    /// Dirty cube (or residual plus convolved model of an earlier cycle): decides what the data support.
+    #[arg(long, value_name = "FILE")]
+    pub dirty: Option<PathBuf>,
+
+    /// Noise of all channels, instead of the measured one.
+    #[arg(long, value_name = "JY/BEAM")]
+    pub noise: Option<f64>,
+
+    /// FWHM of a round beam, instead of the headers'.
+    #[arg(long, value_name = "PIXELS")]
+    pub beam: Option<f64>,
+
+    #[command(flatten)]
+    pub options: ConfettiOptions,
+
+    /// Also list the candidates that are real.
+    #[arg(long)]
+    pub all: bool,
+
+    /// Write JSON instead of a table.
+    #[arg(long)]
+    pub json: bool,
+
+    /// Write DS9 regions of what is confetti or suspicious.
+    #[arg(long, value_name = "FILE")]
+    pub regions: Option<PathBuf>,
+
+    /// Draw each of them: three channels of every cube, and the spectra (SVG).
+    #[arg(long, value_name = "FOLDER")]
+    pub plots: Option<PathBuf>,
+}
+
+/// Judges the cube and prints what was found.
+///
+/// # Errors
+/// Cubes that cannot be read or do not match; files that cannot be written.
+pub fn run(args: Args) -> Result<ExitStatus> {
+    let files = ConfettiFiles {
+        model: args.model,
+        residual: args.residual,
+        image: args.image,
+        dirty: args.dirty,
+        noise: args.noise,
+        beam_pixels: args.beam,
+    };
+    let mut report = of_files(&files, &args.options)?;
+    if let Some(path) = &args.regions {
+        write(path, &regions(&report))?;
+    }
+    if let Some(folder) = &args.plots {
+        std::fs::create_dir_all(folder).map_err(|e| unwritable(folder, &e))?;
+        for cutouts in &report.cutouts {
+            let Candidate { channel, pixel: [x, y], verdict, .. } = cutouts.candidate;
+            let drawing = draw(cutouts).map_err(Error::internal)?;
+            write(&folder.join(format!("{verdict}-ch{channel:05}-x{x:05}-y{y:05}.svg")), &drawing)?;
+        }
+    }
+    if !args.all {
+        report.candidates.retain(|c| c.verdict != Verdict::Real);
+    }
+    let text = if args.json { serde_json::to_string_pretty(&report).map_err(Error::internal)? } else { table(&report) };
+    writeln!(std::io::stdout().lock(), "{}", text.trim_end()).map_err(Error::internal)?;
+    Ok(ExitStatus::Done)
+}
+
+fn unwritable(path: &Path, reason: &dyn std::fmt::Display) -> Error {
+    Error::bad_input(format!("{}: cannot be written: {reason}", path.display()))
+}
+
+/// Writes a file that appears by a rename.
+fn write(path: &Path, text: &str) -> Result<()> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|e| unwritable(path, &e))?;
+    file.write_all(text.as_bytes()).map_err(|e| unwritable(path, &e))?;
+    file.persist(path).map_err(|e| unwritable(path, &e))?;
+    Ok(())
+}
+
+fn table(report: &ConfettiReport) -> String {
+    let counts = report.counts;
+    let mut text = String::new();
+    if !report.candidates.is_empty() {
+        let _ = writeln!(
+            text,
+            "{:<10}  {:>5}  {:>7}  {:>11}  {:>11}  {:>8}  {:>9}  {:>8}  {:>7}",
+            "verdict", "score", "channel", "x,y", "model/Jy", "S/N", "isolation", "pedestal", "support"
+        );
+    }
+    for c in &report.candidates {
+        let [x, y] = c.pixel;
+        let _ = writeln!(
+            text,
+            "{:<10}  {:>5.2}  {:>7}  {:>11}  {:>11}  {:>8.1}  {:>9.1}  {:>7.0}%  {:>7}",
+            c.verdict,
+            c.score,
+            c.channel,
+            format!("{x},{y}"),
+            super::metrics::with_prefix(c.flux),
+            c.flux / c.noise,
+            c.isolation,
+            100.0 * c.pedestal,
+            c.support.map_or("-".to_string(), |s| format!("{:.0}%", 100.0 * s)),
+        );
+    }
+    let _ = writeln!(
+        text,
+        "{} channels: {} confetti, {} suspicious, {} real",
+        report.channels, counts.confetti, counts.suspicious, counts.real
+    );
+    text
+}

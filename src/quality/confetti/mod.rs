@@ -1,0 +1,204 @@
+//! Confetti: single pixels of a model cube that are far too bright in one channel only, inside a faintly negative
+//! patch that hides them from the residual. The restored cube then shows a point source with a line one channel
+//! wide that does not exist.
+//!
+//! Source: ALMA-IMF's notes (A. Ginsburg, "Confetti artifacts in clean"). What tells a genuine source on a single
+//! model pixel from confetti: it is there in the neighbouring channels, its surroundings are not negative, or the
+//! data show it at the brightness that the model claims.
+//!
+//! ```text
+//! model, channel c-1    channel c          channel c+1        dirty cube at the pixel
+//!  0 0 0                -1 -1 -1            0 0 0             c-1  c  c+1
+//!  0 0 0                -1  9 -1            0 0 0               0  0    0   confetti
+//!  0 0 0                -1 -1 -1            0 0 0               0  9    0   a narrow line
+//! ```
+//!
+//! [`judge_channel`] is the statistic, a pure function of three planes; [`veto_channel`] is what a campaign does
+//! about it; [`of_files`] streams finished cubes.
+
+mod files;
+mod plots;
+mod statistic;
+mod veto;
+
+pub use files::{ConfettiFiles, ConfettiReport, Counts, Cutouts, of_files, regions};
+pub use plots::draw;
+pub use statistic::{ChannelPlanes, judge_channel, judge_cube};
+pub use veto::{ChannelVeto, Patch, apply_patches, veto_channel};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Limits of the confetti statistic.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, clap::Args)]
+#[serde(default, deny_unknown_fields)]
+pub struct ConfettiOptions {
+    /// Model pixels above this many times the residual's noise are looked at.
+    #[arg(long, default_value_t = 5.0, value_name = "K")]
+    pub min_snr: f64,
+    /// A pixel is isolated in frequency when it is this many times brighter than the neighbouring channels' model.
+    #[arg(long, default_value_t = 3.0, value_name = "RATIO")]
+    pub isolation: f64,
+    /// Negative model around a pixel is a pedestal when its sum exceeds this fraction of the pixel.
+    #[arg(long, default_value_t = 0.3, value_name = "FRACTION")]
+    pub pedestal: f64,
+    /// Radius of the pedestal, in FWHM of the restoring beam, at most 2.
+    #[arg(long, default_value_t = 1.0, value_name = "BEAMS")]
+    pub pedestal_radius: f64,
+    /// The data support a pixel when they show at least this fraction of the brightness that the model claims.
+    #[arg(long, default_value_t = 0.5, value_name = "FRACTION")]
+    pub support: f64,
+    /// Without a pedestal, a pixel is confetti only when the data miss the claim by this many sigma.
+    #[arg(long, default_value_t = 5.0, value_name = "SIGMA")]
+    pub missing_sigma: f64,
+    /// A vetoed pixel takes this radius with it out of the mask, in FWHM of the restoring beam.
+    #[arg(long, default_value_t = 0.5, value_name = "BEAMS")]
+    pub guard_radius: f64,
+}
+
+impl Default for ConfettiOptions {
+    fn default() -> Self {
+        Self {
+            min_snr: 5.0,
+            isolation: 3.0,
+            pedestal: 0.3,
+            pedestal_radius: 1.0,
+            support: 0.5,
+            missing_sigma: 5.0,
+            guard_radius: 0.5,
+        }
+    }
+}
+
+/// Largest radius of the pedestal, FWHM of the beam.
+pub const MAX_PEDESTAL_RADIUS: f64 = 2.0;
+
+/// What can be wrong with a request for confetti.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfettiError {
+    /// An option out of its range.
+    #[error("confetti: {key}: found {found}, expected {expected}")]
+    Option {
+        /// Its name.
+        key: &'static str,
+        /// Its value.
+        found: f64,
+        /// What it may be.
+        expected: &'static str,
+    },
+    /// An image of one channel.
+    #[error("{}: has one channel: confetti is defined for cubes (a pixel is compared with the neighbouring channels)", path.display())]
+    NotACube {
+        /// The model.
+        path: std::path::PathBuf,
+    },
+    /// No source of noise.
+    #[error("{}: a noise is needed to judge it: give the residual, the image or the dirty cube, or the noise in Jy/beam", path.display())]
+    NoNoise {
+        /// The model.
+        path: std::path::PathBuf,
+    },
+    /// No beam in any header.
+    #[error("{}: neither it nor the other cubes name a restoring beam (BMAJ, BMIN) and a pixel size: give the beam's FWHM in pixels", path.display())]
+    NoBeam {
+        /// The model.
+        path: std::path::PathBuf,
+    },
+}
+
+impl From<ConfettiError> for crate::Error {
+    fn from(e: ConfettiError) -> Self {
+        Self::bad_input(e)
+    }
+}
+
+impl ConfettiOptions {
+    /// Checks the limits.
+    ///
+    /// # Errors
+    /// The first that lies outside its range.
+    pub fn validate(&self) -> Result<(), ConfettiError> {
+        let positive = |v: f64| v > 0.0 && v.is_finite();
+        let rules: [(&'static str, f64, bool, &'static str); 7] = [
+            ("min_snr", self.min_snr, positive(self.min_snr), "a number above 0"),
+            ("isolation", self.isolation, self.isolation > 1.0, "a ratio above 1"),
+            ("pedestal", self.pedestal, positive(self.pedestal), "a fraction above 0"),
+            (
+                "pedestal_radius",
+                self.pedestal_radius,
+                positive(self.pedestal_radius) && self.pedestal_radius <= MAX_PEDESTAL_RADIUS,
+                "beams above 0, at most 2",
+            ),
+            ("support", self.support, positive(self.support) && self.support <= 1.0, "a fraction above 0, at most 1"),
+            ("missing_sigma", self.missing_sigma, positive(self.missing_sigma), "a number above 0"),
+            (
+                "guard_radius",
+                self.guard_radius,
+                self.guard_radius >= 0.0 && self.guard_radius.is_finite(),
+                "beams of at least 0",
+            ),
+        ];
+        match rules.into_iter().find(|(_, _, good, _)| !good) {
+            Some((key, found, _, expected)) => Err(ConfettiError::Option { key, found, expected }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The judgement of a model pixel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// It is not confetti.
+    Real,
+    /// Some of the evidence is there; a person should look.
+    Suspicious,
+    /// It does not exist.
+    Confetti,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Real => "real",
+            Self::Suspicious => "suspicious",
+            Self::Confetti => "confetti",
+        })
+    }
+}
+
+/// A bright, locally largest model pixel with the evidence for and against it. All numbers are finite.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// Zero-based channel.
+    pub channel: usize,
+    /// Zero-based `[x, y]`.
+    pub pixel: [usize; 2],
+    /// The model there, Jy/pixel.
+    pub flux: f64,
+    /// Robust noise of the channel's residual, Jy/beam.
+    pub noise: f64,
+    /// Isolation in frequency: the pixel over the brightest model within 3 x 3 pixels of either neighbouring channel
+    /// (at least a quarter of the noise).
+    pub isolation: f64,
+    /// Sum of the negative model around it over the pixel, as a positive fraction.
+    pub pedestal: f64,
+    /// What the model claims: model smoothed with the beam, over the mean of the neighbouring channels, Jy/beam.
+    pub claim: f64,
+    /// The same excess in the restored cube, in units of the noise; `None` without one.
+    pub image_excess: Option<f64>,
+    /// The same excess in the dirty cube, Jy/beam; `None` without one.
+    pub dirty_excess: Option<f64>,
+    /// What the dirty cube shows of the claim: 1 is all of it; `None` without one, or where its noise hides the claim.
+    pub support: Option<f64>,
+    /// By how many sigma of the dirty cube the claim is missed.
+    pub missing_sigma: Option<f64>,
+    /// 0 (real) to 1 (confetti): isolation part times the mean of the pedestal and the support part.
+    pub score: f64,
+    /// The judgement.
+    pub verdict: Verdict,
+    /// What decided it.
+    pub why: String,
+}

@@ -1,0 +1,156 @@
+//! A picture of a candidate: model, image and dirty cube in three channels, and the spectra through the pixel.
+
+use super::Cutouts;
+use base64::Engine as _;
+use image::{ImageEncoder as _, codecs::png::PngEncoder};
+use ndarray::Array2;
+use plotters::prelude::*;
+use std::fmt::Write as _;
+
+/// Names of the cubes, as the rows of panels and in the legend.
+const CUBES: [&str; 3] = ["model, Jy/pixel", "image, Jy/beam", "dirty, Jy/beam"];
+const COLOURS: [RGBColor; 3] = [RGBColor(200, 60, 30), RGBColor(30, 90, 180), RGBColor(110, 110, 110)];
+/// Sides in pixels of the picture.
+const WIDTH: u32 = 640;
+const PANEL: u32 = 190;
+const GAP: u32 = 10;
+const TITLE: u32 = 46;
+const ROW_TITLE: u32 = 20;
+const SPECTRUM: u32 = 260;
+
+/// Draws one candidate as SVG: for each cube that is there a row of three channels (one brightness scale a row,
+/// grey where there is no data), then the spectra.
+///
+/// # Errors
+/// The drawing library's words.
+pub fn draw(cutouts: &Cutouts) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
+    let rows: Vec<usize> = (0..3).filter(|&cube| cutouts.panels[cube].iter().any(Option::is_some)).collect();
+    let panels_end = TITLE + rows.len() as u32 * (PANEL + ROW_TITLE + GAP);
+    let height = panels_end + SPECTRUM;
+    let c = &cutouts.candidate;
+    let mut svg = String::new();
+    {
+        let root = SVGBackend::with_string(&mut svg, (WIDTH, height)).into_drawing_area();
+        root.fill(&WHITE).map_err(words)?;
+        draw_spectrum(&root.margin(panels_end, 0, 0, 0), cutouts)?;
+        root.present().map_err(words)?;
+    }
+    let mut over = String::new();
+    let _ = write!(
+        over,
+        "<g font-family=\"sans-serif\" font-size=\"13\" fill=\"#222\"><text x=\"{GAP}\" y=\"18\" font-size=\"15\">\
+         {} at x {} y {}, channel {} (score {:.2})</text><text x=\"{GAP}\" y=\"37\">{}</text>",
+        c.verdict, c.pixel[0], c.pixel[1], c.channel, c.score, c.why
+    );
+    for (row, &cube) in rows.iter().enumerate() {
+        let top = TITLE + row as u32 * (PANEL + ROW_TITLE + GAP);
+        let panels = &cutouts.panels[cube];
+        let values = || panels.iter().flatten().flatten().copied().filter(|v| v.is_finite());
+        let (low, high) = values().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+        let _ = write!(
+            over,
+            "<text x=\"{GAP}\" y=\"{}\">{}: channels {} ({low:.2e} to {high:.2e})</text>",
+            top + 14,
+            CUBES[cube],
+            channel_names(c.channel, panels)
+        );
+        for (column, panel) in panels.iter().enumerate() {
+            let x = GAP + column as u32 * (PANEL + GAP);
+            let y = top + ROW_TITLE;
+            if let Some(panel) = panel {
+                let png = base64::engine::general_purpose::STANDARD.encode(png(panel, low, high)?);
+                let _ = write!(
+                    over,
+                    "<image x=\"{x}\" y=\"{y}\" width=\"{PANEL}\" height=\"{PANEL}\" preserveAspectRatio=\"none\" \
+                     style=\"image-rendering:pixelated\" href=\"data:image/png;base64,{png}\"/>"
+                );
+            }
+            let _ = write!(
+                over,
+                "<rect x=\"{x}\" y=\"{y}\" width=\"{PANEL}\" height=\"{PANEL}\" fill=\"none\" stroke=\"#888\"/>"
+            );
+        }
+    }
+    over.push_str("</g>");
+    let end = svg.rfind("</svg>").ok_or("the drawing has no end")?;
+    svg.insert_str(end, &over);
+    Ok(svg)
+}
+
+fn words(e: impl std::fmt::Display) -> String {
+    e.to_string()
+}
+
+fn channel_names(channel: usize, panels: &[Option<Array2<f32>>; 3]) -> String {
+    let names: Vec<String> = (0..3)
+        .filter(|&i| panels[i].is_some())
+        .map(|i| (channel + i).checked_sub(1).map_or_else(String::new, |c| c.to_string()))
+        .collect();
+    names.join(", ")
+}
+
+/// One panel as PNG: north (the last row) up, a square root scale from `low` to `high`.
+fn png(panel: &Array2<f32>, low: f32, high: f32) -> Result<Vec<u8>, image::ImageError> {
+    let (ny, nx) = panel.dim();
+    let span = if high > low { high - low } else { 1.0 };
+    let mut rgb = Vec::with_capacity(3 * ny * nx);
+    for row in panel.rows().into_iter().rev() {
+        for &v in row {
+            if v.is_finite() {
+                let colour = colorous::VIRIDIS.eval_continuous(f64::from((v - low) / span).clamp(0.0, 1.0).sqrt());
+                rgb.extend_from_slice(&[colour.r, colour.g, colour.b]);
+            } else {
+                rgb.extend_from_slice(&[160, 160, 160]);
+            }
+        }
+    }
+    let mut bytes = Vec::new();
+    PngEncoder::new(&mut bytes).write_image(&rgb, nx as u32, ny as u32, image::ExtendedColorType::Rgb8)?;
+    Ok(bytes)
+}
+
+type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
+
+fn draw_spectrum(area: &Area<'_>, cutouts: &Cutouts) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let first = cutouts.first_channel;
+    let n = cutouts.spectra[0].len().max(1);
+    let finite = || cutouts.spectra.iter().flatten().copied().filter(|v| v.is_finite());
+    let (low, high) = finite().fold((0f32, f32::MIN_POSITIVE), |(l, h), v| (l.min(v), h.max(v)));
+    let pad = 0.08 * (high - low);
+    let mut chart = ChartBuilder::on(area)
+        .margin(10)
+        .x_label_area_size(34)
+        .y_label_area_size(70)
+        .build_cartesian_2d(first as f32 - 0.5..(first + n) as f32 - 0.5, low - pad..high + pad)
+        .map_err(words)?;
+    chart
+        .configure_mesh()
+        .disable_x_mesh()
+        .x_desc("channel")
+        .x_label_formatter(&|v| format!("{v:.0}"))
+        .y_label_formatter(&|v| format!("{v:.2e}"))
+        .draw()
+        .map_err(words)?;
+    for (cube, spectrum) in cutouts.spectra.iter().enumerate().filter(|(_, s)| !s.is_empty()) {
+        // Steps: a channel is as wide as it is.
+        let points: Vec<(f32, f32)> = spectrum
+            .iter()
+            .enumerate()
+            .filter(|(_, v)| v.is_finite())
+            .flat_map(|(i, &v)| [((first + i) as f32 - 0.5, v), ((first + i) as f32 + 0.5, v)])
+            .collect();
+        let colour = COLOURS[cube];
+        chart
+            .draw_series(LineSeries::new(points, colour.stroke_width(2)))
+            .map_err(words)?
+            .label(CUBES[cube])
+            .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
+    }
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::UpperRight)
+        .background_style(WHITE.mix(0.8))
+        .draw()
+        .map_err(words)?;
+    Ok(())
+}
