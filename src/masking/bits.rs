@@ -47,6 +47,14 @@ impl MaskBits {
         }
     }
 
+    /// Clears every bit where `mask` is true.
+    pub(crate) fn clear(&mut self, mask: ArrayView2<'_, bool>) {
+        match self {
+            Self::Narrow(a) => Zip::from(a).and(mask).par_for_each(|v, &m| *v = if m { 0 } else { *v }),
+            Self::Wide(a) => Zip::from(a).and(mask).par_for_each(|v, &m| *v = if m { 0 } else { *v }),
+        }
+    }
+
     /// The mask of scale number `n`.
     pub fn plane(&self, n: usize) -> Array2<bool> {
         match self {

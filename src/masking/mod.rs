@@ -8,6 +8,7 @@ mod bits;
 pub mod convolve_first;
 pub mod erosion;
 pub mod extract;
+pub mod files;
 pub mod flood;
 pub mod multithresh;
 mod options;

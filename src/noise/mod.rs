@@ -272,6 +272,16 @@ fn deviation(pixels: &[f32]) -> f64 {
 }
 
 impl NoiseModel {
+    /// One number for people: the median of the rms over the positions where it was estimated; 0 if there is none.
+    pub fn median_rms(&self) -> f64 {
+        let mut values: Vec<f64> = match self {
+            Self::Constant { rms, .. } => vec![*rms],
+            Self::Grid { rms, .. } => rms.values.iter().copied().filter(|v| v.is_finite()).collect(),
+            Self::Full(maps) => maps.rms.iter().filter(|v| v.is_finite()).map(|&v| f64::from(v)).collect(),
+        };
+        crate::kernels::order_statistics::median(&mut values).unwrap_or(0.0)
+    }
+
     /// Background and rms of row `y`; pixels that are not finite in `image` become NaN.
     ///
     /// # Panics

@@ -1,1 +1,3 @@
 //! Where the work of many measurement sets runs.
+
+pub mod local;

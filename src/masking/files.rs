@@ -1,0 +1,176 @@
+//! A clean mask from image file to mask file, plane by plane, with counts for the record.
+
+use super::{MaskNote, MaskOutput, MaskingOptions, mask_of_signal};
+use crate::Result;
+use crate::image::{FitsImage, ImageError, MaskType, PlaneWriter};
+use crate::kernels::Connectivity;
+use crate::kernels::label;
+use crate::noise::{self, NoiseOptions};
+use ndarray::{Array2, Zip};
+use std::path::Path;
+
+/// What a mask file is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct MaskFileRequest<'a> {
+    /// Restored image, Jy/beam: a plane or a cube, whose planes are masked one by one.
+    pub image: &'a Path,
+    /// flint's options.
+    pub options: &'a MaskingOptions,
+    /// Background and noise, where the options need them.
+    pub noise: &'a NoiseOptions,
+    /// Pixels (any plane of the same size) that are always in the mask.
+    pub include: Option<&'a Array2<bool>>,
+    /// Pixels that are never in the mask; goes before `include`.
+    pub exclude: Option<&'a Array2<bool>>,
+    /// An earlier mask to compare with: a plane for all channels, or a cube of as many.
+    pub previous: Option<&'a Path>,
+    /// The file to be made.
+    pub output: &'a Path,
+}
+
+/// Counts over all planes.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct MaskFileSummary {
+    /// Masked pixels.
+    pub pixels: u64,
+    /// 8-connected islands.
+    pub islands: u64,
+    /// Pixels that the earlier mask did not have; `None` without one.
+    pub added: Option<u64>,
+    /// Pixels that only the earlier mask had.
+    pub removed: Option<u64>,
+    /// Median rms of the noise map of the first plane, Jy/beam, where one was needed.
+    pub rms: Option<f64>,
+    /// What a person should know, each once.
+    pub notes: Vec<MaskNote>,
+}
+
+/// Makes a mask of every plane of an image (first polarisation) and writes it with the image's header.
+///
+/// # Errors
+/// Files that cannot be read or written, options without sense, an image without data, planes that differ in size.
+pub fn make(request: &MaskFileRequest<'_>) -> Result<MaskFileSummary> {
+    request.options.validate().map_err(super::MaskingError::from)?;
+    let mut image = FitsImage::open(request.image)?;
+    let mut previous = request.previous.map(|path| earlier(path, &image)).transpose()?;
+    let beam = image.beam().zip(image.pixel_deg().ok()).map(|(beam, pixel)| beam.in_pixels(pixel));
+    let (ny, nx) = image.plane_shape();
+    let channels = image.channels();
+    let mut axes = image.axes().to_vec();
+    if image.polarisations() > 1 {
+        // The mask is that of the first polarisation (Stokes I), for all of them.
+        axes = vec![nx, ny, channels];
+    }
+    let pixel = MaskType::for_bits(request.options.bits());
+    let mut writer = PlaneWriter::create(request.output, &axes, pixel, image.header(), false)?;
+    let mut summary = MaskFileSummary {
+        added: previous.as_ref().map(|_| 0),
+        removed: previous.as_ref().map(|_| 0),
+        ..Default::default()
+    };
+    for channel in 0..channels {
+        let mut plane = image.read_plane(0, channel)?;
+        // A blank channel of a cube has nothing to mask; a blank image is an error.
+        if channels > 1 && !plane.iter().any(|v| v.is_finite()) {
+            writer.write_plane(channel, Array2::<u8>::zeros((ny, nx)).view())?;
+            continue;
+        }
+        if request.options.needs_noise() {
+            let model = noise::model(plane.view(), noise::beam_of(&image), request.noise)?;
+            if summary.rms.is_none() {
+                summary.rms = Some(model.median_rms());
+            }
+            model.to_signal(plane.view_mut());
+        }
+        let output = mask_of_signal(plane.view(), beam.as_ref(), request.options)?;
+        let mask = with_users(output, request, &mut summary);
+        let any = mask.any();
+        summary.pixels += mask.masked_pixels() as u64;
+        summary.islands += label(any.view(), Connectivity::Eight).count() as u64;
+        if let Some(file) = &mut previous {
+            let before = file.read_plane(0, channel.min(file.channels() - 1))?;
+            let (mut added, mut removed) = (0, 0);
+            Zip::from(&any).and(&before).for_each(|&now, &then| {
+                let then = then != 0.0 && !then.is_nan();
+                added += u64::from(now && !then);
+                removed += u64::from(then && !now);
+            });
+            *summary.added.get_or_insert(0) += added;
+            *summary.removed.get_or_insert(0) += removed;
+        }
+        match &mask {
+            super::MaskBits::Narrow(a) => writer.write_plane(channel, a.view())?,
+            super::MaskBits::Wide(a) => writer.write_plane(channel, a.view())?,
+        }
+    }
+    writer.finish()?;
+    Ok(summary)
+}
+
+/// The pipeline's mask with the user's pixels put in (every scale) and taken out.
+fn with_users(output: MaskOutput, request: &MaskFileRequest<'_>, summary: &mut MaskFileSummary) -> super::MaskBits {
+    let MaskOutput { mut mask, bits, notes, .. } = output;
+    for note in notes {
+        if !summary.notes.contains(&note) {
+            summary.notes.push(note);
+        }
+    }
+    if let Some(include) = request.include {
+        for bit in 0..bits {
+            mask.set(bit, include.view());
+        }
+    }
+    if let Some(exclude) = request.exclude {
+        mask.clear(exclude.view());
+    }
+    mask
+}
+
+fn earlier(path: &Path, image: &FitsImage) -> Result<FitsImage> {
+    let file = FitsImage::open(path)?;
+    if file.plane_shape() != image.plane_shape() {
+        return Err(ImageError::ShapesDiffer {
+            left: path.to_path_buf(),
+            left_shape: file.plane_shape(),
+            right: image.path().to_path_buf(),
+            right_shape: image.plane_shape(),
+        }
+        .into());
+    }
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::{Header, write_plane};
+    use ndarray::array;
+
+    #[test]
+    fn counts_tell_what_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (image, previous, output) =
+            (folder.path().join("i.fits"), folder.path().join("p.fits"), folder.path().join("o.fits"));
+        let pixels = array![[0f32, 9., 0., 0.], [0., 9., 0., 7.], [0., 0., 0., f32::NAN]];
+        write_plane(&image, pixels.view(), MaskType::F32, &Header::default(), 4).unwrap();
+        let before = array![[1u8, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]];
+        write_plane(&previous, before.view(), MaskType::U8, &Header::default(), 2).unwrap();
+        let options = MaskingOptions { flood_fill: true, flood_fill_use_mac: true, ..MaskingOptions::default() };
+        let options = MaskingOptions { flood_fill_use_mac_box_size: 3, ..options };
+        let exclude = array![[false; 4], [false, false, false, true], [false; 4]];
+        let request = MaskFileRequest {
+            image: &image,
+            options: &options,
+            noise: &NoiseOptions::default(),
+            include: None,
+            exclude: Some(&exclude),
+            previous: Some(&previous),
+            output: &output,
+        };
+        let summary = make(&request).unwrap();
+        assert_eq!((summary.pixels, summary.islands), (2, 1));
+        assert_eq!((summary.added, summary.removed), (Some(1), Some(1)));
+        let mask = FitsImage::open(&output).unwrap().read_plane(0, 0).unwrap();
+        assert_eq!(mask, array![[0f32, 1., 0., 0.], [0., 1., 0., 0.], [0., 0., 0., 0.]]);
+    }
+}
