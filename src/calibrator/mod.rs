@@ -4,6 +4,8 @@
 //! applies its tables from `DATA` to `CORRECTED_DATA`, so that every step can be repeated, and undoing a round is one
 //! application of the earlier round's tables.
 
+pub mod options;
+
 use crate::Result;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};

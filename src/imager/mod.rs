@@ -5,6 +5,7 @@
 //! measurement set.
 
 pub mod progress;
+pub mod tclean;
 pub mod wsclean;
 
 use crate::Result;

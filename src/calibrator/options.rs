@@ -1,0 +1,386 @@
+//! Options of gaincal and applycal: flint's names, types and defaults (strategy format 0.2), and CASA's own for the rest.
+
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// Options of a calibration, of the mode `gaincal`. `solint`, `calmode`, `minsnr` and `gaintype` also steer QuartiCal
+/// and the calibrator `command`, as far as these know them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct GaincalOptions {
+    /// Solution interval: a time with its unit (`60s`, `2min`), `int` (each integration) or `inf` (one for all, up to
+    /// the boundaries that `combine` leaves). `auto`: the program chooses.
+    #[serde(deserialize_with = "text")]
+    #[schemars(with = "TextOrNumber")]
+    pub solint: String,
+    /// What is solved for: phases (`p`), amplitudes (`a`) or both (`ap`).
+    pub calmode: CalMode,
+    /// Solutions of a lower signal-to-noise ratio are flagged.
+    pub minsnr: f64,
+    /// Baselines that take part, in CASA's notation; empty: all.
+    pub uvrange: String,
+    /// Whether the selections below (and `uvrange`) apply.
+    pub selectdata: bool,
+    /// `G`: each polarisation by itself; `T`: one gain for both.
+    pub gaintype: GainType,
+    /// The band is solved in this many equal channel ranges (the last may be shorter): a table each, applied to its
+    /// own channels.
+    pub nspw: usize,
+    /// Normalise the amplitudes of the solutions.
+    pub solnorm: bool,
+    /// flint's bookkeeping; not used.
+    pub round: u64,
+    /// How the amplitudes are normalised.
+    pub normtype: NormType,
+    /// Reference antenna. Empty: `campaign.reference_antenna`, or else the antenna with most unflagged data nearest
+    /// the centre of the array.
+    #[serde(deserialize_with = "text")]
+    #[schemars(with = "TextOrNumber")]
+    pub refant: String,
+    /// `strict` makes every solution relative to the same antenna.
+    pub refantmode: RefantMode,
+    /// Least number of baselines to an antenna with which a solution is tried.
+    pub minblperant: u32,
+    /// Boundaries that solutions may cross: `scan`, `spw`, `field`, `obs`, several joined by commas.
+    pub combine: String,
+    /// Spectral windows and channels that are solved on; not together with `nspw` above 1.
+    #[serde(deserialize_with = "text")]
+    #[schemars(with = "TextOrNumber")]
+    pub spw: String,
+    /// Fields that are solved on.
+    #[serde(deserialize_with = "text")]
+    #[schemars(with = "TextOrNumber")]
+    pub field: String,
+    /// Antennas and baselines that take part.
+    #[serde(deserialize_with = "text")]
+    #[schemars(with = "TextOrNumber")]
+    pub antenna: String,
+    /// Times that are solved on.
+    pub timerange: String,
+    /// Scans that are solved on.
+    #[serde(deserialize_with = "text")]
+    #[schemars(with = "TextOrNumber")]
+    pub scan: String,
+    /// Robust solving: empty (least squares), `L1`, `R` or `L1R`.
+    pub solmode: String,
+    /// Interpolation of the solutions when they are applied, e.g. `linear` or `nearest`.
+    pub interp: String,
+    /// What happens to data without a solution: `calonly` leaves them as they are, `calflag` flags them (the flags are
+    /// saved before, and restored when a round is undone).
+    pub applymode: ApplyMode,
+    /// Whether weights are calibrated, too.
+    pub calwt: bool,
+    /// Further options of QuartiCal by its own names: `quartical: {G.freq_interval: 8}`.
+    #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    pub quartical: IndexMap<String, serde_json::Value>,
+}
+
+impl Default for GaincalOptions {
+    fn default() -> Self {
+        Self {
+            solint: "60s".into(),
+            calmode: CalMode::P,
+            minsnr: 0.0,
+            uvrange: ">200m".into(),
+            selectdata: true,
+            gaintype: GainType::G,
+            nspw: 1,
+            solnorm: true,
+            round: 0,
+            normtype: NormType::Mean,
+            refant: String::new(),
+            refantmode: RefantMode::Flex,
+            minblperant: 4,
+            combine: String::new(),
+            spw: String::new(),
+            field: String::new(),
+            antenna: String::new(),
+            timerange: String::new(),
+            scan: String::new(),
+            solmode: String::new(),
+            interp: "linear".into(),
+            applymode: ApplyMode::Calonly,
+            calwt: false,
+            quartical: IndexMap::new(),
+        }
+    }
+}
+
+/// What a calibration solves for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum CalMode {
+    /// Phases.
+    #[default]
+    P,
+    /// Amplitudes.
+    A,
+    /// Amplitudes and phases.
+    Ap,
+}
+
+impl CalMode {
+    /// gaincal's word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::P => "p",
+            Self::A => "a",
+            Self::Ap => "ap",
+        }
+    }
+
+    /// Whether amplitudes are solved for.
+    pub fn amplitudes(self) -> bool {
+        self != Self::P
+    }
+}
+
+/// Kind of a gain.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum GainType {
+    /// A gain for each polarisation.
+    #[default]
+    G,
+    /// One gain for both polarisations.
+    T,
+    /// A delay for each polarisation.
+    K,
+    /// Splines; they have no table of solutions that could be judged.
+    #[serde(rename = "GSPLINE")]
+    Gspline,
+}
+
+/// How amplitudes are normalised.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum NormType {
+    /// By their mean.
+    #[default]
+    Mean,
+    /// By their median.
+    Median,
+}
+
+/// How the reference antenna is kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RefantMode {
+    /// Another takes over where it has no data.
+    #[default]
+    Flex,
+    /// One for all times.
+    Strict,
+}
+
+/// What is done with data that have no solution.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ApplyMode {
+    /// They pass uncorrected.
+    #[default]
+    Calonly,
+    /// They are flagged.
+    Calflag,
+    /// They are flagged, also where a table does not cover them at all.
+    Calflagstrict,
+}
+
+impl ApplyMode {
+    /// Whether flags of the measurement set are changed.
+    pub fn flags(self) -> bool {
+        self != Self::Calonly
+    }
+}
+
+/// A solution interval, parsed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Solint {
+    /// Left to the program.
+    Auto,
+    /// Each integration.
+    Integration,
+    /// One solution for all times.
+    Infinite,
+    /// A length in seconds.
+    Seconds(f64),
+}
+
+impl Solint {
+    /// Reads `auto`, `int`, `inf`, a number of seconds or a number with the unit s, min or h.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        match text.to_ascii_lowercase().as_str() {
+            "auto" => return Some(Self::Auto),
+            "int" => return Some(Self::Integration),
+            "inf" | "infinite" => return Some(Self::Infinite),
+            _ => {}
+        }
+        let unit_at = text.find(|c: char| c.is_ascii_alphabetic() && c != 'e' && c != 'E').unwrap_or(text.len());
+        let (number, unit) = text.split_at(unit_at);
+        let factor = match unit.trim() {
+            "" | "s" | "sec" => 1.0,
+            "min" | "m" => 60.0,
+            "h" | "hr" => 3600.0,
+            _ => return None,
+        };
+        let seconds = number.trim().parse::<f64>().ok()? * factor;
+        (seconds.is_finite() && seconds > 0.0).then_some(Self::Seconds(seconds))
+    }
+}
+
+/// An option whose value makes no sense.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{mode}.{key}: {found}: {expected}")]
+pub struct OptionError {
+    /// The map of options, e.g. `gaincal`.
+    pub mode: &'static str,
+    /// The key.
+    pub key: &'static str,
+    /// Its value.
+    pub found: String,
+    /// What it may be.
+    pub expected: &'static str,
+}
+
+impl From<OptionError> for crate::Error {
+    fn from(e: OptionError) -> Self {
+        Self::bad_input(e)
+    }
+}
+
+impl GaincalOptions {
+    /// Checks what types alone cannot.
+    ///
+    /// # Errors
+    /// The first option that makes no sense.
+    pub fn validate(&self) -> Result<(), OptionError> {
+        let wrong = |key, found: &dyn ToString, expected| {
+            Err(OptionError { mode: "gaincal", key, found: found.to_string(), expected })
+        };
+        if Solint::parse(&self.solint).is_none() {
+            return wrong("solint", &self.solint, "expected a time such as 60s or 2min, `int`, `inf` or `auto`");
+        }
+        if !(self.minsnr.is_finite() && self.minsnr >= 0.0) {
+            return wrong("minsnr", &self.minsnr, "expected a number of 0 or more");
+        }
+        if self.nspw == 0 {
+            return wrong("nspw", &self.nspw, "expected a number of channel ranges of 1 or more");
+        }
+        if self.nspw > 1 && !self.spw.is_empty() {
+            return wrong("spw", &self.spw, "not together with nspw above 1, which makes selections of its own");
+        }
+        let known = |word: &str| ["scan", "spw", "field", "obs"].contains(&word.trim());
+        if !self.combine.is_empty() && !self.combine.split(',').all(known) {
+            return wrong(
+                "combine",
+                &self.combine,
+                "expected words of `scan`, `spw`, `field`, `obs`, joined by commas",
+            );
+        }
+        if !["", "L1", "R", "L1R"].contains(&self.solmode.as_str()) {
+            return wrong("solmode", &self.solmode, "expected an empty text, `L1`, `R` or `L1R`");
+        }
+        Ok(())
+    }
+
+    /// The interval, parsed; `None` where [`GaincalOptions::validate`] would complain.
+    pub fn interval(&self) -> Option<Solint> {
+        Solint::parse(&self.solint)
+    }
+}
+
+/// Text, or a number that stands for it.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum TextOrNumber {
+    Text(String),
+    Whole(i64),
+    Number(f64),
+}
+
+impl TextOrNumber {
+    pub(crate) fn into_text(self) -> String {
+        match self {
+            Self::Text(text) => text,
+            Self::Whole(number) => number.to_string(),
+            Self::Number(number) => number.to_string(),
+        }
+    }
+}
+
+pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(TextOrNumber::deserialize(deserializer)?.into_text())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn options(value: serde_json::Value) -> GaincalOptions {
+        serde_json::from_value(value).expect("valid options")
+    }
+
+    #[test]
+    fn flints_defaults() {
+        let defaults = options(json!({}));
+        assert_eq!((defaults.solint.as_str(), defaults.calmode, defaults.minsnr), ("60s", CalMode::P, 0.0));
+        assert_eq!((defaults.uvrange.as_str(), defaults.selectdata, defaults.nspw), (">200m", true, 1));
+        assert_eq!((defaults.gaintype, defaults.solnorm, defaults.round), (GainType::G, true, 0));
+        assert_eq!(defaults.applymode, ApplyMode::Calonly);
+        defaults.validate().expect("they are valid");
+    }
+
+    #[test]
+    fn numbers_may_stand_for_texts_and_whole_numbers_for_numbers() {
+        let o = options(json!({"solint": 120, "refant": 5, "spw": 0, "minsnr": 3}));
+        assert_eq!((o.solint.as_str(), o.refant.as_str(), o.spw.as_str(), o.minsnr), ("120", "5", "0", 3.0));
+    }
+
+    #[test]
+    fn unknown_keys_and_words_are_refused() {
+        let wrong = |value| serde_json::from_value::<GaincalOptions>(value).expect_err("wrong").to_string();
+        assert!(wrong(json!({"solin": "60s"})).contains("solin"));
+        assert!(wrong(json!({"calmode": "x"})).contains("`p`, `a`, `ap`"));
+        assert!(serde_json::from_value::<GaincalOptions>(json!({"solint": [1]})).is_err());
+    }
+
+    #[rstest::rstest]
+    #[case("60s", Some(Solint::Seconds(60.0)))]
+    #[case("2min", Some(Solint::Seconds(120.0)))]
+    #[case(" 1.5 h", Some(Solint::Seconds(5400.0)))]
+    #[case("30", Some(Solint::Seconds(30.0)))]
+    #[case("1e2s", Some(Solint::Seconds(100.0)))]
+    #[case("int", Some(Solint::Integration))]
+    #[case("inf", Some(Solint::Infinite))]
+    #[case("auto", Some(Solint::Auto))]
+    #[case("60 parsecs", None)]
+    #[case("-5s", None)]
+    #[case("0", None)]
+    #[case("", None)]
+    fn intervals(#[case] text: &str, #[case] expected: Option<Solint>) {
+        assert_eq!(Solint::parse(text), expected);
+    }
+
+    #[rstest::rstest]
+    #[case(json!({"solint": "soon"}), "gaincal.solint: soon: expected a time")]
+    #[case(json!({"minsnr": -1}), "gaincal.minsnr: -1")]
+    #[case(json!({"nspw": 0}), "gaincal.nspw: 0")]
+    #[case(json!({"nspw": 2, "spw": "0:1~3"}), "gaincal.spw: 0:1~3: not together with nspw")]
+    #[case(json!({"combine": "scans"}), "gaincal.combine: scans")]
+    #[case(json!({"solmode": "L2"}), "gaincal.solmode: L2")]
+    fn values_that_make_no_sense(#[case] value: serde_json::Value, #[case] start: &str) {
+        let error = options(value).validate().expect_err("wrong").to_string();
+        assert!(error.starts_with(start), "{error}");
+    }
+
+    #[test]
+    fn the_schema_describes_every_option() {
+        let schema = serde_json::to_value(schemars::schema_for!(GaincalOptions)).expect("JSON");
+        let properties = schema["properties"].as_object().expect("properties");
+        let defaults = serde_json::to_value(GaincalOptions::default()).expect("JSON");
+        assert!(defaults.as_object().expect("a map").keys().all(|name| properties.contains_key(name)));
+        assert!(properties.values().all(|p| p.get("description").is_some()));
+    }
+}

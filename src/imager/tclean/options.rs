@@ -1,0 +1,389 @@
+//! tclean's options: its names, types and defaults (casatasks 6.7), for what this program supports.
+
+use crate::calibrator::options::{OptionError, text};
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Options of CASA's tclean. Masks, the column to be imaged, names and what is saved are the campaign's affair.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TcleanOptions {
+    /// Fields that are imaged.
+    #[serde(deserialize_with = "text")]
+    #[schemars(with = "crate::calibrator::options::TextOrNumber")]
+    pub field: String,
+    /// Spectral windows and channels that are imaged.
+    #[serde(deserialize_with = "text")]
+    #[schemars(with = "crate::calibrator::options::TextOrNumber")]
+    pub spw: String,
+    /// Times that are imaged.
+    pub timerange: String,
+    /// Baselines that are imaged, in CASA's notation.
+    pub uvrange: String,
+    /// Antennas and baselines that are imaged.
+    #[serde(deserialize_with = "text")]
+    #[schemars(with = "crate::calibrator::options::TextOrNumber")]
+    pub antenna: String,
+    /// Scans that are imaged.
+    #[serde(deserialize_with = "text")]
+    #[schemars(with = "crate::calibrator::options::TextOrNumber")]
+    pub scan: String,
+    /// Observation ids that are imaged.
+    #[serde(deserialize_with = "text")]
+    #[schemars(with = "crate::calibrator::options::TextOrNumber")]
+    pub observation: String,
+    /// Scan intents that are imaged.
+    pub intent: String,
+    /// Width and height of the image, pixels; one number: a square.
+    pub imsize: OneOrTwo<u64>,
+    /// Size of a pixel with its unit; CASA takes a bare number for arcsec.
+    pub cell: OneOrTwo<TextValue>,
+    /// Phase centre; empty: that of the first field.
+    #[serde(deserialize_with = "text")]
+    #[schemars(with = "crate::calibrator::options::TextOrNumber")]
+    pub phasecenter: String,
+    /// Stokes parameters of the image.
+    pub stokes: String,
+    /// Projection of the sky.
+    pub projection: String,
+    /// `mfs` (one continuum image), `cube` or `cubedata`.
+    pub specmode: SpecMode,
+    /// Reference frequency of the Taylor terms; empty: the centre.
+    pub reffreq: String,
+    /// Number of channels of a cube; -1: all.
+    pub nchan: i64,
+    /// First channel, frequency or velocity of a cube.
+    #[serde(deserialize_with = "text")]
+    #[schemars(with = "crate::calibrator::options::TextOrNumber")]
+    pub start: String,
+    /// Width of a channel of a cube.
+    #[serde(deserialize_with = "text")]
+    #[schemars(with = "crate::calibrator::options::TextOrNumber")]
+    pub width: String,
+    /// Spectral frame of a cube.
+    pub outframe: String,
+    /// Kind of velocities.
+    pub veltype: String,
+    /// Rest frequencies.
+    pub restfreq: Vec<String>,
+    /// Spectral interpolation of a cube.
+    pub interpolation: String,
+    /// Weight densities of each channel by itself (cubes only).
+    pub perchanweightdensity: bool,
+    /// `standard`, `mosaic` or `wproject`.
+    pub gridder: Gridder,
+    /// Planes of the gridder `wproject`; -1: as many as needed.
+    pub wprojplanes: i64,
+    /// Table of voltage patterns.
+    pub vptable: String,
+    /// Weight densities of each field of a mosaic by itself (mosaics only).
+    pub mosweight: bool,
+    /// Pixels below this level of the primary beam are left out.
+    pub pblimit: f64,
+    /// How the primary beam is normalised.
+    pub normtype: String,
+    /// Deconvolver.
+    pub deconvolver: Deconvolver,
+    /// Scales of `multiscale` and `mtmfs`, pixels.
+    pub scales: Vec<f64>,
+    /// Taylor terms of `mtmfs`.
+    pub nterms: u32,
+    /// Bias towards small scales.
+    pub smallscalebias: f64,
+    /// Beam to restore with: empty (fitted), `common`, or its axes and angle.
+    pub restoringbeam: OneOrMore<TextValue>,
+    /// Weighting: `natural`, `uniform`, `briggs`, `briggsbwtaper`, `superuniform` or `radial`.
+    pub weighting: String,
+    /// Robust parameter of the weighting `briggs`.
+    pub robust: f64,
+    /// Noise of the weighting `briggsabs`.
+    pub noise: String,
+    /// Size of the box of `superuniform` and the like, uv cells.
+    pub npixels: i64,
+    /// Tapers in the uv plane.
+    pub uvtaper: Vec<String>,
+    /// Limit of minor iterations; 0 makes the dirty image only.
+    pub niter: u64,
+    /// Part of the peak that a minor iteration subtracts.
+    pub gain: f64,
+    /// Stop level with its unit; a bare number is in Jy.
+    #[serde(deserialize_with = "text")]
+    #[schemars(with = "crate::calibrator::options::TextOrNumber")]
+    pub threshold: String,
+    /// Stop level in robust noise sigma of the residual; 0: not used.
+    pub nsigma: f64,
+    /// Minor iterations a cycle (a cube: a channel's); -1: no limit.
+    pub cycleniter: i64,
+    /// Scales the level at which a minor cycle ends.
+    pub cyclefactor: f64,
+    /// Lowest level at which a minor cycle ends, part of the peak.
+    pub minpsffraction: f64,
+    /// Highest level at which a minor cycle ends, part of the peak.
+    pub maxpsffraction: f64,
+    /// Limit of major cycles; -1: none.
+    pub nmajor: i64,
+    /// Part of the PSF's peak at which its fit is cut.
+    pub psfcutoff: f64,
+    /// CASA's parallel imager; the executable must then be run under MPI.
+    pub parallel: bool,
+    /// Further parameters of the imager's tools, by tclean's names: for what is not listed here.
+    #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    pub extra: IndexMap<String, Value>,
+}
+
+impl Default for TcleanOptions {
+    fn default() -> Self {
+        let empty = String::new;
+        Self {
+            field: empty(),
+            spw: empty(),
+            timerange: empty(),
+            uvrange: empty(),
+            antenna: empty(),
+            scan: empty(),
+            observation: empty(),
+            intent: empty(),
+            imsize: OneOrTwo::One(100),
+            cell: OneOrTwo::One(TextValue::Text("1arcsec".into())),
+            phasecenter: empty(),
+            stokes: "I".into(),
+            projection: "SIN".into(),
+            specmode: SpecMode::Mfs,
+            reffreq: empty(),
+            nchan: -1,
+            start: empty(),
+            width: empty(),
+            outframe: "LSRK".into(),
+            veltype: "radio".into(),
+            restfreq: Vec::new(),
+            interpolation: "linear".into(),
+            perchanweightdensity: true,
+            gridder: Gridder::Standard,
+            wprojplanes: 1,
+            vptable: empty(),
+            mosweight: true,
+            pblimit: 0.2,
+            normtype: "flatnoise".into(),
+            deconvolver: Deconvolver::Hogbom,
+            scales: Vec::new(),
+            nterms: 2,
+            smallscalebias: 0.0,
+            restoringbeam: OneOrMore::More(Vec::new()),
+            weighting: "natural".into(),
+            robust: 0.5,
+            noise: "1.0Jy".into(),
+            npixels: 0,
+            uvtaper: Vec::new(),
+            niter: 0,
+            gain: 0.1,
+            threshold: "0.0".into(),
+            nsigma: 0.0,
+            cycleniter: -1,
+            cyclefactor: 1.0,
+            minpsffraction: 0.05,
+            maxpsffraction: 0.8,
+            nmajor: -1,
+            psfcutoff: 0.35,
+            parallel: false,
+            extra: IndexMap::new(),
+        }
+    }
+}
+
+/// Continuum or cube.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SpecMode {
+    /// One image of all channels.
+    #[default]
+    Mfs,
+    /// A cube in a spectral frame.
+    Cube,
+    /// A cube of the data's own channels.
+    Cubedata,
+}
+
+/// How visibilities are gridded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Gridder {
+    /// Without any correction.
+    #[default]
+    Standard,
+    /// With the primary beams of several pointings or dishes.
+    Mosaic,
+    /// With w-projection.
+    Wproject,
+}
+
+/// How components are found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Deconvolver {
+    /// Högbom's.
+    #[default]
+    Hogbom,
+    /// Clark's.
+    Clark,
+    /// Multi-scale.
+    Multiscale,
+    /// Multi-term (and multi-scale) multi-frequency synthesis.
+    Mtmfs,
+}
+
+/// One value, or a pair.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum OneOrTwo<T> {
+    /// For both axes.
+    One(T),
+    /// x, y.
+    Two([T; 2]),
+}
+
+/// One value, or several.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum OneOrMore<T> {
+    /// One.
+    One(T),
+    /// Several.
+    More(Vec<T>),
+}
+
+/// Text, or a number.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum TextValue {
+    /// With a unit.
+    Text(String),
+    /// A bare number.
+    Number(f64),
+}
+
+impl TcleanOptions {
+    /// Checks what types alone cannot.
+    ///
+    /// # Errors
+    /// The first option that makes no sense.
+    pub fn validate(&self) -> Result<(), OptionError> {
+        let wrong = |key, found: &dyn ToString, expected| {
+            Err(OptionError { mode: "tclean", key, found: found.to_string(), expected })
+        };
+        let [width, height] = self.size();
+        if width == 0 || height == 0 {
+            return wrong("imsize", &format!("{width} x {height}"), "expected at least one pixel each way");
+        }
+        if self.threshold_jy().is_none() {
+            return wrong("threshold", &self.threshold, "expected a flux density such as 0.1mJy, or a number in Jy");
+        }
+        if !(self.gain > 0.0 && self.gain <= 1.0) {
+            return wrong("gain", &self.gain, "expected a number above 0, 1 at most");
+        }
+        if self.deconvolver == Deconvolver::Mtmfs && self.specmode != SpecMode::Mfs {
+            return wrong("deconvolver", &"mtmfs", "it goes with specmode mfs only");
+        }
+        if self.deconvolver == Deconvolver::Mtmfs && self.nterms == 0 {
+            return wrong("nterms", &0, "expected at least one Taylor term");
+        }
+        for (key, value) in [("cyclefactor", self.cyclefactor), ("nsigma", self.nsigma), ("pblimit", self.pblimit)] {
+            if !value.is_finite() {
+                return wrong(key, &value, "expected a finite number");
+            }
+        }
+        Ok(())
+    }
+
+    /// Width and height, pixels.
+    pub fn size(&self) -> [u64; 2] {
+        match self.imsize {
+            OneOrTwo::One(side) => [side, side],
+            OneOrTwo::Two(sides) => sides,
+        }
+    }
+
+    /// The stop level in Jy.
+    pub fn threshold_jy(&self) -> Option<f64> {
+        let text = self.threshold.trim();
+        let at = text.find(|c: char| c.is_ascii_alphabetic() && !matches!(c, 'e' | 'E')).unwrap_or(text.len());
+        let (number, unit) = text.split_at(at);
+        let factor = match unit.trim().trim_end_matches("/beam") {
+            "" | "Jy" => 1.0,
+            "mJy" => 1e-3,
+            "uJy" => 1e-6,
+            "nJy" => 1e-9,
+            _ => return None,
+        };
+        Some(number.trim().parse::<f64>().ok().filter(|n| n.is_finite())? * factor)
+    }
+
+    /// Cubes are cleaned channel by channel.
+    pub fn is_cube(&self) -> bool {
+        self.specmode != SpecMode::Mfs
+    }
+
+    /// tclean's own parameters: every option under its name, `extra` among them.
+    pub fn parameters(&self) -> serde_json::Map<String, Value> {
+        let Ok(Value::Object(mut map)) = serde_json::to_value(self) else { unreachable!("a struct is a JSON object") };
+        if let Some(Value::Object(extra)) = map.remove("extra") {
+            map.extend(extra);
+        }
+        map
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn options(value: Value) -> TcleanOptions {
+        serde_json::from_value(value).expect("valid options")
+    }
+
+    #[test]
+    fn tcleans_defaults_and_forms() {
+        let o = options(json!({
+            "imsize": [512, 256], "cell": "1.2arcsec", "threshold": 0.001, "spw": 0, "scales": [0, 5],
+            "restoringbeam": "common", "extra": {"usepointing": true}
+        }));
+        assert_eq!((o.size(), o.threshold_jy(), o.spw.as_str()), ([512, 256], Some(0.001), "0"));
+        assert_eq!(o.weighting, "natural");
+        let parameters = o.parameters();
+        assert_eq!(parameters["usepointing"], json!(true));
+        assert_eq!((&parameters["imsize"], &parameters["cell"]), (&json!([512, 256]), &json!("1.2arcsec")));
+        assert!(!parameters.contains_key("extra"));
+        options(json!({})).validate().expect("the defaults are valid");
+    }
+
+    #[rstest::rstest]
+    #[case("0.5mJy", Some(0.5e-3))]
+    #[case("20 uJy/beam", Some(20e-6))]
+    #[case("1e-3Jy", Some(1e-3))]
+    #[case("0.0", Some(0.0))]
+    #[case("3 sigma", None)]
+    fn thresholds(#[case] text: &str, #[case] expected: Option<f64>) {
+        let jy = options(json!({"threshold": text})).threshold_jy();
+        assert_eq!(jy.map(|v| (v * 1e12).round()), expected.map(|v| (v * 1e12).round()));
+    }
+
+    #[rstest::rstest]
+    #[case(json!({"imsize": 0}), "tclean.imsize: 0 x 0")]
+    #[case(json!({"threshold": "3sigma"}), "tclean.threshold: 3sigma")]
+    #[case(json!({"gain": 0}), "tclean.gain: 0")]
+    #[case(json!({"deconvolver": "mtmfs", "specmode": "cube"}), "tclean.deconvolver: mtmfs")]
+    fn values_that_make_no_sense(#[case] value: Value, #[case] start: &str) {
+        let error = options(value).validate().expect_err("wrong").to_string();
+        assert!(error.starts_with(start), "{error}");
+    }
+
+    #[test]
+    fn the_schema_describes_every_option() {
+        let schema = serde_json::to_value(schemars::schema_for!(TcleanOptions)).expect("JSON");
+        let properties = schema["properties"].as_object().expect("properties");
+        assert!(options(json!({})).parameters().keys().all(|name| properties.contains_key(name)));
+        assert!(properties.values().all(|p| p.get("description").is_some()));
+    }
+}
