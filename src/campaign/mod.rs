@@ -8,6 +8,7 @@ pub mod folder;
 pub mod journal;
 pub mod plan;
 pub mod record;
+pub mod solint;
 pub mod strategy;
 pub mod workshop;
 
