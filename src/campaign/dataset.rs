@@ -14,6 +14,7 @@ use super::folder::{self, Layout};
 use super::journal::{self, Journal, key_of};
 use super::record::{
     CommandRecord, DatasetRecord, DecisionRecord, Level, MaskRecord, MessageRecord, RoundRecord, RuleRecord, State,
+    ToolVersion,
 };
 use super::workshop::{AttemptPlan, Bench, Earlier, Imaged, Prepared, Solved, Workshop};
 use crate::calibrator::SolutionTable;
@@ -50,7 +51,7 @@ pub struct DatasetSettings {
 }
 
 /// Called with the record whenever it has changed enough to be shown (after each round, and at the end).
-pub type OnRecord<'a> = &'a mut dyn FnMut(&DatasetRecord) -> Result<()>;
+pub type OnRecord<'a> = &'a mut dyn FnMut(&DatasetRecord, &[ToolVersion]) -> Result<()>;
 
 /// Runs the loop for one measurement set.
 pub struct DatasetRun<'a> {
@@ -59,6 +60,7 @@ pub struct DatasetRun<'a> {
     events: Emitter,
     journal: Journal,
     record: DatasetRecord,
+    tools: Vec<ToolVersion>,
     history: Vec<RoundOutcome>,
     done: Vec<Attempted>,
     place: Place,
@@ -136,6 +138,7 @@ impl<'a> DatasetRun<'a> {
             events,
             journal,
             record,
+            tools: Vec::new(),
             history: Vec::new(),
             done: Vec::new(),
             place,
@@ -173,7 +176,7 @@ impl<'a> DatasetRun<'a> {
             state,
             best_round: self.record.best_round().map(|r| r.round),
         });
-        let shown = on_record(&self.record);
+        let shown = on_record(&self.record, &self.tools);
         let ended = ended.and_then(|state| shown.map(|()| state));
         (self.record, ended)
     }
@@ -182,14 +185,16 @@ impl<'a> DatasetRun<'a> {
         self.announce()?;
         let prepared = self.prepare()?;
         self.record.facts = prepared.facts.clone();
-        on_record(&self.record)?;
+        let tool = |(name, version): (&String, &String)| ToolVersion { name: name.clone(), version: version.clone() };
+        self.tools = prepared.tools.iter().map(tool).collect();
+        on_record(&self.record, &self.tools)?;
         let last = self.settings.until_round.unwrap_or(usize::MAX).min(self.workshop.last_round());
         let mut end = State::Done;
         let (mut round, mut attempt, mut changes) = (0, 0, Vec::new());
         while round <= last {
             interrupt::check()?;
             let decision = self.attempt(&prepared, round, attempt, &changes)?;
-            on_record(&self.record)?;
+            on_record(&self.record, &self.tools)?;
             match (&decision.next, decision.verdict) {
                 (Next::RetryGentler { changes: next }, _) => {
                     changes = combined(&changes, next);

@@ -205,7 +205,7 @@ fn run(root: &Path, workshop: &mut FakeWorkshop) -> (DatasetRecord, Result<State
         until_round: None,
     };
     let run = DatasetRun::new(settings, workshop, Emitter::new(vec![Box::new(events.clone())])).unwrap();
-    let (record, end) = run.run(&mut |_| Ok(()));
+    let (record, end) = run.run(&mut |_, _| Ok(()));
     (record, end, events)
 }
 

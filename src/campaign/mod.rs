@@ -9,6 +9,7 @@ pub mod journal;
 pub mod plan;
 pub mod record;
 pub mod solint;
+pub mod run;
 pub mod strategy;
 pub mod workshop;
 
