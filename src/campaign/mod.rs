@@ -8,8 +8,8 @@ pub mod folder;
 pub mod journal;
 pub mod plan;
 pub mod record;
-pub mod solint;
 pub mod run;
+pub mod solint;
 pub mod strategy;
 pub mod workshop;
 
