@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand, each with its arguments and a `run` that calls the library and prints.
 
+pub mod automask;
 pub mod completions;
 pub mod confetti;
 pub mod extractmask;
@@ -43,6 +44,8 @@ pub enum LogFormat {
 /// Everything the program can be asked to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// CASA's auto-multithresh: the clean mask of one major cycle, with state kept between calls.
+    Automask(automask::Args),
     /// Shell completions, written to standard output.
     Completions(completions::Args),
     /// Put a mask made on a mosaic onto the grid of one beam's image.
@@ -65,6 +68,7 @@ pub enum Command {
 /// Whatever the command's library calls return; `main` prints it and takes the exit code from it.
 pub fn run(cli: Cli) -> Result<ExitStatus> {
     match cli.command {
+        Command::Automask(args) => automask::run(args),
         Command::Completions(args) => completions::run(args),
         Command::Extractmask(args) => extractmask::run(args),
         Command::Confetti(args) => confetti::run(args),

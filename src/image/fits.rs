@@ -249,6 +249,11 @@ impl FitsImage {
         self.bitpix
     }
 
+    /// What the axes beyond the second are, third first.
+    pub fn plane_kinds(&self) -> &[PlaneKind] {
+        &self.kinds
+    }
+
     fn count(&self, kind: PlaneKind) -> usize {
         self.kinds.iter().zip(&self.axes[2..]).filter(|(k, _)| **k == kind).map(|(_, n)| n).product()
     }

@@ -4,11 +4,15 @@
 //! `(polarisation, channel)`, whichever order its FITS axes 3 and 4 have.
 
 mod beam;
+mod beam_table;
+mod common_beam;
 mod fits;
 mod header;
 pub mod wcs;
 
 pub use beam::{Beam, PixelBeam};
+pub use beam_table::{BeamTable, append_beam_table};
+pub use common_beam::common_beam;
 pub use fits::{FitsImage, MaskType, PlaneKind, PlaneWriter, sidecar_path, write_plane};
 pub use header::Header;
 pub use wcs::{CelestialWcs, Frame, PixelMap, SkyPosition, WcsError};

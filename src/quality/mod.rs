@@ -2,4 +2,5 @@
 
 pub mod confetti;
 pub mod metrics;
+pub mod sidelobe;
 pub mod solutions;

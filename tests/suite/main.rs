@@ -5,3 +5,4 @@ mod fields;
 mod flint_masks;
 mod metrics;
 mod multithresh;
+mod multithresh_runs;

@@ -3,6 +3,7 @@
 use cleanloop::image::{Beam, FitsImage, PixelBeam};
 use cleanloop::kernels::bitmask::BitMask;
 use cleanloop::masking::multithresh::{Call, ChannelMaskState, MultithreshOptions, PlaneMasker, PlaneSummary, Scratch};
+use cleanloop::quality::sidelobe::sidelobe_level;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -93,6 +94,31 @@ fn compare(summary: &PlaneSummary, golden: &Value) {
     }
     assert_eq!(summary.skip, golden["skip"].as_bool().unwrap(), "skip");
     assert_eq!(summary.masking, golden["masking"].as_bool().unwrap(), "masking");
+}
+
+#[test]
+fn the_sidelobe_level_is_casas() {
+    let mut compared = 0;
+    for folder in cases() {
+        let case = Case::read(&folder);
+        let Some(mut psf) = case.image("psf.fits.gz") else { continue };
+        let number = |v: &Value| v.as_f64().unwrap();
+        let beams: Vec<Beam> = case.json["beams"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|b| Beam {
+                major_deg: number(&b["bmaj_arcsec"]) / 3600.0,
+                minor_deg: number(&b["bmin_arcsec"]) / 3600.0,
+                pa_deg: number(&b["bpa_deg"]),
+            })
+            .collect();
+        let level = sidelobe_level(&mut psf, &beams).unwrap();
+        let units = level.to_bits().abs_diff(case.level.to_bits());
+        assert!(units <= 1, "{}: {level} instead of {}", folder.display(), case.level);
+        compared += 1;
+    }
+    assert!(compared > 4);
 }
 
 #[test]

@@ -10,8 +10,13 @@
 //! - [`smooth`]: smoothing with the beam and the cut that follows;
 //! - [`mod@grow`]: growing into the low-noise region;
 //! - [`plane`]: one call for one plane, in order;
-//! - [`state`]: what is kept of a plane between calls.
+//! - [`state`]: what is kept of a plane between calls;
+//! - [`folder`]: that, of all channels, on disk;
+//! - [`cube`]: one call for an image or a cube of files, channels in parallel: what the command line and the
+//!   campaign's loop over major cycles call.
 
+pub mod cube;
+pub mod folder;
 pub mod grow;
 pub mod options;
 pub mod plane;
@@ -20,12 +25,15 @@ pub mod state;
 pub mod statistics;
 pub mod thresholds;
 
+pub use cube::{CycleInputs, CycleSummary, run_cycle};
+pub use folder::StateFolder;
 pub use options::{MultithreshOptions, Preset};
 pub use plane::{Call, PlaneMasker, PlaneSummary, Scratch, automask_plane};
 pub use state::ChannelMaskState;
 pub use thresholds::{ThresholdKind, Thresholds};
 
-use crate::image::PixelBeam;
+use crate::image::{ImageError, PixelBeam};
+use std::path::PathBuf;
 
 /// What can be wrong with a call.
 #[derive(Debug, thiserror::Error)]
@@ -57,10 +65,52 @@ pub enum MultithreshError {
         /// The residual's.
         expected: (usize, usize),
     },
+    /// Something that a call cannot do without was not given.
+    #[error("{0}")]
+    Missing(String),
+    /// An image does not fit the residual.
+    #[error("{}: {reason}", path.display())]
+    Unfit {
+        /// The image.
+        path: PathBuf,
+        /// What differs.
+        reason: String,
+    },
+    /// The state folder was made for something else.
+    #[error("the state in {} does not fit this call: {}; give what the first call was given, another state folder, or start again (--reset)", folder.display(), changes.join("; "))]
+    StateMismatch {
+        /// The folder.
+        folder: PathBuf,
+        /// What changed, `name: before -> now`.
+        changes: Vec<String>,
+    },
+    /// The state folder cannot be used.
+    #[error("{}: {reason}", path.display())]
+    StateUnusable {
+        /// The folder or a file in it.
+        path: PathBuf,
+        /// What was found.
+        reason: String,
+    },
+    /// The state could not be written; the one before is still there.
+    #[error("{}: cannot be written: {reason}", path.display())]
+    StateUnwritable {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's words.
+        reason: String,
+    },
+    /// An image cannot be read or written.
+    #[error(transparent)]
+    Image(#[from] ImageError),
 }
 
 impl From<MultithreshError> for crate::Error {
     fn from(e: MultithreshError) -> Self {
-        Self::bad_input(e)
+        match e {
+            MultithreshError::Image(e) => e.into(),
+            MultithreshError::StateUnwritable { .. } => Self::internal(e),
+            _ => Self::bad_input(e),
+        }
     }
 }
