@@ -4,6 +4,8 @@ pub mod automask;
 pub mod completions;
 pub mod confetti;
 pub mod extractmask;
+pub mod kernel;
+pub mod mask;
 pub mod metrics;
 pub mod noise;
 pub mod setup;
@@ -52,6 +54,8 @@ pub enum Command {
     Extractmask(extractmask::Args),
     /// Find model pixels of a cube that are not on the sky.
     Confetti(confetti::Args),
+    Kernel(kernel::Args),
+    Mask(Box<mask::Args>),
     /// Noise, peak, dynamic range and model statistics of images.
     Metrics(metrics::Args),
     /// Makes the environments of CASA and QuartiCal, and says what is there.
@@ -72,6 +76,8 @@ pub fn run(cli: Cli) -> Result<ExitStatus> {
         Command::Completions(args) => completions::run(args),
         Command::Extractmask(args) => extractmask::run(args),
         Command::Confetti(args) => confetti::run(args),
+        Command::Kernel(args) => kernel::run(args),
+        Command::Mask(args) => mask::run(*args),
         Command::Metrics(args) => metrics::run(args),
         Command::Setup(args) => setup::run(args),
         Command::Simulate(args) => simulate::run(args),

@@ -2,13 +2,14 @@
 //!
 //! The flint pipeline ([`make_mask`], [`mask_of_signal`]), in the order of its steps: [`seeds`] (seeds and floor by SNR
 //! or minimum absolute clip), [`flood`] (growth, islands of low signal), [`erosion`] (by the beam, at one or many
-//! scales), or [`convolve_first`] (all of it scale by scale). docs/masking.md explains them with pictures.
+//! scales), or [`convolve_first`] (all of it scale by scale); [`mask_file`] goes from file to file. docs/masking.md explains them with pictures.
 
 mod bits;
 pub mod convolve_first;
 pub mod erosion;
 pub mod extract;
 pub mod files;
+pub mod file;
 pub mod flood;
 pub mod multithresh;
 mod options;
@@ -16,5 +17,7 @@ mod pipeline;
 pub mod seeds;
 
 pub use bits::MaskBits;
+pub use file::{MaskReport, MaskRequest, default_mask_path, mask_file};
 pub use options::{MOST_SCALES, MaskingOptions, OptionError};
+pub(crate) use pipeline::signal_of;
 pub use pipeline::{MaskNote, MaskOutput, MaskingError, make_mask, mask_of_signal, to_signal};
