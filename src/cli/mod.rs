@@ -5,6 +5,7 @@ pub mod completions;
 pub mod confetti;
 pub mod extractmask;
 pub mod kernel;
+mod logging;
 pub mod mask;
 pub mod metrics;
 pub mod noise;
@@ -71,6 +72,7 @@ pub enum Command {
 /// # Errors
 /// Whatever the command's library calls return; `main` prints it and takes the exit code from it.
 pub fn run(cli: Cli) -> Result<ExitStatus> {
+    logging::start(&cli);
     match cli.command {
         Command::Automask(args) => automask::run(args),
         Command::Completions(args) => completions::run(args),

@@ -3,6 +3,7 @@ mod confetti;
 mod config;
 mod fields;
 mod flint_masks;
+mod mask_command;
 mod metrics;
 mod multithresh;
 mod multithresh_runs;
