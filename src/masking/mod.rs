@@ -4,6 +4,7 @@
 //! or minimum absolute clip), [`flood`] (growth, islands of low signal), [`erosion`] (by the beam, at one or many
 //! scales), or [`convolve_first`] (all of it scale by scale); [`mask_file`] goes from file to file. docs/masking.md explains them with pictures.
 
+pub mod auto;
 mod bits;
 pub mod convolve_first;
 pub mod erosion;
