@@ -12,8 +12,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The Python sources of the worker, by file name; the first is the one that is started.
-const SOURCES: [(&str, &str); 2] = [
+const SOURCES: [(&str, &str); 5] = [
     ("casa_worker.py", include_str!("../workers/casa_worker.py")),
+    ("calibration.py", include_str!("../workers/calibration.py")),
+    ("measurement_set.py", include_str!("../workers/measurement_set.py")),
+    ("problems.py", include_str!("../workers/problems.py")),
     ("simulation.py", include_str!("../workers/simulation.py")),
 ];
 

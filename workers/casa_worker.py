@@ -16,13 +16,11 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 _replies = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
 os.dup2(2, 1)
 
+from problems import BadInput  # noqa: E402 (only now can the path be known)
+
 # Severe for CASA, but not for us: the pinned measures data are older than today.
 OLD_DATA = ("Leap second table", "Until the table is updated", "times and coordinates derived from UTC")
 METHODS = {}
-
-
-class BadInput(Exception):
-    """The caller can mend it; the words say how."""
 
 
 def method(function):
@@ -96,7 +94,7 @@ def serve():
         except Exception as problem:  # the loop must go on whatever CASA throws
             words = str(problem) or type(problem).__name__
             for complaint in log.complaints() if log else []:
-                if complaint and complaint not in words:
+                if words not in complaint and complaint not in words:
                     words += f"\n{complaint}"
             answer = {"id": number, "error": {"kind": "failed", "message": words, "traceback": traceback.format_exc()}}
         _replies.write(json.dumps(answer) + "\n")
@@ -118,12 +116,96 @@ def versions():
     }
 
 
+# The methods proper stand in files of their own; these lines are the list of what the worker can do.
 @method
 def simulate(**options):
-    """See simulate.py."""
     import simulation
 
-    return simulation.simulate(event=event, bad_input=BadInput, **options)
+    return simulation.simulate(event=event, **options)
+
+
+@method
+def fill_model(ms, sky):
+    import simulation
+
+    return simulation.fill_model(ms, sky)
+
+
+@method
+def ms_summary(ms):
+    import measurement_set
+
+    return measurement_set.summary(ms)
+
+
+@method
+def model_is_empty(ms):
+    import measurement_set
+
+    return measurement_set.model_is_empty(ms)
+
+
+@method
+def checksum(ms, column):
+    import measurement_set
+
+    return measurement_set.checksum(ms, column)
+
+
+@method
+def copy_column(ms, source, target):
+    import measurement_set
+
+    return measurement_set.copy_column(ms, source, target)
+
+
+@method
+def save_flags(ms, name):
+    import measurement_set
+
+    return measurement_set.save_flags(ms, name)
+
+
+@method
+def restore_flags(ms, name):
+    import measurement_set
+
+    return measurement_set.restore_flags(ms, name)
+
+
+@method
+def save_column(ms, column, folder):
+    import measurement_set
+
+    return measurement_set.save_column(ms, column, folder)
+
+
+@method
+def load_column(ms, column, folder):
+    import measurement_set
+
+    return measurement_set.load_column(ms, column, folder)
+
+
+@method
+def gaincal(**options):
+    import calibration
+
+    return calibration.gaincal(**options)
+
+
+@method
+def applycal(**options):
+    import calibration
+
+    return calibration.applycal(**options)
+
+
+@method
+def table_statistics(tables):
+    import calibration
+
+    return calibration.statistics(tables)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ import shutil
 
 import numpy as np
 
+from problems import BadInput
+
 SPEED_OF_LIGHT = 299792458.0  # m/s
 ARCSEC = np.pi / 180 / 3600
 EPOCH = "2021/06/01/00:00:00"  # UTC; any date that the measures data know
@@ -148,22 +150,22 @@ def lay_out(path, o):
     sm.close()
 
 
-def simulate(output, name="field", preset="demo", seed=1, event=None, bad_input=ValueError, **changes):
+def simulate(output, name="field", preset="demo", seed=1, event=None, **changes):
     """Makes OUTPUT/NAME.ms, NAME.sky.json, NAME.gains.npz and NAME.gains.json, and returns where they are."""
     from casatools import table
 
     if preset not in PRESETS:
-        raise bad_input(f"no preset {preset!r}: there are {', '.join(PRESETS)}")
+        raise BadInput(f"no preset {preset!r}: there are {', '.join(PRESETS)}")
     o = {**VLA, "antennas": None, "line": False, **PRESETS[preset]}
     o.update({k: v for k, v in changes.items() if v is not None})
     if o["channels"] < 1 or o["duration_s"] < o["integration_s"] or o["integration_s"] <= 0:
-        raise bad_input("at least one channel and one integration are needed")
+        raise BadInput("at least one channel and one integration are needed")
     if o["antennas"] is not None and o["antennas"] < 2:
-        raise bad_input("at least two antennas are needed")
+        raise BadInput("at least two antennas are needed")
     os.makedirs(output, exist_ok=True)
     final = os.path.join(output, f"{name}.ms")
     if os.path.exists(final):
-        raise bad_input(f"{final} is there already")
+        raise BadInput(f"{final} is there already")
     partial = os.path.join(output, f"{name}.ms.partial")
     shutil.rmtree(partial, ignore_errors=True)
 
@@ -221,3 +223,19 @@ def simulate(output, name="field", preset="demo", seed=1, event=None, bad_input=
     os.rename(partial, final)
     return {"measurement_set": final, "rows": int(time.size), "antennas": len(antennas),
             "integrations": int(stamps.size), "channels": len(frequencies), **paths}
+
+
+def fill_model(ms, sky):
+    """Puts the true sky (a file written by simulate) into MODEL_DATA."""
+    import measurement_set as mset
+
+    with open(sky) as file:
+        components = json.load(file)["components"]
+    mset.add_column(ms, "MODEL_DATA")
+    with mset.opened(os.path.join(ms, "SPECTRAL_WINDOW")) as tb:
+        frequencies = tb.getcell("CHAN_FREQ", 0)
+    for tb, start, rows in mset.pieces(ms, ["DATA"], write=True):
+        uvw = tb.getcol("UVW", start, rows)
+        model = [visibilities(components, uvw, frequency, k) for k, frequency in enumerate(frequencies)]
+        correlations = tb.getcell("DATA", start).shape[0]
+        tb.putcol("MODEL_DATA", np.repeat(np.array(model)[np.newaxis], correlations, axis=0), start, rows)

@@ -4,9 +4,17 @@
 //! applies its tables from `DATA` to `CORRECTED_DATA`, so that every step can be repeated, and undoing a round is one
 //! application of the earlier round's tables.
 
+mod casa;
+mod command;
 pub mod options;
 
+pub use casa::CasaCalibrator;
+pub use command::{CommandCalibrator, CommandError, PLACEHOLDERS};
+
 use crate::Result;
+use crate::casa::Casa;
+use crate::measurement_set;
+use crate::process::Limits;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -67,4 +75,36 @@ pub trait Calibrator: Send {
 
     /// What would be run, one line of words a step, for `plan`.
     fn command_lines(&self, request: &SolveRequest) -> Vec<Vec<String>>;
+}
+
+/// The programs that can calibrate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// CASA's gaincal and applycal.
+    Casa,
+    /// Any program: the words of its template.
+    Command(Vec<String>),
+}
+
+/// A calibrator with these options; `casa` does the work, or looks after the columns for a program that does.
+///
+/// # Errors
+/// Options or a template that make no sense.
+pub fn open(kind: Kind, options: options::GaincalOptions, casa: Casa, limits: Limits) -> Result<Box<dyn Calibrator>> {
+    Ok(match kind {
+        Kind::Casa => Box::new(CasaCalibrator::new(casa, options)?),
+        Kind::Command(template) => Box::new(CommandCalibrator::new(template, options, casa, limits)?),
+    })
+}
+
+/// Solving against an empty model would make gains of nothing.
+fn refuse_empty_model(casa: &Casa, ms: &Path) -> Result<()> {
+    if measurement_set::model_is_empty(casa, ms)? {
+        return Err(crate::Error::bad_input(format!(
+            "{}: MODEL_DATA is empty, there is nothing to calibrate against: the last imaging found no component inside \
+             its mask",
+            ms.display()
+        )));
+    }
+    Ok(())
 }

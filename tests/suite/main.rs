@@ -1,4 +1,5 @@
 //! Integration tests, one module a subject.
+mod casa;
 mod confetti;
 mod config;
 mod fields;
@@ -7,3 +8,4 @@ mod mask_command;
 mod metrics;
 mod multithresh;
 mod multithresh_runs;
+mod real;

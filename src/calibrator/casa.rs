@@ -1,0 +1,147 @@
+//! CASA's gaincal and applycal, in the worker.
+
+use super::options::{GainType, GaincalOptions};
+use super::{Calibrator, SolutionTable, SolveRequest};
+use crate::Result;
+use crate::casa::Casa;
+use crate::quality::solutions::SolutionStats;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use std::path::Path;
+
+/// Name of a round's table in the folder of the request.
+const TABLE: &str = "gains";
+
+/// gaincal and applycal with one set of options.
+#[derive(Debug)]
+pub struct CasaCalibrator {
+    casa: Casa,
+    options: GaincalOptions,
+}
+
+#[derive(Deserialize)]
+struct Solved {
+    tables: Vec<SolutionTable>,
+    refant: String,
+    missing: usize,
+}
+
+impl CasaCalibrator {
+    /// # Errors
+    /// An option that makes no sense.
+    pub fn new(casa: Casa, options: GaincalOptions) -> Result<Self> {
+        options.validate()?;
+        Ok(Self { casa, options })
+    }
+
+    /// gaincal's own parameters, as the worker passes them on.
+    fn parameters(&self) -> Map<String, Value> {
+        let o = &self.options;
+        let Value::Object(mut map) = json!({
+            "solint": o.solint, "calmode": o.calmode, "minsnr": o.minsnr, "gaintype": o.gaintype,
+            "solnorm": o.solnorm, "normtype": o.normtype, "refantmode": o.refantmode,
+            "minblperant": o.minblperant, "combine": o.combine, "solmode": o.solmode, "selectdata": o.selectdata,
+        }) else {
+            unreachable!("an object was written")
+        };
+        // CASA normalises amplitudes only; of phase solutions it would say that it ignores the wish.
+        map["solnorm"] = json!(o.solnorm && o.calmode.amplitudes());
+        for (key, value) in [("spw", &o.spw), ("field", &o.field)] {
+            map.insert(key.into(), json!(value));
+        }
+        if o.selectdata {
+            let data =
+                [("uvrange", &o.uvrange), ("antenna", &o.antenna), ("timerange", &o.timerange), ("scan", &o.scan)];
+            map.extend(data.map(|(key, value)| (key.to_owned(), json!(value))));
+        }
+        map
+    }
+
+    fn reference_antenna(&self, request: &SolveRequest) -> Option<String> {
+        Some(self.options.refant.clone()).filter(|name| !name.is_empty()).or_else(|| request.reference_antenna.clone())
+    }
+}
+
+impl Calibrator for CasaCalibrator {
+    fn version(&mut self) -> Result<String> {
+        self.casa.version()
+    }
+
+    fn solve(&mut self, request: &SolveRequest) -> Result<Vec<SolutionTable>> {
+        let mut params = self.parameters();
+        params.extend([
+            ("ms".to_owned(), json!(request.measurement_set)),
+            ("folder".to_owned(), json!(request.folder)),
+            ("name".to_owned(), json!(TABLE)),
+            ("refant".to_owned(), json!(self.reference_antenna(request))),
+            ("nspw".to_owned(), json!(self.options.nspw)),
+        ]);
+        let solved: Solved = self.casa.call("gaincal", params.into(), Some(&request.log))?;
+        tracing::info!("round {}: reference antenna {}", request.round, solved.refant);
+        if solved.missing > 0 {
+            tracing::warn!(
+                "{}: {} of {} channel ranges have no data to solve on; they stay uncorrected",
+                request.measurement_set.display(),
+                solved.missing,
+                solved.missing + solved.tables.len()
+            );
+        }
+        Ok(solved.tables)
+    }
+
+    fn apply(&mut self, measurement_set: &Path, tables: &[SolutionTable], log: &Path) -> Result<()> {
+        let o = &self.options;
+        let params = json!({
+            "ms": measurement_set, "tables": tables, "applymode": o.applymode, "interp": o.interp, "calwt": o.calwt,
+        });
+        self.casa.call::<Value>("applycal", params, Some(log)).map(drop)
+    }
+
+    fn inspect(&mut self, tables: &[SolutionTable]) -> Result<SolutionStats> {
+        if self.options.gaintype == GainType::Gspline {
+            return Ok(SolutionStats::default());
+        }
+        self.casa.call("table_statistics", json!({"tables": tables}), None)
+    }
+
+    fn command_lines(&self, request: &SolveRequest) -> Vec<Vec<String>> {
+        let ms = text(&json!(request.measurement_set));
+        let table = request.folder.join(TABLE);
+        let mut solve = vec!["gaincal".to_owned(), format!("vis={ms}"), format!("caltable={}", text(&json!(table)))];
+        let refant = self.reference_antenna(request).map_or_else(
+            || "<the antenna with most unflagged data nearest the centre>".to_owned(),
+            |name| text(&json!(name)),
+        );
+        solve.push(format!("refant={refant}"));
+        solve.extend(
+            self.parameters()
+                .iter()
+                .filter(|(_, v)| **v != json!(""))
+                .map(|(key, value)| format!("{key}={}", text(value))),
+        );
+        if self.options.nspw > 1 {
+            solve.push(format!("spw=<each of {} channel ranges>", self.options.nspw));
+        }
+        let o = &self.options;
+        let apply = ["applycal".to_owned(), format!("vis={ms}"), format!("gaintable=[{}]", text(&json!(table)))]
+            .into_iter()
+            .chain([
+                format!("applymode={}", text(&json!(o.applymode))),
+                format!("interp={}", text(&json!(o.interp))),
+                format!("calwt={}", text(&json!(o.calwt))),
+            ])
+            .collect();
+        vec![solve, apply]
+    }
+}
+
+/// A value in Python's words.
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(s) => format!("'{}'", s.replace('\\', "\\\\").replace('\'', "\\'")),
+        Value::Bool(true) => "True".into(),
+        Value::Bool(false) => "False".into(),
+        Value::Null => "None".into(),
+        other => other.to_string(),
+    }
+}

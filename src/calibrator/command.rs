@@ -1,0 +1,248 @@
+//! Any program as a calibrator: a template of words.
+//!
+//! The program solves and applies in one go: it must leave its result in `CORRECTED_DATA` and `DATA` as it was. As it
+//! has no tables that could be applied again, the column is kept, so that undoing a round is exact.
+
+use super::options::GaincalOptions;
+use super::{Calibrator, SolutionTable, SolveRequest};
+use crate::Result;
+use crate::casa::Casa;
+use crate::measurement_set::{self, MsSummary};
+use crate::process::{Limits, Program};
+use crate::quality::solutions::SolutionStats;
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// Folder of the kept column, in the folder of the request.
+const COLUMN_FOLDER: &str = "corrected";
+/// Names that stand for something in the template.
+pub const PLACEHOLDERS: [&str; 9] =
+    ["ms", "model_column", "data_column", "corrected_column", "solint", "calmode", "round", "folder", "threads"];
+
+/// What is wrong with a calibrator of this kind.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommandError {
+    /// There is no template.
+    #[error(
+        "calibrator: command needs a template: `executables: {{calibrator: [program, '{{ms}}', ...]}}`, with the words \
+         {}",
+        placeholders()
+    )]
+    NoTemplate,
+    /// A name in braces that stands for nothing.
+    #[error("executables.calibrator: {{{name}}} stands for nothing: there are {}", placeholders())]
+    UnknownPlaceholder {
+        /// The name.
+        name: String,
+    },
+    /// The measurement set is named nowhere.
+    #[error("executables.calibrator: no word holds {{ms}}: the program would not know what to calibrate")]
+    NoMeasurementSet,
+    /// Exit status 0, but nothing was written.
+    #[error("{command} ended well, but did not write CORRECTED_DATA of {ms} (it still equals DATA)\n  log: {log}")]
+    NothingWritten {
+        /// The command.
+        command: String,
+        /// The measurement set.
+        ms: String,
+        /// Its log.
+        log: String,
+    },
+    /// The raw data are not what they were.
+    #[error(
+        "{command} changed the column DATA of {ms}: a calibrator must write to CORRECTED_DATA only; start again from the \
+         original measurement set\n  log: {log}"
+    )]
+    DataChanged {
+        /// The command.
+        command: String,
+        /// The measurement set.
+        ms: String,
+        /// Its log.
+        log: String,
+    },
+}
+
+impl From<CommandError> for crate::Error {
+    fn from(e: CommandError) -> Self {
+        match e {
+            CommandError::NothingWritten { .. } | CommandError::DataChanged { .. } => Self::external(e),
+            _ => Self::bad_input(e),
+        }
+    }
+}
+
+fn placeholders() -> String {
+    PLACEHOLDERS.map(|name| format!("{{{name}}}")).join(" ")
+}
+
+/// A calibrator made of a template of words.
+#[derive(Debug)]
+pub struct CommandCalibrator {
+    template: Vec<String>,
+    options: GaincalOptions,
+    casa: Casa,
+    limits: Limits,
+}
+
+impl CommandCalibrator {
+    /// `casa` looks after the columns.
+    ///
+    /// # Errors
+    /// A template that is empty, names no measurement set, or has an unknown placeholder.
+    pub fn new(template: Vec<String>, options: GaincalOptions, casa: Casa, limits: Limits) -> Result<Self> {
+        check_template(&template)?;
+        options.validate()?;
+        Ok(Self { template, options, casa, limits })
+    }
+
+    fn words(&self, request: &SolveRequest) -> Vec<String> {
+        let text = |path: &Path| path.to_string_lossy().into_owned();
+        let values = [
+            text(&request.measurement_set),
+            "MODEL_DATA".into(),
+            "DATA".into(),
+            "CORRECTED_DATA".into(),
+            self.options.solint.clone(),
+            self.options.calmode.name().into(),
+            request.round.to_string(),
+            text(&request.folder),
+            request.threads.to_string(),
+        ];
+        self.template.iter().map(|word| fill(word, &values)).collect()
+    }
+}
+
+/// Replaces the placeholders in one pass, so that a value with braces in it is left alone.
+fn fill(word: &str, values: &[String; PLACEHOLDERS.len()]) -> String {
+    let mut out = String::new();
+    let mut rest = word;
+    while let Some(start) = rest.find('{') {
+        out.push_str(&rest[..start]);
+        rest = &rest[start..];
+        let known =
+            PLACEHOLDERS.iter().position(|name| rest[1..].strip_prefix(name).is_some_and(|r| r.starts_with('}')));
+        match known {
+            Some(index) => {
+                out.push_str(&values[index]);
+                rest = &rest[PLACEHOLDERS[index].len() + 2..];
+            }
+            None => {
+                out.push('{');
+                rest = &rest[1..];
+            }
+        }
+    }
+    out + rest
+}
+
+fn check_template(template: &[String]) -> Result<(), CommandError> {
+    if template.is_empty() {
+        return Err(CommandError::NoTemplate);
+    }
+    for word in template {
+        // Only plain names in braces are ours: {a,b} and {"json": 1} are the program's affair.
+        for part in word.split('{').skip(1) {
+            let name = part.split('}').next().unwrap_or_default();
+            let plain =
+                part.contains('}') && !name.is_empty() && name.chars().all(|c| c == '_' || c.is_ascii_lowercase());
+            if plain && !PLACEHOLDERS.contains(&name) {
+                return Err(CommandError::UnknownPlaceholder { name: name.to_owned() });
+            }
+        }
+    }
+    if !template.iter().any(|word| word.contains("{ms}")) {
+        return Err(CommandError::NoMeasurementSet);
+    }
+    Ok(())
+}
+
+impl Calibrator for CommandCalibrator {
+    fn version(&mut self) -> Result<String> {
+        Ok(self.template[0].clone())
+    }
+
+    fn solve(&mut self, request: &SolveRequest) -> Result<Vec<SolutionTable>> {
+        let ms = &request.measurement_set;
+        super::refuse_empty_model(&self.casa, ms)?;
+        self.casa.call::<Value>(
+            "copy_column",
+            json!({"ms": ms, "source": "DATA", "target": "CORRECTED_DATA"}),
+            None,
+        )?;
+        let before = measurement_set::checksum(&self.casa, ms, "DATA")?;
+        let words = self.words(request);
+        let command = crate::process::shell_line(&words);
+        let mut program = Program::new(words, &request.log);
+        program.limits = self.limits;
+        program.install_hint = "it is named by the key executables.calibrator".into();
+        program.run(&mut |_| {})?;
+        let (ms_text, log) = (ms.display().to_string(), request.log.display().to_string());
+        let summary = MsSummary::read(&self.casa, ms)?;
+        if measurement_set::checksum(&self.casa, ms, "DATA")? != before {
+            return Err(CommandError::DataChanged { command, ms: ms_text, log }.into());
+        }
+        if !summary.has_column("CORRECTED_DATA")
+            || measurement_set::checksum(&self.casa, ms, "CORRECTED_DATA")? == before
+        {
+            return Err(CommandError::NothingWritten { command, ms: ms_text, log }.into());
+        }
+        let folder = request.folder.join(COLUMN_FOLDER);
+        self.casa.call::<Value>(
+            "save_column",
+            json!({"ms": ms, "column": "CORRECTED_DATA", "folder": folder}),
+            None,
+        )?;
+        Ok(vec![SolutionTable { path: folder, channels: None, spectral_window: None }])
+    }
+
+    fn apply(&mut self, measurement_set: &Path, tables: &[SolutionTable], _log: &Path) -> Result<()> {
+        let params = match tables.last() {
+            Some(table) => {
+                ("load_column", json!({"ms": measurement_set, "column": "CORRECTED_DATA", "folder": table.path}))
+            }
+            None => ("copy_column", json!({"ms": measurement_set, "source": "DATA", "target": "CORRECTED_DATA"})),
+        };
+        self.casa.call::<Value>(params.0, params.1, None).map(drop)
+    }
+
+    fn inspect(&mut self, _tables: &[SolutionTable]) -> Result<SolutionStats> {
+        // The program keeps its solutions to itself.
+        Ok(SolutionStats::default())
+    }
+
+    fn command_lines(&self, request: &SolveRequest) -> Vec<Vec<String>> {
+        vec![self.words(request)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(list: &[&str]) -> Vec<String> {
+        list.iter().map(|w| (*w).to_owned()).collect()
+    }
+
+    #[test]
+    fn placeholders_are_filled_in_one_pass() {
+        let values = PLACEHOLDERS.map(|name| format!("<{name}>"));
+        assert_eq!(fill("msin={ms}", &values), "msin=<ms>");
+        assert_eq!(fill("{solint}/{round}", &values), "<solint>/<round>");
+        assert_eq!(fill("{a,b} {\"x\": 1} {", &values), "{a,b} {\"x\": 1} {");
+        let tricky = PLACEHOLDERS.map(|_| "{round}".to_owned());
+        assert_eq!(fill("{ms}", &tricky), "{round}", "values are not filled again");
+    }
+
+    #[test]
+    fn templates_are_checked() {
+        check_template(&words(&["DP3", "msin={ms}", "steps=[{a,b}]"])).expect("good");
+        let error = |list: &[&str]| check_template(&words(list)).expect_err("bad").to_string();
+        assert!(error(&[]).contains("needs a template"));
+        assert!(
+            error(&["DP3", "{ms}", "{solints}"]).starts_with("executables.calibrator: {solints} stands for nothing")
+        );
+        assert!(error(&["DP3"]).contains("no word holds {ms}"));
+    }
+}
