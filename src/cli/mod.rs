@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand, each with its arguments and a `run` that calls the library and prints.
 
 pub mod automask;
+pub mod combine;
 pub mod completions;
 pub mod confetti;
 pub mod extractmask;
@@ -49,6 +50,8 @@ pub enum LogFormat {
 pub enum Command {
     /// CASA's auto-multithresh: the clean mask of one major cycle, with state kept between calls.
     Automask(automask::Args),
+    /// Put masks and regions together, tidy them up, list their islands.
+    Combine(Box<combine::Args>),
     /// Shell completions, written to standard output.
     Completions(completions::Args),
     /// Put a mask made on a mosaic onto the grid of one beam's image.
@@ -75,6 +78,7 @@ pub fn run(cli: Cli) -> Result<ExitStatus> {
     logging::start(&cli);
     match cli.command {
         Command::Automask(args) => automask::run(args),
+        Command::Combine(args) => combine::run(*args),
         Command::Completions(args) => completions::run(args),
         Command::Extractmask(args) => extractmask::run(args),
         Command::Confetti(args) => confetti::run(args),

@@ -6,6 +6,7 @@
 
 pub mod auto;
 mod bits;
+pub mod combine;
 pub mod convolve_first;
 pub mod erosion;
 pub mod extract;
@@ -15,6 +16,7 @@ pub mod flood;
 pub mod multithresh;
 mod options;
 mod pipeline;
+pub mod regions;
 pub mod seeds;
 
 pub use bits::MaskBits;

@@ -1,6 +1,7 @@
 //! Integration tests, one module a subject.
 mod casa;
 mod confetti;
+mod combine;
 mod config;
 mod fields;
 mod flint_masks;
