@@ -199,13 +199,12 @@ pub fn run(args: Args) -> Result<ExitStatus> {
             })?,
     };
     let inputs = [&args.masks, &args.add, &args.remove, &args.keep_touching, &args.drop_touching];
-    if let Some(output) = &args.output {
-        if inputs.iter().flat_map(|l| l.iter()).chain(&args.image).any(|p| super::same_file(p, output)) {
-            return Err(Error::bad_input(format!(
-                "{}: the output would replace an input; name another file with --output",
-                output.display()
-            )));
-        }
+    let all_inputs = || inputs.iter().flat_map(|l| l.iter()).chain(&args.image);
+    if let Some(output) = args.output.as_ref().filter(|o| all_inputs().any(|p| super::same_file(p, o))) {
+        return Err(Error::bad_input(format!(
+            "{}: the output would replace an input; name another file with --output",
+            output.display()
+        )));
     }
     let mut image = args.image.as_ref().map(FitsImage::open).transpose()?;
     if let Some(image) = &image {

@@ -94,9 +94,9 @@ fn islands_are_listed() {
     };
     // The beam's area is pi 4 3 / (4 ln 2) = 13.597 pixels.
     insta::assert_snapshot!(list(""), @r"
-       pixels    x    y           RA          Dec  peak (Jy/beam)   flux (Jy)
+       pixels    x    y           RA          Dec  peak (Jy/beam)  flux (Jy)
     1       2  0.5  0.0  12:30:00.42  -30:00:03.6        2.0000e0  2.2064e-1
-    2       2  4.0  1.5  12:29:59.45  -29:59:58.2        5.0000e0  5.8837e-1
+    2       2  4.0  1.5  12:29:59.45  -29:59:58.2        5.0000e0  5.8836e-1
     2 islands
     ");
     let csv = list("--csv");

@@ -1,7 +1,7 @@
 //! Integration tests, one module a subject.
 mod casa;
-mod confetti;
 mod combine;
+mod confetti;
 mod config;
 mod fields;
 mod flint_masks;

@@ -332,13 +332,11 @@ fn bracketed(text: &str) -> Result<(&str, &str), String> {
 
 /// The value of `key=value` in a list separated by commas.
 fn crtf_key(text: &str, key: &str) -> Result<Option<String>, String> {
-    for item in text.split(',') {
-        if let Some((name, value)) = item.split_once('=') {
-            if name.trim().eq_ignore_ascii_case(key) {
-                let value = value.trim().trim_matches(['\'', '"']).to_string();
-                return if value.is_empty() { Err(format!("'{key}=' has no value")) } else { Ok(Some(value)) };
-            }
-        }
+    let found =
+        text.split(',').filter_map(|item| item.split_once('=')).find(|(k, _)| k.trim().eq_ignore_ascii_case(key));
+    if let Some((_, value)) = found {
+        let value = value.trim().trim_matches(['\'', '"']).to_string();
+        return if value.is_empty() { Err(format!("'{key}=' has no value")) } else { Ok(Some(value)) };
     }
     Ok(None)
 }
