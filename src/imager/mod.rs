@@ -4,6 +4,7 @@
 //! `docs/imagers.md` for how each program is made to follow it. One value of it is one imaging: one round of one
 //! measurement set.
 
+pub mod command;
 pub mod progress;
 pub mod tclean;
 pub mod wsclean;
@@ -198,6 +199,27 @@ impl Default for Surroundings {
     fn default() -> Self {
         Self { executable: Vec::new(), limits: Limits::default(), progress: progress::silent(), cancel: None }
     }
+}
+
+/// Which program images, with its options.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum ImagerOptions {
+    /// wsclean.
+    Wsclean(Box<wsclean::WscleanOptions>),
+    /// Any program, from templates of command lines.
+    Command(command::CommandOptions),
+}
+
+/// An imager for one job. Nothing is computed before [`Imager::setup`].
+///
+/// # Errors
+/// Options that cannot be turned into an imager at all.
+pub fn open(job: ImagingJob, options: &ImagerOptions, surroundings: Surroundings) -> Result<Box<dyn Imager>> {
+    Ok(match options {
+        ImagerOptions::Wsclean(o) => Box::new(wsclean::WscleanImager::new(job, (**o).clone(), surroundings)),
+        ImagerOptions::Command(o) => Box::new(command::CommandImager::new(job, o.clone(), surroundings)?),
+    })
 }
 
 /// The lifecycle of one imaging.

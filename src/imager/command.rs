@@ -1,0 +1,334 @@
+//! An imager that is any command: a template of its words, filled in and run.
+
+use super::progress::Progress;
+use super::{
+    Capabilities, ChannelProducts, Imager, ImagingJob, MinorControls, MinorCycle, Products, Residual, StopReason,
+    Surroundings,
+};
+use crate::Result;
+use crate::process::{Output, ProcessError, Program};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// Placeholders of a template.
+const PLACEHOLDERS: [&str; 9] =
+    ["action", "ms", "column", "folder", "mask", "model", "threads", "memory_gb", "update_model"];
+
+/// The template (`campaign.executables.imager`).
+///
+/// Placeholders in braces are filled in: `{action}` (`image` or `predict`), `{ms}` (all measurement sets; as a word of
+/// its own it becomes one word for each), `{column}`, `{folder}` (where `image.fits`, `residual.fits`, `model.fits` and
+/// `psf.fits` must be written), `{mask}`, `{model}` (of `predict`), `{threads}`, `{memory_gb}`, `{update_model}`
+/// (`true` or `false`). A word with a placeholder that has no value this time is left out.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CommandOptions {
+    /// Program and arguments.
+    pub template: Vec<String>,
+}
+
+/// What can be wrong with a template or with what its command did.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommandError {
+    /// There are no words.
+    #[error("the imager `command` needs a command line: campaign.executables.imager is empty")]
+    Empty,
+    /// A placeholder that nothing fills.
+    #[error(
+        "campaign.executables.imager: unknown placeholder {{{name}}} in {word:?}; known are {}",
+        PLACEHOLDERS.map(|p| format!("{{{p}}}")).join(", ")
+    )]
+    UnknownPlaceholder {
+        /// What stands between the braces.
+        name: String,
+        /// The word it stands in.
+        word: String,
+    },
+    /// The command ended well, but did not write what an imager must.
+    #[error("{program} ended without an error, but did not write {}; see {}", path.display(), log.display())]
+    NoProduct {
+        /// First word of the command.
+        program: String,
+        /// The file.
+        path: PathBuf,
+        /// Where all its words are.
+        log: PathBuf,
+    },
+    /// The lifecycle's single steps.
+    #[error(
+        "the imager `command` images in one call: it cannot {what}; use mask.cadence: round, or the imager wsclean or \
+         casa"
+    )]
+    OneCall {
+        /// What was asked for.
+        what: &'static str,
+    },
+}
+
+impl From<CommandError> for crate::Error {
+    fn from(e: CommandError) -> Self {
+        match e {
+            CommandError::NoProduct { .. } => Self::external(e),
+            _ => Self::bad_input(e),
+        }
+    }
+}
+
+/// One imaging by a command.
+pub struct CommandImager {
+    job: ImagingJob,
+    options: CommandOptions,
+    surroundings: Surroundings,
+}
+
+impl CommandImager {
+    /// Checks the template.
+    ///
+    /// # Errors
+    /// It is empty, or has an unknown placeholder.
+    pub fn new(job: ImagingJob, options: CommandOptions, surroundings: Surroundings) -> Result<Self, CommandError> {
+        if options.template.is_empty() {
+            return Err(CommandError::Empty);
+        }
+        for word in &options.template {
+            if let Some(name) = placeholders(word).into_iter().find(|n| !PLACEHOLDERS.contains(n)) {
+                return Err(CommandError::UnknownPlaceholder { name: name.to_owned(), word: word.clone() });
+            }
+        }
+        Ok(Self { job, options, surroundings })
+    }
+
+    fn words(&self, action: &str, folder: &Path, mask: Option<&Path>, model: Option<&Path>) -> Vec<String> {
+        let job = &self.job;
+        let path = |p: &Path| p.to_string_lossy().into_owned();
+        let sets: Vec<String> = job.measurement_sets.iter().map(|m| path(m)).collect();
+        let value = |name: &str| match name {
+            "action" => Some(action.to_owned()),
+            "ms" => Some(sets.join(" ")),
+            "column" => Some(job.data_column.clone()),
+            "folder" => Some(path(folder)),
+            "mask" => mask.map(path),
+            "model" => model.map(path),
+            "threads" => Some(job.threads.to_string()),
+            "memory_gb" => job.memory_gb.map(|gb| gb.to_string()),
+            "update_model" => Some(job.update_model.to_string()),
+            _ => None,
+        };
+        let mut words = Vec::new();
+        for word in &self.options.template {
+            if word == "{ms}" {
+                words.extend(sets.iter().cloned());
+                continue;
+            }
+            let filled = placeholders(word)
+                .into_iter()
+                .try_fold(word.clone(), |text, name| value(name).map(|v| text.replace(&format!("{{{name}}}"), &v)));
+            words.extend(filled);
+        }
+        words
+    }
+
+    fn run(&self, words: Vec<String>) -> Result<(), ProcessError> {
+        let mut program = Program::new(words, &self.job.log);
+        program.limits = self.surroundings.limits;
+        program.cancel.clone_from(&self.surroundings.cancel);
+        program.install_hint = "it is the first word of campaign.executables.imager".into();
+        let progress = &self.surroundings.progress;
+        progress(Progress::Stage(format!("running {}", program.words[0])));
+        program.run(&mut |piece| {
+            if let Output::Line(line) = piece {
+                progress(Progress::Message(line.to_owned()));
+            }
+        })?;
+        Ok(())
+    }
+
+    fn scratch(&self) -> PathBuf {
+        self.job.folder.join(".command")
+    }
+
+    fn products(&self, folder: &Path) -> Result<Products, CommandError> {
+        let needed = |name: &str| {
+            let path = folder.join(name);
+            if path.is_file() {
+                return Ok(path);
+            }
+            let program = self.options.template[0].clone();
+            Err(CommandError::NoProduct { program, path, log: self.job.log.clone() })
+        };
+        let optional = |name: &str| Some(folder.join(name)).filter(|p| p.is_file());
+        let mut channels = Vec::new();
+        loop {
+            let named = |kind: &str| folder.join(format!("{kind}-{:04}.fits", channels.len()));
+            if !["image", "residual", "model"].iter().all(|k| named(k).is_file()) {
+                break;
+            }
+            let psf = Some(named("psf")).filter(|p| p.is_file());
+            channels.push(ChannelProducts {
+                image: named("image"),
+                residual: named("residual"),
+                model: named("model"),
+                psf,
+            });
+        }
+        Ok(Products {
+            image: needed("image.fits")?,
+            residual: needed("residual.fits")?,
+            model: needed("model.fits")?,
+            psf: needed("psf.fits")?,
+            dirty: optional("dirty.fits"),
+            pb: optional("pb.fits"),
+            pbcor: optional("image.pbcor.fits"),
+            channels,
+        })
+    }
+}
+
+/// Names between braces, in order.
+fn placeholders(word: &str) -> Vec<&str> {
+    word.split('{').skip(1).filter_map(|rest| rest.split_once('}').map(|(name, _)| name)).collect()
+}
+
+fn files_error(path: &Path, e: std::io::Error) -> crate::Error {
+    crate::Error::internal(format!("{}: {e}", path.display()))
+}
+
+impl Imager for CommandImager {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            program: self.options.template[0].clone(),
+            mask_per_cycle: false,
+            mask_cube_per_channel: true,
+            multiscale_bit_masks: false,
+            primary_beam: Err("the command decides whether it writes pb.fits".into()),
+        }
+    }
+
+    fn setup(&mut self) -> Result<()> {
+        let program = &self.options.template[0];
+        if crate::process::find_program(program).is_none() {
+            let hint = "it is the first word of campaign.executables.imager".to_owned();
+            return Err(ProcessError::NotFound { program: program.clone(), hint }.into());
+        }
+        std::fs::create_dir_all(&self.job.folder).map_err(|e| files_error(&self.job.folder, e))
+    }
+
+    fn make_psf(&mut self) -> Result<()> {
+        Err(CommandError::OneCall { what: "make the PSF by itself" }.into())
+    }
+
+    fn make_pb(&mut self) -> Result<Option<PathBuf>> {
+        Ok(None)
+    }
+
+    fn run_major_cycle(&mut self, _is_first: bool) -> Result<Residual> {
+        Err(CommandError::OneCall { what: "stop at major cycles" }.into())
+    }
+
+    fn run_minor_cycle(&mut self, _mask: Option<&Path>, _controls: &MinorControls) -> Result<MinorCycle> {
+        Err(CommandError::OneCall { what: "take a fresh mask for each cycle" }.into())
+    }
+
+    fn has_converged(&mut self) -> Result<Option<StopReason>> {
+        Ok(None)
+    }
+
+    fn restore(&mut self) -> Result<Products> {
+        Ok(self.products(&self.job.folder)?)
+    }
+
+    fn pbcor(&mut self) -> Result<Option<PathBuf>> {
+        Ok(Some(self.job.folder.join("image.pbcor.fits")).filter(|p| p.is_file()))
+    }
+
+    fn teardown(&mut self) {
+        let _ = std::fs::remove_dir_all(self.scratch());
+    }
+
+    fn image_once(&mut self, mask: Option<&Path>) -> Result<Products> {
+        self.setup()?;
+        let folder = self.scratch();
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).map_err(|e| files_error(&folder, e))?;
+        self.run(self.words("image", &folder, mask, None))?;
+        self.products(&folder)?;
+        // Whole at last: under their names together.
+        for entry in std::fs::read_dir(&folder).map_err(|e| files_error(&folder, e))? {
+            let entry = entry.map_err(|e| files_error(&folder, e))?;
+            let to = self.job.folder.join(entry.file_name());
+            std::fs::rename(entry.path(), &to).map_err(|e| files_error(&to, e))?;
+        }
+        std::fs::remove_dir_all(&folder).map_err(|e| files_error(&folder, e))?;
+        Ok(self.products(&self.job.folder)?)
+    }
+
+    fn predict(&mut self, model: &Path) -> Result<()> {
+        Ok(self.run(self.words("predict", &self.job.folder, None, Some(model)))?)
+    }
+
+    fn command_lines(&self, mask: Option<&Path>) -> Vec<Vec<String>> {
+        vec![self.words("image", &self.scratch(), mask, None)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn imager(folder: &Path, template: &[&str]) -> Result<CommandImager, CommandError> {
+        let job = ImagingJob {
+            measurement_sets: vec!["a.ms".into(), "b.ms".into()],
+            data_column: "DATA".into(),
+            folder: folder.join("image"),
+            log: folder.join("log"),
+            threads: 2,
+            memory_gb: None,
+            update_model: true,
+        };
+        let template = template.iter().map(|w| (*w).to_owned()).collect();
+        CommandImager::new(job, CommandOptions { template }, Surroundings::default())
+    }
+
+    #[test]
+    fn words_are_filled_in_and_left_out() {
+        let template = ["prog", "{action}", "{ms}", "--mask={mask}", "-m{memory_gb}", "-j{threads}", "{ms}:{column}"];
+        let imager = imager(Path::new("/x"), &template).expect("a template");
+        let words = imager.command_lines(None).remove(0);
+        assert_eq!(words, ["prog", "image", "a.ms", "b.ms", "-j2", "a.ms b.ms:DATA"]);
+        let words = imager.command_lines(Some(Path::new("m.fits"))).remove(0);
+        assert_eq!(words[4], "--mask=m.fits");
+    }
+
+    #[test]
+    fn bad_templates_are_refused() {
+        assert!(matches!(imager(Path::new("/x"), &[]), Err(CommandError::Empty)));
+        let error = imager(Path::new("/x"), &["prog", "{mas}"]).err().expect("refused").to_string();
+        assert!(error.contains("unknown placeholder {mas} in \"{mas}\"") && error.contains("{mask}"), "{error}");
+    }
+
+    #[test]
+    fn its_products_appear_when_all_are_there() {
+        let folder = tempfile::tempdir().expect("folder");
+        let all = "cd {folder}; for k in image residual model psf pb; do echo $k > $k.fits; done";
+        let mut good = imager(folder.path(), &["sh", "-c", all]).expect("a template");
+        let products = good.image_once(None).expect("it writes all");
+        assert!(products.image.is_file() && products.pb.is_some() && products.pbcor.is_none());
+        assert!(!folder.path().join("image/.command").exists());
+
+        let mut bad = imager(folder.path(), &["sh", "-c", "echo new > {folder}/image.fits"]).expect("a template");
+        let error = bad.image_once(None).expect_err("no residual").to_string();
+        assert!(error.contains("did not write") && error.contains("residual.fits"), "{error}");
+        assert_eq!(std::fs::read_to_string(products.image).expect("the old one"), "image\n", "nothing half done");
+    }
+
+    #[test]
+    fn its_failure_is_an_external_one() {
+        let folder = tempfile::tempdir().expect("folder");
+        let mut imager = imager(folder.path(), &["sh", "-c", "echo no data; exit 7"]).expect("a template");
+        let error = imager.image_once(None).expect_err("it fails");
+        assert_eq!(error.exit_status(), crate::ExitStatus::External);
+        assert!(error.to_string().contains("exit status 7") && error.to_string().contains("no data"), "{error}");
+        assert!(imager.make_psf().is_err() && !imager.capabilities().mask_per_cycle);
+    }
+}

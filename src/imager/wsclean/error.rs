@@ -1,0 +1,162 @@
+//! What can go wrong before, during and after a call of wsclean.
+
+use super::installed::Version;
+use crate::image::ImageError;
+use crate::process::ProcessError;
+use std::path::PathBuf;
+
+/// Failure of the wsclean adapter.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WscleanError {
+    /// The executable ran, but is not wsclean.
+    #[error(
+        "{executable}: this is not wsclean: called without arguments it said {said:?}; \
+         expected a line \"WSClean version ...\" (key campaign.executables.wsclean)"
+    )]
+    NotWsclean {
+        /// The executable's words.
+        executable: String,
+        /// First line of its output.
+        said: String,
+    },
+    /// Options that the installed version does not have.
+    #[error("wsclean {version} ({executable}) has no option {}", listed(options))]
+    UnknownOptions {
+        /// Installed version.
+        version: Version,
+        /// The executable's words.
+        executable: String,
+        /// Name in the campaign file, and the installed option with the most similar name.
+        options: Vec<(String, Option<String>)>,
+    },
+    /// A value that cannot be turned into a command line.
+    #[error("wsclean option {option}: {reason}")]
+    BadValue {
+        /// Name in the campaign file.
+        option: String,
+        /// What was found, what was expected.
+        reason: String,
+    },
+    /// The measurement set is not there.
+    #[error("{}: measurement set not found{}", path.display(), if *exists { ": there is a file, but no table inside (no table.dat)" } else { "" })]
+    NoMeasurementSet {
+        /// Its path.
+        path: PathBuf,
+        /// Something stands at the path.
+        exists: bool,
+    },
+    /// The measurement set lacks the column to be imaged.
+    #[error("{}: no column {column} to image", path.display())]
+    NoColumn {
+        /// The measurement set.
+        path: PathBuf,
+        /// The column.
+        column: String,
+    },
+    /// The mask does not fit the image.
+    #[error(
+        "{}: the mask has {found_x} x {found_y} pixels, but the image has {size} x {size} (option size): \
+         wsclean takes only a mask of the same size", path.display()
+    )]
+    MaskSize {
+        /// The mask.
+        path: PathBuf,
+        /// Its width.
+        found_x: usize,
+        /// Its height.
+        found_y: usize,
+        /// Side of the image.
+        size: u64,
+    },
+    /// A mask cube whose planes are not the output channels.
+    #[error("{}: the mask has {found} planes, but the cube has {expected} channels; expected 1 or {expected}", path.display())]
+    MaskPlanes {
+        /// The mask.
+        path: PathBuf,
+        /// Its planes.
+        found: usize,
+        /// Output channels.
+        expected: usize,
+    },
+    /// wsclean ended with its own reason.
+    #[error("wsclean failed: {reason}\n  command: {command}\n  log: {}", log.display())]
+    Failed {
+        /// The reason line of its log.
+        reason: String,
+        /// The command line, quoted for a shell.
+        command: String,
+        /// Where all its words are.
+        log: PathBuf,
+    },
+    /// wsclean ended well, but a file that it should have made is not there.
+    #[error("wsclean ended without an error, but made no {}; see {}", path.display(), log.display())]
+    NoProduct {
+        /// The file.
+        path: PathBuf,
+        /// Where all its words are.
+        log: PathBuf,
+    },
+    /// A step was asked for before the one that it needs.
+    #[error("{step} needs {needs} first")]
+    OutOfOrder {
+        /// The step.
+        step: &'static str,
+        /// What it needs.
+        needs: &'static str,
+    },
+    /// Not enough room on the disk.
+    #[error(
+        "{}: {free_gb:.2} GB are free, but about {needed_gb:.2} GB are needed for {what}", folder.display()
+    )]
+    DiskFull {
+        /// Where.
+        folder: PathBuf,
+        /// For what.
+        what: &'static str,
+        /// GB that are needed.
+        needed_gb: f64,
+        /// GB that are free.
+        free_gb: f64,
+    },
+    /// A file or folder of our own could not be handled.
+    #[error("{}: cannot be {action}: {reason}", path.display())]
+    Files {
+        /// The path.
+        path: PathBuf,
+        /// `made`, `renamed`, `removed`...
+        action: &'static str,
+        /// The system's words.
+        reason: std::io::Error,
+    },
+    /// The process itself failed.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// An image could not be read or written.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+}
+
+fn listed(options: &[(String, Option<String>)]) -> String {
+    let each = options.iter().map(|(name, near)| match near {
+        Some(near) => format!("{name} (nearest: {near})"),
+        None => name.clone(),
+    });
+    each.collect::<Vec<_>>().join(", ")
+}
+
+impl From<WscleanError> for crate::Error {
+    fn from(e: WscleanError) -> Self {
+        match e {
+            WscleanError::Process(e) => e.into(),
+            WscleanError::Image(e) => e.into(),
+            WscleanError::Failed { .. } | WscleanError::NoProduct { .. } | WscleanError::NotWsclean { .. } => {
+                Self::external(e)
+            }
+            WscleanError::OutOfOrder { .. } | WscleanError::DiskFull { .. } | WscleanError::Files { .. } => {
+                Self::internal(e)
+            }
+            _ => Self::bad_input(e),
+        }
+    }
+}

@@ -1,0 +1,386 @@
+//! Options to command lines, as flint writes them.
+
+use super::{ExtraValue, Installed, WscleanError, WscleanOptions};
+use std::path::Path;
+
+/// Options that belong to cleanloop: a campaign may not set them.
+const RESERVED: [&str; 13] = [
+    "name",
+    "predict",
+    "continue",
+    "subtract-model",
+    "reuse-psf",
+    "reuse-dirty",
+    "make-psf",
+    "make-psf-only",
+    "dry-run",
+    "restore",
+    "restore-list",
+    "version",
+    "no-dirty",
+];
+
+/// A command line under construction: options with their values.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Arguments {
+    /// Name as people write it, name as wsclean has it (without the dash), values.
+    list: Vec<(String, String, Vec<String>)>,
+}
+
+impl Arguments {
+    /// Adds `-name values...`, with wsclean's own name.
+    pub fn push<V: ToString>(&mut self, name: &str, values: &[V]) {
+        self.list.push((name.to_owned(), name.to_owned(), values.iter().map(ToString::to_string).collect()));
+    }
+
+    /// Adds a bare option.
+    pub fn flag(&mut self, name: &str) {
+        self.push::<&str>(name, &[]);
+    }
+
+    /// An option under flint's name (underscores).
+    fn flint(&mut self, name: &str, values: Vec<String>) {
+        self.list.push((name.to_owned(), name.replace('_', "-"), values));
+    }
+
+    /// Adds everything of `other`.
+    pub fn append(&mut self, mut other: Self) {
+        self.list.append(&mut other.list);
+    }
+
+    /// Takes the option out.
+    pub fn remove(&mut self, name: &str) {
+        self.list.retain(|(_, n, _)| n != name);
+    }
+
+    /// The words after the executable, without the measurement sets.
+    pub fn words(&self) -> Vec<String> {
+        self.list.iter().flat_map(|(_, n, v)| std::iter::once(format!("-{n}")).chain(v.iter().cloned())).collect()
+    }
+
+    /// Refuses what the installed version does not know, all at once.
+    ///
+    /// # Errors
+    /// [`WscleanError::UnknownOptions`].
+    pub fn check(&self, installed: &Installed) -> Result<(), WscleanError> {
+        let unknown = self.list.iter().filter(|(_, name, _)| !installed.knows(name));
+        let options: Vec<_> =
+            unknown.map(|(said, name, _)| (said.clone(), installed.nearest(name).map(str::to_owned))).collect();
+        if options.is_empty() {
+            return Ok(());
+        }
+        let executable = installed.executable.join(" ");
+        Err(WscleanError::UnknownOptions { version: installed.version, executable, options })
+    }
+}
+
+/// Everything of the options but what a single call decides: name, masks, iterations, stop levels, channels and time
+/// steps, data column, temporary folder, update of the model.
+///
+/// `installed` decides how the gridder is asked for; `None` (the program is absent, a plan is printed all the same) is
+/// taken as a new version.
+///
+/// # Errors
+/// [`WscleanError::BadValue`].
+pub fn imaging(options: &WscleanOptions, installed: Option<&Installed>) -> Result<Arguments, WscleanError> {
+    let o = options;
+    let mut a = Arguments::default();
+    let text = |name: &str, value: &str| expand(value).map_err(|reason| bad(name, reason));
+    let optional = |a: &mut Arguments, name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            a.flint(name, vec![value]);
+        }
+    };
+    let number = |v: Option<f64>| v.map(|v| v.to_string());
+    let whole = |v: Option<u64>| v.map(|v| v.to_string());
+
+    if o.size == 0 {
+        return Err(bad("size", "0 pixels: an image needs at least one"));
+    }
+    a.push("size", &[o.size, o.size]);
+    a.push("scale", &[text("scale", &o.scale)?]);
+    let weight = text("weight", &o.weight)?;
+    a.push("weight", &weight.split_whitespace().collect::<Vec<_>>());
+    a.push("pol", &[text("pol", &o.pol)?]);
+    if let Some(gridder) = &o.gridder {
+        push_gridder(&mut a, &text("gridder", gridder)?, installed)?;
+    }
+    optional(&mut a, "wgridder_accuracy", number(o.wgridder_accuracy));
+    optional(&mut a, "nwlayers", whole(o.nwlayers));
+    optional(&mut a, "parallel_gridding", whole(o.parallel_gridding));
+    optional(&mut a, "minuv_l", number(o.minuv_l));
+    optional(&mut a, "minuvw_m", number(o.minuvw_m));
+    optional(&mut a, "maxw", number(o.maxw));
+    optional(&mut a, "taper_gaussian", number(o.taper_gaussian));
+    optional(&mut a, "beam_fitting_size", number(o.beam_fitting_size));
+    if o.no_small_inversion {
+        a.flint("no_small_inversion", vec![]);
+    }
+    if o.no_reorder {
+        a.flint("no_reorder", vec![]);
+    }
+    if o.no_mf_weighting {
+        a.flint("no_mf_weighting", vec![]);
+    }
+    if let Some(frequencies) = &o.channel_division_frequencies {
+        a.flint("channel_division_frequencies", vec![joined(frequencies)]);
+    }
+
+    a.flint("gain", vec![o.gain.to_string()]);
+    a.flint("mgain", vec![o.mgain.to_string()]);
+    if o.local_rms {
+        a.flint("local_rms", vec![]);
+        optional(&mut a, "local_rms_window", whole(o.local_rms_window));
+    }
+    if o.multiscale {
+        a.flint("multiscale", vec![]);
+        optional(&mut a, "multiscale_scale_bias", number(o.multiscale_scale_bias));
+        optional(&mut a, "multiscale_gain", number(o.multiscale_gain));
+        if let Some(scales) = &o.multiscale_scales {
+            a.flint("multiscale_scales", vec![joined(scales)]);
+        }
+        if let Some(mask) = &o.multiscale_fits_mask {
+            a.flint("multiscale_fits_mask", vec![text("multiscale_fits_mask", &mask.to_string_lossy())?]);
+        }
+    }
+    if o.join_polarizations {
+        a.flint("join_polarizations", vec![]);
+    }
+    optional(&mut a, "parallel_deconvolution", whole(o.parallel_deconvolution));
+    optional(&mut a, "deconvolution_threads", whole(o.deconvolution_threads));
+    if o.save_source_list {
+        a.flint("save_source_list", vec![]);
+    }
+    if o.verbose {
+        a.flint("verbose", vec![]);
+    }
+    push_extra(&mut a, o)?;
+    Ok(a)
+}
+
+/// How the output channels are made and cleaned together.
+pub fn channels(a: &mut Arguments, o: &WscleanOptions) {
+    if o.channels_out <= 1 {
+        return;
+    }
+    a.push("channels-out", &[o.channels_out]);
+    if o.join_channels {
+        a.flag("join-channels");
+        if o.squared_channel_joining {
+            a.flag("squared-channel-joining");
+        }
+        if let Some(n) = o.deconvolution_channels {
+            a.push("deconvolution-channels", &[n]);
+        }
+        if let Some(n) = o.fit_spectral_pol {
+            a.push("fit-spectral-pol", &[n]);
+        }
+    }
+}
+
+/// Iterations and stop levels of one ordinary run. With a mask, `auto_mask` is left out: the mask takes its place.
+pub fn stops(a: &mut Arguments, o: &WscleanOptions, masked: bool) {
+    a.push("niter", &[o.niter]);
+    a.push("nmiter", &[o.nmiter]);
+    if let Some(sigma) = o.auto_mask.filter(|_| !masked) {
+        a.push("auto-mask", &[sigma]);
+    }
+    if let Some(sigma) = o.auto_threshold {
+        a.push("auto-threshold", &[sigma]);
+    }
+    if let Some(jy) = o.threshold {
+        a.push("threshold", &[jy]);
+    }
+}
+
+fn push_gridder(a: &mut Arguments, gridder: &str, installed: Option<&Installed>) -> Result<(), WscleanError> {
+    if installed.is_none_or(|i| i.knows("gridder")) {
+        a.push("gridder", &[gridder]);
+        return Ok(());
+    }
+    match gridder {
+        "wgridder" => a.flag("use-wgridder"),
+        "idg" => a.flag("use-idg"),
+        "direct-ft" => a.flag("direct-ft"),
+        // The only gridder that older versions have no option for: it is what they do unasked.
+        "wstacking" | "wsgridder" => {}
+        _ => {
+            let version = installed.map(|i| i.version.to_string()).unwrap_or_default();
+            return Err(bad(
+                "gridder",
+                format!(
+                    "{gridder:?} is not known to wsclean {version}: expected wgridder, idg, wstacking or direct-ft"
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn push_extra(a: &mut Arguments, o: &WscleanOptions) -> Result<(), WscleanError> {
+    let own = serde_json::to_value(WscleanOptions::default()).unwrap_or_default();
+    for (key, value) in &o.extra {
+        let name = key.trim_start_matches('-').replace('_', "-");
+        let flint = name.replace('-', "_");
+        if own.get(&flint).is_some() {
+            return Err(bad(&format!("extra.{key}"), format!("write it as the option {flint}, outside of extra")));
+        }
+        if RESERVED.contains(&name.as_str()) || matches!(name.as_str(), "j" | "mem" | "channel-range") {
+            return Err(bad(&format!("extra.{key}"), "cleanloop sets this option itself"));
+        }
+        let mut values = Vec::new();
+        match value {
+            ExtraValue::Absent(()) | ExtraValue::Flag(false) => continue,
+            ExtraValue::Flag(true) => {}
+            ExtraValue::Words(list) => {
+                for word in list {
+                    values.push(extra_word(key, word)?);
+                }
+            }
+            single => values.push(extra_word(key, single)?),
+        }
+        a.list.push((format!("extra.{key}"), name, values));
+    }
+    Ok(())
+}
+
+fn extra_word(key: &str, value: &ExtraValue) -> Result<String, WscleanError> {
+    match value {
+        ExtraValue::Integer(n) => Ok(n.to_string()),
+        ExtraValue::Number(x) => Ok(x.to_string()),
+        ExtraValue::Text(t) => expand(t).map_err(|reason| bad(&format!("extra.{key}"), reason)),
+        other => Err(bad(&format!("extra.{key}"), format!("{other:?} in a list: expected numbers and strings"))),
+    }
+}
+
+fn bad(option: &str, reason: impl Into<String>) -> WscleanError {
+    WscleanError::BadValue { option: option.to_owned(), reason: reason.into() }
+}
+
+fn joined<T: ToString>(values: &[T]) -> String {
+    values.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
+
+/// A path option with its environment variables expanded.
+///
+/// # Errors
+/// [`WscleanError::BadValue`]: a variable is not set.
+pub fn expanded_path(option: &str, path: &Path) -> Result<std::path::PathBuf, WscleanError> {
+    expand(&path.to_string_lossy()).map(Into::into).map_err(|reason| bad(option, reason))
+}
+
+/// `$NAME` and `${NAME}` replaced by the environment's values.
+fn expand(text: &str) -> Result<String, String> {
+    expand_with(text, &|name| std::env::var(name).ok())
+}
+
+fn expand_with(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('$') {
+        out.push_str(&rest[..at]);
+        let after = &rest[at + 1..];
+        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let (name, used) = match after.strip_prefix('{') {
+            Some(inner) => {
+                let end = inner.find('}').ok_or_else(|| format!("{text:?}: no closing bracket after ${{"))?;
+                (&inner[..end], end + 2)
+            }
+            None => {
+                let end = after.find(|c| !is_name(c)).unwrap_or(after.len());
+                (&after[..end], end)
+            }
+        };
+        if name.is_empty() {
+            out.push('$');
+        } else {
+            let value = lookup(name).ok_or_else(|| format!("{text:?}: the environment variable {name} is not set"))?;
+            out.push_str(&value);
+        }
+        rest = &after[used..];
+    }
+    out.push_str(rest);
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+    use serde_json::json;
+
+    fn wsclean_31() -> Installed {
+        let help = include_str!("../../../tests/data/wsclean/help-3.1.0.txt");
+        Installed::from_help(&["wsclean".to_owned()], help).expect("help")
+    }
+
+    fn options(value: serde_json::Value) -> WscleanOptions {
+        serde_json::from_value(value).expect("options")
+    }
+
+    fn line(o: &WscleanOptions, installed: Option<&Installed>, masked: bool) -> String {
+        let mut a = imaging(o, installed).expect("a command line");
+        channels(&mut a, o);
+        stops(&mut a, o, masked);
+        crate::process::shell_line(&a.words())
+    }
+
+    #[test]
+    fn flints_defaults_on_an_old_and_a_new_version() {
+        let o = WscleanOptions::default();
+        insta::assert_snapshot!(line(&o, Some(&wsclean_31()), false), @"-size 10128 10128 -scale 2.5asec -weight briggs -0.5 -pol i -use-wgridder -beam-fitting-size 1.25 -gain 0.1 -mgain 0.7 -local-rms -channels-out 4 -join-channels -niter 750000 -nmiter 15 -auto-mask 3.5 -auto-threshold 0.5");
+        insta::assert_snapshot!(line(&o, None, true), @"-size 10128 10128 -scale 2.5asec -weight briggs -0.5 -pol i -gridder wgridder -beam-fitting-size 1.25 -gain 0.1 -mgain 0.7 -local-rms -channels-out 4 -join-channels -niter 750000 -nmiter 15 -auto-threshold 0.5");
+        imaging(&o, Some(&wsclean_31())).expect("words").check(&wsclean_31()).expect("3.1 knows all of the defaults");
+    }
+
+    #[test]
+    fn all_kinds_of_values() {
+        let o = options(json!({
+            "size": 2048, "scale": "1asec", "weight": "natural", "multiscale": true, "multiscale_scales": [0, 15, 30],
+            "multiscale_gain": 0.15, "channels_out": 8, "channel_division_frequencies": [1.1e9, 1.2e9],
+            "fit_spectral_pol": 3, "deconvolution_channels": 4, "squared_channel_joining": true, "minuv_l": 200,
+            "local_rms": false, "threshold": 0.0001, "auto_mask": null, "auto_threshold": null, "no_small_inversion": true,
+            "force_mask_rounds": 4, "flint_no_log_wsclean_output": true, "parallel_gridding": 3, "verbose": true,
+            "extra": {"padding": 1.4, "no-negative": true, "shift": ["1h", "2d"], "horizon_mask": null, "maxuv-l": 5000}
+        }));
+        insta::assert_snapshot!(line(&o, Some(&wsclean_31()), false), @"-size 2048 2048 -scale 1asec -weight natural -pol i -use-wgridder -parallel-gridding 3 -minuv-l 200 -beam-fitting-size 1.25 -no-small-inversion -channel-division-frequencies 1100000000,1200000000 -gain 0.1 -mgain 0.7 -multiscale -multiscale-scale-bias 0.75 -multiscale-gain 0.15 -multiscale-scales 0,15,30 -verbose -padding 1.4 -no-negative -shift 1h 2d -maxuv-l 5000 -channels-out 8 -join-channels -squared-channel-joining -deconvolution-channels 4 -fit-spectral-pol 3 -niter 750000 -nmiter 15 -threshold 0.0001");
+    }
+
+    #[test]
+    fn one_channel_is_never_joined() {
+        let o = options(json!({"channels_out": 1}));
+        assert!(!line(&o, None, false).contains("channels"));
+    }
+
+    #[test]
+    fn what_the_version_does_not_know_is_refused_at_once_by_name() {
+        let o = options(json!({"multiscale": true, "multiscale_fits_mask": "m.fits", "extra": {"no-negativ": true}}));
+        let installed = wsclean_31();
+        let error = imaging(&o, Some(&installed)).expect("words").check(&installed).expect_err("two unknown options");
+        insta::assert_snapshot!(error, @"wsclean 3.1.0 (wsclean) has no option multiscale_fits_mask (nearest: multiscale-scales), extra.no-negativ (nearest: no-negative)");
+    }
+
+    #[rstest]
+    #[case(json!({"size": 0}), "wsclean option size: 0 pixels")]
+    #[case(json!({"scale": "$NO_SUCH_VARIABLE"}), "the environment variable NO_SUCH_VARIABLE is not set")]
+    #[case(json!({"gridder": "magic"}), "\"magic\" is not known to wsclean 3.1.0: expected wgridder")]
+    #[case(json!({"extra": {"niter": 5}}), "extra.niter: write it as the option niter")]
+    #[case(json!({"extra": {"name": "x"}}), "extra.name: cleanloop sets this option itself")]
+    #[case(json!({"extra": {"-reuse_psf": "x"}}), "cleanloop sets this option itself")]
+    fn values_that_cannot_be_used(#[case] o: serde_json::Value, #[case] expected: &str) {
+        let error = imaging(&options(o), Some(&wsclean_31())).expect_err("refused").to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+
+    #[rstest]
+    #[case("plain", Ok("plain"))]
+    #[case("$A/x", Ok("1/x"))]
+    #[case("${A}b$A", Ok("1b1"))]
+    #[case("5$", Ok("5$"))]
+    #[case("$Ab", Err(()))]
+    #[case("${A", Err(()))]
+    fn variables(#[case] text: &str, #[case] expected: Result<&str, ()>) {
+        let lookup = |name: &str| (name == "A").then(|| "1".to_owned());
+        assert_eq!(expand_with(text, &lookup).map_err(drop), expected.map(str::to_owned));
+    }
+}
