@@ -10,6 +10,7 @@ use super::config::{
 };
 use super::strategy::{self, Options};
 use crate::imager::wsclean::WscleanOptions;
+use crate::masking::MaskingOptions;
 use crate::masking::multithresh::MultithreshOptions;
 use crate::noise::NoiseOptions;
 use serde::{Deserialize, Serialize};
@@ -107,7 +108,7 @@ pub struct MaskPlan {
     /// How two masks become one.
     pub combine: MaskCombine,
     /// Options of flint's pipeline; also where `auto` takes its start from.
-    pub masking: serde_json::Map<String, Json>,
+    pub masking: MaskingOptions,
     /// Options of auto-multithresh.
     pub automask: MultithreshOptions,
     /// Background and noise.
@@ -259,7 +260,7 @@ fn mask(
         cadence: settings.cadence,
         every: settings.every,
         combine: settings.combine,
-        masking: options.map(round, "masking")?,
+        masking: options.typed(round, "masking")?,
         automask: options.typed(round, "automask")?,
         noise: options.noise(round, &settings.noise)?,
         include: files(&settings.include)?,

@@ -8,10 +8,19 @@ pub mod extractmask;
 pub mod kernel;
 mod logging;
 pub mod mask;
+pub mod campaign_args;
+pub mod completions;
+pub mod confetti;
+pub mod extractmask;
+pub mod init;
+pub mod man;
 pub mod metrics;
 pub mod noise;
+pub mod plan;
+pub mod schema;
 pub mod setup;
 pub mod simulate;
+pub mod validate;
 
 use crate::{ExitStatus, Result};
 use clap::{Parser, Subcommand};
@@ -52,6 +61,17 @@ pub enum Command {
     Automask(automask::Args),
     /// Put masks and regions together, tidy them up, list their islands.
     Combine(Box<combine::Args>),
+    /// Write a commented campaign file to start from.
+    Init(init::Args),
+    /// Show what a campaign would do: every round with all its options.
+    Plan(plan::Args),
+    /// Check a campaign file, and the files that it names.
+    Validate(validate::Args),
+    /// Write the manual pages.
+    Man(man::Args),
+    /// Print the JSON schema of the campaign file.
+    #[command(hide = true)]
+    Schema(schema::Args),
     /// Shell completions, written to standard output.
     Completions(completions::Args),
     /// Put a mask made on a mosaic onto the grid of one beam's image.
@@ -79,6 +99,11 @@ pub fn run(cli: Cli) -> Result<ExitStatus> {
     match cli.command {
         Command::Automask(args) => automask::run(args),
         Command::Combine(args) => combine::run(*args),
+        Command::Init(args) => init::run(args),
+        Command::Plan(args) => plan::run(args),
+        Command::Validate(args) => validate::run(args),
+        Command::Man(args) => man::run(args),
+        Command::Schema(args) => schema::run(args),
         Command::Completions(args) => completions::run(args),
         Command::Extractmask(args) => extractmask::run(args),
         Command::Confetti(args) => confetti::run(args),

@@ -34,7 +34,9 @@ pub use rounds::{RoundSelection, consider_mask_round};
 pub use scheduler::{SchedulerKind, SchedulerOptions};
 pub use stop::StopOptions;
 
+use crate::masking::MaskingOptions;
 use crate::masking::multithresh::MultithreshOptions;
+use crate::noise::NoiseOptions;
 use modes::{MODES_NOT_RUN, OPERATIONS_NOT_RUN};
 use serde_json::{Map, Value as Json};
 use std::collections::BTreeMap;
@@ -320,13 +322,37 @@ fn apply_setting(setting: &str, root: &Json, data: &mut Json, modes: &mut ModeMa
         return Err(fail(problems));
     }
     if top_level {
+        forget_synonyms(key, data);
         merge(data, checked);
     } else {
         for (mode, options) in mode_maps(Some(&checked)) {
+            let mut wrong = values_without_sense(&mode, Json::Object(options.clone()));
+            if let Err(error) = serde_json::from_value::<Modes>(checked.clone()) {
+                wrong.insert(0, (String::new(), error.to_string()));
+            }
+            if let Some((_, message)) = wrong.into_iter().next() {
+                return Err(fail(vec![Problem::new(whole, message)]));
+            }
             modes.entry(mode).or_default().extend(options);
         }
     }
     Ok(())
+}
+
+/// The keys that say in which rounds masks are used.
+const MASK_ROUNDS_KEYS: [&str; 3] = ["mask.rounds", "use_beam_masks_from", "use_beam_masks_rounds"];
+
+/// A value of the command line for one of the keys that name the mask's rounds replaces whichever the file has.
+fn forget_synonyms(key: &str, data: &mut Json) {
+    let Some(key) = key.strip_prefix("campaign.").filter(|key| MASK_ROUNDS_KEYS.contains(key)) else { return };
+    let Some(block) = data.get_mut("campaign").and_then(Json::as_object_mut) else { return };
+    block.shift_remove("use_beam_masks_rounds");
+    block.shift_remove("use_beam_masks_from");
+    if key != "mask.rounds"
+        && let Some(mask) = block.get_mut("mask").and_then(Json::as_object_mut)
+    {
+        mask.shift_remove("rounds");
+    }
 }
 
 /// Updates a map by another, level by level.
@@ -363,19 +389,39 @@ fn typed_modes(campaign: &Campaign, problems: &mut Vec<Problem>) {
                 problems.push(blame(&campaign.tree, &place, &value, &error, |options| read(wrap(options))));
                 continue;
             }
-            let place = |key: &str| match &round {
+            let node = |key: &str| match &round {
                 Some(round) => campaign.tree.at(&["selfcal", round, mode, key]),
                 None => campaign.tree.at(&["defaults", mode, key]),
             };
-            if mode == "automask"
-                && let Ok(automask) = serde_json::from_value::<MultithreshOptions>(value)
-                && let Err(error) = automask.validate()
-            {
-                let span =
-                    options.keys().filter(|key| error.to_string().contains(key.as_str())).find_map(|key| place(key));
-                problems.push(Problem::new(span.map(|node| node.span), error.to_string()));
+            for (key, message) in values_without_sense(mode, value) {
+                problems.push(Problem::new(node(&key).map(|node| node.span), message));
             }
         }
+    }
+}
+
+/// Values of a mode that have the right type, but no meaning: the key and what is wrong.
+fn values_without_sense(mode: &str, options: Json) -> Vec<(String, String)> {
+    let given: Vec<String> = options.as_object().map(|map| map.keys().cloned().collect()).unwrap_or_default();
+    // Errors that name their option only in words.
+    let by_words = |error: String| {
+        let key = given.iter().find(|key| error.contains(key.as_str())).cloned().unwrap_or_default();
+        vec![(key, error)]
+    };
+    match mode {
+        "masking" => match serde_json::from_value::<MaskingOptions>(options) {
+            Ok(masking) => masking.problems().iter().map(|e| (e.option.to_owned(), e.to_string())).collect(),
+            Err(_) => Vec::new(),
+        },
+        "automask" => match serde_json::from_value::<MultithreshOptions>(options) {
+            Ok(automask) => automask.validate().err().map_or_else(Vec::new, |e| by_words(e.to_string())),
+            Err(_) => Vec::new(),
+        },
+        "noise" => match serde_json::from_value::<NoiseOptions>(options) {
+            Ok(noise) => noise.validate().err().map_or_else(Vec::new, |e| by_words(e.to_string())),
+            Err(_) => Vec::new(),
+        },
+        _ => Vec::new(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The modes of a round: one map of options a tool, as in flint's strategy files.
 
 use crate::imager::wsclean::WscleanOptions;
+use crate::masking::MaskingOptions;
 use crate::masking::multithresh::MultithreshOptions;
 use crate::noise::{NoiseMethod, NoiseOptions};
 use indexmap::IndexMap;
@@ -25,7 +26,7 @@ pub struct Modes {
     /// CASA's gaincal.
     pub gaincal: IndexMap<String, Json>,
     /// flint's mask pipeline.
-    pub masking: IndexMap<String, Json>,
+    pub masking: MaskingOptions,
     /// CASA's auto-multithresh, under tclean's names.
     pub automask: MultithreshOptions,
     /// CASA's tclean.

@@ -87,3 +87,80 @@ pub fn text() -> String {
     text.push('\n');
     text
 }
+
+/// First and last part of the comments between which documents hold generated tables of keys.
+const TABLE_START: &str = "<!-- keys: ";
+const TABLE_END: &str = "<!-- end of keys -->";
+
+/// The text of a document with every table between `<!-- keys: NAME -->` and `<!-- end of keys -->` made anew.
+///
+/// # Errors
+/// A name that the schema does not define, or a table without an end.
+pub fn document(text: &str) -> Result<String, String> {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(TABLE_START) {
+        let after = &rest[at + TABLE_START.len()..];
+        let (name, tail) = after.split_once(" -->").ok_or("a table's comment does not end")?;
+        let end = tail.find(TABLE_END).ok_or_else(|| format!("the table of {name} does not end"))?;
+        out.push_str(&rest[..at]);
+        out.push_str(&format!("{TABLE_START}{name} -->\n{}{TABLE_END}", table(name)?));
+        rest = &tail[end + TABLE_END.len()..];
+    }
+    out.push_str(rest);
+    Ok(out)
+}
+
+/// A Markdown table of the keys of one map.
+fn table(name: &str) -> Result<String, String> {
+    let root = value();
+    let keys =
+        root["$defs"][name]["properties"].as_object().ok_or_else(|| format!("the schema defines no `{name}`"))?;
+    let mut table = String::from("| key | value | default | meaning |\n|---|---|---|---|\n");
+    for (key, schema) in keys {
+        let default = match schema.get("default") {
+            None | Some(Json::Null) => "none".to_owned(),
+            Some(Json::Object(_)) => "see below".to_owned(),
+            Some(Json::Array(items)) if items.is_empty() => "none".to_owned(),
+            Some(Json::String(text)) => format!("`{text}`"),
+            Some(other) => format!("`{other}`"),
+        };
+        let meaning = schema.get("description").and_then(Json::as_str).unwrap_or("").replace("\n\n", " ");
+        let meaning = meaning.replace('\n', " ").replace('|', "\\|");
+        table.push_str(&format!("| `{key}` | {} | {default} | {meaning} |\n", values(schema, root)));
+    }
+    Ok(table)
+}
+
+/// What a key may be, in few words.
+fn values(schema: &Json, root: &Json) -> String {
+    let schema = super::check::resolve(schema, root);
+    let mut kinds: Vec<String> = Vec::new();
+    match ["oneOf", "anyOf"].iter().find_map(|key| schema.get(*key).and_then(Json::as_array)) {
+        Some(branches) => {
+            for branch in branches {
+                kinds.push(values(branch, root));
+            }
+        }
+        None if schema.get("type").is_none() && schema.get("const").is_none() && schema.get("enum").is_none() => {
+            kinds.push("anything".to_owned());
+        }
+        None => {
+            let items = schema.get("items").filter(|items| items.is_object()).map(|items| values(items, root));
+            for kind in super::check::describe(schema).split(" or ") {
+                kinds.push(match (&items, kind) {
+                    (Some(items), "a list") => format!("list of {items}"),
+                    _ => kind.trim_start_matches("a ").to_owned(),
+                });
+            }
+        }
+    }
+    kinds.retain(|kind| kind != "nothing");
+    let mut unique: Vec<String> = Vec::new();
+    for kind in kinds {
+        if !unique.contains(&kind) {
+            unique.push(kind);
+        }
+    }
+    unique.join(" or ").replace('|', "\\|")
+}

@@ -1,0 +1,210 @@
+//! `cleanloop plan`: what a campaign would do, with every option resolved and every command line.
+
+use super::campaign_args::CampaignArgs;
+use crate::campaign::config::{Campaign, MaskCadence, MaskMethod, schema};
+use crate::campaign::plan::{self, ImagingPlan, MaskPlan, Plan, RoundPlan};
+use crate::{ExitStatus, Result};
+use serde::Serialize;
+use serde_json::Value as Json;
+use std::fmt::Write;
+
+/// Width of printed lines, characters.
+const WIDTH: usize = 110;
+
+/// Arguments of `plan`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    pub campaign: CampaignArgs,
+
+    /// Print JSON: the plan, the hashes of its rounds and the command lines.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Prints the plan.
+///
+/// # Errors
+/// The campaign file has mistakes, or names files that do not exist.
+pub fn run(args: Args) -> Result<ExitStatus> {
+    let campaign: Campaign = args.campaign.load()?;
+    let plan = plan::resolve(&campaign)?;
+    if args.json {
+        println!("{:#}", json(&plan));
+    } else {
+        print!("{}", text(&plan));
+    }
+    Ok(ExitStatus::Done)
+}
+
+/// The plan with the hashes of its rounds, as data.
+pub fn json(plan: &Plan) -> Json {
+    let mut value = data(plan);
+    if let Some(rounds) = value["rounds"].as_array_mut() {
+        for (round, value) in plan.rounds.iter().zip(rounds) {
+            value["hashes"] = serde_json::json!({
+                "calibration": round.calibration_hash(),
+                "mask": round.mask_hash(),
+                "image": round.image_hash(),
+            });
+        }
+    }
+    value
+}
+
+/// The plan for people.
+pub fn text(plan: &Plan) -> String {
+    let mut out = String::new();
+    line(&mut out, "campaign", &format!("{} ({})", plan.name, plan.campaign_file.display()));
+    line(&mut out, "output", &plan.output.display().to_string());
+    let sets: Vec<String> =
+        plan.measurement_sets.iter().map(|set| format!("{} = {}", set.name, set.path.display())).collect();
+    for (index, set) in sets.iter().enumerate() {
+        line(&mut out, if index == 0 { "measurement sets" } else { "" }, set);
+    }
+    line(&mut out, "imager", &word(&plan.imager));
+    line(&mut out, "calibrator", &word(&plan.calibrator));
+    let antenna = plan.reference_antenna.as_deref().unwrap_or("chosen from the data");
+    line(&mut out, "reference antenna", antenna);
+    line(&mut out, "works on", &format!("the {}; DATA is never written", word(&plan.work_on)));
+    options(&mut out, "acceptance", &plan.acceptance);
+    options(&mut out, "stop", &plan.stop);
+    options(&mut out, "resources", &plan.resources);
+    options(&mut out, "scheduler", &plan.scheduler);
+    for round in &plan.rounds {
+        round_text(&mut out, round);
+    }
+    if !plan.not_run.is_empty() || !plan.warnings.is_empty() {
+        out.push('\n');
+    }
+    if !plan.not_run.is_empty() {
+        let _ = writeln!(out, "not run: {}: cleanloop reads but does not run them", plan.not_run.join(", "));
+    }
+    for warning in &plan.warnings {
+        let _ = writeln!(out, "note: {warning}");
+    }
+    out
+}
+
+fn round_text(out: &mut String, round: &RoundPlan) {
+    let _ = writeln!(out, "\nround {}", round.round);
+    match &round.calibration {
+        None => line(out, "calibration", "none"),
+        Some(calibration) => {
+            line(out, "calibration", &word(&calibration.calibrator));
+            options(out, "  gaincal", &calibration.gaincal);
+        }
+    }
+    match &round.mask {
+        None => line(out, "mask", "none"),
+        Some(mask) => mask_text(out, mask),
+    }
+    line(out, "imaging", &format!("column {}", round.data_column));
+    match &round.imaging {
+        ImagingPlan::Wsclean(wsclean) => options(out, "  wsclean", wsclean),
+        ImagingPlan::Tclean(tclean) => options(out, "  tclean", tclean),
+        ImagingPlan::Command(words) => line(out, "  command", &shell(words)),
+    }
+}
+
+fn mask_text(out: &mut String, mask: &MaskPlan) {
+    let source = match (mask.cadence, mask.method) {
+        (MaskCadence::Round, _) => "from the last accepted image".to_owned(),
+        (MaskCadence::Cycle, _) if mask.every > 1 => format!("fresh before every {} major cycles", mask.every),
+        (MaskCadence::Cycle, _) => "fresh before each major cycle".to_owned(),
+    };
+    line(out, "mask", &format!("{}, {source}", word(&mask.method)));
+    if mask.method == MaskMethod::Both {
+        line(out, "  combined", &word(&mask.combine));
+    }
+    if mask.method != MaskMethod::Multithresh {
+        options(out, "  masking", &mask.masking);
+        options(out, "  noise", &mask.noise);
+    }
+    if matches!(mask.method, MaskMethod::Multithresh | MaskMethod::Both) {
+        options(out, "  automask", &mask.automask);
+    }
+    for (label, files) in [("  always", &mask.include), ("  never", &mask.exclude)] {
+        for file in files {
+            line(out, label, &file.display().to_string());
+        }
+    }
+}
+
+/// Label and text; further lines are indented.
+fn line(out: &mut String, label: &str, text: &str) {
+    /// Width of the labels' column.
+    const LABEL: usize = 19;
+    let mut column = LABEL;
+    let _ = write!(out, "{label:<LABEL$}");
+    for (index, part) in text.split(' ').enumerate() {
+        let length = part.chars().count();
+        if index > 0 && column + 1 + length > WIDTH {
+            let _ = write!(out, "\n{:LABEL$}", "");
+            column = LABEL;
+        } else if index > 0 {
+            out.push(' ');
+            column += 1;
+        }
+        out.push_str(part);
+        column += length;
+    }
+    out.push('\n');
+}
+
+/// A value as JSON, single-precision numbers as people write them.
+fn data(value: &impl Serialize) -> Json {
+    let mut json = serde_json::to_value(value).unwrap_or(Json::Null);
+    schema::shorten(&mut json);
+    json
+}
+
+fn word(value: &impl Serialize) -> String {
+    data(value).as_str().map_or_else(String::new, str::to_owned)
+}
+
+/// All options of a map as `key=value`; what is switched off or left to the program is named at the end.
+fn options(out: &mut String, label: &str, value: &impl Serialize) {
+    let json = data(value);
+    let mut parts = Vec::new();
+    let mut unset = Vec::new();
+    for (key, value) in json.as_object().into_iter().flatten() {
+        match value {
+            Json::Null => unset.push(key.as_str()),
+            Json::Array(items) if items.is_empty() => unset.push(key.as_str()),
+            Json::Object(map) if map.is_empty() => unset.push(key.as_str()),
+            Json::String(text) if text.contains(' ') || text.is_empty() => parts.push(format!("{key}='{text}'")),
+            Json::String(text) => parts.push(format!("{key}={text}")),
+            other => parts.push(format!("{key}={other}")),
+        }
+    }
+    if !unset.is_empty() {
+        parts.push(format!("(not set: {})", unset.join(" ")));
+    }
+    let text = if parts.is_empty() { "the program's defaults".to_owned() } else { parts.join(" ") };
+    line(out, label, &text);
+}
+
+/// Words as they would be typed in a shell.
+pub fn shell(words: &[String]) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+@%^".contains(c);
+    let quoted = words.iter().map(|word| {
+        if !word.is_empty() && word.chars().all(plain) {
+            word.clone()
+        } else {
+            format!("'{}'", word.replace('\'', "'\\''"))
+        }
+    });
+    quoted.collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn command_lines_can_be_pasted_into_a_shell() {
+        let words = ["wsclean", "-name", "a b", "-weight", "briggs", "0", "it's", ""].map(str::to_owned);
+        assert_eq!(shell(&words), r"wsclean -name 'a b' -weight briggs 0 'it'\''s' ''");
+    }
+}

@@ -1,0 +1,43 @@
+//! `cleanloop validate`: are a campaign file and the files it names as they must be?
+
+use super::campaign_args::CampaignArgs;
+use crate::campaign::plan;
+use crate::{ExitStatus, Result};
+
+/// Arguments of `validate`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    pub campaign: CampaignArgs,
+
+    /// Check the file alone, not whether the measurement sets and environment variables it names exist.
+    #[arg(long)]
+    pub file_only: bool,
+}
+
+/// Checks and says what was found.
+///
+/// # Errors
+/// All mistakes of the file; then the files and environment variables that are missing.
+pub fn run(args: Args) -> Result<ExitStatus> {
+    let campaign = args.campaign.load()?;
+    let path = campaign.path.display();
+    if args.file_only {
+        println!("{path}: valid; rounds 0 to {}", campaign.last_round());
+        for warning in &campaign.warnings {
+            println!("note: {warning}");
+        }
+        return Ok(ExitStatus::Done);
+    }
+    let plan = plan::resolve(&campaign)?;
+    let count = plan.measurement_sets.len();
+    let sets = if count == 1 { "1 measurement set".to_owned() } else { format!("{count} measurement sets") };
+    println!("{path}: valid; {sets}, rounds 0 to {}", campaign.last_round());
+    for warning in &plan.warnings {
+        println!("note: {warning}");
+    }
+    if !plan.not_run.is_empty() {
+        println!("not run: {}", plan.not_run.join(", "));
+    }
+    Ok(ExitStatus::Done)
+}
