@@ -191,11 +191,15 @@ pub fn resolve_with(campaign: &Campaign, environment: &dyn Fn(&str) -> Option<St
         let calibration = calibration(&options, &block, round)?;
         calibrated |= calibration.is_some();
         let data_column = if calibrated { "CORRECTED_DATA" } else { block.start_column.name() };
+        let mut imaging = imaging(campaign, &options, &block, round)?;
+        if let ImagingPlan::Wsclean(wsclean) = &mut imaging {
+            wsclean.data_column = data_column.to_owned();
+        }
         rounds.push(RoundPlan {
             round,
             calibration,
             mask: mask(campaign, &options, &block, round)?,
-            imaging: imaging(campaign, &options, &block, round)?,
+            imaging,
             data_column: data_column.to_owned(),
         });
     }

@@ -55,10 +55,14 @@ impl<'de> Deserialize<'de> for TimeLimit {
                 TimeLimit::from_seconds(seconds)
             }
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
-                let duration: jiff::SignedDuration = text.parse().map_err(|_| {
-                    E::custom(format!("`{text}` is no time: expected seconds, or text like `90m` or `1h 30m`"))
-                })?;
-                TimeLimit::from_seconds(duration.as_secs_f64())
+                let span = text.parse::<jiff::Span>();
+                let duration = span.and_then(|span| span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()));
+                match duration {
+                    Ok(duration) => TimeLimit::from_seconds(duration.as_secs_f64()),
+                    Err(_) => {
+                        Err(E::custom(format!("`{text}` is no time: expected seconds, or text like `90m` or `2d`")))
+                    }
+                }
             }
         }
         deserializer.deserialize_any(Any)
@@ -91,6 +95,8 @@ mod tests {
     #[case(json!("90m"), 5400.0)]
     #[case(json!("1h 30m"), 5400.0)]
     #[case(json!("45s"), 45.0)]
+    #[case(json!("1d"), 86_400.0)]
+    #[case(json!("2 days 1 hour"), 176_400.0)]
     fn as_people_write_it(#[case] written: serde_json::Value, #[case] seconds: f64) {
         let limit: TimeLimit = serde_json::from_value(written).unwrap();
         assert_eq!(limit.0, Duration::from_secs_f64(seconds));

@@ -167,7 +167,7 @@ pub fn parse(path: &Path, text: String, overrides: &Overrides) -> Result<Campaig
     typed_modes(&campaign, &mut problems);
     match serde_json::from_value::<CampaignBlock>(campaign.block_data.clone()) {
         Ok(block) => campaign.block = block,
-        Err(error) => problems.push(blame(&campaign.tree, &["campaign"], &campaign.block_data, &error, |value| {
+        Err(error) => problems.push(blame(&campaign.tree, &["campaign"], &campaign.block_data, &error, &|value| {
             serde_json::from_value::<CampaignBlock>(value).map(|_| ())
         })),
     }
@@ -386,7 +386,7 @@ fn typed_modes(campaign: &Campaign, problems: &mut Vec<Problem>) {
                     Some(round) => vec!["selfcal", round, mode],
                     None => vec!["defaults", mode],
                 };
-                problems.push(blame(&campaign.tree, &place, &value, &error, |options| read(wrap(options))));
+                problems.push(blame(&campaign.tree, &place, &value, &error, &|options| read(wrap(options))));
                 continue;
             }
             let node = |key: &str| match &round {
@@ -425,20 +425,20 @@ fn values_without_sense(mode: &str, options: Json) -> Vec<(String, String)> {
     }
 }
 
-/// Finds the key of a map that its type refuses, by trying each alone.
-fn blame(
-    tree: &Node,
-    place: &[&str],
-    map: &Json,
-    whole: &serde_json::Error,
-    read: impl Fn(Json) -> Result<(), serde_json::Error>,
-) -> Problem {
-    let keys = map.as_object().into_iter().flatten();
-    for (key, value) in keys {
-        let alone = Json::Object(Map::from_iter([(key.clone(), value.clone())]));
-        if let Err(error) = read(alone) {
+/// Reads a value as a type, for [`blame`].
+type Reader<'a> = dyn Fn(Json) -> Result<(), serde_json::Error> + 'a;
+
+/// Finds the key of a map that its type refuses, by trying each alone, maps in maps too.
+fn blame(tree: &Node, place: &[&str], map: &Json, whole: &serde_json::Error, read: &Reader) -> Problem {
+    for (key, value) in map.as_object().into_iter().flatten() {
+        let alone = |value: Json| read(Json::Object(Map::from_iter([(key.clone(), value)])));
+        if let Err(error) = alone(value.clone()) {
             let mut path = place.to_vec();
             path.push(key);
+            // A map that is refused even when empty is itself the culprit.
+            if value.as_object().is_some_and(|map| !map.is_empty()) && alone(Map::new().into()).is_ok() {
+                return blame(tree, &path, value, &error, &alone);
+            }
             let span = tree.at(&path).map(|node| node.span);
             return Problem::new(span, format!("`{}`: {error}", path.join(".")));
         }
