@@ -9,6 +9,8 @@ use super::config::{
     MaskMethod, OnFailure, Problem, Resources, SchedulerOptions, StartColumn, StopOptions, WorkOn, consider_mask_round,
 };
 use super::strategy::{self, Options};
+use crate::calibrator::options::GaincalOptions;
+use crate::imager::tclean::TcleanOptions;
 use crate::imager::wsclean::WscleanOptions;
 use crate::masking::MaskingOptions;
 use crate::masking::multithresh::MultithreshOptions;
@@ -91,7 +93,7 @@ pub struct CalibrationPlan {
     /// The calibrator.
     pub calibrator: CalibratorKind,
     /// Options of `gaincal`.
-    pub gaincal: serde_json::Map<String, Json>,
+    pub gaincal: GaincalOptions,
     /// Reference antenna; `None`: chosen by the program.
     pub reference_antenna: Option<String>,
 }
@@ -129,7 +131,7 @@ pub enum ImagingPlan {
     /// By wsclean.
     Wsclean(WscleanOptions),
     /// By CASA's tclean.
-    Tclean(serde_json::Map<String, Json>),
+    Tclean(TcleanOptions),
     /// By the template `executables.imager`.
     Command(Vec<String>),
 }
@@ -239,7 +241,7 @@ fn calibration(
     }
     Ok(Some(CalibrationPlan {
         calibrator: block.calibrator,
-        gaincal: options.map(round, "gaincal")?,
+        gaincal: options.typed(round, "gaincal")?,
         reference_antenna: block.reference_antenna.clone(),
     }))
 }
@@ -290,7 +292,7 @@ fn imaging(
             }
             ImagingPlan::Wsclean(wsclean)
         }
-        ImagerKind::Casa => ImagingPlan::Tclean(options.map(round, "tclean")?),
+        ImagerKind::Casa => ImagingPlan::Tclean(options.typed(round, "tclean")?),
         ImagerKind::Command => ImagingPlan::Command(block.executables.imager.clone()),
     })
 }

@@ -5,7 +5,7 @@
 //! Options of the command line go before both; the class's defaults fill the rest.
 
 use super::config::env::{self, Undefined};
-use super::config::{BaneOptions, Campaign, CampaignBlock, ConfigError, ImagerKind, Problem};
+use super::config::{BaneOptions, Campaign, CampaignBlock, ConfigError, ImagerKind, Problem, values_without_sense};
 use crate::noise::NoiseOptions;
 use indexmap::IndexMap;
 use serde::de::DeserializeOwned;
@@ -59,8 +59,17 @@ impl<'a> Options<'a> {
 
     /// The same as the tool's type, with its defaults filled in.
     pub fn typed<T: DeserializeOwned>(&self, round: usize, mode: &str) -> Result<T, ConfigError> {
-        let map = self.map(round, mode)?;
-        serde_json::from_value(Json::Object(map)).map_err(|error| {
+        let map = Json::Object(self.map(round, mode)?);
+        // Options that are fine by themselves may not go together once they are merged.
+        if let Some((key, message)) = values_without_sense(mode, map.clone()).into_iter().next() {
+            let listed = listed_round(self.campaign, round).map(|round| round.to_string()).unwrap_or_default();
+            let in_round = ["selfcal", &listed, mode, &key];
+            let place =
+                if self.campaign.tree.at(&in_round).is_some() { &in_round[..] } else { &["defaults", mode, &key] };
+            let help = format!("round {round} has the options of `defaults`, updated by its own");
+            return Err(self.campaign.error_at(place, message, help));
+        }
+        serde_json::from_value(map).map_err(|error| {
             self.campaign.error_at(
                 &[],
                 format!("the options of `{mode}` in round {round}: {error}"),

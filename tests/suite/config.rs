@@ -1,7 +1,9 @@
-//! The campaign file: what loads, what is refused and how, and what a campaign's plan is.
+//! The campaign file: what loads, what is refused and how, what is generated from it, and how its commands behave.
 
-use cleanloop::campaign::config::{self, Campaign, ConfigError, Overrides};
+use assert_cmd::Command;
+use cleanloop::campaign::config::{self, Campaign, ConfigError, Overrides, schema};
 use cleanloop::campaign::plan::{self, ImagingPlan, Plan};
+use rstest::rstest;
 use std::path::Path;
 
 const MINIMAL: &str = "\
@@ -20,33 +22,254 @@ fn load(text: &str) -> Result<Campaign, ConfigError> {
     config::parse(Path::new("campaign.yaml"), text.to_owned(), &Overrides::default())
 }
 
-fn plan_of(text: &str) -> Plan {
+/// A folder with a campaign file and the measurement set that it names.
+fn folder(text: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("field.ms")).unwrap();
-    let path = folder.path().join("campaign.yaml");
-    std::fs::write(&path, text).unwrap();
-    let campaign = config::load(&path, &Overrides::default()).unwrap();
+    std::fs::write(folder.path().join("campaign.yaml"), text).unwrap();
+    folder
+}
+
+fn plan_with(text: &str, settings: &[&str]) -> Plan {
+    let folder = folder(text);
+    let overrides = Overrides { settings: settings.iter().map(ToString::to_string).collect(), ..Overrides::default() };
+    let campaign = config::load(&folder.path().join("campaign.yaml"), &overrides).unwrap();
     plan::resolve(&campaign).unwrap()
+}
+
+fn cleanloop(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cleanloop"));
+    command.current_dir(folder);
+    command
 }
 
 #[test]
 fn the_least_campaign_is_resolved() {
-    let plan = plan_of(MINIMAL);
+    let plan = plan_with(MINIMAL, &[]);
     assert_eq!(plan.rounds.len(), 4);
     let ImagingPlan::Wsclean(wsclean) = &plan.rounds[3].imaging else { panic!("wsclean") };
     assert_eq!((wsclean.size, wsclean.niter, wsclean.nmiter), (1280, 50_000, 15));
     let columns: Vec<_> = plan.rounds.iter().map(|round| round.data_column.as_str()).collect();
     assert_eq!(columns, ["DATA", "CORRECTED_DATA", "CORRECTED_DATA", "CORRECTED_DATA"]);
     assert!(plan.rounds[0].calibration.is_none() && plan.rounds[0].mask.is_none());
-    assert_eq!(plan.rounds[2].calibration.as_ref().unwrap().gaincal["solint"], "60s");
+    assert_eq!(plan.rounds[2].calibration.as_ref().unwrap().gaincal.solint, "60s");
+    assert!(plan.rounds[1..].iter().all(|round| round.mask.is_some()));
     assert!(plan.output.ends_with("out"));
+    assert!(plan.measurement_sets[0].path.is_absolute());
 }
 
 #[test]
-fn several_mistakes_are_reported_at_once() {
-    let text = MINIMAL
-        .replace("niter:", "nitre:")
-        .replace("solint: 60s", "solint: 60")
-        .replace("imager: wsclean", "imager: wclean");
+fn a_dozen_mistakes_are_reported_at_once() {
+    let text = "\
+version: 0.2
+campain: {name: field}
+campaign:
+  name: field
+  measurement_sets: field.ms
+  rounds: three
+  imager: wclean
+  calibrator: CASA
+  mask: {methd: flint, cadence: cycles, rounds: sometimes, every: 0}
+  resources: {threads: 2.5, memory_gb: -1}
+  work_on: null
+defaults:
+  wsclean: {nitre: 50000, size: [1280, 1280], scale: 1.2, join_channels: maybe, channel_range: [0, 4, 8]}
+  gainkal: {solint: 60s}
+selfcal:
+  0: {}
+  one: {gaincal: {calmode: pa, minsnr: low}}
+";
+    insta::assert_snapshot!(load(text).unwrap_err());
+}
+
+#[test]
+fn the_version_must_be_known() {
+    insta::assert_snapshot!(load(&MINIMAL.replace("version: 0.2", "version: 0.3")).unwrap_err());
+    assert!(load(&MINIMAL.replace("version: 0.2\n", "")).unwrap_err().to_string().contains("`version` is missing"));
+    assert!(load(&MINIMAL.replace("version: 0.2", "version: '0.2'")).is_ok());
+}
+
+#[test]
+fn keys_may_stand_only_once() {
+    let text = MINIMAL.replace("rounds: 3,", "rounds: 3, name: other,") + "version: 0.2\n";
     insta::assert_snapshot!(load(&text).unwrap_err());
+}
+
+#[test]
+fn what_is_no_yaml_is_shown_where_it_breaks() {
+    insta::assert_snapshot!(load("version: 0.2\ncampaign: {name: field\ndefaults: {}\n").unwrap_err());
+}
+
+#[test]
+fn values_without_sense_and_rounds_that_do_not_exist() {
+    let text = MINIMAL.replace(
+        "calibrator: casa}",
+        "calibrator: casa, skip_selfcal_on_rounds: [7], mask: {rounds: [1, 9]}, acceptance: {rms_rise: -1}}",
+    );
+    insta::assert_snapshot!("several_keys", load(&text).unwrap_err());
+    let text = MINIMAL
+        .replace("solint: 180s", "solint: soon")
+        .replace("defaults:", "defaults:\n  masking: {flood_fill_use_mac_box_size: 0}\n  automask: {smoothfactor: 0}")
+        .replace("rounds: 3", "rounds: 3, resources: {imager_time_limit: long}");
+    insta::assert_snapshot!("values", load(&text).unwrap_err());
+}
+
+#[rstest]
+#[case("{mask: {rounds: 2}, use_beam_masks_from: 1}", "`mask.rounds` and `use_beam_masks_from` are given")]
+#[case("{measurement_sets: []}", "no measurement sets are named")]
+#[case("{imager: command}", "the imager `command` needs a command line")]
+#[case("{calibrator: command}", "the calibrator `command` needs a command line")]
+fn rules_of_several_keys(#[case] block: &str, #[case] message: &str) {
+    let block = if block.contains("measurement_sets") {
+        block.to_owned()
+    } else {
+        block.replacen('{', "{measurement_sets: [a.ms], ", 1)
+    };
+    let error = load(&format!("version: 0.2\ncampaign: {block}\nselfcal: {{3: {{}}}}\n")).unwrap_err().to_string();
+    assert!(error.contains(message) && error.contains("campaign.yaml:2:"), "{error}");
+}
+
+#[test]
+fn words_stand_for_maps_of_settings() {
+    let text = MINIMAL
+        .replace("calibrator: casa}", "calibrator: casa, mask: multithresh, scheduler: slurm, reference_antenna: 5}");
+    let campaign = load(&text).unwrap();
+    assert_eq!(campaign.block.mask.method, config::MaskMethod::Multithresh);
+    assert_eq!(campaign.block.scheduler.engine, config::SchedulerKind::Slurm);
+    assert_eq!(campaign.block.reference_antenna.as_deref(), Some("5"));
+}
+
+#[test]
+fn the_command_line_goes_before_the_round() {
+    let settings = ["wsclean.niter=7", "selfcal.2.gaincal.solint=30s", "campaign.mask.rounds=[3]", "campaign.rounds=4"];
+    let plan = plan_with(&MINIMAL.replace("1: {gaincal", "1: {wsclean: {niter: 9}, gaincal"), &settings);
+    assert_eq!(plan.rounds.len(), 5);
+    for round in &plan.rounds {
+        let ImagingPlan::Wsclean(wsclean) = &round.imaging else { panic!("wsclean") };
+        assert_eq!(wsclean.niter, 7);
+        assert_eq!(round.mask.is_some(), round.round == 3);
+    }
+    let solints: Vec<_> =
+        plan.rounds[1..].iter().map(|r| r.calibration.as_ref().unwrap().gaincal.solint.as_str()).collect();
+    assert_eq!(solints, ["180s", "30s", "120s", "120s"]);
+}
+
+#[rstest]
+#[case("wsclean.nitre=5", "did you mean `niter`?")]
+#[case("wsclean.niter=many", "expected a whole number")]
+#[case("niter=5", "is not the full name of an option")]
+#[case("gaincal.solint=soon", "gaincal.solint")]
+#[case("wsclean.niter", "a setting is KEY=VALUE")]
+fn mistakes_of_the_command_line(#[case] setting: &str, #[case] message: &str) {
+    let overrides = Overrides { settings: vec![setting.to_owned()], ..Overrides::default() };
+    let error = config::parse(Path::new("campaign.yaml"), MINIMAL.to_owned(), &overrides).unwrap_err().to_string();
+    assert!(error.contains(message), "{error}");
+}
+
+#[test]
+fn measurement_sets_are_found_sorted_and_named() {
+    let folder = folder(&MINIMAL.replace("[field.ms]", "['beam*.ms', field.ms, other/field.ms]"));
+    for set in ["beam10.ms", "beam02.ms", "other/field.ms"] {
+        std::fs::create_dir_all(folder.path().join(set)).unwrap();
+    }
+    let path = folder.path().join("campaign.yaml");
+    let plan = plan::resolve(&config::load(&path, &Overrides::default()).unwrap()).unwrap();
+    let names: Vec<_> = plan.measurement_sets.iter().map(|set| set.name.as_str()).collect();
+    assert_eq!(names, ["beam02", "beam10", "field", "field-2"]);
+    std::fs::remove_dir(folder.path().join("beam10.ms")).unwrap();
+    std::fs::remove_dir(folder.path().join("beam02.ms")).unwrap();
+    std::fs::remove_dir(folder.path().join("other/field.ms")).unwrap();
+    let error = plan::resolve(&config::load(&path, &Overrides::default()).unwrap()).unwrap_err().to_string();
+    assert!(error.contains("2 mistakes"), "{error}");
+    assert!(error.contains("no measurement set matches `beam*.ms`"), "{error}");
+    assert!(error.contains("there is no measurement set `other/field.ms`"), "{error}");
+}
+
+#[test]
+fn an_environment_variable_that_is_not_set_is_shown_with_its_line() {
+    let text = MINIMAL.replace("mgain: 0.8", "temp_dir: $NO_SUCH_PLACE/x");
+    let folder = folder(&text);
+    let campaign = config::load(&folder.path().join("campaign.yaml"), &Overrides::default()).unwrap();
+    let error = plan::resolve_with(&campaign, &|_| None).unwrap_err().to_string();
+    assert!(error.contains("`wsclean.temp_dir`: the environment variable `NO_SUCH_PLACE` is not set"), "{error}");
+    assert!(error.contains("campaign.yaml:4:"), "{error}");
+    let plan = plan::resolve_with(&campaign, &|_| Some("/scratch".to_owned())).unwrap();
+    let ImagingPlan::Wsclean(wsclean) = &plan.rounds[0].imaging else { panic!("wsclean") };
+    assert_eq!(wsclean.temp_dir.as_deref(), Some(Path::new("/scratch/x")));
+}
+
+#[test]
+fn hashes_change_with_what_they_stand_for_and_with_nothing_else() {
+    let hashes = |text: &str| {
+        let plan = plan_with(text, &[]);
+        let of = |r: &plan::RoundPlan| [r.calibration_hash(), r.mask_hash(), r.image_hash()];
+        plan.rounds.iter().map(of).collect::<Vec<_>>()
+    };
+    let before = hashes(MINIMAL);
+    assert_eq!(before, hashes(&MINIMAL.replace("solint: 60s, calmode: p", "calmode: p, solint: 60s")));
+    assert_eq!(before, hashes(&MINIMAL.replace("rounds: 3", "rounds: 3, resources: {threads: 3}")));
+    let after = hashes(&MINIMAL.replace("solint: 60s", "solint: 61s"));
+    let changed: Vec<_> =
+        (0..4).flat_map(|r| (0..3).map(move |i| (r, i))).filter(|&(r, i)| before[r][i] != after[r][i]).collect();
+    assert_eq!(changed, [(2, 0)]);
+}
+
+#[test]
+fn a_plan_survives_the_journal() {
+    let plan = plan_with(MINIMAL, &[]);
+    let text = serde_json::to_string(&plan).unwrap();
+    let read: Plan = serde_json::from_str(&text).unwrap();
+    assert_eq!(read.hash(), plan.hash());
+}
+
+/// A generated file that is kept in the repository.
+fn committed(path: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
+#[test]
+fn the_json_schema_is_current() {
+    let hint = "renew it: cleanloop schema > config/campaign.schema.json";
+    assert!(committed("config/campaign.schema.json") == schema::text(), "{hint}");
+}
+
+#[test]
+fn the_documented_keys_are_current() {
+    let text = committed("docs/campaign.md");
+    let hint = "renew it: cleanloop schema --document docs/campaign.md";
+    assert!(schema::document(&text).unwrap() == text, "{hint}");
+    for (name, definition) in schema::value()["$defs"].as_object().unwrap() {
+        if definition.get("properties").is_some() && name != "Modes" {
+            assert!(text.contains(&format!("<!-- keys: {name} -->")), "docs/campaign.md lacks the keys of {name}");
+        }
+    }
+}
+
+#[rstest]
+#[case("selfcal")]
+#[case("cycle")]
+#[case("survey")]
+fn campaigns_to_start_from_are_valid(#[case] preset: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    for set in ["field.ms", "beam1.ms"] {
+        std::fs::create_dir(folder.path().join(set)).unwrap();
+    }
+    cleanloop(folder.path()).args(["init", "--preset", preset]).assert().success();
+    cleanloop(folder.path()).args(["validate", "campaign.yaml"]).assert().success();
+    cleanloop(folder.path()).args(["init", "--preset", preset]).assert().code(2);
+}
+
+#[test]
+fn commands_end_with_the_documented_codes() {
+    let folder = folder(MINIMAL);
+    cleanloop(folder.path()).args(["validate", "campaign.yaml"]).assert().code(0);
+    cleanloop(folder.path()).args(["validate", "campaign.yaml", "--set", "wsclean.nitre=1"]).assert().code(2);
+    cleanloop(folder.path()).args(["validate", "absent.yaml"]).assert().code(2);
+    cleanloop(folder.path()).args(["validate", "campaign.yaml", "--ms", "absent.ms"]).assert().code(2);
+    let output = cleanloop(folder.path()).args(["plan", "campaign.yaml", "--json"]).output().unwrap();
+    let plan: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(plan["rounds"][3]["calibration"]["gaincal"]["calmode"], "ap");
+    assert_eq!(plan["rounds"][0]["hashes"]["image"].as_str().unwrap().len(), 64);
+    cleanloop(folder.path()).args(["man", "pages"]).assert().success();
+    assert!(folder.path().join("pages/cleanloop-plan.1").exists());
 }

@@ -10,3 +10,4 @@ mod metrics;
 mod multithresh;
 mod multithresh_runs;
 mod real;
+mod strategies;

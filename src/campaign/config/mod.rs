@@ -34,6 +34,8 @@ pub use rounds::{RoundSelection, consider_mask_round};
 pub use scheduler::{SchedulerKind, SchedulerOptions};
 pub use stop::StopOptions;
 
+use crate::calibrator::options::GaincalOptions;
+use crate::imager::tclean::TcleanOptions;
 use crate::masking::MaskingOptions;
 use crate::masking::multithresh::MultithreshOptions;
 use crate::noise::NoiseOptions;
@@ -401,7 +403,7 @@ fn typed_modes(campaign: &Campaign, problems: &mut Vec<Problem>) {
 }
 
 /// Values of a mode that have the right type, but no meaning: the key and what is wrong.
-fn values_without_sense(mode: &str, options: Json) -> Vec<(String, String)> {
+pub(super) fn values_without_sense(mode: &str, options: Json) -> Vec<(String, String)> {
     let given: Vec<String> = options.as_object().map(|map| map.keys().cloned().collect()).unwrap_or_default();
     // Errors that name their option only in words.
     let by_words = |error: String| {
@@ -415,6 +417,14 @@ fn values_without_sense(mode: &str, options: Json) -> Vec<(String, String)> {
         },
         "automask" => match serde_json::from_value::<MultithreshOptions>(options) {
             Ok(automask) => automask.validate().err().map_or_else(Vec::new, |e| by_words(e.to_string())),
+            Err(_) => Vec::new(),
+        },
+        "gaincal" => match serde_json::from_value::<GaincalOptions>(options) {
+            Ok(gaincal) => gaincal.validate().err().map_or_else(Vec::new, |e| vec![(e.key.to_owned(), e.to_string())]),
+            Err(_) => Vec::new(),
+        },
+        "tclean" => match serde_json::from_value::<TcleanOptions>(options) {
+            Ok(tclean) => tclean.validate().err().map_or_else(Vec::new, |e| vec![(e.key.to_owned(), e.to_string())]),
             Err(_) => Vec::new(),
         },
         "noise" => match serde_json::from_value::<NoiseOptions>(options) {

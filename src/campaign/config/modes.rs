@@ -1,10 +1,11 @@
 //! The modes of a round: one map of options a tool, as in flint's strategy files.
 
+use crate::calibrator::options::GaincalOptions;
+use crate::imager::tclean::TcleanOptions;
 use crate::imager::wsclean::WscleanOptions;
 use crate::masking::MaskingOptions;
 use crate::masking::multithresh::MultithreshOptions;
 use crate::noise::{NoiseMethod, NoiseOptions};
-use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -23,14 +24,14 @@ pub const OPERATIONS_NOT_RUN: [&str; 3] = ["stokesv", "subtractcube", "polarisat
 pub struct Modes {
     /// wsclean: its own options with underscores for dashes.
     pub wsclean: WscleanOptions,
-    /// CASA's gaincal.
-    pub gaincal: IndexMap<String, Json>,
+    /// CASA's gaincal and applycal; what other calibrators know of it steers them, too.
+    pub gaincal: GaincalOptions,
     /// flint's mask pipeline.
     pub masking: MaskingOptions,
     /// CASA's auto-multithresh, under tclean's names.
     pub automask: MultithreshOptions,
     /// CASA's tclean.
-    pub tclean: IndexMap<String, Json>,
+    pub tclean: TcleanOptions,
     /// Background and noise for masks by signal-to-noise ratio.
     pub noise: NoiseOptions,
     /// flint's options of BANE: they set box and grid of the built-in noise estimator.

@@ -1,0 +1,173 @@
+//! flint strategies run unmodified: the options that each round gets, held against the tables of flint's options.
+
+use cleanloop::campaign::config::{self, Overrides};
+use cleanloop::campaign::plan::{self, ImagingPlan, Plan};
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// flint's defaults of wsclean, option by option.
+fn wsclean_defaults() -> Value {
+    json!({
+        "abs_mem": 100, "local_rms": true, "local_rms_window": null, "size": 10128, "scale": "2.5asec",
+        "weight": "briggs -0.5", "niter": 750_000, "nmiter": 15, "gain": 0.1, "mgain": 0.7, "auto_mask": 3.5,
+        "auto_threshold": 0.5, "threshold": null, "multiscale": false, "multiscale_scale_bias": 0.75,
+        "multiscale_gain": null, "multiscale_scales": null, "channels_out": 4, "join_channels": true,
+        "deconvolution_channels": null, "fit_spectral_pol": null, "squared_channel_joining": false,
+        "join_polarizations": false, "no_mf_weighting": false, "channel_division_frequencies": null,
+        "data_column": "CORRECTED_DATA", "gridder": "wgridder", "wgridder_accuracy": null, "nwlayers": null,
+        "parallel_gridding": null, "parallel_deconvolution": null, "deconvolution_threads": null, "minuv_l": null,
+        "minuvw_m": null, "maxw": null, "taper_gaussian": null, "beam_fitting_size": 1.25, "fits_mask": null,
+        "multiscale_fits_mask": null, "temp_dir": null, "pol": "i", "channel_range": null, "interval": null,
+        "no_update_model_required": false, "no_small_inversion": false, "no_reorder": false,
+        "save_source_list": false, "verbose": false, "force_mask_rounds": null, "flint_no_log_wsclean_output": false
+    })
+}
+
+/// flint's defaults of gaincal.
+fn gaincal_defaults() -> Value {
+    json!({"solint": "60s", "calmode": "p", "minsnr": 0.0, "uvrange": ">200m", "selectdata": true, "gaintype": "G",
+        "nspw": 1, "solnorm": true, "round": 0})
+}
+
+/// flint's defaults of masking.
+fn masking_defaults() -> Value {
+    json!({
+        "base_snr_clip": 4.0, "flood_fill": false, "flood_fill_positive_seed_clip": 4.5,
+        "flood_fill_positive_flood_clip": 1.5, "flood_fill_use_mac": false, "flood_fill_use_mac_box_size": 75,
+        "flood_fill_use_mac_adaptive_max_depth": null, "flood_fill_use_mac_adaptive_step_factor": 2.0,
+        "flood_fill_use_mac_adaptive_skew_delta": 0.2, "grow_low_snr_island": false,
+        "grow_low_snr_island_clip": 1.75, "grow_low_snr_island_size": 768, "beam_shape_erode": false,
+        "beam_shape_erode_minimum_response": 0.6, "beam_shape_erode_scales": null, "convolve_first": false
+    })
+}
+
+fn with(mut table: Value, changes: Value) -> Value {
+    for (key, value) in changes.as_object().unwrap() {
+        table[key] = value.clone();
+    }
+    table
+}
+
+/// Every key of the table has the table's value; numbers are compared as numbers.
+fn assert_table(found: &impl serde::Serialize, table: &Value, what: &str) {
+    let found = serde_json::to_value(found).unwrap();
+    for (key, expected) in table.as_object().unwrap() {
+        let same = match (found[key].as_f64(), expected.as_f64()) {
+            (Some(a), Some(b)) => a == b,
+            _ => found[key] == *expected,
+        };
+        assert!(found.get(key).is_some() && same, "{what}: {key} is {}, expected {expected}", found[key]);
+    }
+}
+
+fn plan_of(strategy: &str, rounds: usize, settings: &[&str]) -> Plan {
+    let folder = tempfile::tempdir().unwrap();
+    for beam in ["beam1.ms", "beam2.ms"] {
+        std::fs::create_dir(folder.path().join(beam)).unwrap();
+    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/strategies").join(strategy);
+    let mut all = vec![format!("campaign.rounds={rounds}")];
+    all.extend(settings.iter().map(ToString::to_string));
+    let pattern = folder.path().join("beam*.ms").display().to_string();
+    let overrides = Overrides { measurement_sets: vec![pattern], settings: all, ..Overrides::default() };
+    let campaign = config::load(&path, &overrides).unwrap();
+    plan::resolve_with(&campaign, &|name| (name == "MEMDIR").then(|| "/dev/shm/me".to_owned())).unwrap()
+}
+
+fn assert_rounds(plan: &Plan, wsclean: &[Value], gaincal: &[Option<Value>], masking: &[Option<Value>]) {
+    assert_eq!(plan.rounds.len(), wsclean.len());
+    for (round, table) in plan.rounds.iter().zip(wsclean) {
+        let ImagingPlan::Wsclean(options) = &round.imaging else { panic!("wsclean") };
+        let column = if round.round == 0 { "DATA" } else { "CORRECTED_DATA" };
+        let table = with(table.clone(), json!({"data_column": column}));
+        assert_table(options, &table, &format!("round {} wsclean", round.round));
+    }
+    for (round, table) in plan.rounds.iter().zip(gaincal) {
+        assert_eq!(round.calibration.is_some(), table.is_some(), "round {} calibration", round.round);
+        if let (Some(calibration), Some(table)) = (&round.calibration, table) {
+            assert_table(&calibration.gaincal, table, &format!("round {} gaincal", round.round));
+        }
+    }
+    for (round, table) in plan.rounds.iter().zip(masking) {
+        assert_eq!(round.mask.is_some(), table.is_some(), "round {} mask", round.round);
+        if let (Some(mask), Some(table)) = (&round.mask, table) {
+            assert_table(&mask.masking, table, &format!("round {} masking", round.round));
+        }
+    }
+}
+
+#[test]
+fn a_continuum_strategy_with_tuples_and_environment() {
+    let plan = plan_of("continuum.yaml", 4, &["campaign.use_beam_masks_from=1"]);
+    assert_eq!(plan.measurement_sets.len(), 2);
+    let base = with(
+        wsclean_defaults(),
+        json!({"local_rms_window": 60, "size": 6128, "force_mask_rounds": 10, "auto_mask": 10.0, "auto_threshold": 0.75,
+            "niter": 80_000, "nmiter": 20, "multiscale": true, "multiscale_scale_bias": 0.6,
+            "multiscale_scales": [0, 4, 8, 16, 24, 32], "temp_dir": "/dev/shm/me", "channels_out": 6}),
+    );
+    let last = with(base.clone(), json!({"auto_mask": 4.0, "multiscale": false, "temp_dir": null}));
+    let wsclean = [
+        with(base.clone(), json!({"auto_mask": 8.0})),
+        with(base, json!({"auto_mask": 5.0, "auto_threshold": 0.5})),
+        last.clone(),
+        last.clone(),
+        last,
+    ];
+    let late = Some(with(gaincal_defaults(), json!({"solint": "30s", "uvrange": ">235m", "nspw": 4})));
+    let gaincal = [None, Some(gaincal_defaults()), late.clone(), late.clone(), late];
+    let mask = |seed: f64| {
+        let changes = json!({"flood_fill": true, "flood_fill_positive_flood_clip": 1.25});
+        Some(with(with(masking_defaults(), changes), json!({"flood_fill_positive_seed_clip": seed})))
+    };
+    assert_rounds(&plan, &wsclean, &gaincal, &[None, mask(7.0), mask(5.5), mask(5.5), mask(5.5)]);
+    let noise = &plan.rounds[1].mask.as_ref().unwrap().noise;
+    assert_eq!((noise.box_size, noise.step), (Some(196), Some(16)));
+    assert_eq!(plan.not_run, ["the operation `stokesv`", "the mode `aegean`", "the mode `archive`"]);
+}
+
+#[test]
+fn a_minimum_absolute_clip_strategy_with_skipped_rounds() {
+    let settings = ["campaign.use_beam_masks_rounds=[2]", "campaign.skip_selfcal_on_rounds=[1]", "wsclean.niter=1000"];
+    let plan = plan_of("minimum_clip.yaml", 2, &settings);
+    let base = with(
+        wsclean_defaults(),
+        json!({"size": 8192, "scale": "2.0asec", "niter": 1000, "mgain": 0.75, "fit_spectral_pol": 3,
+            "channel_range": [0, 144], "minuv_l": 235.0}),
+    );
+    // Round 1 is not calibrated, so it still images DATA.
+    let ImagingPlan::Wsclean(first) = &plan.rounds[1].imaging else { panic!("wsclean") };
+    assert_table(first, &with(base.clone(), json!({"data_column": "DATA"})), "round 1 wsclean");
+    let ImagingPlan::Wsclean(second) = &plan.rounds[2].imaging else { panic!("wsclean") };
+    assert_table(second, &base, "round 2 wsclean");
+    assert!(plan.rounds[1].calibration.is_none());
+    let calibration = plan.rounds[2].calibration.as_ref().unwrap();
+    assert_table(
+        &calibration.gaincal,
+        &with(gaincal_defaults(), json!({"calmode": "ap", "solint": "480s"})),
+        "gaincal",
+    );
+    assert!(plan.rounds[1].mask.is_none());
+    let table = with(
+        masking_defaults(),
+        json!({"flood_fill": true, "flood_fill_use_mac": true, "flood_fill_use_mac_box_size": 300,
+            "flood_fill_use_mac_adaptive_max_depth": 4, "flood_fill_positive_seed_clip": 1.2,
+            "flood_fill_positive_flood_clip": 0.8}),
+    );
+    assert_table(&plan.rounds[2].mask.as_ref().unwrap().masking, &table, "round 2 masking");
+    assert_eq!(plan.not_run, ["the operation `subtractcube`", "the mode `potatopeel`"]);
+}
+
+#[test]
+fn a_bare_strategy_has_the_defaults_of_the_classes() {
+    let plan = plan_of("bare.yaml", 3, &["campaign.use_beam_masks=false"]);
+    let late = with(wsclean_defaults(), json!({"niter": 1000}));
+    let gaincal = Some(gaincal_defaults());
+    assert_rounds(
+        &plan,
+        &[wsclean_defaults(), late.clone(), late.clone(), late],
+        &[None, gaincal.clone(), gaincal.clone(), gaincal],
+        &[None, None, None, None],
+    );
+    assert_eq!(plan.not_run, ["the operation `polarisation`"]);
+}
