@@ -7,9 +7,9 @@ use std::path::Path;
 
 /// flint's defaults of wsclean, option by option.
 fn wsclean_defaults() -> Value {
-    json!({
+    let table = r#"{
         "abs_mem": 100, "local_rms": true, "local_rms_window": null, "size": 10128, "scale": "2.5asec",
-        "weight": "briggs -0.5", "niter": 750_000, "nmiter": 15, "gain": 0.1, "mgain": 0.7, "auto_mask": 3.5,
+        "weight": "briggs -0.5", "niter": 750000, "nmiter": 15, "gain": 0.1, "mgain": 0.7, "auto_mask": 3.5,
         "auto_threshold": 0.5, "threshold": null, "multiscale": false, "multiscale_scale_bias": 0.75,
         "multiscale_gain": null, "multiscale_scales": null, "channels_out": 4, "join_channels": true,
         "deconvolution_channels": null, "fit_spectral_pol": null, "squared_channel_joining": false,
@@ -20,7 +20,8 @@ fn wsclean_defaults() -> Value {
         "multiscale_fits_mask": null, "temp_dir": null, "pol": "i", "channel_range": null, "interval": null,
         "no_update_model_required": false, "no_small_inversion": false, "no_reorder": false,
         "save_source_list": false, "verbose": false, "force_mask_rounds": null, "flint_no_log_wsclean_output": false
-    })
+    }"#;
+    serde_json::from_str(table).unwrap()
 }
 
 /// flint's defaults of gaincal.

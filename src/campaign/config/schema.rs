@@ -149,13 +149,15 @@ fn values(schema: &Json, root: &Json) -> String {
             let items = schema.get("items").filter(|items| items.is_object()).map(|items| values(items, root));
             for kind in super::check::describe(schema).split(" or ") {
                 kinds.push(match (&items, kind) {
-                    (Some(items), "a list") => format!("list of {items}"),
+                    (Some(items), "a list") => {
+                        format!("list of {}", items.replace("number", "numbers").replace("text", "texts"))
+                    }
                     _ => kind.trim_start_matches("a ").to_owned(),
                 });
             }
         }
     }
-    kinds.retain(|kind| kind != "nothing");
+    kinds.retain(|kind| !kind.is_empty() && kind != "nothing");
     let mut unique: Vec<String> = Vec::new();
     for kind in kinds {
         if !unique.contains(&kind) {
