@@ -8,11 +8,13 @@ use super::config::{
     ArchiveOptions, CalibratorKind, Campaign, ConfigError, Executables, ImagerKind, MaskCadence, MaskCombine,
     MaskMethod, OnFailure, Problem, Resources, SchedulerOptions, StartColumn, StopOptions, WorkOn, consider_mask_round,
 };
+use super::solint::SolintOptions;
 use super::strategy::{self, Options};
 use crate::calibrator::options::GaincalOptions;
 use crate::imager::tclean::TcleanOptions;
 use crate::imager::wsclean::WscleanOptions;
 use crate::masking::MaskingOptions;
+use crate::masking::auto::AutoMaskOptions;
 use crate::masking::multithresh::MultithreshOptions;
 use crate::noise::NoiseOptions;
 use serde::{Deserialize, Serialize};
@@ -39,6 +41,8 @@ pub struct Plan {
     pub rounds: Vec<RoundPlan>,
     /// When a round is accepted, and when the campaign ends early.
     pub acceptance: AcceptanceOptions,
+    /// Limits of the automatic solution intervals.
+    pub solint: SolintOptions,
     /// When the cleaning of a round ends, with cadence `cycle`.
     pub stop: StopOptions,
     /// Threads, memory, time and disk.
@@ -109,8 +113,10 @@ pub struct MaskPlan {
     pub every: usize,
     /// How two masks become one.
     pub combine: MaskCombine,
-    /// Options of flint's pipeline; also where `auto` takes its start from.
+    /// Options of flint's pipeline.
     pub masking: MaskingOptions,
+    /// Limits of the method `auto`.
+    pub auto: AutoMaskOptions,
     /// Options of auto-multithresh.
     pub automask: MultithreshOptions,
     /// Background and noise.
@@ -216,6 +222,7 @@ pub fn resolve_with(campaign: &Campaign, environment: &dyn Fn(&str) -> Option<St
         calibrator: block.calibrator,
         rounds,
         acceptance: block.acceptance,
+        solint: block.solint,
         stop: block.stop,
         resources: block.resources,
         executables: block.executables,
@@ -267,6 +274,7 @@ fn mask(
         every: settings.every,
         combine: settings.combine,
         masking: options.typed(round, "masking")?,
+        auto: settings.auto.clone(),
         automask: options.typed(round, "automask")?,
         noise: options.noise(round, &settings.noise)?,
         include: files(&settings.include)?,

@@ -68,6 +68,9 @@ pub fn text(plan: &Plan) -> String {
     line(&mut out, "reference antenna", antenna);
     line(&mut out, "works on", &format!("the {}; DATA is never written", word(&plan.work_on)));
     options(&mut out, "acceptance", &plan.acceptance);
+    if plan.rounds.iter().flat_map(|round| &round.calibration).any(|c| c.gaincal.solint == "auto") {
+        options(&mut out, "solint: auto", &plan.solint);
+    }
     options(&mut out, "stop", &plan.stop);
     options(&mut out, "resources", &plan.resources);
     options(&mut out, "scheduler", &plan.scheduler);
@@ -117,8 +120,13 @@ fn mask_text(out: &mut String, mask: &MaskPlan) {
     if mask.method == MaskMethod::Both {
         line(out, "  combined", &word(&mask.combine));
     }
-    if mask.method != MaskMethod::Multithresh {
+    if matches!(mask.method, MaskMethod::Flint | MaskMethod::Both) {
         options(out, "  masking", &mask.masking);
+    }
+    if mask.method == MaskMethod::Auto {
+        options(out, "  auto", &mask.auto);
+    }
+    if mask.method != MaskMethod::Multithresh {
         options(out, "  noise", &mask.noise);
     }
     if matches!(mask.method, MaskMethod::Multithresh | MaskMethod::Both) {

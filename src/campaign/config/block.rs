@@ -8,6 +8,7 @@ use super::rounds::RoundSelection;
 use super::scheduler::{self, SchedulerInput, SchedulerOptions};
 use super::stop::StopOptions;
 use crate::campaign::acceptance::AcceptanceOptions;
+use crate::campaign::solint::SolintOptions;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -80,6 +81,8 @@ pub struct CampaignBlock {
     pub mask: MaskSettings,
     /// When a round is accepted, and when the campaign has converged or diverged.
     pub acceptance: AcceptanceOptions,
+    /// Limits of the automatic solution intervals (`gaincal: {solint: auto}`).
+    pub solint: SolintOptions,
     /// When the cleaning of a round ends, with cadence `cycle`.
     pub stop: StopOptions,
     /// Threads, memory, time and disk.

@@ -1,6 +1,7 @@
 //! `campaign.mask`: which masks are made, when, and what is always in or out.
 
 use super::rounds::RoundSelection;
+use crate::masking::auto::AutoMaskOptions;
 use crate::noise::NoiseOptions;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -71,6 +72,8 @@ pub struct MaskSettings {
     pub exclude: Vec<PathBuf>,
     /// Background and noise for masks by signal-to-noise ratio; the modes `noise` and `bane` overrule it by round.
     pub noise: NoiseOptions,
+    /// Limits of the method `auto`.
+    pub auto: AutoMaskOptions,
     /// With cadence `cycle`: once a new mask differs from the last in less than this fraction of its pixels, it is
     /// kept for the rest of the round, which then runs in one call.
     #[schemars(range(min = 0.0, max = 1.0))]
@@ -92,6 +95,7 @@ impl Default for MaskSettings {
             include: Vec::new(),
             exclude: Vec::new(),
             noise: NoiseOptions::default(),
+            auto: AutoMaskOptions::default(),
             freeze_change: DEFAULT_FREEZE_CHANGE,
         }
     }
