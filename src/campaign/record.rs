@@ -13,7 +13,6 @@ use crate::quality::solutions::SolutionStats;
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Name of the file inside a campaign folder.
@@ -49,12 +48,15 @@ pub enum RecordError {
         /// The operating system's words.
         source: std::io::Error,
     },
+    /// The file system refused.
+    #[error(transparent)]
+    Folder(super::folder::FolderError),
 }
 
 impl From<RecordError> for crate::Error {
     fn from(e: RecordError) -> Self {
         match e {
-            RecordError::Unwritable { .. } => Self::internal(e),
+            RecordError::Unwritable { .. } | RecordError::Folder(_) => Self::internal(e),
             _ => Self::bad_input(e),
         }
     }
@@ -464,18 +466,10 @@ impl CampaignRecord {
     /// The folder cannot be written, or the disk is full; an earlier record then stays as it was.
     pub fn save(&self, folder: &Path) -> Result<(), RecordError> {
         let path = folder.join(FILE_NAME);
-        let write = || -> std::io::Result<()> {
-            let mut file = tempfile::NamedTempFile::new_in(folder)?;
-            let mut out = std::io::BufWriter::new(&mut file);
-            serde_json::to_writer(&mut out, self)?;
-            out.write_all(b"\n")?;
-            out.flush()?;
-            drop(out);
-            file.as_file().sync_all()?;
-            file.persist(&path).map_err(|e| e.error)?;
-            Ok(())
-        };
-        write().map_err(|source| RecordError::Unwritable { path, source })
+        let mut text =
+            serde_json::to_vec(self).map_err(|e| RecordError::Unwritable { path: path.clone(), source: e.into() })?;
+        text.push(b'\n');
+        super::folder::write_atomically(&path, &text).map_err(RecordError::Folder)
     }
 }
 
