@@ -21,6 +21,7 @@ pub mod metrics;
 pub mod noise;
 pub mod plan;
 pub mod schema;
+pub mod report;
 pub mod setup;
 pub mod simulate;
 pub mod validate;
@@ -85,6 +86,8 @@ pub enum Command {
     Mask(Box<mask::Args>),
     /// Noise, peak, dynamic range and model statistics of images.
     Metrics(metrics::Args),
+    /// Write a campaign's report anew.
+    Report(report::Args),
     /// Makes the environments of CASA and QuartiCal, and says what is there.
     Setup(setup::Args),
     /// Simulates a field with drifting antenna gains, for demonstrations and tests.
@@ -113,6 +116,7 @@ pub fn run(cli: Cli) -> Result<ExitStatus> {
         Command::Kernel(args) => kernel::run(args),
         Command::Mask(args) => mask::run(*args),
         Command::Metrics(args) => metrics::run(args),
+        Command::Report(args) => report::run(args),
         Command::Setup(args) => setup::run(args),
         Command::Simulate(args) => simulate::run(args),
         Command::Noise(args) => noise::run(args),

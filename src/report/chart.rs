@@ -52,8 +52,10 @@ pub struct Curve<'a> {
     pub marks: &'a [Mark],
     /// One or more curves.
     pub series: Vec<Series<'a>>,
-    /// Unit of the values without prefix; empty for plain numbers.
+    /// Unit of the values without prefix; empty for plain numbers, `%` for percentages.
     pub unit: &'a str,
+    /// Points are joined: their order means something.
+    pub joined: bool,
 }
 
 /// Draws curves; `None` when there is no value at all.
@@ -108,7 +110,9 @@ pub fn curve(spec: &Curve<'_>) -> Option<String> {
         for (i, v) in points.iter().filter(|(i, _)| on_line(*i)) {
             let _ = write!(d, "{}{} {}", if d.is_empty() { 'M' } else { 'L' }, c(x_at(*i)), c(y_at(*v)));
         }
-        let _ = write!(svg, r#"<path class="line c{}" d="{d}"/>"#, series.colour);
+        if spec.joined {
+            let _ = write!(svg, r#"<path class="line c{}" d="{d}"/>"#, series.colour);
+        }
         for (i, v) in &points {
             let (class, radius) = match spec.marks.get(*i) {
                 Some(Mark::Bad) => ("bad", 4.0),
@@ -129,16 +133,17 @@ pub fn curve(spec: &Curve<'_>) -> Option<String> {
         }
     }
     if spec.series.len() > 1 {
-        let mut x = right;
-        for series in spec.series.iter().rev() {
+        let mut x = 4.0;
+        for series in &spec.series {
             let _ = write!(
                 svg,
-                r#"<text class="key c{}" x="{}" y="12" text-anchor="end">● {}</text>"#,
+                r#"<text class="key c{}" x="{}" y="{}">● {}</text>"#,
                 series.colour,
                 c(x),
+                c(bottom + 28.0),
                 escape(series.name)
             );
-            x -= 22.0 + series.name.chars().count() as f64 * 6.2;
+            x += 22.0 + series.name.chars().count() as f64 * 6.0;
         }
     }
     svg.push_str("</svg>");
@@ -417,7 +422,7 @@ pub fn heat(spec: &Heat<'_>) -> Option<String> {
     }
     let _ = write!(
         svg,
-        r#"<path class="done" d="{strokes}"/><rect class="frame" x="{left}" y="{top}" width="{}" height="{}"/>"#,
+        r#"<path class="done" d="{strokes}"/><rect class="edge" x="{left}" y="{top}" width="{}" height="{}"/>"#,
         c(width),
         c(height)
     );
@@ -506,10 +511,11 @@ mod tests {
         let x: Vec<String> = ["0", "1", "2", "3"].map(String::from).to_vec();
         let marks = [Mark::Good, Mark::Bad, Mark::Good, Mark::Best];
         let series = vec![Series { name: "rms", colour: 0, values: vec![Some(4e-3), Some(9e-3), None, Some(1e-3)] }];
-        let curve = Curve { title: "Noise", x_name: "round", x: &x, marks: &marks, series, unit: "Jy/beam" };
+        let curve =
+            Curve { title: "Noise", x_name: "round", x: &x, marks: &marks, series, unit: "Jy/beam", joined: true };
         let svg = super::curve(&curve).unwrap();
         assert_eq!(svg.matches("<circle").count(), 3);
-        assert!(svg.contains("<title>round 1: rms 9 mJy/beam</title>"), "{svg}");
+        assert!(svg.contains("<title>round 1: rms 9\u{a0}mJy/beam</title>"), "{svg}");
         assert!(svg.contains("Noise against round; rms: 4, 9, none, 1 mJy/beam"), "{svg}");
         let line = svg.split("class=\"line c0\" d=\"").nth(1).unwrap().split('"').next().unwrap();
         assert_eq!(line.matches('L').count(), 1, "rounds 0 and 3 only: {line}");
@@ -521,7 +527,7 @@ mod tests {
     fn a_wide_range_is_logarithmic() {
         let x: Vec<String> = (0..3).map(|i| i.to_string()).collect();
         let series = vec![Series { name: "peak", colour: 0, values: vec![Some(1.0), Some(0.1), Some(0.001)] }];
-        let spec = Curve { title: "Peak", x_name: "cycle", x: &x, marks: &[], series, unit: "Jy/beam" };
+        let spec = Curve { title: "Peak", x_name: "cycle", x: &x, marks: &[], series, unit: "Jy/beam", joined: true };
         assert!(super::curve(&spec).unwrap().contains("logarithmic"));
     }
 
@@ -568,7 +574,7 @@ mod tests {
     fn a_spectrum_points_out_its_channel() {
         let svg = spectrum(&[Some(0.0), Some(1e-3), None, Some(-2e-4)], 10, 11, "x").unwrap();
         assert_eq!(svg.matches("class=\"bar pointed\"").count(), 1);
-        assert!(svg.contains("channel 11: 1 mJy/pixel"), "{svg}");
+        assert!(svg.contains("channel 11: 1\u{a0}mJy/pixel"), "{svg}");
         assert_eq!(spectrum(&[None], 0, 0, "x"), None);
     }
 }

@@ -12,7 +12,7 @@ use std::path::Path;
 
 /// Longest side of the map itself, in the SVG's units.
 const BOX: f64 = 400.0;
-const LEFT: f64 = 68.0;
+const LEFT: f64 = 82.0;
 const RIGHT: f64 = 14.0;
 const TOP: f64 = 8.0;
 const BELOW: f64 = 82.0;
@@ -421,7 +421,7 @@ impl Frame {
         }
         let _ = write!(
             svg,
-            r#"<rect class="frame" x="{}" y="{}" width="{}" height="{}"/>"#,
+            r#"<rect class="edge" x="{}" y="{}" width="{}" height="{}"/>"#,
             c(self.left),
             c(self.top),
             c(self.width),
@@ -501,7 +501,7 @@ impl Frame {
         let bar = Picture { width: palette.len(), height: 1, pixels: (0..palette.len() as u8).collect(), palette };
         let _ = write!(
             svg,
-            r#"<image class="sharp" x="{x}" y="{y}" width="{w}" height="{h}" preserveAspectRatio="none" href="{}"/><rect class="frame" x="{x}" y="{y}" width="{w}" height="{h}"/>"#,
+            r#"<image class="sharp" x="{x}" y="{y}" width="{w}" height="{h}" preserveAspectRatio="none" href="{}"/><rect class="edge" x="{x}" y="{y}" width="{w}" height="{h}"/>"#,
             bar.data_uri(),
             x = c(self.left),
             y = c(y),

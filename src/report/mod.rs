@@ -20,6 +20,7 @@ mod outline;
 mod raster;
 mod sky;
 mod summary;
+pub mod terminal;
 mod trouble;
 mod view;
 

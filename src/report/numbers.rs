@@ -16,11 +16,9 @@ pub struct Unit {
 impl Unit {
     /// `base` (e.g. `Jy/beam`) with the prefix that puts `largest` between 1 and 1000.
     pub fn for_values(base: &str, largest: f64) -> Self {
-        let power = if largest.is_finite() && largest != 0.0 {
-            ((largest.abs().log10() / 3.0 + 1e-9).floor() as i32 * 3).clamp(-12, 12)
-        } else {
-            0
-        };
+        // Plain numbers and percentages are read as they are.
+        let prefixed = !matches!(base, "" | "%") && largest.is_finite() && largest != 0.0;
+        let power = if prefixed { ((largest.abs().log10() / 3.0 + 1e-9).floor() as i32 * 3).clamp(-12, 12) } else { 0 };
         let (prefix, power) = PREFIXES[((power + 12) / 3) as usize];
         Self { name: format!("{prefix}{base}"), factor: 10f64.powi(power) }
     }
@@ -34,7 +32,7 @@ impl Unit {
 /// `value` with its unit, e.g. `0.93 mJy/beam` as `930 µJy/beam`.
 pub fn with_unit(value: f64, base: &str) -> String {
     let unit = Unit::for_values(base, value);
-    format!("{} {}", significant(value / unit.factor, 3), unit.name)
+    format!("{}\u{a0}{}", significant(value / unit.factor, 3), unit.name).trim_end().to_string()
 }
 
 /// `digits` significant digits, never more decimals than needed to show them; large numbers in full.
@@ -152,11 +150,11 @@ mod tests {
     use rstest::rstest;
 
     #[rstest]
-    #[case(0.00093, "930 µJy/beam")]
-    #[case(1.5, "1.5 Jy/beam")]
-    #[case(-0.0421, "−42.1 mJy/beam")]
-    #[case(0.0, "0 Jy/beam")]
-    #[case(1234.0, "1.23 kJy/beam")]
+    #[case(0.00093, "930\u{a0}µJy/beam")]
+    #[case(1.5, "1.5\u{a0}Jy/beam")]
+    #[case(-0.0421, "−42.1\u{a0}mJy/beam")]
+    #[case(0.0, "0\u{a0}Jy/beam")]
+    #[case(1234.0, "1.23\u{a0}kJy/beam")]
     fn units(#[case] value: f64, #[case] text: &str) {
         assert_eq!(with_unit(value, "Jy/beam"), text);
     }
@@ -167,7 +165,7 @@ mod tests {
     #[case(2.0, 4, "2")]
     #[case(999.96, 4, "1000")]
     #[case(1.5e-9, 3, "1.50e−9")]
-    fn digits(#[case] value: f64, #[case] digits: i32, #[case] text: &str) {
+    fn shortened(#[case] value: f64, #[case] digits: i32, #[case] text: &str) {
         assert_eq!(significant(value, digits), text);
     }
 
@@ -175,7 +173,7 @@ mod tests {
     fn thousands_and_times() {
         assert_eq!(grouped(1234), "1234");
         assert_eq!(grouped(1_638_400), "1\u{202f}638\u{202f}400");
-        assert_eq!(duration(3.14), "3.1 s");
+        assert_eq!(duration(3.25), "3.2 s");
         assert_eq!(duration(200.0), "3 min 20 s");
         assert_eq!(duration(7500.0), "2 h 05 min");
     }

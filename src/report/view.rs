@@ -425,6 +425,12 @@ fn setting(round: &RoundRecord) -> String {
     }
 }
 
+/// `p 60s` and the like, in the calibrator's own words.
+fn short_setting(round: &RoundRecord) -> String {
+    let words: Vec<&str> = [round.calmode.as_deref(), round.solint.as_deref()].into_iter().flatten().collect();
+    if words.is_empty() { "–".into() } else { words.join(" ") }
+}
+
 fn metrics_of(round: &RoundRecord) -> Option<&ImageMetrics> {
     round.metrics.as_ref()
 }
@@ -468,8 +474,8 @@ const QUANTITIES: [(&str, &str, &str, Getter); 9] = [
     ("Flux outside", "Jy", "sum of |components| outside the islands of earlier rounds", |r| {
         metrics_of(r)?.model?.outside_flux
     }),
-    ("Flagged solutions", "", "fraction of gain solutions that is flagged", |r| {
-        Some(r.solutions.as_ref().filter(|s| s.solutions > 0 || s.flagged_fraction > 0.0)?.flagged_fraction)
+    ("Flagged solutions", "%", "gain solutions that are flagged", |r| {
+        Some(100.0 * r.solutions.as_ref().filter(|s| s.solutions > 0 || s.flagged_fraction > 0.0)?.flagged_fraction)
     }),
 ];
 
@@ -492,7 +498,15 @@ fn round_curves(dataset: &DatasetRecord) -> Vec<FigureView> {
         .filter_map(|(name, unit, title, get)| {
             let values: Vec<Option<f64>> = dataset.rounds.iter().map(get).collect();
             let series = vec![Series { name, colour: 0, values }];
-            let svg = chart::curve(&Curve { title: name, x_name: "round", x: &x, marks: &marks, series, unit })?;
+            let svg = chart::curve(&Curve {
+                title: name,
+                x_name: "round",
+                x: &x,
+                marks: &marks,
+                series,
+                unit,
+                joined: true,
+            })?;
             Some(FigureView { title: (*name).into(), svg, caption: (*title).into() })
         })
         .collect()
@@ -508,12 +522,7 @@ fn rounds_table(dataset: &DatasetRecord) -> Table {
     let mut units = Vec::new();
     for (name, unit, title, get) in QUANTITIES {
         let largest = rounds.iter().filter_map(get).fold(0f64, |m, v| m.max(v.abs()));
-        let fraction = name == "Flagged solutions";
-        let shown = if unit.is_empty() {
-            Unit { name: if fraction { "%".into() } else { String::new() }, factor: if fraction { 0.01 } else { 1.0 } }
-        } else {
-            Unit::for_values(unit, largest)
-        };
+        let shown = Unit::for_values(unit, largest);
         headings.push(Heading { text: name.into(), unit: shown.name.clone(), title: title.into(), number: true });
         units.push(shown);
     }
@@ -539,7 +548,7 @@ fn rounds_table(dataset: &DatasetRecord) -> Table {
                 ..Cell::default()
             },
             Cell { text: v.word, class: format!("verdict {}", v.class), title: v.summary, ..Cell::default() },
-            Cell::text(setting(round)),
+            Cell { title: setting(round), ..Cell::text(short_setting(round)) },
         ];
         for ((_, _, _, get), unit) in QUANTITIES.iter().zip(&units) {
             cells.push(Cell::number(get(round), |value| {
@@ -850,12 +859,12 @@ fn comparison(round: &RoundRecord, before: Option<&RoundRecord>) -> Table {
     }
     let more: [(&str, &str, &str, Getter); 5] = [
         ("Near-field noise", "Jy/beam", "noise in an annulus round the peak", |r| metrics_of(r)?.near_field_rms),
-        ("Masked fraction", "", "masked pixels over valid pixels", |r| metrics_of(r)?.masked_fraction),
+        ("Masked fraction", "%", "masked pixels over valid pixels", |r| Some(100.0 * metrics_of(r)?.masked_fraction?)),
         ("Components", "", "model pixels that are not 0", |r| Some(metrics_of(r)?.model?.components as f64)),
-        ("Negative components", "", "negative flux over all |flux| of the model", |r| {
-            Some(metrics_of(r)?.model?.negative_fraction)
+        ("Negative components", "%", "negative flux over all |flux| of the model", |r| {
+            Some(100.0 * metrics_of(r)?.model?.negative_fraction)
         }),
-        ("Beam area", "", "square arcseconds", |r| metrics_of(r)?.beam_area_arcsec2),
+        ("Beam area", "", "solid angle of the restoring beam, square arcseconds", |r| metrics_of(r)?.beam_area_arcsec2),
     ];
     let rows = QUANTITIES.iter().chain(&more).filter_map(|(name, unit, title, get)| {
         let now = get(round);
@@ -863,11 +872,7 @@ fn comparison(round: &RoundRecord, before: Option<&RoundRecord>) -> Table {
         if now.is_none() && then.is_none() {
             return None;
         }
-        let shown = if unit.is_empty() {
-            Unit { name: String::new(), factor: 1.0 }
-        } else {
-            Unit::for_values(unit, now.or(then).unwrap_or(0.0))
-        };
+        let shown = Unit::for_values(unit, now.or(then).unwrap_or(0.0));
         let words = |v: f64| format!("{} {}", shown.number(v), shown.name).trim().to_string();
         let mut cells = vec![Cell { title: (*title).into(), ..Cell::text(*name) }];
         if before.is_some() {
@@ -947,7 +952,7 @@ fn cycle_curves(round: &RoundRecord) -> Vec<FigureView> {
             .map(|(colour, (name, of))| Series { name, colour, values: round.cycles.iter().map(of).collect() })
             .filter(|s| s.values.iter().any(Option::is_some))
             .collect();
-        let svg = chart::curve(&Curve { title, x_name: "major cycle", x: &x, marks: &[], series, unit })?;
+        let svg = chart::curve(&Curve { title, x_name: "major cycle", x: &x, marks: &[], series, unit, joined: true })?;
         Some(FigureView { title: title.into(), svg, caption: String::new() })
     };
     [
@@ -1059,7 +1064,7 @@ fn channel_curves(round: &RoundRecord) -> Vec<FigureView> {
         .iter()
         .filter_map(|(title, unit, of)| {
             let series = vec![Series { name: title, colour: 0, values: metrics.channels.iter().map(of).collect() }];
-            let svg = chart::curve(&Curve { title, x_name: "channel", x: &x, marks: &[], series, unit })?;
+            let svg = chart::curve(&Curve { title, x_name: "channel", x: &x, marks: &[], series, unit, joined: true })?;
             Some(FigureView { title: (*title).into(), svg, caption: String::new() })
         })
         .collect()
@@ -1265,7 +1270,6 @@ pub fn overview(entries: &[OverviewEntry<'_>]) -> OverviewView {
     let first = |e: &OverviewEntry<'_>| e.dataset.rounds.first().and_then(|r| r.metrics.clone());
     let largest = entries.iter().filter_map(best).fold(0f64, |m, b| m.max(b.rms));
     let rms_unit = Unit::for_values("Jy/beam", largest);
-    let peak_unit = Unit::for_values("Jy/beam", entries.iter().filter_map(best).fold(0f64, |m, b| m.max(b.peak)));
     let heading = |text: &str, unit: &str, title: &str| Heading {
         text: text.into(),
         unit: unit.into(),
@@ -1281,7 +1285,6 @@ pub fn overview(entries: &[OverviewEntry<'_>]) -> OverviewView {
         words("Rounds"),
         heading("Best", "", "best accepted round"),
         heading("Noise (rms)", &rms_unit.name, "of the best round"),
-        heading("Peak", &peak_unit.name, "of the best round"),
         heading("Dynamic range", "", "of the best round"),
         heading("Gain", "×", "dynamic range of the best round over that of round 0"),
         heading("Flagged", "%", "gain solutions of the best round"),
@@ -1296,7 +1299,7 @@ pub fn overview(entries: &[OverviewEntry<'_>]) -> OverviewView {
             .map(|(b, f)| b.dynamic_range / f.dynamic_range);
         let flagged = e.dataset.best_round().and_then(|r| r.solutions.as_ref()).map(|s| s.flagged_fraction * 100.0);
         let seconds: Vec<f64> = e.dataset.rounds.iter().filter_map(RoundRecord::seconds).collect();
-        let chain: String = e.dataset.rounds.iter().map(|r| chain_sign(r)).collect();
+        let chain: String = e.dataset.rounds.iter().map(chain_sign).collect();
         Row {
             class: String::new(),
             cells: vec![
@@ -1315,7 +1318,6 @@ pub fn overview(entries: &[OverviewEntry<'_>]) -> OverviewView {
                 },
                 Cell::number(e.dataset.best_round().map(|r| r.round as f64), |v| format!("{v}")),
                 Cell::number(best_metrics.as_ref().map(|m| m.rms), |v| rms_unit.number(v)),
-                Cell::number(best_metrics.as_ref().map(|m| m.peak), |v| peak_unit.number(v)),
                 Cell::number(best_metrics.as_ref().map(|m| m.dynamic_range), |v| significant(v, 4)),
                 Cell::number(gain, |v| significant(v, 3)),
                 Cell::number(flagged, |v| significant(v, 2)),
@@ -1350,7 +1352,7 @@ fn overview_curves(entries: &[OverviewEntry<'_>]) -> Vec<FigureView> {
     let of = |title: &str, unit: &str, get: fn(&ImageMetrics) -> f64| {
         let values = sorted.iter().map(|d| d.best_round().and_then(metrics_of).map(get)).collect();
         let series = vec![Series { name: title, colour: 0, values }];
-        let svg = chart::curve(&Curve { title, x_name: "dataset", x: &x, marks: &[], series, unit })?;
+        let svg = chart::curve(&Curve { title, x_name: "dataset", x: &x, marks: &[], series, unit, joined: false })?;
         Some(FigureView { title: format!("{title} of the best round"), svg, caption: "datasets by name".into() })
     };
     [of("Noise (rms)", "Jy/beam", |m| m.rms), of("Dynamic range", "", |m| m.dynamic_range)]

@@ -11,3 +11,4 @@ mod multithresh;
 mod multithresh_runs;
 mod real;
 mod strategies;
+mod report;

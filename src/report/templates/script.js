@@ -11,7 +11,7 @@
   const BLINK_MS = 700;
 
   // Mask outlines on and off; of no use on a page without maps.
-  const masks = document.getElementById("masks");
+  const masks = document.getElementById("show-masks");
   if (document.querySelector("svg .mask")) {
     masks.addEventListener("change", function () { root.classList.toggle("no-masks", !masks.checked); });
   } else {
