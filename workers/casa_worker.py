@@ -160,6 +160,13 @@ def copy_column(ms, source, target):
 
 
 @method
+def adopt_corrected(ms):
+    import measurement_set
+
+    return measurement_set.adopt_corrected(ms)
+
+
+@method
 def save_flags(ms, name):
     import measurement_set
 

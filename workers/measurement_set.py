@@ -254,3 +254,11 @@ def restore_flags(ms, name, missing_ok=False):
         raise BadInput(f"{ms} has no saved flags named {name!r}")
     flagmanager(vis=ms, mode="restore", versionname=name, merge="replace")
     return True
+
+
+def adopt_corrected(ms):
+    """CORRECTED_DATA becomes DATA. The driver asks for it on working copies alone."""
+    check_column(ms, "CORRECTED_DATA", "start_column: DATA images what there is")
+    for part, start, rows in pieces(ms, ["CORRECTED_DATA"], write=True):
+        part.putcol("DATA", part.getcol("CORRECTED_DATA", start, rows), start, rows)
+    return {}

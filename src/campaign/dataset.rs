@@ -184,6 +184,7 @@ impl<'a> DatasetRun<'a> {
     fn run_rounds(&mut self, on_record: OnRecord<'_>) -> Result<State> {
         self.announce()?;
         let prepared = self.prepare()?;
+        self.workshop.prepared(&prepared);
         self.record.facts = prepared.facts.clone();
         let tool = |(name, version): (&String, &String)| ToolVersion { name: name.clone(), version: version.clone() };
         self.tools = prepared.tools.iter().map(tool).collect();
@@ -193,7 +194,13 @@ impl<'a> DatasetRun<'a> {
         let (mut round, mut attempt, mut changes) = (0, 0, Vec::new());
         while round <= last {
             interrupt::check()?;
-            let decision = self.attempt(&prepared, round, attempt, &changes)?;
+            let plan = self.workshop.attempt(round, attempt, &changes, Earlier { history: &self.history })?;
+            if let Some(why) = &plan.give_up {
+                self.tell(Level::Info, format!("no round {round}: {why}"));
+                end = State::Converged;
+                break;
+            }
+            let decision = self.attempt(&prepared, plan)?;
             on_record(&self.record, &self.tools)?;
             match (&decision.next, decision.verdict) {
                 (Next::RetryGentler { changes: next }, _) => {
@@ -205,11 +212,12 @@ impl<'a> DatasetRun<'a> {
                 }
                 (Next::Stop, verdict) => {
                     end = match verdict {
-                        Verdict::Diverged => State::Diverged,
+                        // A retry that ends badly only confirms that the round was to be given up.
+                        Verdict::Diverged if attempt == 0 => State::Diverged,
                         Verdict::Reject if last_accepted(&self.history).is_none() => State::Failed,
                         _ => State::Converged,
                     };
-                    if verdict == Verdict::Reject {
+                    if verdict == Verdict::Reject || (verdict == Verdict::Diverged && attempt > 0) {
                         self.tell(
                             Level::Warning,
                             format!("round {round} was given up; the best earlier round is the product"),
@@ -285,8 +293,8 @@ impl<'a> DatasetRun<'a> {
     }
 
     /// One attempt at one round, up to its judgement.
-    fn attempt(&mut self, data: &Prepared, round: usize, attempt: usize, changes: &[Gentler]) -> Result<Decision> {
-        let plan = self.workshop.attempt(round, attempt, changes, Earlier { history: &self.history })?;
+    fn attempt(&mut self, data: &Prepared, plan: AttemptPlan) -> Result<Decision> {
+        let (round, attempt) = (plan.round, plan.attempt);
         self.place = Place { dataset: self.settings.name.clone(), round, attempt: attempt + 1 };
         self.events.emit(Event::RoundStarted { place: self.place.clone(), about: plan.about.clone() });
         self.record.rounds.push(RoundRecord {
@@ -453,11 +461,11 @@ impl<'a> DatasetRun<'a> {
         let bench = self.round_bench(data, plan, "mask", "mask.log", Step::Mask)?;
         let name = format!("{}/mask", Layout::attempt_name(plan.round, plan.attempt));
         let spec = StepSpec { step: Step::Mask, name, key: key.to_string(), touches: &[] };
-        let previous = base.mask.as_ref().map(|m| m.path.clone());
+        let previous = base.mask.clone();
         let mask = self.step(
             spec,
             |m: &MaskRecord| m.path.exists(),
-            |run| run.workshop.mask(plan, &base.imaged.products, previous.as_deref(), &bench),
+            |run| run.workshop.mask(plan, &base.imaged.products, previous.as_ref(), &bench),
         )?;
         if mask.pixels == 0 {
             return Err(Error::bad_input(format!(

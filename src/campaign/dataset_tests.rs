@@ -24,6 +24,7 @@ struct Script {
     flagged: Vec<f64>,
     mask_pixels: u64,
     options: Vec<u32>,
+    give_up: Option<usize>,
 }
 
 impl Script {
@@ -33,6 +34,7 @@ impl Script {
             flagged: vec![0.0; 4],
             mask_pixels: 10,
             options: vec![0; 4],
+            give_up: None,
         }
     }
 }
@@ -84,8 +86,11 @@ impl Workshop for FakeWorkshop {
     fn prepare(&mut self, _: &Bench) -> Result<Prepared> {
         self.call("prepare".into(), &["model", "corrected"])?;
         let measurement_set = self.columns.clone();
-        Ok(Prepared { measurement_set, facts: IndexMap::new(), tools: IndexMap::new() })
+        let summary = crate::measurement_set::MsSummary::default();
+        Ok(Prepared { measurement_set, summary, facts: IndexMap::new(), tools: IndexMap::new() })
     }
+
+    fn prepared(&mut self, _: &Prepared) {}
 
     fn last_round(&self) -> usize {
         self.script.dynamic_range.len() - 1
@@ -98,6 +103,7 @@ impl Workshop for FakeWorkshop {
             attempt,
             about: String::new(),
             changes: changes.to_vec(),
+            give_up: self.script.give_up.filter(|&r| r == round).map(|_| "nothing is left".into()),
             calibration: (round > 0).then(|| options.clone()),
             interval: None,
             interval_why: None,
@@ -133,7 +139,13 @@ impl Workshop for FakeWorkshop {
         Ok(())
     }
 
-    fn mask(&mut self, plan: &AttemptPlan, source: &Products, _: Option<&Path>, bench: &Bench) -> Result<MaskRecord> {
+    fn mask(
+        &mut self,
+        plan: &AttemptPlan,
+        source: &Products,
+        _: Option<&MaskRecord>,
+        bench: &Bench,
+    ) -> Result<MaskRecord> {
         self.call(format!("mask {}.{}", plan.round, plan.attempt), &[])?;
         let path = bench.folder.join("mask.fits");
         let content = key_of(&("mask", fs::read_to_string(&source.image).unwrap(), &plan.mask));
@@ -289,6 +301,18 @@ fn divergence_stops_the_campaign() {
     let (record, end, _) = run(folder.path(), &mut FakeWorkshop::new(folder.path(), script));
     assert_eq!(end.unwrap(), State::Diverged);
     assert_eq!(record.best_round().unwrap().round, 1);
+}
+
+#[test]
+fn a_round_that_is_not_worth_trying_ends_the_campaign() {
+    let script = Script { give_up: Some(2), ..Script::rising() };
+    let folder = tempfile::tempdir().unwrap();
+    let mut workshop = FakeWorkshop::new(folder.path(), script);
+    let (record, end, _) = run(folder.path(), &mut workshop);
+    assert_eq!(end.unwrap(), State::Converged);
+    assert_eq!(record.best_round().unwrap().round, 1);
+    assert_eq!(workshop.calls.last().unwrap(), "measure round-01");
+    assert!(record.messages[0].text.contains("nothing is left"));
 }
 
 #[test]

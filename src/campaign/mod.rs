@@ -1,6 +1,7 @@
 //! When things happen: campaign file, plan, driver, journal.
 
 pub mod acceptance;
+pub mod adapters;
 pub mod config;
 pub mod dataset;
 pub mod events;

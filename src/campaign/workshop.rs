@@ -7,6 +7,7 @@ use crate::Result;
 use crate::calibrator::SolutionTable;
 use crate::imager::progress::ProgressSink;
 use crate::imager::{Products, StopReason};
+use crate::measurement_set::MsSummary;
 use crate::quality::metrics::{ImageMetrics, RoundFiles};
 use crate::quality::solutions::SolutionStats;
 use indexmap::IndexMap;
@@ -24,6 +25,8 @@ pub struct AttemptPlan {
     pub about: String,
     /// What makes it gentler than the plan; empty for the first attempt.
     pub changes: Vec<Gentler>,
+    /// Why no further round is worth trying; the campaign then ends as converged, before anything is run.
+    pub give_up: Option<String>,
     /// Options of the calibration; `None`: this round images without a new calibration.
     pub calibration: Option<serde_json::Value>,
     /// Solution interval and mode, for the record.
@@ -80,6 +83,8 @@ pub struct Solved {
 pub struct Prepared {
     /// The measurement set to work on (the copy, or the user's own).
     pub measurement_set: PathBuf,
+    /// What is in it.
+    pub summary: MsSummary,
     /// Facts worth showing, label to text.
     pub facts: IndexMap<String, String>,
     /// Programs used and their versions.
@@ -112,6 +117,9 @@ pub trait Workshop: Send {
     /// # Errors
     /// Bad input, a missing program, too little disk.
     fn prepare(&mut self, bench: &Bench) -> Result<Prepared>;
+
+    /// Takes note of what [`Workshop::prepare`] gave, in this run or in an earlier one.
+    fn prepared(&mut self, prepared: &Prepared);
 
     /// Number of the last round (round 0 is the first).
     fn last_round(&self) -> usize;
@@ -148,7 +156,7 @@ pub trait Workshop: Send {
         &mut self,
         plan: &AttemptPlan,
         source: &Products,
-        previous: Option<&Path>,
+        previous: Option<&MaskRecord>,
         bench: &Bench,
     ) -> Result<MaskRecord>;
 

@@ -1,16 +1,11 @@
 //! The command line: one file a subcommand, each with its arguments and a `run` that calls the library and prints.
 
 pub mod automask;
+pub mod campaign_args;
 pub mod combine;
 pub mod completions;
 pub mod confetti;
-pub mod extractmask;
-pub mod kernel;
-mod logging;
-pub mod mask;
-pub mod campaign_args;
-pub mod completions;
-pub mod confetti;
+pub mod demo;
 pub mod extractmask;
 pub mod init;
 pub mod kernel;
@@ -20,10 +15,12 @@ pub mod mask;
 pub mod metrics;
 pub mod noise;
 pub mod plan;
-pub mod schema;
 pub mod report;
+pub mod run;
+pub mod schema;
 pub mod setup;
 pub mod simulate;
+pub mod status;
 pub mod validate;
 
 use crate::{ExitStatus, Result};
@@ -61,6 +58,12 @@ pub enum LogFormat {
 /// Everything the program can be asked to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run a campaign; the same command resumes it.
+    Run(run::Args),
+    /// Where a campaign stands, round by round, with the reasons.
+    Status(status::Args),
+    /// The whole way on simulated data: set up, simulate, self-calibrate, report.
+    Demo(demo::Args),
     /// CASA's auto-multithresh: the clean mask of one major cycle, with state kept between calls.
     Automask(automask::Args),
     /// Put masks and regions together, tidy them up, list their islands.
@@ -102,7 +105,11 @@ pub enum Command {
 /// Whatever the command's library calls return; `main` prints it and takes the exit code from it.
 pub fn run(cli: Cli) -> Result<ExitStatus> {
     logging::start(&cli);
+    let terminal = run::Terminal { quiet: cli.quiet, json: cli.log_format == LogFormat::Json };
     match cli.command {
+        Command::Run(args) => run::run(args, terminal),
+        Command::Status(args) => status::run(args),
+        Command::Demo(args) => demo::run(args, terminal),
         Command::Automask(args) => automask::run(args),
         Command::Combine(args) => combine::run(*args),
         Command::Init(args) => init::run(args),

@@ -61,6 +61,27 @@ pub struct Args {
     pub channels: Option<u32>,
 }
 
+impl Args {
+    /// The demonstration's field, `field.ms` in `output`, everything as the preset has it.
+    pub fn demo(output: PathBuf) -> Self {
+        Self {
+            output,
+            name: "field".into(),
+            preset: Preset::Demo,
+            seed: 1,
+            phase_rms_deg: None,
+            amplitude_rms: None,
+            sources: None,
+            bright_jy: None,
+            noise_jy: None,
+            duration_s: None,
+            integration_s: None,
+            antennas: None,
+            channels: None,
+        }
+    }
+}
+
 /// Fields that the program knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Serialize)]
 #[serde(rename_all = "kebab-case")]

@@ -1,12 +1,13 @@
 //! A clean mask from image file to mask file, plane by plane, with counts for the record.
 
+use super::auto::{self, AutoMaskOptions, LastRound};
 use super::{MaskNote, MaskOutput, MaskingOptions, mask_of_signal};
 use crate::Result;
-use crate::image::{FitsImage, ImageError, MaskType, PlaneWriter};
+use crate::image::{FitsImage, ImageError, MaskType, PixelBeam, PlaneWriter};
 use crate::kernels::Connectivity;
 use crate::kernels::label;
 use crate::noise::{self, NoiseOptions};
-use ndarray::{Array2, Zip};
+use ndarray::{Array2, ArrayView2, Zip};
 use std::path::Path;
 
 /// What a mask file is made from.
@@ -24,6 +25,8 @@ pub struct MaskFileRequest<'a> {
     pub exclude: Option<&'a Array2<bool>>,
     /// An earlier mask to compare with: a plane for all channels, or a cube of as many.
     pub previous: Option<&'a Path>,
+    /// Levels chosen from the image itself; the options then say what is not about levels.
+    pub automatic: Option<Automatic<'a>>,
     /// The file to be made.
     pub output: &'a Path,
 }
@@ -43,6 +46,32 @@ pub struct MaskFileSummary {
     pub rms: Option<f64>,
     /// What a person should know, each once.
     pub notes: Vec<MaskNote>,
+    /// What was chosen and why, where the levels were chosen from the image (the first plane's choice).
+    pub automatic: Option<AutoSummary>,
+}
+
+/// How an automatic mask came about.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct AutoSummary {
+    /// Strength of the artefacts: 0 none, 1 the worst.
+    pub artefacts: f64,
+    /// Why these levels, and which islands were not believed.
+    pub why: Vec<String>,
+    /// The options that were used.
+    pub options: Option<MaskingOptions>,
+    /// Islands that were taken out.
+    pub removed_islands: usize,
+}
+
+/// How the levels of an automatic mask are chosen.
+#[derive(Debug, Clone, Copy)]
+pub struct Automatic<'a> {
+    /// Its limits.
+    pub options: &'a AutoMaskOptions,
+    /// Multiplies the levels: 1, or more for a gentler attempt.
+    pub caution: f64,
+    /// The image that the earlier mask was made from, for the comparison of islands.
+    pub previous_image: Option<&'a Path>,
 }
 
 /// Makes a mask of every plane of an image (first polarisation) and writes it with the image's header.
@@ -75,22 +104,27 @@ pub fn make(request: &MaskFileRequest<'_>) -> Result<MaskFileSummary> {
             writer.write_plane(channel, Array2::<u8>::zeros((ny, nx)).view())?;
             continue;
         }
-        if request.options.needs_noise() {
-            let model = noise::model(plane.view(), noise::beam_of(&image), request.noise)?;
-            if summary.rms.is_none() {
-                summary.rms = Some(model.median_rms());
+        let before = previous.as_mut().map(|f| f.read_plane(0, channel.min(f.channels() - 1))).transpose()?;
+        let output = if let Some(automatic) = &request.automatic {
+            let last = before.as_ref().zip(automatic.previous_image);
+            automatic_plane(plane.view(), beam.as_ref(), last, channel, request, automatic, &mut summary)?
+        } else {
+            if request.options.needs_noise() {
+                let model = noise::model(plane.view(), noise::beam_of(&image), request.noise)?;
+                if summary.rms.is_none() {
+                    summary.rms = Some(model.median_rms());
+                }
+                model.to_signal(plane.view_mut());
             }
-            model.to_signal(plane.view_mut());
-        }
-        let output = mask_of_signal(plane.view(), beam.as_ref(), request.options)?;
+            mask_of_signal(plane.view(), beam.as_ref(), request.options)?
+        };
         let mask = with_users(output, request, &mut summary);
         let any = mask.any();
         summary.pixels += mask.masked_pixels() as u64;
         summary.islands += label(any.view(), Connectivity::Eight).count() as u64;
-        if let Some(file) = &mut previous {
-            let before = file.read_plane(0, channel.min(file.channels() - 1))?;
+        if let Some(before) = &before {
             let (mut added, mut removed) = (0, 0);
-            Zip::from(&any).and(&before).for_each(|&now, &then| {
+            Zip::from(&any).and(before).for_each(|&now, &then| {
                 let then = then != 0.0 && !then.is_nan();
                 added += u64::from(now && !then);
                 removed += u64::from(then && !now);
@@ -105,6 +139,43 @@ pub fn make(request: &MaskFileRequest<'_>) -> Result<MaskFileSummary> {
     }
     writer.finish()?;
     Ok(summary)
+}
+
+/// The mask of one plane with levels from the image, and its islands checked.
+fn automatic_plane(
+    plane: ArrayView2<'_, f32>,
+    beam: Option<&PixelBeam>,
+    last: Option<(&Array2<f32>, &Path)>,
+    channel: usize,
+    request: &MaskFileRequest<'_>,
+    automatic: &Automatic<'_>,
+    summary: &mut MaskFileSummary,
+) -> Result<MaskOutput> {
+    let last = match last {
+        Some((mask, path)) => {
+            let mut file = FitsImage::open(path)?;
+            let image = file.read_plane(0, channel.min(file.channels() - 1))?;
+            Some((image, mask.mapv(|v| v != 0.0 && !v.is_nan())))
+        }
+        None => None,
+    };
+    let last = last.as_ref().map(|(image, mask)| LastRound { image: image.view(), mask: mask.view() });
+    let (base, noise, caution) = (request.options, request.noise, automatic.caution);
+    let made = auto::make(plane, beam, last, base, noise, caution, automatic.options)?;
+    let all = summary.automatic.get_or_insert_with(|| AutoSummary {
+        artefacts: made.choice.artefacts,
+        why: vec![made.choice.why.clone()],
+        options: Some(made.choice.masking.clone()),
+        removed_islands: 0,
+    });
+    all.removed_islands += made.removed.len();
+    // A handful of examples says enough.
+    for island in made.removed.iter().take(5) {
+        let [x, y] = island.pixel;
+        all.why.push(format!("island at ({x}, {y}) of {:.3e} Jy/beam left out: {}", island.peak, island.why));
+    }
+    let bits = made.choice.masking.bits();
+    Ok(MaskOutput { mask: made.mask, bits, notes: made.notes, signal: None })
 }
 
 /// The pipeline's mask with the user's pixels put in (every scale) and taken out.
@@ -165,6 +236,7 @@ mod tests {
             include: None,
             exclude: Some(&exclude),
             previous: Some(&previous),
+            automatic: None,
             output: &output,
         };
         let summary = make(&request).unwrap();

@@ -1,7 +1,9 @@
 //! Measurement sets as files: what is in one, copies of it, and the disk that they need.
 
 mod copy;
+mod identity;
 mod summary;
 
 pub use copy::{available_space, copy, size_on_disk};
-pub use summary::{Antenna, Field, MsSummary, SpectralWindow, checksum, model_is_empty};
+pub use identity::identity;
+pub use summary::{Antenna, Field, MsSummary, SpectralWindow, adopt_corrected, checksum, model_is_empty};

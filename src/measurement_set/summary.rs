@@ -134,6 +134,15 @@ pub fn checksum(casa: &Casa, measurement_set: &Path, column: &str) -> Result<Str
     casa.call("checksum", json!({"ms": measurement_set, "column": column}), None)
 }
 
+/// Makes `CORRECTED_DATA` the `DATA` of a working copy, for a campaign that starts from data calibrated before.
+/// Only ever call it on a copy: it is the one place where a column `DATA` is written.
+///
+/// # Errors
+/// CASA's failure, or no such column.
+pub fn adopt_corrected(casa: &Casa, working_copy: &Path) -> Result<()> {
+    casa.call::<serde_json::Value>("adopt_corrected", json!({"ms": working_copy}), None).map(drop)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -129,8 +129,7 @@ pub struct Bars {
 impl Bars {
     /// Into `multi`.
     pub fn new(multi: MultiProgress) -> Self {
-        let state =
-            State { tally: Tally::default(), overall: None, rows: BTreeMap::new(), started: Instant::now() };
+        let state = State { tally: Tally::default(), overall: None, rows: BTreeMap::new(), started: Instant::now() };
         Self { multi, state: Mutex::new(state) }
     }
 

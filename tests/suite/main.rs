@@ -10,5 +10,5 @@ mod metrics;
 mod multithresh;
 mod multithresh_runs;
 mod real;
-mod strategies;
 mod report;
+mod strategies;

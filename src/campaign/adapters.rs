@@ -1,0 +1,531 @@
+//! The real workshop: imagers, calibrators and masks made from a resolved plan.
+
+use super::acceptance::{Gentler, last_accepted};
+use super::config::{CalibratorKind, MaskCadence, MaskMethod, StartColumn, WorkOn};
+use super::folder;
+use super::plan::{CalibrationPlan, ImagingPlan, MaskPlan, MeasurementSetPlan, Plan, RoundPlan};
+use super::record::MaskRecord;
+use super::run::Share;
+use super::solint::{self, Choice, ImageSignal, Interval, Observation, SolintOptions, SolveMode, Tried};
+use super::workshop::{AttemptPlan, Bench, Earlier, Imaged, Prepared, Solved, Workshop};
+use crate::calibrator::options::{ApplyMode, CalMode, GaincalOptions, Solint};
+use crate::calibrator::{self, Calibrator, SolutionTable, SolveRequest};
+use crate::casa::Casa;
+use crate::imager::command::CommandOptions;
+use crate::imager::{self, Imager, ImagerOptions, ImagingJob, Products, Surroundings};
+use crate::masking::MaskingOptions;
+use crate::masking::auto::AutoMaskOptions;
+use crate::masking::files::{self, Automatic, MaskFileRequest};
+use crate::measurement_set::{self, MsSummary};
+use crate::process::Limits;
+use crate::{Error, Result};
+use indexmap::IndexMap;
+use serde::de::DeserializeOwned;
+use std::path::Path;
+
+/// Bytes of a pixel of a FITS image.
+const PIXEL_BYTES: u64 = 4;
+/// Full-size images that a round leaves behind: image, residual, model, psf, dirty, mask, and the imager's own.
+const IMAGES_A_ROUND: u64 = 12;
+
+/// Adapters of one measurement set.
+pub struct Adapters {
+    plan: Plan,
+    set: MeasurementSetPlan,
+    share: Share,
+    casa: Option<Casa>,
+    summary: MsSummary,
+    /// What was solved for in each attempt, for automatic intervals: (round, attempt) to interval and mode.
+    solved: IndexMap<(usize, usize), (Interval, SolveMode)>,
+    /// The automatic choice of each round.
+    chosen: IndexMap<usize, Choice>,
+}
+
+impl Adapters {
+    /// Adapters of `set`, which may use `share` of the machine.
+    pub fn new(plan: &Plan, set: &MeasurementSetPlan, share: Share) -> Self {
+        Self {
+            plan: plan.clone(),
+            set: set.clone(),
+            share,
+            casa: None,
+            summary: MsSummary::default(),
+            solved: IndexMap::new(),
+            chosen: IndexMap::new(),
+        }
+    }
+
+    fn round(&self, round: usize) -> &RoundPlan {
+        &self.plan.rounds[round.min(self.plan.rounds.len() - 1)]
+    }
+
+    /// The CASA worker, started when it is first needed.
+    fn casa(&mut self) -> Result<Casa> {
+        if self.casa.is_none() {
+            let casa = Casa::open(&self.plan.executables.casa, None)?;
+            casa.set_limits(self.limits(self.plan.resources.calibrator_time_limit.as_ref().map(|l| l.0)));
+            self.casa = Some(casa);
+        }
+        Ok(self.casa.clone().expect("just opened"))
+    }
+
+    fn limits(&self, time: Option<std::time::Duration>) -> Limits {
+        let silence = self.plan.resources.stall_limit.as_ref().map(|l| l.0);
+        Limits { time, silence, ..Limits::default() }
+    }
+
+    fn imager(&mut self, imaging: &ImagingPlan, job: ImagingJob, bench: &Bench) -> Result<Box<dyn Imager>> {
+        let (options, executable) = match imaging {
+            ImagingPlan::Wsclean(o) => (ImagerOptions::Wsclean(Box::new(o.clone())), &self.plan.executables.wsclean),
+            ImagingPlan::Tclean(_) => {
+                return Err(Error::bad_input(
+                    "campaign.imager: casa: campaigns with tclean are not there yet; use imager: wsclean",
+                ));
+            }
+            ImagingPlan::Command(words) => {
+                let options = CommandOptions { template: words.clone() };
+                (ImagerOptions::Command(options), &self.plan.executables.imager)
+            }
+        };
+        let surroundings = Surroundings {
+            executable: executable.clone(),
+            limits: self.limits(self.plan.resources.imager_time_limit.as_ref().map(|l| l.0)),
+            progress: bench.progress.clone(),
+            cancel: None,
+        };
+        imager::open(job, &options, surroundings)
+    }
+
+    fn job(&self, column: &str, bench: &Bench) -> ImagingJob {
+        ImagingJob {
+            measurement_sets: vec![bench.measurement_set.clone()],
+            data_column: column.to_string(),
+            folder: bench.folder.clone(),
+            log: bench.log.clone(),
+            threads: self.share.threads,
+            memory_gb: self.share.memory_gb,
+            update_model: self.plan.calibrator != CalibratorKind::None,
+        }
+    }
+
+    fn calibrator(&mut self, plan: &CalibrationPlan) -> Result<Box<dyn Calibrator>> {
+        let options: GaincalOptions = plan.gaincal.clone();
+        let kind = match plan.calibrator {
+            CalibratorKind::Command => calibrator::Kind::Command(self.plan.executables.calibrator.clone()),
+            CalibratorKind::Quartical => {
+                return Err(Error::bad_input("campaign.calibrator: quartical is not there yet; use calibrator: casa"));
+            }
+            CalibratorKind::Casa | CalibratorKind::None => calibrator::Kind::Casa,
+        };
+        let limits = self.limits(self.plan.resources.calibrator_time_limit.as_ref().map(|l| l.0));
+        calibrator::open(kind, options, self.casa()?, limits)
+    }
+
+    fn request(&self, plan: &AttemptPlan, calibration: &CalibrationPlan, bench: &Bench) -> SolveRequest {
+        SolveRequest {
+            measurement_set: bench.measurement_set.clone(),
+            folder: bench.folder.clone(),
+            log: bench.log.clone(),
+            round: plan.round,
+            reference_antenna: calibration.reference_antenna.clone().or_else(|| self.summary.reference_antenna.clone()),
+            threads: self.share.threads,
+        }
+    }
+
+    fn observation(&self) -> Observation {
+        let s = &self.summary;
+        let scans = s.scans.max(1) as usize;
+        // Time on source, evenly divided: the summary does not list the scans one by one.
+        let scan_s = s.integrations as f64 * s.integration_s / scans as f64;
+        Observation {
+            antennas: s.antennas.iter().filter(|a| a.has_data && a.unflagged_fraction > 0.0).count(),
+            integration_s: s.integration_s,
+            scans_s: vec![scan_s; scans],
+        }
+    }
+
+    fn interval_of(&self, options: &GaincalOptions) -> (Interval, SolveMode) {
+        let mode = if options.calmode.amplitudes() { SolveMode::AmplitudePhase } else { SolveMode::Phase };
+        let interval = match options.interval() {
+            Some(Solint::Seconds(seconds)) => Interval::Seconds(seconds),
+            Some(Solint::Integration) => Interval::Seconds(self.summary.integration_s),
+            _ if options.combine.contains("scan") => Interval::Everything,
+            _ => Interval::Scan,
+        };
+        (interval, mode)
+    }
+
+    /// Replaces `solint: auto` by what the last accepted image allows. `None`: the interval was given; otherwise why
+    /// this one, or (error) why none is worth trying.
+    fn choose_interval(
+        &mut self,
+        plan: &mut RoundPlan,
+        earlier: Earlier<'_>,
+    ) -> Result<Option<std::result::Result<String, String>>> {
+        let Some(calibration) = &mut plan.calibration else { return Ok(None) };
+        let options: GaincalOptions = calibration.gaincal.clone();
+        if options.interval() != Some(Solint::Auto) {
+            return Ok(None);
+        }
+        let round = plan.round;
+        if !self.chosen.contains_key(&round) {
+            let Some(accepted) = last_accepted(earlier.history) else { return Ok(None) };
+            let image = &accepted.metrics.image;
+            let signal = ImageSignal { peak: image.peak, flux: None, rms: image.rms };
+            let left = self.plan.rounds.len() - round;
+            let limits =
+                SolintOptions { flagged_solutions: self.plan.acceptance.flagged_solutions, ..SolintOptions::default() };
+            let choice = solint::choose(&self.tried(earlier), &signal, &self.observation(), left, &limits);
+            self.chosen.insert(round, choice);
+        }
+        Ok(Some(match &self.chosen[&round] {
+            Choice::Stop { why } => Err(why.clone()),
+            Choice::Solve { interval, mode, why, .. } => {
+                calibration.gaincal.solint = interval.solint();
+                calibration.gaincal.combine = interval.combine().to_string();
+                calibration.gaincal.calmode = match mode {
+                    SolveMode::Phase => CalMode::P,
+                    SolveMode::AmplitudePhase => CalMode::Ap,
+                };
+                Ok(why.clone())
+            }
+        }))
+    }
+
+    /// The intervals of the judged attempts.
+    fn tried(&self, earlier: Earlier<'_>) -> Vec<Tried> {
+        let mut before = None;
+        let mut tried = Vec::new();
+        for outcome in earlier.history {
+            let (now, accepted) = (outcome.metrics.image.dynamic_range, outcome.decision.verdict.is_accepted());
+            let solved = self.solved.get(&(outcome.round, outcome.attempt));
+            if let Some((&(interval, mode), solutions)) = solved.zip(outcome.metrics.solutions.clone()) {
+                let gain = before.map_or(0.0, |b: f64| if b > 0.0 { now / b - 1.0 } else { 0.0 });
+                tried.push(Tried { interval, mode, accepted, gain, solutions });
+            }
+            if accepted {
+                before = Some(now);
+            }
+        }
+        tried
+    }
+
+    /// Pixels of a round's image, for the disk that it takes.
+    fn image_pixels(&self) -> u64 {
+        match &self.plan.rounds[0].imaging {
+            ImagingPlan::Wsclean(o) => o.size * o.size * (o.channels_out + 1),
+            ImagingPlan::Tclean(_) | ImagingPlan::Command(_) => 0,
+        }
+    }
+}
+
+/// What a step's options were when the attempt was planned.
+fn planned<T: DeserializeOwned>(value: &serde_json::Value) -> Result<T> {
+    serde_json::from_value(value.clone()).map_err(Error::internal)
+}
+
+fn value(of: &impl serde::Serialize) -> serde_json::Value {
+    serde_json::to_value(of).expect("options are plain data")
+}
+
+impl Workshop for Adapters {
+    fn data_identity(&mut self) -> Result<String> {
+        measurement_set::identity(&self.set.path, self.plan.work_on == WorkOn::Copy)
+    }
+
+    fn prepare(&mut self, bench: &Bench) -> Result<Prepared> {
+        let source = self.set.path.clone();
+        let casa = self.casa()?;
+        let summary = MsSummary::read(&casa, &source)?;
+        let start = self.plan.start_column;
+        if !summary.has_column(start.name()) {
+            return Err(Error::bad_input(format!(
+                "{}: has no column {}; it has {}. Set `campaign: start_column` to one that is there",
+                source.display(),
+                start.name(),
+                summary.columns.join(", ")
+            )));
+        }
+        if start == StartColumn::CorrectedData && self.plan.work_on == WorkOn::Original {
+            return Err(Error::bad_input(
+                "start_column: CORRECTED_DATA needs work_on: copy, as each round writes its own CORRECTED_DATA",
+            ));
+        }
+        let mut tools = IndexMap::from([("casa".to_string(), casa.version()?)]);
+        let mut job = self.job(start.name(), bench);
+        job.measurement_sets = vec![source.clone()];
+        let imaging = self.plan.rounds[0].imaging.clone();
+        let mut imager = self.imager(&imaging, job, bench)?;
+        let checked = imager.setup();
+        tools.insert("imager".into(), imager.capabilities().program);
+        imager.teardown();
+        checked?;
+        let copied = self.plan.work_on == WorkOn::Copy;
+        let data = summary.disk_needed(folder::size_of(&source), copied);
+        let images = self.image_pixels() * PIXEL_BYTES * IMAGES_A_ROUND * self.plan.rounds.len() as u64;
+        let what = if copied { "a copy of the data, two columns and the images" } else { "two columns and the images" };
+        folder::check_room(&bench.folder, data + images, what)?;
+        let measurement_set = match self.plan.work_on {
+            WorkOn::Original => source,
+            WorkOn::Copy => {
+                let target = bench.folder.join(format!("{}.ms", self.set.name));
+                let unfinished = bench.folder.join(format!(".{}.ms.part", self.set.name));
+                folder::remove(&unfinished)?;
+                folder::remove(&target)?;
+                let failed =
+                    |e| Error::internal(format!("{}: cannot be copied to {}: {e}", source.display(), target.display()));
+                measurement_set::copy(&source, &unfinished).map_err(failed)?;
+                if start == StartColumn::CorrectedData {
+                    measurement_set::adopt_corrected(&casa, &unfinished)?;
+                }
+                std::fs::rename(&unfinished, &target).map_err(Error::internal)?;
+                target
+            }
+        };
+        let facts = facts(&summary);
+        Ok(Prepared { measurement_set, summary, facts, tools })
+    }
+
+    fn prepared(&mut self, prepared: &Prepared) {
+        self.summary = prepared.summary.clone();
+    }
+
+    fn last_round(&self) -> usize {
+        self.plan.rounds.len() - 1
+    }
+
+    fn attempt(
+        &mut self,
+        round: usize,
+        attempt: usize,
+        changes: &[Gentler],
+        earlier: Earlier<'_>,
+    ) -> Result<AttemptPlan> {
+        let mut plan = self.round(round).clone();
+        let automatic = self.choose_interval(&mut plan, earlier)?;
+        for change in changes {
+            soften(&mut plan, change, self.summary.integration_s);
+        }
+        let gaincal: Option<GaincalOptions> = plan.calibration.as_ref().map(|c| c.gaincal.clone());
+        if let Some(g) = &gaincal {
+            self.solved.insert((round, attempt), self.interval_of(g));
+        }
+        let amplitudes = gaincal.as_ref().is_some_and(|g| g.calmode.amplitudes());
+        let later = &self.plan.rounds[(round + 1).min(self.plan.rounds.len())..];
+        let more_to_try = later.iter().any(|r| r.calibration != self.round(round).calibration);
+        let earlier_calibrations = self.plan.rounds[..round].iter().filter(|r| r.calibration.is_some()).count();
+        // A mask between cycles belongs to the imaging; one before it is a step of its own.
+        let before = plan.mask.as_ref().filter(|m| m.cadence == MaskCadence::Round);
+        let mut about = match &gaincal {
+            None => "imaging".to_string(),
+            Some(g) => format!("calibrating {}, solint {}", g.calmode.name(), g.solint),
+        };
+        if plan.mask.is_some() {
+            about.push_str(", with a mask");
+        }
+        for change in changes {
+            about.push_str(&format!("; gentler: {change}"));
+        }
+        let caution: f64 =
+            changes.iter().map(|c| if let Gentler::ConservativeMask { factor } = c { *factor } else { 1.0 }).product();
+        let between = plan.mask.as_ref().filter(|m| m.cadence == MaskCadence::Cycle);
+        Ok(AttemptPlan {
+            round,
+            attempt,
+            about,
+            changes: changes.to_vec(),
+            give_up: automatic.as_ref().and_then(|c| c.as_ref().err().cloned()),
+            calibration: plan.calibration.as_ref().map(value),
+            interval: gaincal
+                .as_ref()
+                .map(|g| (g.solint.clone(), value(&g.calmode).as_str().unwrap_or_default().into())),
+            interval_why: automatic.and_then(std::result::Result::ok),
+            mask: before.map(|m| value(&(m, caution))),
+            imaging: value(&(&plan.imaging, between, &self.plan.stop)),
+            first_interval: gaincal.is_some() && earlier_calibrations == 0,
+            amplitudes,
+            more_to_try,
+        })
+    }
+
+    fn solve(&mut self, plan: &AttemptPlan, bench: &Bench) -> Result<Solved> {
+        let calibration: CalibrationPlan =
+            planned(plan.calibration.as_ref().expect("only calibrated rounds are solved"))?;
+        let mut calibrator = self.calibrator(&calibration)?;
+        let request = self.request(plan, &calibration, bench);
+        let tables = calibrator.solve(&request)?;
+        let stats = calibrator.inspect(&tables)?;
+        Ok(Solved { tables, stats, commands: calibrator.command_lines(&request) })
+    }
+
+    fn apply(&mut self, plan: &AttemptPlan, tables: &[SolutionTable], bench: &Bench) -> Result<()> {
+        let calibration: CalibrationPlan =
+            planned(plan.calibration.as_ref().expect("only calibrated rounds are applied"))?;
+        self.calibrator(&calibration)?.apply(&bench.measurement_set, tables, &bench.log)
+    }
+
+    fn mask(
+        &mut self,
+        plan: &AttemptPlan,
+        source: &Products,
+        previous: Option<&MaskRecord>,
+        bench: &Bench,
+    ) -> Result<MaskRecord> {
+        let (mask, caution): (MaskPlan, f64) = planned(plan.mask.as_ref().expect("only masked rounds get here"))?;
+        let options: MaskingOptions = mask.masking.clone();
+        let path = bench.folder.join("mask.fits");
+        let limits = AutoMaskOptions::default();
+        let automatic = (mask.method == MaskMethod::Auto).then_some(Automatic {
+            options: &limits,
+            caution,
+            previous_image: previous.and_then(|p| p.source.as_deref()),
+        });
+        let request = MaskFileRequest {
+            image: &source.image,
+            options: &options,
+            noise: &mask.noise,
+            include: None,
+            exclude: None,
+            previous: previous.map(|p| p.path.as_path()),
+            automatic,
+            output: &path,
+        };
+        let summary = files::make(&request)?;
+        let mut numbers = IndexMap::new();
+        numbers.extend(summary.rms.map(|rms| ("rms of the noise map, Jy/beam".to_string(), rms)));
+        let mut why: Vec<String> = summary.notes.iter().map(ToString::to_string).collect();
+        let mut used = options.clone();
+        if let Some(automatic) = summary.automatic {
+            numbers.insert("artefacts (0 none, 1 the worst)".into(), automatic.artefacts);
+            numbers.insert("islands left out".into(), automatic.removed_islands as f64);
+            why.extend(automatic.why);
+            used = automatic.options.unwrap_or(used);
+        }
+        Ok(MaskRecord {
+            path,
+            method: value(&mask.method).as_str().unwrap_or_default().to_string(),
+            source: Some(source.image.clone()),
+            options: differing(&used),
+            numbers,
+            pixels: summary.pixels,
+            islands: Some(summary.islands),
+            added: summary.added,
+            removed: summary.removed,
+            why: why.join("; "),
+        })
+    }
+
+    fn image(&mut self, plan: &AttemptPlan, column: &str, mask: Option<&Path>, bench: &Bench) -> Result<Imaged> {
+        let (imaging, between, _stop): (ImagingPlan, Option<MaskPlan>, super::config::StopOptions) =
+            planned(&plan.imaging)?;
+        let mut imager = self.imager(&imaging, self.job(column, bench), bench)?;
+        let result = (|| {
+            imager.setup()?;
+            if between.is_some() {
+                return Err(Error::bad_input("mask.cadence: cycle is not there yet"));
+            }
+            let products = imager.image_once(mask)?;
+            Ok(Imaged { products, cycles: Vec::new(), stopped: None, mask: None, commands: imager.command_lines(mask) })
+        })();
+        imager.teardown();
+        result
+    }
+
+    fn predict(&mut self, plan: &AttemptPlan, column: &str, model: &Path, bench: &Bench) -> Result<()> {
+        let (imaging, _, _): (ImagingPlan, Option<MaskPlan>, super::config::StopOptions) = planned(&plan.imaging)?;
+        let mut imager = self.imager(&imaging, self.job(column, bench), bench)?;
+        let result = imager.setup().and_then(|()| imager.predict(model));
+        imager.teardown();
+        result
+    }
+
+    fn apply_line(&self, tables: &[SolutionTable]) -> Option<String> {
+        if tables.is_empty() {
+            return None;
+        }
+        let names: Vec<String> =
+            tables.iter().map(|t| format!("'{}'", t.path.file_name().unwrap_or_default().to_string_lossy())).collect();
+        let windows: Vec<String> = tables
+            .iter()
+            .map(|t| match t.channels {
+                Some((first, last)) => format!("'{}:{first}~{last}'", t.spectral_window.unwrap_or(0)),
+                None => "''".to_string(),
+            })
+            .collect();
+        let several = tables.iter().any(|t| t.channels.is_some());
+        if !several {
+            return Some(format!(
+                "applycal(vis='OTHER.ms', gaintable=[{}], interp='linear', applymode='calonly', calwt=False)",
+                names.join(", ")
+            ));
+        }
+        let lines: Vec<String> = names
+            .iter()
+            .zip(&windows)
+            .map(|(n, w)| {
+                format!("applycal(vis='OTHER.ms', spw={w}, gaintable=[{n}], interp='linear', applymode='calonly', calwt=False)")
+            })
+            .collect();
+        Some(lines.join("\n"))
+    }
+}
+
+/// The options that differ from their defaults, for the record.
+fn differing(options: &MaskingOptions) -> IndexMap<String, String> {
+    let (serde_json::Value::Object(all), defaults) = (value(options), value(&MaskingOptions::default())) else {
+        unreachable!("options are a map")
+    };
+    all.into_iter().filter(|(key, v)| defaults[key.as_str()] != *v).map(|(key, v)| (key, v.to_string())).collect()
+}
+
+/// What a report says of a measurement set.
+fn facts(s: &MsSummary) -> IndexMap<String, String> {
+    let frequencies: Vec<f64> = s.spectral_windows.iter().flat_map(|w| w.frequencies_hz.iter().copied()).collect();
+    let low = frequencies.iter().copied().fold(f64::INFINITY, f64::min) / 1e6;
+    let high = frequencies.iter().copied().fold(0.0, f64::max) / 1e6;
+    let observed = s.antennas.iter().filter(|a| a.has_data).count();
+    let fields: Vec<&str> = s.fields.iter().filter(|f| f.observed).map(|f| f.name.as_str()).collect();
+    let pairs = [
+        ("telescope", s.telescope.clone()),
+        ("field", fields.join(", ")),
+        ("antennas", format!("{observed}")),
+        ("baselines", format!("{:.0} m to {:.0} m", s.shortest_baseline_m, s.longest_baseline_m)),
+        ("frequencies", format!("{low:.3} to {high:.3} MHz, {} channels", frequencies.len())),
+        ("time", format!("{:.0} s in {} integrations of {:.1} s", s.duration_s(), s.integrations, s.integration_s)),
+        ("rows", format!("{}", s.rows)),
+        ("unflagged", format!("{:.1} %", 100.0 * s.unflagged_fraction)),
+    ];
+    pairs.into_iter().map(|(k, v)| (k.to_string(), v)).collect()
+}
+
+/// Makes a round gentler, as the acceptance rules ask.
+fn soften(plan: &mut RoundPlan, change: &Gentler, integration_s: f64) {
+    match change {
+        Gentler::LongerInterval { factor } => {
+            if let Some(c) = &mut plan.calibration {
+                c.gaincal.solint = match c.gaincal.interval() {
+                    Some(Solint::Seconds(seconds)) => format!("{}s", seconds * factor),
+                    Some(Solint::Integration) => format!("{}s", integration_s * factor),
+                    _ => c.gaincal.solint.clone(),
+                };
+            }
+        }
+        Gentler::PhaseOnly => {
+            if let Some(c) = &mut plan.calibration {
+                c.gaincal.calmode = CalMode::P;
+            }
+        }
+        Gentler::CalOnly => {
+            if let Some(c) = &mut plan.calibration {
+                c.gaincal.applymode = ApplyMode::Calonly;
+            }
+        }
+        Gentler::ConservativeMask { factor } => {
+            if let Some(m) = &mut plan.mask {
+                m.masking.flood_fill_positive_seed_clip *= factor;
+                m.masking.base_snr_clip *= factor;
+                m.automask.noisethreshold *= *factor as f32;
+            }
+        }
+    }
+}

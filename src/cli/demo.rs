@@ -1,0 +1,55 @@
+//! `cleanloop demo`: the whole way on simulated data, from an empty folder to a report.
+
+use super::simulate;
+use crate::campaign::config::{self, Overrides};
+use crate::campaign::plan;
+use crate::campaign::record::CampaignRecord;
+use crate::process::find_program;
+use crate::setup::{Environment, Kind};
+use crate::{Error, ExitStatus, Result};
+use std::path::PathBuf;
+
+/// The campaign that is run; kept as an example, too.
+const CAMPAIGN: &str = include_str!("../../examples/demo.yaml");
+/// Its name in the demo folder.
+const CAMPAIGN_FILE: &str = "campaign.yaml";
+
+/// Arguments of `demo`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Folder of everything that the demonstration makes.
+    #[arg(short, long, default_value = "demo")]
+    pub output: PathBuf,
+
+    /// Put aside what an earlier demonstration left, and run the campaign anew.
+    #[arg(long)]
+    pub restart: bool,
+}
+
+/// Sets up CASA if need be, simulates a field with drifting antenna gains, and self-calibrates it in four rounds.
+///
+/// # Errors
+/// What is missing and cannot be installed; the failure of a step.
+pub fn run(args: Args, terminal: super::run::Terminal) -> Result<ExitStatus> {
+    if find_program("wsclean").is_none() {
+        return Err(Error::bad_input(
+            "wsclean is not installed. As root on Debian or Ubuntu: `apt-get install wsclean`; without root, image with \
+             CASA's tclean instead: simulate a field with `cleanloop simulate`, and set `campaign: imager: casa`",
+        ));
+    }
+    std::fs::create_dir_all(&args.output)
+        .map_err(|e| Error::bad_input(format!("{}: cannot be made: {e}", args.output.display())))?;
+    Environment::ensure(Kind::Casa, &mut |words| eprintln!("{words}"))?;
+    let data = args.output.join("field.ms");
+    if !data.join("table.dat").exists() {
+        eprintln!("simulating an observation into {}", data.display());
+        simulate::run(simulate::Args::demo(args.output.clone()))?;
+    }
+    let file = args.output.join(CAMPAIGN_FILE);
+    crate::campaign::folder::write_atomically(&file, CAMPAIGN.as_bytes())?;
+    let campaign = config::load(&file, &Overrides::default())?;
+    let plan = plan::resolve(&campaign)?;
+    let status = super::run::run_plan(&campaign, &plan, args.restart, terminal)?;
+    print!("{}", super::status::text(&CampaignRecord::load(&plan.output)?));
+    Ok(status)
+}

@@ -1,0 +1,86 @@
+//! `cleanloop status DIR`: where a campaign stands, round by round, with the reasons.
+
+use crate::campaign::record::{CampaignRecord, DatasetRecord, RoundRecord};
+use crate::{ExitStatus, Result};
+use std::path::PathBuf;
+
+/// Arguments of `status`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The campaign folder.
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+
+    /// Print the whole record as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Prints where the campaign stands.
+///
+/// # Errors
+/// A folder without the record of a campaign.
+pub fn run(args: Args) -> Result<ExitStatus> {
+    let record = CampaignRecord::load(&args.folder)?;
+    if args.json {
+        println!("{:#}", serde_json::to_value(&record).expect("records are plain data"));
+    } else {
+        print!("{}", text(&record));
+    }
+    Ok(ExitStatus::Done)
+}
+
+/// The status for people.
+pub fn text(record: &CampaignRecord) -> String {
+    let mut out = format!("campaign {}: {}\n", record.name, record.state.word());
+    for message in &record.messages {
+        out.push_str(&format!("  {}\n", message.text));
+    }
+    for dataset in &record.datasets {
+        out.push_str(&dataset_text(dataset));
+    }
+    out
+}
+
+fn dataset_text(dataset: &DatasetRecord) -> String {
+    let mut out = format!("\n{}: {}", dataset.name, dataset.state.word());
+    if !dataset.best_why.is_empty() {
+        out.push_str(&format!("; {}", dataset.best_why));
+    }
+    out.push('\n');
+    if !dataset.rounds.is_empty() {
+        out.push_str("  round  try  calibration     rms, Jy/beam  dynamic range  masked pixels  verdict\n");
+    }
+    for (i, round) in dataset.rounds.iter().enumerate() {
+        out.push_str(&round_text(round, dataset.best == Some(i)));
+    }
+    for message in &dataset.messages {
+        out.push_str(&format!("  {:?}: {}\n", message.level, message.text).to_lowercase());
+    }
+    if let Some(line) = &dataset.apply_line {
+        out.push_str(&format!("  to apply the best tables elsewhere: {line}\n"));
+    }
+    out
+}
+
+fn round_text(round: &RoundRecord, best: bool) -> String {
+    let calibration = match (&round.calmode, &round.solint) {
+        (Some(mode), Some(interval)) => format!("{mode} {interval}"),
+        _ => "-".into(),
+    };
+    let metrics = round.metrics.as_ref();
+    let number = |value: Option<f64>, digits: usize| value.map_or("-".into(), |v| format!("{v:.digits$}"));
+    let rms = metrics.map_or("-".into(), |m| format!("{:.3e}", m.rms));
+    let masked = metrics.and_then(|m| m.masked_pixels).map_or("-".into(), |n| n.to_string());
+    let verdict = match &round.decision {
+        Some(decision) => decision.summary.clone(),
+        None => round.state.word().to_string(),
+    };
+    format!(
+        "{} {:>5}  {:>3}  {calibration:<14}  {rms:>12}  {:>13}  {masked:>13}  {verdict}\n",
+        if best { "*" } else { " " },
+        round.round,
+        round.attempt,
+        number(metrics.map(|m| m.dynamic_range), 0),
+    )
+}
