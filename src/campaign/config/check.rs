@@ -177,6 +177,15 @@ impl<'a> Checker<'a> {
         match (best, &node.value) {
             (_, Value::Str(_)) if !choices.is_empty() && flat.iter().all(|b| words(b).is_some() || !is_text(b)) => {
                 self.word(node, &choices, place);
+                let others: Vec<String> = flat
+                    .iter()
+                    .filter(|b| words(b).is_none())
+                    .map(|b| describe(b))
+                    .filter(|d| d != "nothing")
+                    .collect();
+                if let Some(problem) = self.problems.last_mut().filter(|_| !others.is_empty()) {
+                    problem.help.insert(1, format!("or {}", others.join(" or ")));
+                }
             }
             (Some(problems), _) => self.problems.extend(problems),
             (None, _) => self.wrong_type(node, &flat, place),
