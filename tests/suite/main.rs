@@ -1,4 +1,5 @@
 //! Integration tests, one module a subject.
+mod campaign;
 mod casa;
 mod combine;
 mod confetti;
