@@ -380,12 +380,14 @@ impl Workshop for Adapters {
             caution,
             previous_image: previous.and_then(|p| p.source.as_deref()),
         });
+        let include = files::user_pixels(&mask.include, &source.image)?;
+        let exclude = files::user_pixels(&mask.exclude, &source.image)?;
         let request = MaskFileRequest {
             image: &source.image,
             options: &options,
             noise: &mask.noise,
-            include: None,
-            exclude: None,
+            include: include.as_ref(),
+            exclude: exclude.as_ref(),
             previous: previous.map(|p| p.path.as_path()),
             automatic,
             output: &path,

@@ -1,14 +1,14 @@
 //! A clean mask from image file to mask file, plane by plane, with counts for the record.
 
 use super::auto::{self, AutoMaskOptions, LastRound};
-use super::{MaskNote, MaskOutput, MaskingOptions, mask_of_signal};
+use super::{MaskNote, MaskOutput, MaskingOptions, mask_of_signal, regions};
 use crate::Result;
 use crate::image::{FitsImage, ImageError, MaskType, PixelBeam, PlaneWriter};
 use crate::kernels::Connectivity;
 use crate::kernels::label;
 use crate::noise::{self, NoiseOptions};
 use ndarray::{Array2, ArrayView2, Zip};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What a mask file is made from.
 #[derive(Debug, Clone, Copy)]
@@ -195,6 +195,32 @@ fn with_users(output: MaskOutput, request: &MaskFileRequest<'_>, summary: &mut M
         mask.clear(exclude.view());
     }
     mask
+}
+
+/// The pixels that a user's masks (FITS: where not 0, of the image's size) and region files (DS9 or CRTF) name on the
+/// grid of `image`; `None` without files.
+///
+/// # Errors
+/// A file that cannot be read, a mask of another size, sky regions for an image without celestial coordinates.
+pub fn user_pixels(files: &[PathBuf], image: &Path) -> Result<Option<Array2<bool>>> {
+    if files.is_empty() {
+        return Ok(None);
+    }
+    let image = FitsImage::open(image)?;
+    let mut all = Array2::from_elem(image.plane_shape(), false);
+    for path in files {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+        if [".fits", ".fits.gz", ".fits.fz", ".fit"].iter().any(|end| name.ends_with(end)) {
+            let plane = earlier(path, &image)?.read_plane(0, 0)?;
+            Zip::from(&mut all).and(&plane).for_each(|a, &v| *a |= v != 0.0 && !v.is_nan());
+        } else {
+            let regions = regions::load(path)?;
+            let wcs = image.wcs().ok();
+            let pixels = regions::rasterise(&regions, wcs.as_ref(), image.plane_shape())?;
+            Zip::from(&mut all).and(&pixels).for_each(|a, &v| *a |= v);
+        }
+    }
+    Ok(Some(all))
 }
 
 fn earlier(path: &Path, image: &FitsImage) -> Result<FitsImage> {
