@@ -3,6 +3,7 @@
 pub mod acceptance;
 pub mod adapters;
 pub mod config;
+pub mod cycle;
 pub mod dataset;
 pub mod events;
 pub mod folder;

@@ -442,6 +442,29 @@ impl FitsImage {
         (major_deg > 0.0 && minor_deg > 0.0).then_some(Beam { major_deg, minor_deg, pa_deg })
     }
 
+    /// Opens a file that goes with this image: its planes must have the same size, and it must be one plane for all
+    /// channels or have as many channels.
+    ///
+    /// # Errors
+    /// As [`FitsImage::open`]; sizes or channels that differ.
+    pub fn companion(&self, path: &Path) -> Result<Self, ImageError> {
+        let other = Self::open(path)?;
+        if other.plane_shape() != self.plane_shape() {
+            return Err(ImageError::ShapesDiffer {
+                left: path.to_path_buf(),
+                left_shape: other.plane_shape(),
+                right: self.path.clone(),
+                right_shape: self.plane_shape(),
+            });
+        }
+        if other.channels() != 1 && other.channels() != self.channels() {
+            let (found, expected, image) = (other.channels(), self.channels(), self.path.display());
+            let reason = format!("has {found} channels, but {image} has {expected}: one or as many are needed");
+            return Err(ImageError::Unsuitable { path: path.to_path_buf(), reason });
+        }
+        Ok(other)
+    }
+
     /// Side of the (square) pixels in degrees: |CDELT1| = |CDELT2|, or the CD matrix's scale.
     ///
     /// # Errors

@@ -1,9 +1,10 @@
 //! A clean mask from image file to mask file, plane by plane, with counts for the record.
 
 use super::auto::{self, AutoMaskOptions, LastRound};
+use super::combine::{Operation, select_islands};
 use super::{MaskNote, MaskOutput, MaskingOptions, mask_of_signal, regions};
 use crate::Result;
-use crate::image::{FitsImage, ImageError, MaskType, PixelBeam, PlaneWriter};
+use crate::image::{FitsImage, MaskType, PixelBeam, PlaneWriter};
 use crate::kernels::Connectivity;
 use crate::kernels::label;
 use crate::noise::{self, NoiseOptions};
@@ -81,7 +82,7 @@ pub struct Automatic<'a> {
 pub fn make(request: &MaskFileRequest<'_>) -> Result<MaskFileSummary> {
     request.options.validate().map_err(super::MaskingError::from)?;
     let mut image = FitsImage::open(request.image)?;
-    let mut previous = request.previous.map(|path| earlier(path, &image)).transpose()?;
+    let mut previous = request.previous.map(|path| image.companion(path)).transpose()?;
     let beam = image.beam().zip(image.pixel_deg().ok()).map(|(beam, pixel)| beam.in_pixels(pixel));
     let (ny, nx) = image.plane_shape();
     let channels = image.channels();
@@ -120,18 +121,7 @@ pub fn make(request: &MaskFileRequest<'_>) -> Result<MaskFileSummary> {
         };
         let mask = with_users(output, request, &mut summary);
         let any = mask.any();
-        summary.pixels += mask.masked_pixels() as u64;
-        summary.islands += label(any.view(), Connectivity::Eight).count() as u64;
-        if let Some(before) = &before {
-            let (mut added, mut removed) = (0, 0);
-            Zip::from(&any).and(before).for_each(|&now, &then| {
-                let then = then != 0.0 && !then.is_nan();
-                added += u64::from(now && !then);
-                removed += u64::from(then && !now);
-            });
-            *summary.added.get_or_insert(0) += added;
-            *summary.removed.get_or_insert(0) += removed;
-        }
+        summary.count(&any, before.as_ref().map(|b| b.mapv(|v| v != 0.0 && !v.is_nan())).as_ref());
         match &mask {
             super::MaskBits::Narrow(a) => writer.write_plane(channel, a.view())?,
             super::MaskBits::Wide(a) => writer.write_plane(channel, a.view())?,
@@ -211,7 +201,7 @@ pub fn user_pixels(files: &[PathBuf], image: &Path) -> Result<Option<Array2<bool
     for path in files {
         let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
         if [".fits", ".fits.gz", ".fits.fz", ".fit"].iter().any(|end| name.ends_with(end)) {
-            let plane = earlier(path, &image)?.read_plane(0, 0)?;
+            let plane = image.companion(path)?.read_plane(0, 0)?;
             Zip::from(&mut all).and(&plane).for_each(|a, &v| *a |= v != 0.0 && !v.is_nan());
         } else {
             let regions = regions::load(path)?;
@@ -223,18 +213,93 @@ pub fn user_pixels(files: &[PathBuf], image: &Path) -> Result<Option<Array2<bool
     Ok(Some(all))
 }
 
-fn earlier(path: &Path, image: &FitsImage) -> Result<FitsImage> {
-    let file = FitsImage::open(path)?;
-    if file.plane_shape() != image.plane_shape() {
-        return Err(ImageError::ShapesDiffer {
-            left: path.to_path_buf(),
-            left_shape: file.plane_shape(),
-            right: image.path().to_path_buf(),
-            right_shape: image.plane_shape(),
+/// How the masks of two methods become one; see `campaign.mask.combine`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Together {
+    /// Pixels in either.
+    Union,
+    /// Pixels in both.
+    Intersection,
+    /// Whole islands of the first that touch the second.
+    FirstWithinSecond,
+    /// Whole islands of the second that touch the first.
+    SecondWithinFirst,
+}
+
+/// Puts two mask files together, with a user's pixels in or out, and writes the result on the grid of `like`. A mask of
+/// one plane stands for all channels.
+///
+/// # Errors
+/// Files that cannot be read or written, planes that differ in size.
+pub fn combine(
+    like: &Path,
+    (first, second): (&Path, Option<&Path>),
+    together: Together,
+    (include, exclude): (Option<&Array2<bool>>, Option<&Array2<bool>>),
+    previous: Option<&Path>,
+    output: &Path,
+) -> Result<MaskFileSummary> {
+    let image = FitsImage::open(like)?;
+    let mut first = image.companion(first)?;
+    let mut second = second.map(|p| image.companion(p)).transpose()?;
+    let mut previous = previous.map(|p| image.companion(p)).transpose()?;
+    let (ny, nx) = image.plane_shape();
+    // One plane where one is enough: all masks are the same for all channels.
+    let channels = first.channels().max(second.as_ref().map_or(1, FitsImage::channels));
+    let axes = if channels == image.channels() && image.polarisations() == 1 {
+        image.axes().to_vec()
+    } else {
+        vec![nx, ny, channels]
+    };
+    let mut writer = PlaneWriter::create(output, &axes, MaskType::U8, image.header(), false)?;
+    let compared = previous.as_ref().map(|_| 0);
+    let mut summary = MaskFileSummary { added: compared, removed: compared, ..Default::default() };
+    let read = |file: &mut FitsImage, channel: usize| -> Result<Array2<bool>> {
+        let plane = file.read_plane(0, channel.min(file.channels() - 1))?;
+        Ok(plane.mapv(|v| v != 0.0 && !v.is_nan()))
+    };
+    for channel in 0..channels {
+        let mut mask = read(&mut first, channel)?;
+        if let Some(second) = &mut second {
+            let mut other = read(second, channel)?;
+            match together {
+                Together::Union => Operation::Union.apply(&mut mask, other.view()),
+                Together::Intersection => Operation::Intersection.apply(&mut mask, other.view()),
+                Together::FirstWithinSecond => select_islands(&mut mask, other.view(), true),
+                Together::SecondWithinFirst => {
+                    select_islands(&mut other, mask.view(), true);
+                    mask = other;
+                }
+            }
         }
-        .into());
+        if let Some(include) = include {
+            Operation::Union.apply(&mut mask, include.view());
+        }
+        if let Some(exclude) = exclude {
+            Operation::Difference.apply(&mut mask, exclude.view());
+        }
+        let before = previous.as_mut().map(|file| read(file, channel)).transpose()?;
+        summary.count(&mask, before.as_ref());
+        writer.write_plane(channel, mask.mapv(u8::from).view())?;
     }
-    Ok(file)
+    writer.finish()?;
+    Ok(summary)
+}
+
+impl MaskFileSummary {
+    fn count(&mut self, mask: &Array2<bool>, before: Option<&Array2<bool>>) {
+        self.pixels += mask.iter().map(|&m| u64::from(m)).sum::<u64>();
+        self.islands += label(mask.view(), Connectivity::Eight).count() as u64;
+        if let Some(before) = before {
+            let (mut added, mut removed) = (0, 0);
+            Zip::from(mask).and(before).for_each(|&now, &then| {
+                added += u64::from(now && !then);
+                removed += u64::from(then && !now);
+            });
+            *self.added.get_or_insert(0) += added;
+            *self.removed.get_or_insert(0) += removed;
+        }
+    }
 }
 
 #[cfg(test)]

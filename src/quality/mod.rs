@@ -2,5 +2,6 @@
 
 pub mod confetti;
 pub mod metrics;
+pub mod residual;
 pub mod sidelobe;
 pub mod solutions;

@@ -43,9 +43,9 @@ pub enum MaskCombine {
     Union,
     /// Pixels in both.
     Intersection,
-    /// Islands of auto-multithresh that touch flint's mask, cut to it.
+    /// Whole islands of auto-multithresh that touch flint's mask.
     MultithreshWithinFlint,
-    /// flint's mask cut to that of auto-multithresh.
+    /// Whole islands of flint's mask that touch that of auto-multithresh.
     FlintWithinMultithresh,
 }
 

@@ -1,0 +1,548 @@
+//! The loop over major cycles of one imaging: mask, minor cycle, major cycle, until there is a reason to stop.
+//!
+//! It drives any [`Imager`] that takes a fresh mask for each call, sees paths and numbers only, and writes down each
+//! cycle (`cycles.json`), so that an interrupted imaging goes on from its last complete cycle with the same masks.
+
+use super::config::StopOptions;
+use super::folder;
+use super::record::{ChannelCycle, CycleRecord};
+use crate::imager::{ChannelControls, Imager, MinorControls, MinorCycle, Products, Residual, StopReason};
+use crate::process::interrupt;
+use crate::quality::residual::{PlaneResidual, ResidualState};
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// Name of the file of finished cycles in the job's folder.
+const STATE: &str = "cycles.json";
+
+/// When the loop ends, with everything resolved.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StopRules {
+    /// Level of the peak inside the mask, Jy/beam.
+    pub threshold_jy: Option<f64>,
+    /// The same as a multiple of the residual's robust noise.
+    pub nsigma: Option<f64>,
+    /// Minor iterations over all cycles.
+    pub iterations: u64,
+    /// Major iterations over all calls.
+    pub major_cycles: usize,
+    /// A fresh mask before every n-th major iteration.
+    pub every: usize,
+    /// A mask that changes by less than this fraction of its pixels is kept for the rest, which runs in one call.
+    pub freeze_change: f64,
+    /// The peak inside the mask must fall by this fraction in a cycle.
+    pub least_progress: f64,
+    /// Divergence: the peak over the lowest so far.
+    pub peak_growth: f64,
+    /// Divergence: the noise over the lowest so far.
+    pub rms_growth: f64,
+}
+
+impl StopRules {
+    /// The campaign's rules, with the imager's own limits where the campaign gives none.
+    pub fn new(stop: &StopOptions, imager: &ImagerLimits, every: usize, freeze_change: f64) -> Self {
+        Self {
+            threshold_jy: stop.threshold_jy.or(imager.threshold_jy),
+            nsigma: stop.nsigma.or(imager.nsigma),
+            iterations: stop.iterations.unwrap_or(imager.iterations),
+            major_cycles: stop.major_cycles.unwrap_or(imager.major_cycles).max(1),
+            every: every.max(1),
+            freeze_change,
+            least_progress: stop.least_new_flux,
+            peak_growth: stop.peak_growth,
+            rms_growth: stop.rms_growth,
+        }
+    }
+
+    /// Level down to which a plane with this noise is cleaned, Jy/beam.
+    fn level(&self, rms: f64) -> f64 {
+        self.threshold_jy.unwrap_or(0.0).max(self.nsigma.unwrap_or(0.0) * rms)
+    }
+}
+
+/// What the imager's options say about stopping.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ImagerLimits {
+    /// wsclean's `threshold`, tclean's `threshold`, Jy/beam.
+    pub threshold_jy: Option<f64>,
+    /// wsclean's `auto_threshold`, tclean's `nsigma`.
+    pub nsigma: Option<f64>,
+    /// `niter`.
+    pub iterations: u64,
+    /// `nmiter`, `nmajor`.
+    pub major_cycles: usize,
+}
+
+/// The mask of one cycle.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct CycleMask {
+    /// The file.
+    pub path: PathBuf,
+    /// Masked pixels over all channels.
+    pub pixels: u64,
+    /// Pixels that the cycle before did not mask.
+    pub added: u64,
+    /// Pixels that only the cycle before masked.
+    pub removed: u64,
+}
+
+/// What is known when a mask is made.
+#[derive(Debug, Clone, Copy)]
+pub struct MaskMoment<'a> {
+    /// Number of the mask, 0 first.
+    pub cycle: usize,
+    /// Minor iterations done so far, over all channels.
+    pub iterations: u64,
+    /// The minor cycle before; `None` at first.
+    pub last: Option<&'a MinorCycle>,
+    /// The mask before; `None` at first.
+    pub previous: Option<&'a CycleMask>,
+}
+
+/// Makes the masks. The same moment must give the same mask again: a run that was killed asks twice.
+pub trait CycleMasks {
+    /// The mask for the next minor cycle, from the residual just made.
+    ///
+    /// # Errors
+    /// A residual that cannot be used.
+    fn make(&mut self, residual: &Residual, moment: &MaskMoment<'_>) -> Result<CycleMask>;
+}
+
+/// What the loop gave.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CycleReport {
+    /// The imager's final files.
+    pub products: Products,
+    /// Each cycle; the last one made no minor cycle.
+    pub cycles: Vec<CycleRecord>,
+    /// Why it ended.
+    pub stopped: StopReason,
+    /// The mask that was last cleaned with.
+    pub mask: Option<CycleMask>,
+}
+
+/// Measures a residual inside a mask and the imager's pixel mask.
+pub type Measure<'a> = &'a dyn Fn(&Path, Option<&Path>, Option<&Path>) -> Result<ResidualState>;
+
+/// One finished cycle, as `cycles.json` keeps it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Finished {
+    record: CycleRecord,
+    mask: CycleMask,
+    minor: MinorCycle,
+}
+
+/// Runs the loop on an imager that was set up; `folder` is the job's. The caller tears the imager down.
+///
+/// # Errors
+/// The imager's or the masks' failure, an interruption, a first mask that is empty in every plane.
+pub fn run(
+    imager: &mut dyn Imager,
+    masks: &mut dyn CycleMasks,
+    measure: Measure<'_>,
+    rules: &StopRules,
+    folder: &Path,
+) -> Result<CycleReport> {
+    imager.make_psf()?;
+    imager.make_pb()?;
+    let mut finished = resumed(folder, imager.completed_cycles())?;
+    if finished.len() < imager.completed_cycles() {
+        // The notes of a cycle are written after it: the one without notes is done again.
+        imager.roll_back(finished.len())?;
+    }
+    let mut residual = imager.run_major_cycle(finished.is_empty())?;
+    let mut records: Vec<CycleRecord> = finished.iter().map(|f| f.record.clone()).collect();
+    let stopped = loop {
+        interrupt::check()?;
+        let cycle = finished.len();
+        let iterations: u64 = finished.iter().map(|f| f.minor.iterations).sum();
+        let majors: usize = finished.iter().map(|f| f.minor.major_iterations.max(1)).sum();
+        let moment = MaskMoment {
+            cycle,
+            iterations,
+            last: finished.last().map(|f| &f.minor),
+            previous: finished.last().map(|f| &f.mask),
+        };
+        let mask = masks.make(&residual, &moment)?;
+        let state = measure(&residual.residual, Some(&mask.path), residual.pixel_mask.as_deref())?;
+        let mut record = describe(cycle, &residual, &mask, &state, rules);
+        if let Some(good) = diverged(&records, &record, rules) {
+            records.push(record);
+            if imager.roll_back(good).is_ok() {
+                finished.truncate(good);
+            }
+            break StopReason::Diverged;
+        }
+        if let Some(reason) = reason_to_stop(&state, &finished, &records, (iterations, majors), rules) {
+            record.stopped = Some(reason.clone());
+            records.push(record);
+            break reason;
+        }
+        let frozen = is_settled(&mask, cycle, rules);
+        let left = rules.major_cycles - majors;
+        let call = if frozen { left } else { rules.every.min(left) };
+        let controls = MinorControls {
+            iterations_left: rules.iterations - iterations,
+            threshold_jy: rules.level(state.overall.rms),
+            major_iterations: call,
+            last: call == left,
+            channels: channel_controls(&state, rules, rules.iterations - iterations),
+        };
+        let clock = std::time::Instant::now();
+        let minor = imager.run_minor_cycle(Some(&mask.path), &controls)?;
+        record.seconds = Some(clock.elapsed().as_secs_f64());
+        record.iterations = Some(minor.iterations);
+        records.push(record.clone());
+        finished.push(Finished { record, mask, minor });
+        let json = serde_json::to_vec(&finished).expect("cycles are plain data");
+        folder::write_atomically(&folder.join(STATE), &json)?;
+        residual = imager.run_major_cycle(false)?;
+        if frozen {
+            // The imager went on by itself to its own end.
+            let last = &finished[finished.len() - 1];
+            let state = measure(&residual.residual, Some(&last.mask.path), residual.pixel_mask.as_deref())?;
+            let mut record = describe(finished.len(), &residual, &last.mask, &state, rules);
+            let reason = last.minor.stopped.clone().or(imager.has_converged()?).unwrap_or(StopReason::MajorCycles);
+            record.stopped = Some(reason.clone());
+            records.push(record);
+            break reason;
+        }
+    };
+    if finished.is_empty() && stopped == StopReason::EmptyMask {
+        return Err(Error::bad_input(format!(
+            "the mask of the first cycle is empty: nothing in {} is above the levels asked for. Lower them, or begin \
+             with a mask of your own (`campaign: mask: include`)",
+            residual.residual.display()
+        )));
+    }
+    let products = imager.restore()?;
+    imager.pbcor()?;
+    folder::remove(&folder.join(STATE))?;
+    Ok(CycleReport { products, cycles: records, stopped, mask: finished.pop().map(|f| f.mask) })
+}
+
+/// The notes of an interrupted run, as far as the imager has the cycles.
+fn resumed(folder: &Path, completed: usize) -> Result<Vec<Finished>> {
+    let Ok(bytes) = std::fs::read(folder.join(STATE)) else { return Ok(Vec::new()) };
+    let mut finished: Vec<Finished> = serde_json::from_slice(&bytes).map_err(Error::internal)?;
+    finished.truncate(completed);
+    Ok(finished)
+}
+
+fn describe(
+    cycle: usize,
+    residual: &Residual,
+    mask: &CycleMask,
+    state: &ResidualState,
+    rules: &StopRules,
+) -> CycleRecord {
+    let channels = if state.channels.len() > 1 { &state.channels[..] } else { &[] };
+    CycleRecord {
+        cycle,
+        residual: Some(residual.residual.clone()),
+        mask: Some(mask.path.clone()),
+        peak: Some(state.overall.peak),
+        peak_in_mask: Some(state.overall.peak_in_mask),
+        rms: Some(state.overall.rms),
+        threshold: Some(rules.level(state.overall.rms)),
+        masked_pixels: Some(mask.pixels),
+        added: Some(mask.added),
+        removed: Some(mask.removed),
+        channels: channels
+            .iter()
+            .map(|c| ChannelCycle {
+                peak: Some(c.peak),
+                rms: Some(c.rms),
+                threshold: Some(rules.level(c.rms)),
+                masked_pixels: Some(c.masked_pixels),
+                model_flux: None,
+                done: is_done(c, rules),
+            })
+            .collect(),
+        ..CycleRecord::default()
+    }
+}
+
+/// Nothing is left to clean in this plane.
+fn is_done(plane: &PlaneResidual, rules: &StopRules) -> bool {
+    plane.masked_pixels == 0 || plane.peak_in_mask <= rules.level(plane.rms)
+}
+
+fn channel_controls(state: &ResidualState, rules: &StopRules, iterations_left: u64) -> Vec<ChannelControls> {
+    if state.channels.len() < 2 {
+        return Vec::new();
+    }
+    let controls = |c: &PlaneResidual| ChannelControls {
+        active: !is_done(c, rules),
+        iterations_left,
+        threshold_jy: rules.level(c.rms),
+    };
+    state.channels.iter().map(controls).collect()
+}
+
+fn is_settled(mask: &CycleMask, cycle: usize, rules: &StopRules) -> bool {
+    cycle > 0 && ((mask.added + mask.removed) as f64) < rules.freeze_change * mask.pixels as f64
+}
+
+/// The number of cycles to go back to, if the residual has grown beyond the limits.
+fn diverged(records: &[CycleRecord], now: &CycleRecord, rules: &StopRules) -> Option<usize> {
+    let lowest = |of: fn(&CycleRecord) -> Option<f64>| records.iter().filter_map(of).fold(f64::INFINITY, f64::min);
+    let beyond = |value: Option<f64>, lowest: f64, factor: f64| match value {
+        Some(v) => !v.is_finite() || v > factor * lowest,
+        None => true,
+    };
+    let peak = beyond(now.peak, lowest(|r| r.peak), rules.peak_growth);
+    let rms = beyond(now.rms, lowest(|r| r.rms), rules.rms_growth);
+    if !peak && !rms {
+        return None;
+    }
+    // The residual before cycle n is the state after n calls.
+    let best = records.iter().enumerate().min_by(|a, b| {
+        let peak = |r: &CycleRecord| r.peak.unwrap_or(f64::INFINITY);
+        peak(a.1).total_cmp(&peak(b.1))
+    });
+    best.map(|(cycle, _)| cycle)
+}
+
+fn reason_to_stop(
+    state: &ResidualState,
+    finished: &[Finished],
+    records: &[CycleRecord],
+    (iterations, majors): (u64, usize),
+    rules: &StopRules,
+) -> Option<StopReason> {
+    let overall = &state.overall;
+    if overall.masked_pixels == 0 {
+        return Some(StopReason::EmptyMask);
+    }
+    if state.channels.iter().all(|c| is_done(c, rules)) {
+        let by_level = state.channels.iter().any(|c| {
+            c.masked_pixels > 0 && rules.threshold_jy.is_some_and(|t| t >= rules.nsigma.unwrap_or(0.0) * c.rms)
+        });
+        return Some(if by_level { StopReason::Threshold } else { StopReason::NSigma });
+    }
+    if iterations >= rules.iterations {
+        return Some(StopReason::Iterations);
+    }
+    if majors >= rules.major_cycles {
+        return Some(StopReason::MajorCycles);
+    }
+    let last = finished.last()?;
+    if last.minor.iterations == 0 {
+        return Some(StopReason::NoNewFlux);
+    }
+    // A mask that grew may hold a higher peak than the last one: only with the same mask is that no progress.
+    let before = records.last()?.peak_in_mask?;
+    let same_mask = records.last()?.masked_pixels == Some(overall.masked_pixels);
+    (same_mask && overall.peak_in_mask > (1.0 - rules.least_progress) * before).then_some(StopReason::NoNewFlux)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::imager::Capabilities;
+    use std::cell::Cell;
+
+    /// Each call halves what is inside the mask; `worse_at` makes one call raise everything.
+    #[derive(Clone)]
+    struct FakeImager {
+        peak: f64,
+        history: Vec<f64>,
+        calls: Vec<(usize, bool, f64)>,
+        worse_at: Option<usize>,
+    }
+
+    impl FakeImager {
+        fn new() -> Self {
+            Self { peak: 16.0, history: Vec::new(), calls: Vec::new(), worse_at: None }
+        }
+    }
+
+    impl Imager for FakeImager {
+        fn capabilities(&self) -> Capabilities {
+            Capabilities {
+                program: "fake".into(),
+                mask_per_cycle: true,
+                mask_cube_per_channel: true,
+                multiscale_bit_masks: false,
+                primary_beam: Ok(()),
+            }
+        }
+        fn setup(&mut self) -> Result<()> {
+            Ok(())
+        }
+        fn make_psf(&mut self) -> Result<()> {
+            Ok(())
+        }
+        fn make_pb(&mut self) -> Result<Option<PathBuf>> {
+            Ok(None)
+        }
+        fn run_major_cycle(&mut self, _: bool) -> Result<Residual> {
+            let path = PathBuf::from(format!("{}", self.peak));
+            Ok(Residual { residual: path.clone(), pixel_mask: None, pb: None, psf: path })
+        }
+        fn run_minor_cycle(&mut self, _: Option<&Path>, controls: &MinorControls) -> Result<MinorCycle> {
+            self.calls.push((controls.major_iterations, controls.last, controls.threshold_jy));
+            self.history.push(self.peak);
+            let factor = if self.worse_at == Some(self.history.len()) { 4.0 } else { 0.5 };
+            self.peak *= factor;
+            Ok(MinorCycle {
+                iterations: 10,
+                major_iterations: controls.major_iterations,
+                cycle_threshold_jy: None,
+                threshold_reached: false,
+                stopped: None,
+                channels: Vec::new(),
+            })
+        }
+        fn has_converged(&mut self) -> Result<Option<StopReason>> {
+            Ok(None)
+        }
+        fn restore(&mut self) -> Result<Products> {
+            let path = PathBuf::from(format!("{}", self.peak));
+            Ok(Products {
+                image: path.clone(),
+                residual: path.clone(),
+                model: path.clone(),
+                psf: path,
+                dirty: None,
+                pb: None,
+                pbcor: None,
+                channels: Vec::new(),
+            })
+        }
+        fn pbcor(&mut self) -> Result<Option<PathBuf>> {
+            Ok(None)
+        }
+        fn teardown(&mut self) {}
+        fn completed_cycles(&self) -> usize {
+            self.history.len()
+        }
+        fn roll_back(&mut self, cycle: usize) -> Result<()> {
+            if cycle < self.history.len() {
+                self.peak = self.history[cycle];
+                self.history.truncate(cycle);
+            }
+            Ok(())
+        }
+        fn image_once(&mut self, _: Option<&Path>) -> Result<Products> {
+            self.restore()
+        }
+        fn predict(&mut self, _: &Path) -> Result<()> {
+            Ok(())
+        }
+        fn command_lines(&self, _: Option<&Path>) -> Vec<Vec<String>> {
+            Vec::new()
+        }
+    }
+
+    /// Masks of a given size by cycle; the last size repeats.
+    struct FakeMasks(Vec<u64>);
+
+    impl CycleMasks for FakeMasks {
+        fn make(&mut self, _: &Residual, moment: &MaskMoment<'_>) -> Result<CycleMask> {
+            let pixels = *self.0.get(moment.cycle).unwrap_or_else(|| self.0.last().unwrap());
+            let before = moment.previous.map_or(0, |p| p.pixels);
+            let (added, removed) = (pixels.saturating_sub(before), before.saturating_sub(pixels));
+            Ok(CycleMask { path: format!("{pixels}").into(), pixels, added, removed })
+        }
+    }
+
+    fn number(path: &Path) -> f64 {
+        path.to_str().unwrap().parse().unwrap()
+    }
+
+    fn measured(residual: &Path, mask: Option<&Path>, _: Option<&Path>) -> Result<ResidualState> {
+        let peak = number(residual);
+        let plane = PlaneResidual { peak, peak_in_mask: peak, rms: 0.5, masked_pixels: number(mask.unwrap()) as u64 };
+        Ok(ResidualState { overall: plane, channels: vec![plane] })
+    }
+
+    fn rules() -> StopRules {
+        StopRules {
+            threshold_jy: Some(1.0),
+            nsigma: None,
+            iterations: 1000,
+            major_cycles: 10,
+            every: 1,
+            freeze_change: 0.01,
+            least_progress: 1e-4,
+            peak_growth: 1.5,
+            rms_growth: 1.2,
+        }
+    }
+
+    fn go(imager: &mut FakeImager, masks: &[u64], rules: &StopRules) -> CycleReport {
+        let folder = tempfile::tempdir().unwrap();
+        run(imager, &mut FakeMasks(masks.to_vec()), &measured, rules, folder.path()).unwrap()
+    }
+
+    #[test]
+    fn it_cleans_with_fresh_masks_down_to_the_threshold() {
+        let mut imager = FakeImager::new();
+        let report = go(&mut imager, &[10, 20, 30, 40, 50, 60], &rules());
+        assert_eq!(report.stopped, StopReason::Threshold);
+        let peaks: Vec<f64> = report.cycles.iter().map(|c| c.peak.unwrap()).collect();
+        assert_eq!(peaks, [16.0, 8.0, 4.0, 2.0, 1.0]);
+        assert_eq!(report.mask.unwrap().pixels, 40, "the mask that was last cleaned with");
+    }
+
+    #[rstest::rstest]
+    #[case(StopRules { threshold_jy: None, nsigma: Some(9.0), ..rules() }, StopReason::NSigma, 2)]
+    #[case(StopRules { iterations: 20, ..rules() }, StopReason::Iterations, 2)]
+    #[case(StopRules { major_cycles: 3, ..rules() }, StopReason::MajorCycles, 3)]
+    #[case(StopRules { every: 2, major_cycles: 4, ..rules() }, StopReason::MajorCycles, 2)]
+    fn limits_end_it(#[case] rules: StopRules, #[case] reason: StopReason, #[case] calls: usize) {
+        let mut imager = FakeImager::new();
+        let report = go(&mut imager, &[10, 20, 30, 40, 50], &rules);
+        assert_eq!((report.stopped, imager.calls.len()), (reason, calls));
+    }
+
+    #[test]
+    fn a_settled_mask_lets_the_rest_run_in_one_call() {
+        let mut imager = FakeImager::new();
+        let report = go(&mut imager, &[10, 20, 20], &rules());
+        assert_eq!(imager.calls.iter().map(|c| (c.0, c.1)).collect::<Vec<_>>(), [(1, false), (1, false), (8, true)]);
+        assert_eq!(report.stopped, StopReason::MajorCycles);
+    }
+
+    #[test]
+    fn divergence_goes_back_to_the_best_cycle() {
+        let mut imager = FakeImager { worse_at: Some(3), ..FakeImager::new() };
+        let report = go(&mut imager, &[10, 20, 30, 40, 50], &rules());
+        assert_eq!(report.stopped, StopReason::Diverged);
+        assert_eq!(number(&report.products.image), 4.0);
+        assert_eq!(report.mask.unwrap().pixels, 20);
+    }
+
+    #[test]
+    fn an_empty_first_mask_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let error =
+            run(&mut FakeImager::new(), &mut FakeMasks(vec![0]), &measured, &rules(), folder.path()).unwrap_err();
+        assert!(error.to_string().contains("mask of the first cycle is empty"), "{error}");
+    }
+
+    #[test]
+    fn an_interrupted_loop_goes_on_from_its_last_cycle() {
+        let sizes = [10, 20, 30, 40, 50, 60];
+        let whole = go(&mut FakeImager::new(), &sizes, &rules());
+        for killed_after in 1..4 {
+            let folder = tempfile::tempdir().unwrap();
+            let mut imager = FakeImager::new();
+            let measures = Cell::new(0);
+            let failing = |a: &Path, b: Option<&Path>, c: Option<&Path>| {
+                measures.set(measures.get() + 1);
+                if measures.get() > killed_after { Err(Error::Interrupted) } else { measured(a, b, c) }
+            };
+            let mut masks = FakeMasks(sizes.to_vec());
+            assert!(run(&mut imager, &mut masks, &failing, &rules(), folder.path()).is_err());
+            let report = run(&mut imager, &mut masks, &measured, &rules(), folder.path()).unwrap();
+            let strip =
+                |r: &CycleReport| r.cycles.iter().map(|c| (c.cycle, c.peak, c.masked_pixels)).collect::<Vec<_>>();
+            assert_eq!(strip(&report), strip(&whole));
+            assert_eq!(imager.calls.len(), 4, "no call was repeated");
+        }
+    }
+}
