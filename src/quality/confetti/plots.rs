@@ -14,7 +14,9 @@ const COLOURS: [RGBColor; 3] = [RGBColor(200, 60, 30), RGBColor(30, 90, 180), RG
 const WIDTH: u32 = 640;
 const PANEL: u32 = 190;
 const GAP: u32 = 10;
-const TITLE: u32 = 46;
+const TITLE: u32 = 62;
+/// Characters of a line of the reason.
+const LINE: usize = 95;
 const ROW_TITLE: u32 = 20;
 const SPECTRUM: u32 = 260;
 
@@ -39,7 +41,7 @@ pub fn draw(cutouts: &Cutouts) -> Result<String, Box<dyn std::error::Error + Sen
     let _ = write!(
         over,
         "<g font-family=\"sans-serif\" font-size=\"13\" fill=\"#222\"><text x=\"{GAP}\" y=\"18\" font-size=\"15\">\
-         {} at x {} y {}, channel {} (score {:.2})</text><text x=\"{GAP}\" y=\"37\">{}</text>",
+         {} at x {} y {}, channel {} (score {:.2})</text>",
         c.verdict, c.pixel[0], c.pixel[1], c.channel, c.score, c.why
     );
     for (row, &cube) in rows.iter().enumerate() {
@@ -75,6 +77,23 @@ pub fn draw(cutouts: &Cutouts) -> Result<String, Box<dyn std::error::Error + Sen
     let end = svg.rfind("</svg>").ok_or("the drawing has no end")?;
     svg.insert_str(end, &over);
     Ok(svg)
+}
+
+/// The text in lines of at most about [`LINE`] characters, broken between words.
+fn lines(text: &str) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let last = lines.last_mut().expect("never empty");
+        if last.is_empty() {
+            last.push_str(word);
+        } else if last.len() + 1 + word.len() <= LINE {
+            last.push(' ');
+            last.push_str(word);
+        } else {
+            lines.push(word.to_string());
+        }
+    }
+    lines
 }
 
 fn words(e: impl std::fmt::Display) -> String {
@@ -153,4 +172,18 @@ fn draw_spectrum(area: &Area<'_>, cutouts: &Cutouts) -> Result<(), Box<dyn std::
         .draw()
         .map_err(words)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_reasons_are_broken_between_words() {
+        let text = "190.1 times brighter than the neighbouring channels, ".repeat(3);
+        let broken = lines(text.trim_end());
+        assert_eq!(broken.len(), 2);
+        assert!(broken.iter().all(|l| l.len() <= LINE));
+        assert_eq!(broken.join(" "), text.trim_end());
+    }
 }
