@@ -80,7 +80,7 @@ impl Default for AutoMaskOptions {
             box_beams: (100.0, 50.0),
             local_seed: 5.0,
             local_flood: 2.0,
-            extended_below: 0.5,
+            extended_below: 0.4,
             extended_clip: 1.75,
             extended_beams: 60.0,
             max_fraction: 0.25,

@@ -42,8 +42,11 @@ pub fn draw(cutouts: &Cutouts) -> Result<String, Box<dyn std::error::Error + Sen
         over,
         "<g font-family=\"sans-serif\" font-size=\"13\" fill=\"#222\"><text x=\"{GAP}\" y=\"18\" font-size=\"15\">\
          {} at x {} y {}, channel {} (score {:.2})</text>",
-        c.verdict, c.pixel[0], c.pixel[1], c.channel, c.score, c.why
+        c.verdict, c.pixel[0], c.pixel[1], c.channel, c.score
     );
+    for (line, text) in lines(&c.why).iter().enumerate() {
+        let _ = write!(over, "<text x=\"{GAP}\" y=\"{}\">{text}</text>", 36 + 17 * line);
+    }
     for (row, &cube) in rows.iter().enumerate() {
         let top = TITLE + row as u32 * (PANEL + ROW_TITLE + GAP);
         let panels = &cutouts.panels[cube];
