@@ -9,6 +9,7 @@ mod flint_masks;
 mod mask_command;
 mod metrics;
 mod multithresh;
+mod multithresh_pclean;
 mod multithresh_runs;
 mod real;
 mod report;

@@ -303,6 +303,8 @@ fn a_damaged_state_is_refused_and_reset_starts_again() {
     };
     assert_eq!((reset(0).cycle, reset(1).cycle), (0, 0));
     assert!(run.path("state/notes.txt").is_file(), "other people's files stay");
+    std::fs::remove_dir_all(run.path("state")).unwrap();
+    assert_eq!(reset(0).cycle, 0, "nothing to forget is no error");
 }
 
 #[test]

@@ -257,7 +257,11 @@ fn cube_name(cycle: usize) -> String {
 
 /// Removes cubes of masks, complete or half written, but not `keep`.
 fn remove_cubes(path: &Path, keep: Option<&str>) -> std::io::Result<()> {
-    for entry in std::fs::read_dir(path)? {
+    let entries = match std::fs::read_dir(path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
         let stem = name.strip_suffix(".fits.fz");
