@@ -13,6 +13,7 @@ mod logging;
 pub mod man;
 pub mod mask;
 pub mod metrics;
+pub mod mosaic;
 pub mod noise;
 pub mod plan;
 pub mod report;
@@ -91,6 +92,8 @@ pub enum Command {
     Metrics(metrics::Args),
     /// Write a campaign's report anew.
     Report(report::Args),
+    /// Put the images of a field's beams onto one grid, weighted by noise and primary beam.
+    Mosaic(mosaic::Args),
     /// Makes the environments of CASA and QuartiCal, and says what is there.
     Setup(setup::Args),
     /// Simulates a field with drifting antenna gains, for demonstrations and tests.
@@ -124,6 +127,7 @@ pub fn run(cli: Cli) -> Result<ExitStatus> {
         Command::Mask(args) => mask::run(*args),
         Command::Metrics(args) => metrics::run(args),
         Command::Report(args) => report::run(args),
+        Command::Mosaic(args) => mosaic::run(args),
         Command::Setup(args) => setup::run(args),
         Command::Simulate(args) => simulate::run(args),
         Command::Noise(args) => noise::run(args),

@@ -170,6 +170,7 @@ pub struct CelestialWcs {
     /// PV2_1 and PV2_2 of SIN.
     slant: Option<[f64; 2]>,
     projection: WCSProj,
+    reference: SkyPosition,
     frame: Frame,
 }
 
@@ -235,7 +236,16 @@ impl CelestialWcs {
         (params.pv1_1, params.pv1_2) = (number("PV1_1"), number("PV1_2"));
         // The crate's pixels are degrees in the plane of projection; the size matters to distortions only.
         let projection = WCSProj::new(1, 1, &params).map_err(|e| WcsError::Unusable(e.to_string()))?;
-        Ok(Self { reference_pixel: [need("CRPIX1")?, need("CRPIX2")?], matrix, inverse, slant, projection, frame })
+        let reference = SkyPosition { lon_deg: longitude, lat_deg: latitude };
+        Ok(Self {
+            reference_pixel: [need("CRPIX1")?, need("CRPIX2")?],
+            matrix,
+            inverse,
+            slant,
+            projection,
+            reference,
+            frame,
+        })
     }
 
     /// The frame of [`Self::pixel_to_sky`].
@@ -251,6 +261,11 @@ impl CelestialWcs {
     /// Pixel coordinates `(x, y)` of a position in the image's own frame; `None` when it has none.
     pub fn sky_to_pixel(&self, position: SkyPosition) -> Option<(f64, f64)> {
         self.vector_to_pixel(position.to_vector())
+    }
+
+    /// Position of the reference point (CRVAL1, CRVAL2), for many images the pointing centre.
+    pub fn reference(&self) -> SkyPosition {
+        self.reference
     }
 
     /// Area of a pixel at the reference point, square degrees.

@@ -13,6 +13,7 @@ pub mod extract;
 pub mod file;
 pub mod files;
 pub mod flood;
+pub mod mosaic;
 pub mod multithresh;
 mod options;
 mod pipeline;

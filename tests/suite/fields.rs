@@ -151,3 +151,86 @@ fn noise_explains_what_it_cannot_do() {
     insta::assert_snapshot!(run(&["--box", "0"]), @"error: noise box of 0 pixels: it must be at least 2");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left behind");
 }
+
+/// Two images of a point source of 1 Jy/beam, 0.3 degrees east and west of it, as dishes of 12 m see it at 1 GHz.
+fn two_beams(folder: &Path) -> Header {
+    let mut header = Header::default();
+    for (key, value) in [("CTYPE1", "RA---SIN"), ("CTYPE2", "DEC--SIN"), ("CTYPE3", "FREQ"), ("BUNIT", "Jy/beam")] {
+        header.set_str(key, value);
+    }
+    for (key, value) in [
+        ("CRPIX1", 51.0),
+        ("CRPIX2", 41.0),
+        ("CRVAL2", -45.0),
+        ("CDELT1", -0.02),
+        ("CDELT2", 0.02),
+        ("CRVAL3", 1e9),
+        ("BMAJ", 0.06),
+        ("BMIN", 0.05),
+        ("BPA", 10.0),
+    ] {
+        header.set_f64(key, value);
+    }
+    let source = cleanloop::image::SkyPosition { lon_deg: 30.0, lat_deg: -45.0 };
+    for (name, offset) in [("east.fits", 0.3), ("west.fits", -0.3)] {
+        header.set_f64("CRVAL1", 30.0 + offset);
+        let wcs = cleanloop::image::CelestialWcs::from_header(&header).unwrap();
+        // A source of several pixels, so that interpolation keeps its peak; noise of 1 and 2 mJy.
+        let noise = if offset > 0.0 { 1e-3 } else { 2e-3 };
+        let image = Array2::from_shape_fn((81, 101), |(y, x)| {
+            let at = wcs.pixel_to_sky(x as f64, y as f64).unwrap();
+            let beam = |separation: f64, fwhm: f64| (-4.0 * std::f64::consts::LN_2 * (separation / fwhm).powi(2)).exp();
+            let response = beam(at.separation(wcs.reference()), 1.56023);
+            let ripple = if (x / 3 + y / 3) % 2 == 0 { noise } else { -noise };
+            (beam(at.separation(source), 0.2) * response + ripple) as f32
+        });
+        write_plane(folder.join(name), image.view(), MaskType::F32, &header, 4).unwrap();
+    }
+    header
+}
+
+#[test]
+fn a_field_is_masked_on_its_mosaic_and_cut_out_for_each_beam() {
+    let folder = tempfile::tempdir().unwrap();
+    two_beams(folder.path());
+    let run = |arguments: &str| cleanloop(folder.path()).args(arguments.split(' ')).assert().success();
+    run("mosaic east.fits west.fits --output field.fits --dish 12");
+    let mut field = FitsImage::open(folder.path().join("field.fits")).unwrap();
+    assert_eq!((field.axes().len(), field.header().get_f64("BMAJ")), (4, Some(0.06)));
+    let source = cleanloop::image::SkyPosition { lon_deg: 30.0, lat_deg: -45.0 };
+    let (x, y) = field.wcs().unwrap().sky_to_pixel(source).unwrap();
+    let at = [y.round() as usize, x.round() as usize];
+    let peak = field.read_plane(0, 0).unwrap()[at];
+    assert!((peak - 1.0).abs() < 0.02, "the primary beam is taken out: {peak} Jy/beam");
+    let weight = plane(folder.path().join("field.weight.fits"))[at];
+    // Response at 0.3 degrees in RA, 0.2121 on the sky: 0.9501; weights of 1 mJy (1.4826 MAD of +-1) and twice that.
+    let expected = 0.9501f32.powi(2) * (1.0 + 0.25) / 1.4826e-3f32.powi(2);
+    assert!((weight / expected - 1.0).abs() < 0.05, "{weight}, {expected} expected");
+    // The mask of the mosaic covers the source in the image of each beam.
+    run("mask field.fits --base-snr-clip 20 --noise global");
+    for beam in ["east", "west"] {
+        run(&format!("extractmask {beam}.fits field.mask.fits"));
+        let mask = plane(folder.path().join(format!("{beam}.mask.fits")));
+        let wcs = FitsImage::open(folder.path().join(format!("{beam}.fits"))).unwrap().wcs().unwrap();
+        let (x, y) = wcs.sky_to_pixel(source).unwrap();
+        assert_eq!(mask[[y.round() as usize, x.round() as usize]], 1.0, "{beam}");
+        let masked = mask.sum();
+        assert!((20.0..2000.0).contains(&masked), "{masked} pixels masked");
+    }
+}
+
+#[test]
+fn mosaic_explains_what_it_cannot_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut header = two_beams(folder.path());
+    header.set_str("CTYPE3", "STOKES");
+    let flat = Array2::<f32>::ones((4, 5));
+    write_plane(folder.path().join("flat.fits"), flat.view(), MaskType::F32, &header, 3).unwrap();
+    let run = |arguments: &str| stderr(cleanloop(folder.path()).arg("mosaic").args(arguments.split(' ')));
+    insta::assert_snapshot!(run("flat.fits -o o.fits"), @"error: flat.fits: has no noise that could give it a weight (no data, or more than half of its pixels alike)");
+    insta::assert_snapshot!(run("east.fits -o east.fits"), @"error: east.fits: the output would replace an input");
+    insta::assert_snapshot!(run("east.fits west.fits -o o.fits --pb flat.fits"), @"error: --pb names 1 files for 2 images: one for each image was expected");
+    insta::assert_snapshot!(run("east.fits -o o.fits --pb flat.fits"), @"error: east.fits has 101 x 81 pixels, but flat.fits has 5 x 4: both must have the same size");
+    insta::assert_snapshot!(run("east.fits -o o.fits --dish 0"), @"error: --dish 0: a diameter in metres was expected");
+    assert!(!folder.path().join("o.fits").exists());
+}
