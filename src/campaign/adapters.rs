@@ -1,10 +1,12 @@
 //! The real workshop: imagers, calibrators and masks made from a resolved plan.
 
 use super::acceptance::{Gentler, last_accepted};
-use super::config::{CalibratorKind, MaskCadence, MaskMethod, StartColumn, WorkOn};
+use super::config::{CalibratorKind, MaskCadence, MaskMethod, StartColumn, StopOptions, WorkOn};
+use super::cycle::{self, ImagerLimits, StopRules};
 use super::folder;
 use super::plan::{CalibrationPlan, ImagingPlan, MaskPlan, MeasurementSetPlan, Plan, RoundPlan};
 use super::record::MaskRecord;
+use super::round_masks::{self, RoundMasks};
 use super::run::Share;
 use super::solint::{self, Choice, ImageSignal, Interval, Observation, SolintOptions, SolveMode, Tried};
 use super::workshop::{AttemptPlan, Bench, Earlier, Imaged, Prepared, Solved, Workshop};
@@ -13,11 +15,9 @@ use crate::calibrator::{self, Calibrator, SolutionTable, SolveRequest};
 use crate::casa::Casa;
 use crate::imager::command::CommandOptions;
 use crate::imager::{self, Imager, ImagerOptions, ImagingJob, Products, Surroundings};
-use crate::masking::MaskingOptions;
-use crate::masking::auto::AutoMaskOptions;
-use crate::masking::files::{self, Automatic, MaskFileRequest};
 use crate::measurement_set::{self, MsSummary};
 use crate::process::Limits;
+use crate::quality;
 use crate::{Error, Result};
 use indexmap::IndexMap;
 use serde::de::DeserializeOwned;
@@ -219,6 +219,25 @@ impl Adapters {
     }
 }
 
+/// Options of an imaging as an attempt's plan holds them: the imager's, the masks between cycles with the caution that
+/// multiplies automatic levels, and the stop rules.
+type Imaging = (ImagingPlan, Option<(MaskPlan, f64)>, StopOptions);
+
+/// What the imager's own options say about stopping.
+fn limits_of(imaging: &ImagingPlan) -> ImagerLimits {
+    match imaging {
+        ImagingPlan::Wsclean(o) => ImagerLimits {
+            threshold_jy: o.threshold,
+            nsigma: o.auto_threshold,
+            iterations: o.niter,
+            major_cycles: usize::try_from(o.nmiter).unwrap_or(usize::MAX),
+        },
+        ImagingPlan::Tclean(_) | ImagingPlan::Command(_) => {
+            ImagerLimits { threshold_jy: None, nsigma: None, iterations: u64::MAX, major_cycles: usize::MAX }
+        }
+    }
+}
+
 /// What a step's options were when the attempt was planned.
 fn planned<T: DeserializeOwned>(value: &serde_json::Value) -> Result<T> {
     serde_json::from_value(value.clone()).map_err(Error::internal)
@@ -314,8 +333,10 @@ impl Workshop for Adapters {
         let later = &self.plan.rounds[(round + 1).min(self.plan.rounds.len())..];
         let more_to_try = later.iter().any(|r| r.calibration != self.round(round).calibration);
         let earlier_calibrations = self.plan.rounds[..round].iter().filter(|r| r.calibration.is_some()).count();
-        // A mask between cycles belongs to the imaging; one before it is a step of its own.
-        let before = plan.mask.as_ref().filter(|m| m.cadence == MaskCadence::Round);
+        // A mask between cycles belongs to the imaging; one before it is a step of its own. Auto-multithresh between
+        // cycles needs none.
+        let only_between = |m: &MaskPlan| m.cadence == MaskCadence::Cycle && m.method == MaskMethod::Multithresh;
+        let before = plan.mask.as_ref().filter(|m| !only_between(m));
         let mut about = match &gaincal {
             None => "imaging".to_string(),
             Some(g) => format!("calibrating {}, solint {}", g.calmode.name(), g.solint),
@@ -341,7 +362,8 @@ impl Workshop for Adapters {
                 .map(|g| (g.solint.clone(), value(&g.calmode).as_str().unwrap_or_default().into())),
             interval_why: automatic.and_then(std::result::Result::ok),
             mask: before.map(|m| value(&(m, caution))),
-            imaging: value(&(&plan.imaging, between, &self.plan.stop)),
+            mask_may_be_empty: between.is_some(),
+            imaging: value(&(&plan.imaging, between.map(|m| (m, caution)), &self.plan.stop)),
             first_interval: gaincal.is_some() && earlier_calibrations == 0,
             amplitudes,
             more_to_try,
@@ -372,69 +394,43 @@ impl Workshop for Adapters {
         bench: &Bench,
     ) -> Result<MaskRecord> {
         let (mask, caution): (MaskPlan, f64) = planned(plan.mask.as_ref().expect("only masked rounds get here"))?;
-        let options: MaskingOptions = mask.masking.clone();
-        let path = bench.folder.join("mask.fits");
-        let limits = AutoMaskOptions::default();
-        let automatic = (mask.method == MaskMethod::Auto).then_some(Automatic {
-            options: &limits,
-            caution,
-            previous_image: previous.and_then(|p| p.source.as_deref()),
-        });
-        let include = files::user_pixels(&mask.include, &source.image)?;
-        let exclude = files::user_pixels(&mask.exclude, &source.image)?;
-        let request = MaskFileRequest {
-            image: &source.image,
-            options: &options,
-            noise: &mask.noise,
-            include: include.as_ref(),
-            exclude: exclude.as_ref(),
-            previous: previous.map(|p| p.path.as_path()),
-            automatic,
-            output: &path,
-        };
-        let summary = files::make(&request)?;
-        let mut numbers = IndexMap::new();
-        numbers.extend(summary.rms.map(|rms| ("rms of the noise map, Jy/beam".to_string(), rms)));
-        let mut why: Vec<String> = summary.notes.iter().map(ToString::to_string).collect();
-        let mut used = options.clone();
-        if let Some(automatic) = summary.automatic {
-            numbers.insert("artefacts (0 none, 1 the worst)".into(), automatic.artefacts);
-            numbers.insert("islands left out".into(), automatic.removed_islands as f64);
-            why.extend(automatic.why);
-            used = automatic.options.unwrap_or(used);
-        }
-        Ok(MaskRecord {
-            path,
-            method: value(&mask.method).as_str().unwrap_or_default().to_string(),
-            source: Some(source.image.clone()),
-            options: differing(&used),
-            numbers,
-            pixels: summary.pixels,
-            islands: Some(summary.islands),
-            added: summary.added,
-            removed: summary.removed,
-            why: why.join("; "),
-        })
+        round_masks::from_image(&mask, caution, source, previous, &bench.folder)
     }
 
     fn image(&mut self, plan: &AttemptPlan, column: &str, mask: Option<&Path>, bench: &Bench) -> Result<Imaged> {
-        let (imaging, between, _stop): (ImagingPlan, Option<MaskPlan>, super::config::StopOptions) =
-            planned(&plan.imaging)?;
+        let (imaging, between, stop): Imaging = planned(&plan.imaging)?;
         let mut imager = self.imager(&imaging, self.job(column, bench), bench)?;
         let result = (|| {
             imager.setup()?;
-            if between.is_some() {
-                return Err(Error::bad_input("mask.cadence: cycle is not there yet"));
+            let commands = imager.command_lines(mask);
+            let Some((between, caution)) = between else {
+                let products = imager.image_once(mask)?;
+                return Ok(Imaged { products, cycles: Vec::new(), stopped: None, mask: None, commands });
+            };
+            if !imager.capabilities().mask_per_cycle {
+                return Err(Error::bad_input(format!(
+                    "{} cannot take a fresh mask for each major cycle; use `mask: {{cadence: round}}`",
+                    imager.capabilities().program
+                )));
             }
-            let products = imager.image_once(mask)?;
-            Ok(Imaged { products, cycles: Vec::new(), stopped: None, mask: None, commands: imager.command_lines(mask) })
+            let masks = bench.folder.with_file_name("mask");
+            let rules = StopRules::new(&stop, &limits_of(&imaging), between.every, between.freeze_change);
+            let mut maker = RoundMasks::new(&between, caution, mask, masks);
+            let report = cycle::run(imager.as_mut(), &mut maker, &quality::residual::measure, &rules, &bench.folder)?;
+            Ok(Imaged {
+                products: report.products,
+                cycles: report.cycles,
+                stopped: Some(report.stopped),
+                mask: report.mask.map(|last| round_masks::of_cycles(&between, &last)),
+                commands,
+            })
         })();
         imager.teardown();
         result
     }
 
     fn predict(&mut self, plan: &AttemptPlan, column: &str, model: &Path, bench: &Bench) -> Result<()> {
-        let (imaging, _, _): (ImagingPlan, Option<MaskPlan>, super::config::StopOptions) = planned(&plan.imaging)?;
+        let (imaging, _, _): Imaging = planned(&plan.imaging)?;
         let mut imager = self.imager(&imaging, self.job(column, bench), bench)?;
         let result = imager.setup().and_then(|()| imager.predict(model));
         imager.teardown();
@@ -470,14 +466,6 @@ impl Workshop for Adapters {
             .collect();
         Some(lines.join("\n"))
     }
-}
-
-/// The options that differ from their defaults, for the record.
-fn differing(options: &MaskingOptions) -> IndexMap<String, String> {
-    let (serde_json::Value::Object(all), defaults) = (value(options), value(&MaskingOptions::default())) else {
-        unreachable!("options are a map")
-    };
-    all.into_iter().filter(|(key, v)| defaults[key.as_str()] != *v).map(|(key, v)| (key, v.to_string())).collect()
 }
 
 /// What a report says of a measurement set.

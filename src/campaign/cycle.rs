@@ -85,6 +85,9 @@ pub struct CycleMask {
     pub added: u64,
     /// Pixels that only the cycle before masked.
     pub removed: u64,
+    /// A copy of the residual that outlives the imager's own files, for the report.
+    #[serde(default)]
+    pub kept_residual: Option<PathBuf>,
 }
 
 /// What is known when a mask is made.
@@ -240,7 +243,7 @@ fn describe(
     let channels = if state.channels.len() > 1 { &state.channels[..] } else { &[] };
     CycleRecord {
         cycle,
-        residual: Some(residual.residual.clone()),
+        residual: mask.kept_residual.clone().or_else(|| Some(residual.residual.clone())),
         mask: Some(mask.path.clone()),
         peak: Some(state.overall.peak),
         peak_in_mask: Some(state.overall.peak_in_mask),
@@ -445,7 +448,7 @@ mod tests {
             let pixels = *self.0.get(moment.cycle).unwrap_or_else(|| self.0.last().unwrap());
             let before = moment.previous.map_or(0, |p| p.pixels);
             let (added, removed) = (pixels.saturating_sub(before), before.saturating_sub(pixels));
-            Ok(CycleMask { path: format!("{pixels}").into(), pixels, added, removed })
+            Ok(CycleMask { path: format!("{pixels}").into(), pixels, added, removed, kept_residual: None })
         }
     }
 

@@ -467,7 +467,7 @@ impl<'a> DatasetRun<'a> {
             |m: &MaskRecord| m.path.exists(),
             |run| run.workshop.mask(plan, &base.imaged.products, previous.as_ref(), &bench),
         )?;
-        if mask.pixels == 0 {
+        if mask.pixels == 0 && !plan.mask_may_be_empty {
             return Err(Error::bad_input(format!(
                 "the mask of round {} is empty: nothing in {} is above the levels asked for. Lower the seed levels \
                  (`masking:` of that round), or image this round without a mask (`campaign: mask: rounds`)",

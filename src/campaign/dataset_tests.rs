@@ -108,6 +108,7 @@ impl Workshop for FakeWorkshop {
             interval: None,
             interval_why: None,
             mask: (round > 0).then(|| options.clone()),
+            mask_may_be_empty: false,
             imaging: options,
             first_interval: round == 1,
             amplitudes: false,

@@ -10,6 +10,7 @@ pub mod folder;
 pub mod journal;
 pub mod plan;
 pub mod record;
+pub mod round_masks;
 pub mod run;
 pub mod solint;
 pub mod strategy;

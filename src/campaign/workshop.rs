@@ -35,6 +35,8 @@ pub struct AttemptPlan {
     pub interval_why: Option<String>,
     /// Options of the mask that is made before imaging; `None`: no mask.
     pub mask: Option<serde_json::Value>,
+    /// An empty mask is no mistake: masks are made again between cycles.
+    pub mask_may_be_empty: bool,
     /// Options of the imaging, including how masks are made between cycles.
     pub imaging: serde_json::Value,
     /// The first calibrated round (its loss is tolerated a little).
