@@ -2,7 +2,7 @@
 
 use super::acceptance::{Gentler, last_accepted};
 use super::config::{CalibratorKind, MaskCadence, MaskMethod, StartColumn, StopOptions, WorkOn};
-use super::cycle::{self, ImagerLimits, StopRules};
+use super::cycle::{self, ImagerLimits, Measures, StopRules};
 use super::folder;
 use super::plan::{CalibrationPlan, ImagingPlan, MaskPlan, MeasurementSetPlan, Plan, RoundPlan};
 use super::record::MaskRecord;
@@ -416,7 +416,8 @@ impl Workshop for Adapters {
             let masks = bench.folder.with_file_name("mask");
             let rules = StopRules::new(&stop, &limits_of(&imaging), between.every, between.freeze_change);
             let mut maker = RoundMasks::new(&between, caution, mask, masks);
-            let report = cycle::run(imager.as_mut(), &mut maker, &quality::residual::measure, &rules, &bench.folder)?;
+            let measures = Measures { residual: &quality::residual::measure, flux: &quality::residual::model_flux };
+            let report = cycle::run(imager.as_mut(), &mut maker, measures, &rules, &bench.folder)?;
             Ok(Imaged {
                 products: report.products,
                 cycles: report.cycles,

@@ -31,8 +31,8 @@ pub struct StopRules {
     pub every: usize,
     /// A mask that changes by less than this fraction of its pixels is kept for the rest, which runs in one call.
     pub freeze_change: f64,
-    /// The peak inside the mask must fall by this fraction in a cycle.
-    pub least_progress: f64,
+    /// A cycle must change the model's flux, and lower the peak inside the same mask, by this fraction.
+    pub least_new_flux: f64,
     /// Divergence: the peak over the lowest so far.
     pub peak_growth: f64,
     /// Divergence: the noise over the lowest so far.
@@ -49,7 +49,7 @@ impl StopRules {
             major_cycles: stop.major_cycles.unwrap_or(imager.major_cycles).max(1),
             every: every.max(1),
             freeze_change,
-            least_progress: stop.least_new_flux,
+            least_new_flux: stop.least_new_flux,
             peak_growth: stop.peak_growth,
             rms_growth: stop.rms_growth,
         }
@@ -126,7 +126,16 @@ pub struct CycleReport {
 }
 
 /// Measures a residual inside a mask and the imager's pixel mask.
-pub type Measure<'a> = &'a dyn Fn(&Path, Option<&Path>, Option<&Path>) -> Result<ResidualState>;
+pub type MeasureResidual = dyn Fn(&Path, Option<&Path>, Option<&Path>) -> Result<ResidualState>;
+
+/// How files are measured: the loop itself sees no pixels.
+#[derive(Clone, Copy)]
+pub struct Measures<'a> {
+    /// A residual inside a mask and the imager's pixel mask.
+    pub residual: &'a MeasureResidual,
+    /// The flux of a model, Jy.
+    pub flux: &'a dyn Fn(&Path) -> Result<f64>,
+}
 
 /// One finished cycle, as `cycles.json` keeps it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -143,7 +152,7 @@ struct Finished {
 pub fn run(
     imager: &mut dyn Imager,
     masks: &mut dyn CycleMasks,
-    measure: Measure<'_>,
+    measures: Measures<'_>,
     rules: &StopRules,
     folder: &Path,
 ) -> Result<CycleReport> {
@@ -168,7 +177,7 @@ pub fn run(
             previous: finished.last().map(|f| &f.mask),
         };
         let mask = masks.make(&residual, &moment)?;
-        let state = measure(&residual.residual, Some(&mask.path), residual.pixel_mask.as_deref())?;
+        let state = (measures.residual)(&residual.residual, Some(&mask.path), residual.pixel_mask.as_deref())?;
         let mut record = describe(cycle, &residual, &mask, &state, rules);
         if let Some(good) = diverged(&records, &record, rules) {
             records.push(record);
@@ -196,15 +205,16 @@ pub fn run(
         let minor = imager.run_minor_cycle(Some(&mask.path), &controls)?;
         record.seconds = Some(clock.elapsed().as_secs_f64());
         record.iterations = Some(minor.iterations);
+        residual = imager.run_major_cycle(false)?;
+        record.model_flux = residual.model.as_deref().map(measures.flux).transpose()?;
         records.push(record.clone());
         finished.push(Finished { record, mask, minor });
         let json = serde_json::to_vec(&finished).expect("cycles are plain data");
         folder::write_atomically(&folder.join(STATE), &json)?;
-        residual = imager.run_major_cycle(false)?;
         if frozen {
             // The imager went on by itself to its own end.
             let last = &finished[finished.len() - 1];
-            let state = measure(&residual.residual, Some(&last.mask.path), residual.pixel_mask.as_deref())?;
+            let state = (measures.residual)(&residual.residual, Some(&last.mask.path), residual.pixel_mask.as_deref())?;
             let mut record = describe(finished.len(), &residual, &last.mask, &state, rules);
             let reason = last.minor.stopped.clone().or(imager.has_converged()?).unwrap_or(StopReason::MajorCycles);
             record.stopped = Some(reason.clone());
@@ -335,10 +345,17 @@ fn reason_to_stop(
     if last.minor.iterations == 0 {
         return Some(StopReason::NoNewFlux);
     }
+    // The flux of the last two cycles, where the imager shows its model.
+    let flux = |back: usize| finished.iter().rev().nth(back).and_then(|f| f.record.model_flux);
+    if let (Some(now), Some(before)) = (flux(0), flux(1))
+        && (now - before).abs() < rules.least_new_flux * now.abs()
+    {
+        return Some(StopReason::NoNewFlux);
+    }
     // A mask that grew may hold a higher peak than the last one: only with the same mask is that no progress.
     let before = records.last()?.peak_in_mask?;
     let same_mask = records.last()?.masked_pixels == Some(overall.masked_pixels);
-    (same_mask && overall.peak_in_mask > (1.0 - rules.least_progress) * before).then_some(StopReason::NoNewFlux)
+    (same_mask && overall.peak_in_mask > (1.0 - rules.least_new_flux) * before).then_some(StopReason::NoNewFlux)
 }
 
 #[cfg(test)]
@@ -383,7 +400,7 @@ mod tests {
         }
         fn run_major_cycle(&mut self, _: bool) -> Result<Residual> {
             let path = PathBuf::from(format!("{}", self.peak));
-            Ok(Residual { residual: path.clone(), pixel_mask: None, pb: None, psf: path })
+            Ok(Residual { residual: path.clone(), pixel_mask: None, pb: None, psf: path, model: None })
         }
         fn run_minor_cycle(&mut self, _: Option<&Path>, controls: &MinorControls) -> Result<MinorCycle> {
             self.calls.push((controls.major_iterations, controls.last, controls.threshold_jy));
@@ -462,6 +479,12 @@ mod tests {
         Ok(ResidualState { overall: plane, channels: vec![plane] })
     }
 
+    fn flux(model: &Path) -> Result<f64> {
+        Ok(16.0 - number(model))
+    }
+
+    const MEASURES: Measures<'static> = Measures { residual: &measured, flux: &flux };
+
     fn rules() -> StopRules {
         StopRules {
             threshold_jy: Some(1.0),
@@ -470,7 +493,7 @@ mod tests {
             major_cycles: 10,
             every: 1,
             freeze_change: 0.01,
-            least_progress: 1e-4,
+            least_new_flux: 1e-4,
             peak_growth: 1.5,
             rms_growth: 1.2,
         }
@@ -478,7 +501,7 @@ mod tests {
 
     fn go(imager: &mut FakeImager, masks: &[u64], rules: &StopRules) -> CycleReport {
         let folder = tempfile::tempdir().unwrap();
-        run(imager, &mut FakeMasks(masks.to_vec()), &measured, rules, folder.path()).unwrap()
+        run(imager, &mut FakeMasks(masks.to_vec()), MEASURES, rules, folder.path()).unwrap()
     }
 
     #[test]
@@ -523,7 +546,7 @@ mod tests {
     fn an_empty_first_mask_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let error =
-            run(&mut FakeImager::new(), &mut FakeMasks(vec![0]), &measured, &rules(), folder.path()).unwrap_err();
+            run(&mut FakeImager::new(), &mut FakeMasks(vec![0]), MEASURES, &rules(), folder.path()).unwrap_err();
         assert!(error.to_string().contains("mask of the first cycle is empty"), "{error}");
     }
 
@@ -540,8 +563,11 @@ mod tests {
                 if measures.get() > killed_after { Err(Error::Interrupted) } else { measured(a, b, c) }
             };
             let mut masks = FakeMasks(sizes.to_vec());
-            assert!(run(&mut imager, &mut masks, &failing, &rules(), folder.path()).is_err());
-            let report = run(&mut imager, &mut masks, &measured, &rules(), folder.path()).unwrap();
+            assert!(
+                run(&mut imager, &mut masks, Measures { residual: &failing, flux: &flux }, &rules(), folder.path())
+                    .is_err()
+            );
+            let report = run(&mut imager, &mut masks, MEASURES, &rules(), folder.path()).unwrap();
             let strip =
                 |r: &CycleReport| r.cycles.iter().map(|c| (c.cycle, c.peak, c.masked_pixels)).collect::<Vec<_>>();
             assert_eq!(strip(&report), strip(&whole));

@@ -98,6 +98,8 @@ pub struct Residual {
     pub pb: Option<PathBuf>,
     /// Point-spread function.
     pub psf: PathBuf,
+    /// Model that was subtracted, Jy/pixel; `None` before the first cycle.
+    pub model: Option<PathBuf>,
 }
 
 /// What limits one minor cycle.

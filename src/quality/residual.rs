@@ -72,6 +72,20 @@ pub fn measure(residual: &Path, mask: Option<&Path>, pixel_mask: Option<&Path>) 
     Ok(ResidualState { overall, channels })
 }
 
+/// Sum of a model (first polarisation, all channels), Jy.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn model_flux(model: &Path) -> Result<f64> {
+    let mut file = FitsImage::open(model)?;
+    let mut sum = 0.0;
+    for channel in 0..file.channels() {
+        let plane = file.read_plane(0, channel)?;
+        sum += plane.iter().filter(|v| v.is_finite()).map(|&v| f64::from(v)).sum::<f64>();
+    }
+    Ok(sum)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

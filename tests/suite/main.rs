@@ -13,4 +13,6 @@ mod multithresh_pclean;
 mod multithresh_runs;
 mod real;
 mod report;
+mod simulated;
 mod strategies;
+mod wsclean;

@@ -326,7 +326,8 @@ pub fn mask_plane(cube: &Path, channel: usize, to: &Path) -> Result<(), WscleanE
     let mut image = FitsImage::open(cube)?;
     // A NaN is no data, and nothing is cleaned there.
     let plane = image.read_plane(0, channel)?.mapv(|v| u8::from(v != 0.0 && !v.is_nan()));
-    crate::image::write_plane(to, plane.view(), MaskType::U8, image.header(), 4)?;
+    // wsclean looks at the size alone, but refuses half a header (a frequency axis without its value).
+    crate::image::write_plane(to, plane.view(), MaskType::U8, &Header::default(), 2)?;
     Ok(())
 }
 

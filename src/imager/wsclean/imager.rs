@@ -37,6 +37,9 @@ const KEEP_BYTES: u64 = 2 << 30;
 const IMAGES_IN_MEMORY: f64 = 16.0;
 /// Bytes of a pixel in wsclean's images, in memory and on disk.
 const PIXEL_BYTES: f64 = 4.0;
+/// What a table description has just before the name of a column, and within how many bytes.
+const DESCRIPTION: &[u8] = b"ColumnDesc<";
+const DESCRIPTION_BYTES: usize = 32;
 /// How often the wait for several processes looks at the caller's token.
 const TICK: Duration = Duration::from_millis(100);
 /// FITS files that a run leaves for each output channel: image, residual, model, psf, dirty.
@@ -406,6 +409,10 @@ impl WscleanImager {
             pixel_mask: None,
             pb: None,
             psf: self.state_file(&self.start_folder(), "psf")?,
+            model: match self.cycles.len() {
+                0 => None,
+                _ => Some(self.state_file(&self.state_folder(), "model")?),
+            },
         })
     }
 
@@ -429,6 +436,7 @@ impl WscleanImager {
             a.flag("continue");
         }
         a.push("reuse-psf", &[start.join(PREFIX).display()]);
+        self.push_beam(&mut a, &start)?;
         a.push("reuse-dirty", &[to.join(REUSED).display()]);
         let temporary = self.temporary()?;
         a.push("temp-dir", &[temporary.path().display()]);
@@ -452,6 +460,36 @@ impl WscleanImager {
             }
         }
         Ok(log)
+    }
+
+    /// The restoring beam of the first call: with `-reuse-psf`, wsclean 3.1 does not know the theoretical beam that its
+    /// fit starts from, and `-beam-fitting-size` can make it fit a beam of one pixel.
+    fn push_beam(&self, a: &mut Arguments, start: &Path) -> std::result::Result<(), WscleanError> {
+        if ["beam-shape", "beam-size"].iter().any(|o| a.has(o)) {
+            return Ok(());
+        }
+        let list = files::pieces(start, PREFIX)?;
+        if let Some(beam) = files::main_piece(&list, "psf").and_then(|p| FitsImage::open(&p.path).ok()?.beam()) {
+            a.push("beam-shape", &beam_words(&beam));
+        }
+        Ok(())
+    }
+
+    /// Restores the channels of a joined image, each with its own beam: the cycles gave all that of the whole band.
+    fn restore_channels(&self, products: &Products) -> std::result::Result<(), WscleanError> {
+        for channel in &products.channels {
+            let beam = channel.psf.as_ref().and_then(|p| FitsImage::open(p).ok()?.beam());
+            let (Some(beam), false) = (beam, self.options.extra.contains_key("beam-shape")) else { continue };
+            let path = |p: &Path| p.to_string_lossy().into_owned();
+            let restored = self.scratch().join("restored.fits");
+            let mut line = self.surroundings.executable.clone();
+            line.extend(["-j".to_owned(), self.job.threads.max(1).to_string(), "-beam-shape".to_owned()]);
+            line.extend(beam_words(&beam));
+            line.extend(["-restore".to_owned(), path(&channel.residual), path(&channel.model), path(&restored)]);
+            self.run(line)?;
+            files::rename(&restored, &channel.image)?;
+        }
+        Ok(())
     }
 
     fn lane_arguments(&self, lane: &Lane, c: &LaneCall<'_>) -> std::result::Result<Arguments, WscleanError> {
@@ -575,7 +613,9 @@ impl WscleanImager {
             if self.cycles.is_empty() {
                 self.check_frequencies(&lanes, &under_way)?;
             }
-            self.assemble_lanes(&under_way, &under_way, "residual", "residual")?;
+            for kind in ["residual", "model"] {
+                self.assemble_lanes(&under_way, &under_way, kind, kind)?;
+            }
         }
         let minor = minor_cycle(&logs, lanes.len());
         let state = CycleState { minor: minor.clone(), model_written: update_model };
@@ -718,7 +758,9 @@ impl WscleanImager {
                 for lane in self.lanes() {
                     files::remove_folder(&folder.join(&lane.name))?;
                 }
-                let _ = std::fs::remove_file(folder.join("residual.fits"));
+                for name in ["residual.fits", "model.fits"] {
+                    let _ = std::fs::remove_file(folder.join(name));
+                }
             }
         }
         Ok(())
@@ -766,6 +808,9 @@ impl WscleanImager {
         }
         files::remove_folder(&out)?;
         let products = self.named_products()?;
+        if !cube && !self.cycles.is_empty() {
+            self.restore_channels(&products)?;
+        }
         if self.job.update_model && !written {
             self.predict_products(&products.model)?;
         }
@@ -880,13 +925,24 @@ enum Stops {
     Controls { iterations: u64, majors: usize, threshold_jy: f64 },
 }
 
+/// Values of `-beam-shape`.
+fn beam_words(beam: &crate::image::Beam) -> [String; 3] {
+    let asec = |deg: f64| format!("{}asec", deg * 3600.0);
+    [asec(beam.major_deg), asec(beam.minor_deg), format!("{}deg", beam.pa_deg)]
+}
+
 /// Whether the measurement set has the column, from its table description; `None`: it cannot be read.
 fn has_column(measurement_set: &Path, column: &str) -> Option<bool> {
     let table = std::fs::read(measurement_set.join("table.dat")).ok()?;
-    // Strings are stored with their length, four bytes, most significant first.
+    // Strings are stored with their length, four bytes, most significant first. The name also stands in lists of tiled
+    // columns, which outlive the column: what counts is a description of it, `ArrayColumnDesc<Complex `, version, name.
     let mut needle = (column.len() as u32).to_be_bytes().to_vec();
     needle.extend(column.as_bytes());
-    Some(table.windows(needle.len()).any(|w| w == needle))
+    let described = |at: usize| {
+        let before = &table[at.saturating_sub(DESCRIPTION_BYTES)..at];
+        before.windows(DESCRIPTION.len()).any(|w| w == DESCRIPTION)
+    };
+    Some(table.windows(needle.len()).enumerate().any(|(at, w)| w == needle && described(at)))
 }
 
 fn read_state<T: serde::de::DeserializeOwned>(folder: &Path) -> Option<T> {

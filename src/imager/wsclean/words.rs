@@ -43,6 +43,11 @@ impl Arguments {
         self.list.push((name.to_owned(), name.replace('_', "-"), values));
     }
 
+    /// Whether the option is there.
+    pub fn has(&self, name: &str) -> bool {
+        self.list.iter().any(|(_, n, _)| n == name)
+    }
+
     /// Adds everything of `other`.
     pub fn append(&mut self, mut other: Self) {
         self.list.append(&mut other.list);

@@ -1,0 +1,56 @@
+//! Measurement sets for tests on the real programs, simulated once for each state of the program.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// Set by `make test`: a program that is missing fails the test instead of skipping it.
+const REQUIRE: &str = "CLEANLOOP_REQUIRE_REAL";
+
+/// `None`, with a word why, if a program is not there and that is not a failure.
+pub fn require(program: &str) -> Option<()> {
+    if cleanloop::process::find_program(program).is_some() {
+        return Some(());
+    }
+    assert!(std::env::var_os(REQUIRE).is_none(), "{program} is not installed, and {REQUIRE} is set");
+    eprintln!("skipped: {program} is not installed");
+    None
+}
+
+/// A small field: 27 antennas, 30 integrations, 4 channels, 10,530 rows. Never written to: tests copy it.
+pub fn field() -> Option<PathBuf> {
+    static FIELD: OnceLock<Option<PathBuf>> = OnceLock::new();
+    FIELD
+        .get_or_init(|| {
+            simulated("small", &["--duration", "1800", "--integration", "60", "--phase-rms", "0", "--amp-rms", "0"])
+        })
+        .clone()
+}
+
+fn simulated(name: &str, arguments: &[&str]) -> Option<PathBuf> {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("simulated");
+    let done = folder.join(name);
+    let data = done.join("field.ms");
+    if data.is_dir() {
+        return Some(data);
+    }
+    // Several test binaries may do this at once: each works aside, and the first to finish gives the name.
+    std::fs::create_dir_all(&folder).expect("a folder for simulated data");
+    let aside = tempfile::tempdir_in(&folder).expect("a temporary folder");
+    let output = Command::new(env!("CARGO_BIN_EXE_cleanloop"))
+        .args(["simulate", "--output"])
+        .arg(aside.path().join("new"))
+        .args(arguments)
+        .output()
+        .expect("cleanloop itself starts");
+    if !output.status.success() {
+        let words = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(std::env::var_os(REQUIRE).is_none(), "simulation failed, and {REQUIRE} is set: {words}");
+        eprintln!("skipped: no simulated data: {words}");
+        return None;
+    }
+    if std::fs::rename(aside.path().join("new"), &done).is_err() {
+        assert!(data.is_dir(), "another process made it");
+    }
+    Some(data)
+}
