@@ -126,13 +126,13 @@ pub struct CycleReport {
 }
 
 /// Measures a residual inside a mask and the imager's pixel mask.
-pub type MeasureResidual = dyn Fn(&Path, Option<&Path>, Option<&Path>) -> Result<ResidualState>;
+pub type MeasureResidual<'a> = dyn Fn(&Path, Option<&Path>, Option<&Path>) -> Result<ResidualState> + 'a;
 
 /// How files are measured: the loop itself sees no pixels.
 #[derive(Clone, Copy)]
 pub struct Measures<'a> {
     /// A residual inside a mask and the imager's pixel mask.
-    pub residual: &'a MeasureResidual,
+    pub residual: &'a MeasureResidual<'a>,
     /// The flux of a model, Jy.
     pub flux: &'a dyn Fn(&Path) -> Result<f64>,
 }
