@@ -174,7 +174,7 @@ impl Adapters {
             let signal = ImageSignal { peak: image.peak, flux: None, rms: image.rms };
             let left = self.plan.rounds.len() - round;
             let limits =
-                SolintOptions { flagged_solutions: self.plan.acceptance.flagged_solutions, ..SolintOptions::default() };
+                SolintOptions { flagged_solutions: self.plan.acceptance.flagged_solutions, ..self.plan.solint.clone() };
             let choice = solint::choose(&self.tried(earlier), &signal, &self.observation(), left, &limits);
             self.chosen.insert(round, choice);
         }

@@ -9,6 +9,7 @@ pub mod events;
 pub mod folder;
 pub mod journal;
 pub mod plan;
+pub mod preview;
 pub mod record;
 pub mod round_masks;
 pub mod run;

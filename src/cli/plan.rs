@@ -3,6 +3,7 @@
 use super::campaign_args::CampaignArgs;
 use crate::campaign::config::{Campaign, MaskCadence, MaskMethod, schema};
 use crate::campaign::plan::{self, ImagingPlan, MaskPlan, Plan, RoundPlan};
+use crate::campaign::preview::{self, RoundLines};
 use crate::{ExitStatus, Result};
 use serde::Serialize;
 use serde_json::Value as Json;
@@ -37,9 +38,13 @@ pub fn run(args: Args) -> Result<ExitStatus> {
     Ok(ExitStatus::Done)
 }
 
-/// The plan with the hashes of its rounds, as data.
+/// The plan with the hashes of its rounds and the command lines of each measurement set, as data.
 pub fn json(plan: &Plan) -> Json {
     let mut value = data(plan);
+    value["not_found"] = preview::not_found(plan).into();
+    for (index, set) in plan.measurement_sets.iter().enumerate() {
+        value["measurement_sets"][index]["command_lines"] = data(&preview::command_lines(plan, set));
+    }
     if let Some(rounds) = value["rounds"].as_array_mut() {
         for (round, value) in plan.rounds.iter().zip(rounds) {
             value["hashes"] = serde_json::json!({
@@ -74,11 +79,24 @@ pub fn text(plan: &Plan) -> String {
     options(&mut out, "stop", &plan.stop);
     options(&mut out, "resources", &plan.resources);
     options(&mut out, "scheduler", &plan.scheduler);
-    for round in &plan.rounds {
-        round_text(&mut out, round);
+    let lines = plan.measurement_sets.first().map(|set| preview::command_lines(plan, set)).unwrap_or_default();
+    if plan.measurement_sets.len() > 1 {
+        let first = &plan.measurement_sets[0].name;
+        line(
+            &mut out,
+            "command lines",
+            &format!("those of {first}; the others' differ in paths alone (--json has all)"),
+        );
     }
-    if !plan.not_run.is_empty() || !plan.warnings.is_empty() {
-        out.push('\n');
+    for (index, round) in plan.rounds.iter().enumerate() {
+        round_text(&mut out, round, lines.get(index));
+    }
+    out.push('\n');
+    for program in preview::not_found(plan) {
+        let _ = writeln!(
+            out,
+            "not found: {program}: it must be installed, or named under `campaign.executables`, to run this"
+        );
     }
     if !plan.not_run.is_empty() {
         let _ = writeln!(out, "not run: {}: cleanloop reads but does not run them", plan.not_run.join(", "));
@@ -89,7 +107,7 @@ pub fn text(plan: &Plan) -> String {
     out
 }
 
-fn round_text(out: &mut String, round: &RoundPlan) {
+fn round_text(out: &mut String, round: &RoundPlan, lines: Option<&RoundLines>) {
     let _ = writeln!(out, "\nround {}", round.round);
     match &round.calibration {
         None => line(out, "calibration", "none"),
@@ -106,7 +124,15 @@ fn round_text(out: &mut String, round: &RoundPlan) {
     match &round.imaging {
         ImagingPlan::Wsclean(wsclean) => options(out, "  wsclean", wsclean),
         ImagingPlan::Tclean(tclean) => options(out, "  tclean", tclean),
-        ImagingPlan::Command(words) => line(out, "  command", &shell(words)),
+        ImagingPlan::Command(words) => line(out, "  template", &shell(words)),
+    }
+    let Some(lines) = lines else { return };
+    for words in lines.calibration.iter().chain(&lines.imaging) {
+        // Unbroken, to be copied.
+        let _ = writeln!(out, "$ {}", shell(words));
+    }
+    for note in &lines.notes {
+        let _ = writeln!(out, "note: {note}");
     }
 }
 

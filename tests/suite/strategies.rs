@@ -2,6 +2,7 @@
 
 use cleanloop::campaign::config::{self, Overrides};
 use cleanloop::campaign::plan::{self, ImagingPlan, Plan};
+use cleanloop::campaign::preview;
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -75,6 +76,23 @@ fn plan_of(strategy: &str, rounds: usize, settings: &[&str]) -> Plan {
     plan::resolve_with(&campaign, &|name| (name == "MEMDIR").then(|| "/dev/shm/me".to_owned())).unwrap()
 }
 
+/// The words of wsclean's line hold these options with their values, and none of those.
+fn assert_wsclean(lines: &preview::RoundLines, with: &[&str], without: &[&str]) {
+    let [words] = lines.imaging.as_slice() else { panic!("one call of wsclean: {lines:?}") };
+    assert!(words[0] == "wsclean" && words.last().unwrap().ends_with("beam2.ms"), "{words:?}");
+    for options in with {
+        // An option starts with a dash and a letter; what follows up to the next one is its value.
+        let parts: Vec<&str> = options.split_whitespace().collect();
+        let is_option = |word: &str| word.starts_with('-') && word[1..].starts_with(|c: char| c.is_ascii_alphabetic());
+        for option in parts.chunk_by(|_, next| !is_option(next)) {
+            assert!(words.windows(option.len()).any(|window| window == option), "{option:?} in {words:?}");
+        }
+    }
+    for option in without {
+        assert!(!words.iter().any(|word| word == option), "{option} in {words:?}");
+    }
+}
+
 fn assert_rounds(plan: &Plan, wsclean: &[Value], gaincal: &[Option<Value>], masking: &[Option<Value>]) {
     assert_eq!(plan.rounds.len(), wsclean.len());
     for (round, table) in plan.rounds.iter().zip(wsclean) {
@@ -125,6 +143,21 @@ fn a_continuum_strategy_with_tuples_and_environment() {
     let noise = &plan.rounds[1].mask.as_ref().unwrap().noise;
     assert_eq!((noise.box_size, noise.step), (Some(196), Some(16)));
     assert_eq!(plan.not_run, ["the operation `stokesv`", "the mode `aegean`", "the mode `archive`"]);
+    let lines = preview::command_lines(&plan, &plan.measurement_sets[1]);
+    let scales = "-multiscale -multiscale-scale-bias 0.6 -multiscale-scales 0,4,8,16,24,32";
+    let all = "-size 6128 6128 -scale 2.5asec -weight briggs -0.5 -niter 80000 -nmiter 20 -mgain 0.7 \
+               -channels-out 6 -join-channels -local-rms -local-rms-window 60 -pol i -data-column";
+    assert_wsclean(&lines[0], &[all, scales, "-auto-mask 8 -auto-threshold 0.75"], &["-fits-mask", "-threshold"]);
+    assert_wsclean(&lines[1], &[all, scales, "-auto-threshold 0.5 -fits-mask"], &["-auto-mask", "-threshold"]);
+    assert!(lines[0].notes[0].ends_with("a fresh one inside /dev/shm/me"), "{:?}", lines[0].notes);
+    let none = ["-multiscale", "-multiscale-scales", "-temp-dir", "-auto-mask", "-force-mask-rounds"];
+    assert_wsclean(&lines[4], &[all, "-auto-threshold 0.75 -fits-mask"], &none);
+    let solve: Vec<_> = lines[2].calibration.iter().map(|words| words.join(" ")).collect();
+    assert!(solve[0].starts_with("gaincal ") && solve.iter().any(|line| line.starts_with("applycal ")), "{solve:?}");
+    for part in ["solint='30s'", "calmode='p'", "uvrange='>235m'", "4 channel ranges"] {
+        assert!(solve[0].replace('"', "'").contains(part), "{part} in {}", solve[0]);
+    }
+    assert!(lines[0].calibration.is_empty());
 }
 
 #[test]

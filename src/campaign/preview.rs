@@ -1,0 +1,139 @@
+//! The command lines of a plan, before anything runs: what `cleanloop plan` shows.
+//!
+//! The programs need not be installed. Lines are those of the first attempt at each round, with the files and folders
+//! that a run would use; what a run decides (a retry, an automatic interval, the mask's pixels) is not known here.
+
+use super::config::{CalibratorKind, MaskCadence, WorkOn};
+use super::folder::Layout;
+use super::plan::{ImagingPlan, MeasurementSetPlan, Plan, RoundPlan};
+use super::run::{self, Share};
+use crate::Result;
+use crate::calibrator::{self, SolveRequest};
+use crate::casa::Casa;
+use crate::imager::command::CommandOptions;
+use crate::imager::{self, ImagerOptions, ImagingJob, Surroundings};
+use crate::process::Limits;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// The command lines of one round of one measurement set.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct RoundLines {
+    /// Its number.
+    pub round: usize,
+    /// Of solving and applying; empty in a round without calibration.
+    pub calibration: Vec<Vec<String>>,
+    /// Of imaging.
+    pub imaging: Vec<Vec<String>>,
+    /// What cannot be shown, and why.
+    pub notes: Vec<String>,
+}
+
+/// The command lines of every round of a measurement set.
+pub fn command_lines(plan: &Plan, set: &MeasurementSetPlan) -> Vec<RoundLines> {
+    plan.rounds.iter().map(|round| round_lines(plan, set, round)).collect()
+}
+
+/// The programs of the plan that are not found on this machine.
+pub fn not_found(plan: &Plan) -> Vec<String> {
+    let mut programs: Vec<&Vec<String>> = Vec::new();
+    for round in &plan.rounds {
+        programs.push(match &round.imaging {
+            ImagingPlan::Wsclean(_) => &plan.executables.wsclean,
+            ImagingPlan::Tclean(_) => &plan.executables.casa,
+            ImagingPlan::Command(words) => words,
+        });
+        programs.extend(round.calibration.as_ref().and_then(|calibration| match calibration.calibrator {
+            CalibratorKind::Command => Some(&plan.executables.calibrator),
+            CalibratorKind::Quartical => Some(&plan.executables.quartical),
+            CalibratorKind::Casa | CalibratorKind::None => None,
+        }));
+    }
+    let mut missing: Vec<String> =
+        programs.into_iter().filter_map(|words| words.first()).filter(|word| !is_there(word)).cloned().collect();
+    missing.sort();
+    missing.dedup();
+    missing
+}
+
+/// Whether a program's first word leads to a file.
+fn is_there(word: &str) -> bool {
+    if word.contains('/') {
+        return Path::new(word).is_file();
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(word).is_file())
+}
+
+fn round_lines(plan: &Plan, set: &MeasurementSetPlan, round: &RoundPlan) -> RoundLines {
+    let layout = run::layout_of(plan, set);
+    let measurement_set = match plan.work_on {
+        WorkOn::Original => set.path.clone(),
+        WorkOn::Copy => layout.working_copy(&set.name),
+    };
+    let mut lines = RoundLines { round: round.round, ..RoundLines::default() };
+    match calibration(plan, round, &layout, &measurement_set) {
+        Ok(words) => lines.calibration = words,
+        Err(error) => lines.notes.push(format!("the calibration cannot be shown: {error}")),
+    }
+    match imaging(plan, round, &layout, measurement_set) {
+        Ok(words) => {
+            lines.imaging = words;
+            if let ImagingPlan::Wsclean(options) = &round.imaging {
+                let place = options.temp_dir.as_ref().map_or_else(
+                    || "chosen when it starts".to_owned(),
+                    |folder| format!("a fresh one inside {}", folder.display()),
+                );
+                lines.notes.push(format!("wsclean also gets -temp-dir, a folder that goes with the call: {place}"));
+            }
+        }
+        Err(error) => lines.notes.push(format!("the imaging cannot be shown: {error}")),
+    }
+    lines
+}
+
+fn calibration(plan: &Plan, round: &RoundPlan, layout: &Layout, measurement_set: &Path) -> Result<Vec<Vec<String>>> {
+    let Some(calibration) = &round.calibration else { return Ok(Vec::new()) };
+    let kind = match calibration.calibrator {
+        CalibratorKind::Casa => calibrator::Kind::Casa,
+        CalibratorKind::Command => calibrator::Kind::Command(plan.executables.calibrator.clone()),
+        CalibratorKind::Quartical | CalibratorKind::None => return Ok(Vec::new()),
+    };
+    // The worker starts at its first request, which never comes: any Python does.
+    let python = if plan.executables.casa.is_empty() { &["python3".to_owned()][..] } else { &plan.executables.casa };
+    let casa = Casa::open(python, None)?;
+    let request = SolveRequest {
+        measurement_set: measurement_set.to_path_buf(),
+        folder: layout.part(round.round, 0, "calibration"),
+        log: layout.part(round.round, 0, "logs").join("solve.log"),
+        round: round.round,
+        reference_antenna: calibration.reference_antenna.clone(),
+        threads: Share::of(plan).threads,
+    };
+    Ok(calibrator::open(kind, calibration.gaincal.clone(), casa, Limits::default())?.command_lines(&request))
+}
+
+fn imaging(plan: &Plan, round: &RoundPlan, layout: &Layout, measurement_set: PathBuf) -> Result<Vec<Vec<String>>> {
+    let (options, executable) = match &round.imaging {
+        ImagingPlan::Wsclean(options) => (ImagerOptions::Wsclean(Box::new(options.clone())), &plan.executables.wsclean),
+        ImagingPlan::Command(words) => {
+            (ImagerOptions::Command(CommandOptions { template: words.clone() }), &plan.executables.imager)
+        }
+        // The worker is asked step by step, with the options that the plan shows.
+        ImagingPlan::Tclean(_) => return Ok(Vec::new()),
+    };
+    let share = Share::of(plan);
+    let job = ImagingJob {
+        measurement_sets: vec![measurement_set],
+        data_column: round.data_column.clone(),
+        folder: layout.part(round.round, 0, "image"),
+        log: layout.part(round.round, 0, "logs").join("imager.log"),
+        threads: share.threads,
+        memory_gb: share.memory_gb,
+        update_model: plan.calibrator != CalibratorKind::None,
+    };
+    let surroundings = Surroundings { executable: executable.clone(), ..Surroundings::default() };
+    let mask = round.mask.as_ref().filter(|mask| mask.cadence == MaskCadence::Round);
+    let mask = mask.map(|_| layout.part(round.round, 0, "mask").join("mask.fits"));
+    Ok(imager::open(job, &options, surroundings)?.command_lines(mask.as_deref()))
+}
