@@ -7,7 +7,6 @@ use super::plan::MaskPlan;
 use super::record::MaskRecord;
 use crate::imager::{Products, Residual};
 use crate::masking::MaskingOptions;
-use crate::masking::auto::AutoMaskOptions;
 use crate::masking::files::{self, Automatic, MaskFileRequest, MaskFileSummary, Together};
 use crate::masking::multithresh::{self, CycleInputs, StateFolder};
 use crate::{Error, Result};
@@ -41,7 +40,7 @@ pub fn from_image(
     } else {
         let alone = mask.method != MaskMethod::Both;
         let output = if alone { path.clone() } else { folder.join("flint.fits") };
-        let limits = AutoMaskOptions::default();
+        let limits = mask.auto.clone();
         let automatic = (mask.method == MaskMethod::Auto).then_some(Automatic {
             options: &limits,
             caution,
@@ -118,7 +117,7 @@ impl<'a> RoundMasks<'a> {
     /// flint's pipeline on the residual.
     fn of_residual(&self, residual: &Residual, cycle: usize) -> Result<PathBuf> {
         let output = self.file(cycle, ".flint");
-        let limits = AutoMaskOptions::default();
+        let limits = self.mask.auto.clone();
         let automatic = (self.mask.method == MaskMethod::Auto).then_some(Automatic {
             options: &limits,
             caution: self.caution,
