@@ -181,12 +181,43 @@ fn two_beams(folder: &Path) -> Header {
             let at = wcs.pixel_to_sky(x as f64, y as f64).unwrap();
             let beam = |separation: f64, fwhm: f64| (-4.0 * std::f64::consts::LN_2 * (separation / fwhm).powi(2)).exp();
             let response = beam(at.separation(wcs.reference()), 1.56023);
-            let ripple = if (x / 3 + y / 3) % 2 == 0 { noise } else { -noise };
+            // Five levels about 0, alike often: the MAD is one level.
+            let ripple = noise * (((7 * x + 13 * y) % 5) as f64 - 2.0);
             (beam(at.separation(source), 0.2) * response + ripple) as f32
         });
         write_plane(folder.join(name), image.view(), MaskType::F32, &header, 4).unwrap();
     }
     header
+}
+
+#[test]
+fn a_field_is_masked_on_its_mosaic_and_cut_out_for_each_beam() {
+    let folder = tempfile::tempdir().unwrap();
+    two_beams(folder.path());
+    let run = |arguments: &str| cleanloop(folder.path()).args(arguments.split(' ')).assert().success();
+    run("mosaic east.fits west.fits --output field.fits --dish 12");
+    let mut field = FitsImage::open(folder.path().join("field.fits")).unwrap();
+    assert_eq!((field.axes().len(), field.header().get_f64("BMAJ")), (4, Some(0.06)));
+    let source = cleanloop::image::SkyPosition { lon_deg: 30.0, lat_deg: -45.0 };
+    let (x, y) = field.wcs().unwrap().sky_to_pixel(source).unwrap();
+    let at = [y.round() as usize, x.round() as usize];
+    let peak = field.read_plane(0, 0).unwrap()[at];
+    assert!((peak - 1.0).abs() < 0.02, "the primary beam is taken out: {peak} Jy/beam");
+    let weight = plane(folder.path().join("field.weight.fits"))[at];
+    // Response at 0.3 degrees in RA, 0.2121 on the sky: 0.9501; weights of 1 mJy (1.4826 MAD of +-1) and twice that.
+    let expected = 0.9501f32.powi(2) * (1.0 + 0.25) / 1.4826e-3f32.powi(2);
+    assert!((weight / expected - 1.0).abs() < 0.05, "{weight}, {expected} expected");
+    // The mask of the mosaic covers the source in the image of each beam.
+    run("mask field.fits --base-snr-clip 20 --noise global");
+    for beam in ["east", "west"] {
+        run(&format!("extractmask {beam}.fits field.mask.fits"));
+        let mask = plane(folder.path().join(format!("{beam}.mask.fits")));
+        let wcs = FitsImage::open(folder.path().join(format!("{beam}.fits"))).unwrap().wcs().unwrap();
+        let (x, y) = wcs.sky_to_pixel(source).unwrap();
+        assert_eq!(mask[[y.round() as usize, x.round() as usize]], 1.0, "{beam}");
+        let masked = mask.sum();
+        assert!((20.0..2000.0).contains(&masked), "{masked} pixels masked");
+    }
 }
 
 #[test]
