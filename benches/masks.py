@@ -2,7 +2,7 @@
 
     masks.py CLEANLOOP KERNELS [--sizes 2048 4096] [--folder DIR] [--json FILE] [--repeat N]
 
-CLEANLOOP is the program, KERNELS the program of benches/mask_kernels.rs. Each case is a process of its own: wall
+CLEANLOOP is the program, KERNELS the program of benches/mask_kernels.rs (or -). Each case is a process of its own: wall
 time (best of N) and peak memory (ru_maxrss). The scipy side starts its clock after its imports. Both read and write
 FITS. The masks are compared pixel by pixel. Prints a Markdown table.
 """
@@ -107,7 +107,7 @@ def footprint(header, scale, response=0.6):
 
 
 def scipy_mask(image_path, options):
-    """Reads, masks, writes; returns the seconds without imports, and those of the masking alone."""
+    """Reads, masks, writes; returns the seconds without imports, those of the masking alone, and processor seconds."""
     import numpy as np
     from astropy.io import fits
     from scipy import ndimage, signal as sig
@@ -140,7 +140,7 @@ def scipy_mask(image_path, options):
     def grow(seeds, floor):
         return ndimage.binary_dilation(seeds, mask=floor, iterations=1000, structure=np.ones((3, 3)))
 
-    begin = time.perf_counter()
+    begin, processor_begin = time.perf_counter(), time.process_time()
     with fits.open(image_path) as hdus:
         image, header = np.squeeze(np.asarray(hdus[0].data)), hdus[0].header
     noise = not options.get("flood_fill_use_mac")
@@ -189,22 +189,22 @@ def scipy_mask(image_path, options):
             mask = mask.astype(np.int32)
     masked = time.perf_counter()
     fits.writeto(image_path.replace(".fits", ".scipy.fits"), mask, header, overwrite=True)
-    end = time.perf_counter()
-    return end - begin, masked - ready
+    end, processor_end = time.perf_counter(), time.process_time()
+    return end - begin, masked - ready, processor_end - processor_begin
 
 
 # ---- measuring -----------------------------------------------------------------------------------------------------
 
 
 def run(words, environment=None):
-    """Wall seconds, peak MB and output of a process."""
+    """Wall seconds, peak MB, output and processor seconds of a process."""
     begin = time.perf_counter()
     process = subprocess.Popen(words, stdout=subprocess.PIPE, env={**os.environ, **(environment or {})})
     output = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         sys.exit(f"{' '.join(words)} failed")
-    return time.perf_counter() - begin, usage.ru_maxrss / 1024, output.decode()
+    return time.perf_counter() - begin, usage.ru_maxrss / 1024, output.decode(), usage.ru_utime + usage.ru_stime
 
 
 def flags(options, image_path):
@@ -250,14 +250,14 @@ def main():
     rows = []
     for size in arguments.sizes:
         # In a process of its own: what it leaves in memory would be inherited by the measured ones.
-        _, _, output = run([sys.executable, __file__, "simulate", arguments.folder, str(size)])
+        output = run([sys.executable, __file__, "simulate", arguments.folder, str(size)])[2]
         image_path = output.strip()
         image_mb = size * size * 4 / 2**20
         others = [image_path.replace(".fits", f"_{kind}.fits") for kind in ("rms", "bkg")]
         one, three = (min(read_once(paths) for _ in range(5)) for paths in ([image_path], [image_path, *others]))
         print(f"\n### {size} x {size} ({image_mb:.0f} MB): read once {one:.3f} s, three files {three:.3f} s\n", flush=True)
-        print("| case | scipy s | scipy alone s | 1 thread s | 2 threads s | faster | x reading | peak MB (x image) | scipy MB | differ |")
-        print("|---|---|---|---|---|---|---|---|---|---|", flush=True)
+        print("| case | scipy s | scipy alone s | 1 thread s | 2 threads s | faster | faster, processor | x reading | peak MB (x image) | scipy MB | differ |")
+        print("|---|---|---|---|---|---|---|---|---|---|---|", flush=True)
         for case in arguments.cases:
             options = CASES[case]
             row = dict(size=size, case=case)
@@ -267,22 +267,27 @@ def main():
                 results = [run(words, {"RAYON_NUM_THREADS": str(threads)}) for _ in range(arguments.repeat)]
                 row[f"seconds_{threads}"] = min(r[0] for r in results)
                 row["peak_mb"] = max(r[1] for r in results)
+                row[f"processor_{threads}"] = min(r[3] for r in results)
             if size <= arguments.scipy_up_to:
                 words = [sys.executable, __file__, "scipy", image_path, json.dumps(options)]
                 results = [(*json.loads(r[2]), r[1]) for r in (run(words) for _ in range(max(1, arguments.repeat - 1)))]
-                row["scipy"], row["scipy_alone"], row["scipy_mb"] = (min(r[i] for r in results) for i in range(3))
+                for i, key in enumerate(("scipy", "scipy_alone", "scipy_processor", "scipy_mb")):
+                    row[key] = min(r[i] for r in results)
                 row["differ"] = compare(mask_path, image_path.replace(".fits", ".scipy.fits"))
             reading = one if options.get("flood_fill_use_mac") else three
             row["readings"] = row["seconds_2"] / reading
             rows.append(row)
             scipy = [f"{row[k]:.2f}" if k in row else "-" for k in ("scipy", "scipy_alone")]
             faster = f"{row['scipy'] / row['seconds_2']:.1f}x" if "scipy" in row else "-"
+            cheaper = f"{row['scipy_processor'] / row['processor_2']:.1f}x" if "scipy" in row else "-"
             print(
-                f"| {case} | {scipy[0]} | {scipy[1]} | {row['seconds_1']:.3f} | {row['seconds_2']:.3f} | {faster} | "
+                f"| {case} | {scipy[0]} | {scipy[1]} | {row['seconds_1']:.3f} | {row['seconds_2']:.3f} | {faster} | {cheaper} | "
                 f"{row['readings']:.1f} | {row['peak_mb']:.0f} ({row['peak_mb'] / image_mb:.2f}) | "
                 f"{row.get('scipy_mb', 0):.0f} | {row.get('differ', '-')} |",
                 flush=True,
             )
+        if arguments.kernels == "-":
+            continue
         print(f"\nKernels alone, {size} x {size}, seconds:\n\n| kernel | 1 thread | 2 threads |\n|---|---|---|")
         kernels = [
             json.loads(run([arguments.kernels, "--fits", image_path], {"RAYON_NUM_THREADS": str(n)})[2]) for n in (1, 2)

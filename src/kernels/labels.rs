@@ -63,18 +63,23 @@ pub(crate) fn islands_of(mask: ArrayView2<'_, bool>, wanted: bool, connectivity:
             }
         }
     }
-    // Roots are the smallest of their set, so numbers rise in raster order.
-    let (mut island, mut sizes) = (vec![0u32; runs.len()], Vec::new());
-    for i in 0..runs.len() {
-        let r = root(&mut parent, i as u32) as usize;
-        if r == i {
-            island[i] = sizes.len() as u32;
-            sizes.push(0);
-        } else {
-            island[i] = island[r];
-        }
-        sizes[island[i] as usize] += runs[i].len();
+    // Roots are the smallest of their set: seen in order, each run's root is settled before the run itself, and the
+    // numbers of islands, which rise in raster order, can take the parents' places.
+    for i in 0..parent.len() {
+        parent[i] = parent[parent[i] as usize];
     }
+    let mut sizes = Vec::new();
+    for (i, run) in runs.iter().enumerate() {
+        let set = parent[i] as usize;
+        parent[i] = if set == i {
+            sizes.push(0);
+            sizes.len() as u32 - 1
+        } else {
+            parent[set]
+        };
+        sizes[parent[i] as usize] += run.len();
+    }
+    let island = parent;
     Islands { runs, island, sizes }
 }
 
