@@ -59,6 +59,9 @@ pub struct BeamOnPixels {
 pub struct ImageMetrics {
     /// Robust noise, Jy/beam: 1.4826 MAD of the residual (or image) outside the mask. 0 when there is no such pixel.
     pub rms: f64,
+    /// Standard deviation of the same pixels, Jy/beam: unlike the robust noise it feels the artefacts round bright
+    /// sources.
+    pub standard_deviation: f64,
     /// Brightest pixel of the image, Jy/beam.
     pub peak: f64,
     /// Zero-based `[x, y]` of the peak.
@@ -159,6 +162,7 @@ pub fn of_plane(plane: &PlaneArrays<'_>, beam: Option<BeamOnPixels>) -> ImageMet
     let is_noise = |i: usize| noise[i] != 0.0 && mask.is_none_or(|m| !m[i]);
     let mut metrics = ImageMetrics {
         rms: median_and_mad(noise, is_noise).map_or(0.0, |s| s.sigma()),
+        standard_deviation: standard_deviation(noise, nx, is_noise),
         valid_pixels: extrema.finite,
         masked_pixels: mask.map(|m| m.iter().filter(|&&on| on).count() as u64),
         beam: beam.map(|b| b.beam),
@@ -181,6 +185,28 @@ pub fn of_plane(plane: &PlaneArrays<'_>, beam: Option<BeamOnPixels>) -> ImageMet
         metrics.minimum_pixel = [at % nx, at / nx];
     }
     metrics.with_ratios()
+}
+
+/// Standard deviation of the finite values used; one sum a row, added in order.
+fn standard_deviation(values: &[f32], nx: usize, used: impl Fn(usize) -> bool + Sync) -> f64 {
+    let rows: Vec<(u64, f64, f64)> = values
+        .par_chunks(nx.max(1))
+        .enumerate()
+        .map(|(y, row)| {
+            row.iter()
+                .enumerate()
+                .filter(|(x, v)| v.is_finite() && used(y * nx + x))
+                .fold((0, 0.0, 0.0), |(n, sum, squares), (_, &v)| {
+                    (n + 1, sum + f64::from(v), squares + f64::from(v).powi(2))
+                })
+        })
+        .collect();
+    let (n, sum, squares) = rows.iter().fold((0, 0.0, 0.0), |a, b| (a.0 + b.0, a.1 + b.1, a.2 + b.2));
+    if n == 0 {
+        return 0.0;
+    }
+    let mean = sum / n as f64;
+    (squares / n as f64 - mean * mean).max(0.0).sqrt()
 }
 
 fn is_set(v: f32) -> bool {
@@ -320,8 +346,12 @@ pub fn of_channels(channels: Vec<ImageMetrics>) -> ImageMetrics {
             _ => Some((i, c)),
         })
     };
+    let middle = |noise: fn(&ImageMetrics) -> f64| {
+        median(&mut with_data().map(|(_, c)| noise(c)).filter(|&r| r > 0.0).collect()).unwrap_or(0.0)
+    };
     let mut overall = ImageMetrics {
-        rms: median(&mut with_data().map(|(_, c)| c.rms).filter(|&r| r > 0.0).collect()).unwrap_or(0.0),
+        rms: middle(|c| c.rms),
+        standard_deviation: middle(|c| c.standard_deviation),
         valid_pixels: channels.iter().map(|c| c.valid_pixels).sum(),
         non_finite: channels.iter().all(|c| c.valid_pixels == 0) || with_data().any(|(_, c)| c.non_finite),
         ..ImageMetrics::default()
@@ -512,6 +542,9 @@ mod tests {
         let near = m.near_field_rms.unwrap();
         assert!((near / 5.0 - 1.0).abs() < 0.05, "{near}");
         assert!(m.rms < 1.3);
+        // A ninth of the pixels has five times the noise: sqrt(8/9 + 25/9), and the source itself.
+        let expected = (8.0 / 9.0 + 25.0 / 9.0 + 1e6 / 9e4f64).sqrt();
+        assert!((m.standard_deviation / expected - 1.0).abs() < 0.03, "{}", m.standard_deviation);
         assert_eq!(m.near_field_snr.unwrap(), 1000.0 / near);
         let area = std::f64::consts::PI * 9.0 / (4.0 * std::f64::consts::LN_2);
         assert!((m.beam_area_arcsec2.unwrap() - area).abs() < 1e-9);
