@@ -491,9 +491,10 @@ impl RoundRecord {
         self.decision.as_ref().is_some_and(|d| d.verdict.is_accepted())
     }
 
-    /// Wall time, seconds, once it has ended.
+    /// Wall time, seconds, once it has ended; at least that of its programs, some of which an earlier run may have run.
     pub fn seconds(&self) -> Option<f64> {
-        Some(self.finished?.duration_since(self.started?).as_secs_f64())
+        let wall = self.finished?.duration_since(self.started?).as_secs_f64();
+        Some(wall.max(self.commands.iter().filter_map(|c| c.seconds).sum()))
     }
 }
 

@@ -17,7 +17,7 @@ pub fn start(cli: &Cli) {
     };
     // Libraries speak only when something is wrong.
     let filter = Targets::new().with_default(LevelFilter::WARN).with_target("cleanloop", level);
-    let lines = fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let lines = fmt::layer().with_writer(crate::report::terminal::log_writer()).with_target(false);
     let lines = match cli.log_format {
         LogFormat::Text => lines.without_time().with_ansi(std::io::stderr().is_terminal()).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 /// Changes whenever figures are drawn differently, so that kept ones are drawn anew.
-const DRAWING: u32 = 1;
+const DRAWING: u32 = 3;
 /// Longest side of the pictures on a round's page, pixels.
 const LARGE: usize = 900;
 /// Of the pictures that blink on the overview.
@@ -101,6 +101,11 @@ fn key(files: &[Option<&Path>], parameters: &impl Serialize) -> (String, bool) {
         }
     }
     (digest.finalize().iter().map(|b| format!("{b:02x}")).collect(), complete)
+}
+
+/// Without its caption, for the small maps that only lead to the large ones.
+fn bare(figure: Figure) -> Figure {
+    Figure { caption: String::new(), ..figure }
 }
 
 /// The figures of one attempt at a round.
@@ -232,8 +237,10 @@ pub fn of_round(store: &Store, folder: &Path, dataset: &DatasetRecord, index: us
                 alt: &format!("Residual of {words}"),
             };
             out.residual = Some(map::draw(&plane, &style));
-            out.small
-                .push(("residual".into(), map::draw(&plane, &Style { max_side: SMALL, axes: false, ..style.clone() })));
+            out.small.push((
+                "residual".into(),
+                bare(map::draw(&plane, &Style { max_side: SMALL, axes: false, ..style.clone() })),
+            ));
             if let Some([x, y]) = peak_pixel {
                 let window = zoom_window(&plane, x, y);
                 let alt = format!("Close-up of the residual of {words} round the peak of the image");
@@ -253,7 +260,7 @@ pub fn of_round(store: &Store, folder: &Path, dataset: &DatasetRecord, index: us
                 alt: &format!("CLEAN model of {words}"),
             };
             out.model = Some(map::draw(&plane, &style));
-            out.small.push(("model".into(), map::draw(&plane, &Style { max_side: SMALL, axes: false, ..style })));
+            out.small.push(("model".into(), bare(map::draw(&plane, &Style { max_side: SMALL, axes: false, ..style }))));
         }
         drop(mask);
         if let Some(b) = before {
@@ -266,7 +273,8 @@ pub fn of_round(store: &Store, folder: &Path, dataset: &DatasetRecord, index: us
                 .as_ref()
                 .and_then(|path| frame(path, What::Residual, levels, mask, LARGE, &format!("Residual of {words}")));
         }
-        out.channels = channel_maps(&image, round.mask.as_ref().map(|m| at(&m.path)).as_deref(), levels);
+        let separate: Vec<PathBuf> = products.channels.iter().map(|c| at(&c.image)).collect();
+        out.channels = channel_maps(&image, &separate, round.mask.as_ref().map(|m| at(&m.path)).as_deref(), levels);
         out
     })
 }
@@ -296,7 +304,8 @@ impl RoundFigures {
             alt: &format!("Restored image of {words}, peak {}", with_unit(levels.peak, "Jy/beam")),
         };
         self.image = Some(map::draw(plane, &style));
-        self.small.push(("image".into(), map::draw(plane, &Style { max_side: SMALL, axes: false, ..style.clone() })));
+        self.small
+            .push(("image".into(), bare(map::draw(plane, &Style { max_side: SMALL, axes: false, ..style.clone() }))));
         if let Some(words) = &plane.beam_words {
             self.facts.push(("beam".into(), words.clone()));
         }
@@ -338,9 +347,11 @@ fn frame(
     Some(map::draw(&plane, &Style { what, scale, max_side, window: plane.window(), mask, axes: true, alt }))
 }
 
-/// Channels of a cube side by side on one scale; nothing for a plane.
-fn channel_maps(image: &Path, mask: Option<&Path>, levels: Levels) -> Vec<(usize, Figure)> {
-    let Ok(count) = FitsImage::open(image).map(|f| f.channels()) else { return Vec::new() };
+/// Channels of a cube, or those beside an image of the whole band (`separate`), side by side on one scale; nothing for
+/// a plane alone.
+fn channel_maps(image: &Path, separate: &[PathBuf], mask: Option<&Path>, levels: Levels) -> Vec<(usize, Figure)> {
+    let Ok(planes) = FitsImage::open(image).map(|f| f.channels()) else { return Vec::new() };
+    let count = planes.max(separate.len());
     if count < 2 {
         return Vec::new();
     }
@@ -348,7 +359,10 @@ fn channel_maps(image: &Path, mask: Option<&Path>, levels: Levels) -> Vec<(usize
     (0..shown)
         .filter_map(|i| {
             let channel = if shown > 1 { i * (count - 1) / (shown - 1) } else { 0 };
-            let plane = Plane::read(image, channel).ok()?;
+            let plane = match separate.get(channel) {
+                Some(path) if planes < 2 => Plane::read(path, 0).ok()?,
+                _ => Plane::read(image, channel).ok()?,
+            };
             let mask = mask.and_then(|path| map::read_mask(path, channel).ok());
             let alt = format!("Channel {channel}");
             let style = Style {

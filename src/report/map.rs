@@ -12,7 +12,7 @@ use std::path::Path;
 
 /// Longest side of the map itself, in the SVG's units.
 const BOX: f64 = 400.0;
-const LEFT: f64 = 82.0;
+const LEFT: f64 = 92.0;
 const RIGHT: f64 = 14.0;
 const TOP: f64 = 8.0;
 const BELOW: f64 = 82.0;

@@ -170,12 +170,24 @@ fn dataset_pages(
         })?;
         write_atomically(&page_folder.join(format!("{}.html", figures::page_name(round))), html.as_bytes())?;
     }
+    remove_stale_pages(page_folder, dataset);
     let view = view::dataset(store, folder, dataset, &drawn, trouble);
     let html = environment.get_template("dataset.html")?.render(context! {
         campaign => Serde(campaign), many, dataset => Serde(&view),
     })?;
     write_atomically(&page_folder.join("index.html"), html.as_bytes())?;
     Ok(())
+}
+
+/// Pages of rounds that a changed campaign no longer has would only mislead; that one cannot be removed is no failure.
+fn remove_stale_pages(page_folder: &Path, dataset: &DatasetRecord) {
+    let current: Vec<String> = dataset.rounds.iter().map(|r| format!("{}.html", figures::page_name(r))).collect();
+    for entry in std::fs::read_dir(page_folder).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with("round-") && name.ends_with(".html") && !current.contains(&name) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// A digest of all that a dataset's pages show.

@@ -108,9 +108,9 @@ pub fn ticks(low: f64, high: f64, count: usize) -> Vec<f64> {
 /// Powers of ten (and 2 and 5 of them when there are few) between `low` and `high`, both positive.
 pub fn log_ticks(low: f64, high: f64) -> Vec<f64> {
     let (first, last) = (low.log10().floor() as i32, high.log10().ceil() as i32);
-    let factors: &[f64] = match last - first {
-        0..=2 => &[1.0, 2.0, 5.0],
-        3 => &[1.0, 3.0],
+    let factors: &[f64] = match (high / low).log10() {
+        ..2.0 => &[1.0, 2.0, 5.0],
+        ..3.5 => &[1.0, 3.0],
         _ => &[1.0],
     };
     let every = ((last - first) / 6 + 1) as usize;

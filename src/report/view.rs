@@ -17,6 +17,10 @@ use serde::Serialize;
 use std::path::{Component, Path, PathBuf};
 
 const ARCSEC_PER_DEG: f64 = 3600.0;
+/// Relative changes below this are rounding.
+const NO_CHANGE: f64 = 5e-5;
+/// Phase-only solutions have amplitudes of one but for rounding.
+const NO_SCATTER: f64 = 1e-5;
 
 /// One cell of a table.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -398,14 +402,24 @@ fn verdict(round: &RoundRecord) -> VerdictView {
         word: word.into(),
         class: class.into(),
         // The summary may begin with the verdict itself, which is shown beside it.
-        summary: decision.summary.strip_prefix(&format!("{word}: ")).unwrap_or(&decision.summary).into(),
+        summary: arrows(decision.summary.strip_prefix(&format!("{word}: ")).unwrap_or(&decision.summary)),
         next: decision.next.clone(),
         rules: decision
             .rules
             .iter()
-            .map(|r| RuleView { name: r.name.replace(['-', '_'], " "), text: r.text.clone(), kept: r.kept })
+            .map(|r| {
+                let name = r.name.replace(['-', '_'], " ");
+                // The words may begin with the rule's name, which stands before them.
+                let text = arrows(r.text.strip_prefix(&name).unwrap_or(&r.text).trim_start());
+                RuleView { name, text, kept: r.kept }
+            })
             .collect(),
     }
+}
+
+/// From plain text to print.
+fn arrows(text: &str) -> String {
+    text.replace(" -> ", " → ")
 }
 
 /// `phase, every 60 s` and the like.
@@ -881,7 +895,10 @@ fn comparison(round: &RoundRecord, before: Option<&RoundRecord>) -> Table {
         cells.push(Cell::number(now, words));
         if before.is_some() {
             let change = now.zip(then).filter(|(_, t)| *t != 0.0).map(|(n, t)| n / t - 1.0);
-            cells.push(Cell::number(change, |c| format!("{}{}", if c > 0.0 { "+" } else { "" }, percent(c))));
+            cells.push(Cell::number(change, |c| match c {
+                c if c.abs() < NO_CHANGE => "0 %".into(),
+                c => format!("{}{}", if c > 0.0 { "+" } else { "" }, percent(c)),
+            }));
         }
         Some(Row { class: String::new(), cells })
     });
@@ -1104,7 +1121,7 @@ fn solutions(folder: &Path, round: &RoundRecord) -> Option<SolutionsView> {
         ("flagged", Some(percent(stats.flagged_fraction))),
         ("median S/N", stats.median_snr.map(|v| significant(v, 3))),
         ("phase scatter", stats.phase_scatter_deg.map(|v| format!("{}°", significant(v, 3)))),
-        ("amplitude scatter", stats.amplitude_scatter.map(percent)),
+        ("amplitude scatter", stats.amplitude_scatter.filter(|s| *s > NO_SCATTER).map(percent)),
         ("tables applied", Some(tables.join(", "))),
     ]);
     let (thinned, plots) = chart::gains(&stats);
