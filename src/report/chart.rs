@@ -388,7 +388,7 @@ pub fn heat(spec: &Heat<'_>) -> Option<String> {
         Scale::Linear { low: if low > 0.0 && low < 0.5 * high { 0.0 } else { low }, high }
     };
     let unit = Unit::for_values(spec.unit, low.abs().max(high.abs()));
-    let (left, right, top) = (34.0, 12.0, 6.0);
+    let (left, right, top) = (62.0, 12.0, 6.0);
     let width = WIDTH - left - right;
     let row_height = (150.0 / rows as f64).clamp(2.0, 18.0);
     let height = row_height * rows as f64;
@@ -458,7 +458,13 @@ pub fn heat(spec: &Heat<'_>) -> Option<String> {
             unit.number(v)
         );
     }
-    let _ = write!(svg, r#"<text class="quiet" x="2" y="{}">{}</text></svg>"#, c(bar_top + 8.0), escape(&unit.name));
+    let _ = write!(
+        svg,
+        r#"<text class="quiet" x="{}" y="{}" text-anchor="end">{}</text></svg>"#,
+        c(left - 6.0),
+        c(bar_top + 8.0),
+        escape(&unit.name)
+    );
     Some(svg)
 }
 

@@ -252,8 +252,11 @@ fn cycles(folder: &Path, at: &str, quality: Quality, seed: u64) -> Vec<CycleReco
         .collect()
 }
 
-/// The made-up measurement set and the bytes of its files, made once for all tests.
-static FIELD: LazyLock<(DatasetRecord, Vec<(PathBuf, Vec<u8>)>)> = LazyLock::new(|| {
+/// A record and the bytes of its files.
+type Made = (DatasetRecord, Vec<(PathBuf, Vec<u8>)>);
+
+/// The made-up measurement set, made once for all tests.
+static FIELD: LazyLock<Made> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
     let record = make_dataset(folder.path(), "field");
     let mut files = Vec::new();
