@@ -9,12 +9,15 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The Python sources of the worker, by file name; the first is the one that is started.
-const SOURCES: [(&str, &str); 5] = [
+const SOURCES: [(&str, &str); 7] = [
     ("casa_worker.py", include_str!("../workers/casa_worker.py")),
     ("calibration.py", include_str!("../workers/calibration.py")),
+    ("fits.py", include_str!("../workers/fits.py")),
+    ("imaging.py", include_str!("../workers/imaging.py")),
     ("measurement_set.py", include_str!("../workers/measurement_set.py")),
     ("problems.py", include_str!("../workers/problems.py")),
     ("simulation.py", include_str!("../workers/simulation.py")),
@@ -97,6 +100,11 @@ impl Casa {
         self.worker().set_limits(limits);
     }
 
+    /// A token that, set from elsewhere, stops the request under way like an interruption; the process ends with it.
+    pub fn set_cancel(&self, cancel: Option<Arc<AtomicBool>>) {
+        self.worker().set_cancel(cancel);
+    }
+
     /// Version for provenance, e.g. `casatasks 6.7.0.31`.
     ///
     /// # Errors
@@ -121,4 +129,15 @@ fn write_sources() -> Result<PathBuf> {
         }
     }
     Ok(folder)
+}
+
+/// A value in Python's words.
+pub(crate) fn python(value: &Value) -> String {
+    match value {
+        Value::String(s) => format!("'{}'", s.replace('\\', "\\\\").replace('\'', "\\'")),
+        Value::Bool(true) => "True".into(),
+        Value::Bool(false) => "False".into(),
+        Value::Null => "None".into(),
+        other => other.to_string(),
+    }
 }

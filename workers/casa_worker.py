@@ -195,6 +195,39 @@ def load_column(ms, column, folder):
 
 
 @method
+def imaging(step, **options):
+    import imaging as steps
+
+    functions = {"open": steps.open_session, "close": steps.close_session, "psf": steps.make_psf, "pb": steps.make_pb,
+                 "major": steps.run_major_cycle, "minor": steps.run_minor_cycle, "restore": steps.restore,
+                 "roll_back": steps.roll_back, "predict": steps.predict}
+    if step in ("open", "predict"):
+        options["event"] = event
+    return functions[step](**options)
+
+
+@method
+def tclean(**options):
+    """One plain call, with CASA's own masks: what the loop is compared with."""
+    from casatasks import tclean as task
+
+    os.environ["SAVE_ALL_AUTOMASKS"] = "true"
+    try:
+        return {"stopcode": task(**options).get("stopcode")}
+    finally:
+        del os.environ["SAVE_ALL_AUTOMASKS"]
+
+
+@method
+def export_image(image, path):
+    """A CASA image as FITS [stokes, frequency, y, x]."""
+    import imaging as steps
+
+    with steps.image(image) as ia:
+        ia.tofits(outfile=path, overwrite=True, stokeslast=True, history=False)
+
+
+@method
 def gaincal(**options):
     import calibration
 

@@ -3,7 +3,7 @@
 use super::options::{GainType, GaincalOptions};
 use super::{Calibrator, SolutionTable, SolveRequest};
 use crate::Result;
-use crate::casa::Casa;
+use crate::casa::{Casa, python as text};
 use crate::quality::solutions::SolutionStats;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -132,16 +132,5 @@ impl Calibrator for CasaCalibrator {
             ])
             .collect();
         vec![solve, apply]
-    }
-}
-
-/// A value in Python's words.
-fn text(value: &Value) -> String {
-    match value {
-        Value::String(s) => format!("'{}'", s.replace('\\', "\\\\").replace('\'', "\\'")),
-        Value::Bool(true) => "True".into(),
-        Value::Bool(false) => "False".into(),
-        Value::Null => "None".into(),
-        other => other.to_string(),
     }
 }

@@ -14,6 +14,7 @@ use crate::calibrator::options::{ApplyMode, CalMode, GaincalOptions, Solint};
 use crate::calibrator::{self, Calibrator, SolutionTable, SolveRequest};
 use crate::casa::Casa;
 use crate::imager::command::CommandOptions;
+use crate::imager::tclean::TcleanImager;
 use crate::imager::{self, Imager, ImagerOptions, ImagingJob, Products, Surroundings};
 use crate::measurement_set::{self, MsSummary};
 use crate::process::Limits;
@@ -75,23 +76,24 @@ impl Adapters {
     }
 
     fn imager(&mut self, imaging: &ImagingPlan, job: ImagingJob, bench: &Bench) -> Result<Box<dyn Imager>> {
-        let (options, executable) = match imaging {
-            ImagingPlan::Wsclean(o) => (ImagerOptions::Wsclean(Box::new(o.clone())), &self.plan.executables.wsclean),
-            ImagingPlan::Tclean(_) => {
-                return Err(Error::bad_input(
-                    "campaign.imager: casa: campaigns with tclean are not there yet; use imager: wsclean",
-                ));
-            }
-            ImagingPlan::Command(words) => {
-                let options = CommandOptions { template: words.clone() };
-                (ImagerOptions::Command(options), &self.plan.executables.imager)
-            }
-        };
-        let surroundings = Surroundings {
-            executable: executable.clone(),
+        let mut surroundings = Surroundings {
+            executable: Vec::new(),
             limits: self.limits(self.plan.resources.imager_time_limit.as_ref().map(|l| l.0)),
             progress: bench.progress.clone(),
             cancel: None,
+        };
+        let options = match imaging {
+            ImagingPlan::Wsclean(o) => {
+                surroundings.executable.clone_from(&self.plan.executables.wsclean);
+                ImagerOptions::Wsclean(Box::new(o.clone()))
+            }
+            ImagingPlan::Tclean(o) => {
+                return Ok(Box::new(TcleanImager::new(job, o.clone(), self.casa()?, surroundings)?));
+            }
+            ImagingPlan::Command(words) => {
+                surroundings.executable.clone_from(&self.plan.executables.imager);
+                ImagerOptions::Command(CommandOptions { template: words.clone() })
+            }
         };
         imager::open(job, &options, surroundings)
     }
@@ -118,7 +120,10 @@ impl Adapters {
             CalibratorKind::Casa | CalibratorKind::None => calibrator::Kind::Casa,
         };
         let limits = self.limits(self.plan.resources.calibrator_time_limit.as_ref().map(|l| l.0));
-        calibrator::open(kind, options, self.casa()?, limits)
+        let casa = self.casa()?;
+        // The worker is shared with the imager tclean, whose limits may be others.
+        casa.set_limits(limits);
+        calibrator::open(kind, options, casa, limits)
     }
 
     fn request(&self, plan: &AttemptPlan, calibration: &CalibrationPlan, bench: &Bench) -> SolveRequest {
@@ -214,7 +219,11 @@ impl Adapters {
     fn image_pixels(&self) -> u64 {
         match &self.plan.rounds[0].imaging {
             ImagingPlan::Wsclean(o) => o.size * o.size * (o.channels_out + 1),
-            ImagingPlan::Tclean(_) | ImagingPlan::Command(_) => 0,
+            ImagingPlan::Tclean(o) => {
+                let channels = if o.is_cube() { u64::try_from(o.nchan).unwrap_or(1).max(1) } else { 1 };
+                o.size().iter().product::<u64>() * channels
+            }
+            ImagingPlan::Command(_) => 0,
         }
     }
 }
@@ -232,7 +241,13 @@ fn limits_of(imaging: &ImagingPlan) -> ImagerLimits {
             iterations: o.niter,
             major_cycles: usize::try_from(o.nmiter).unwrap_or(usize::MAX),
         },
-        ImagingPlan::Tclean(_) | ImagingPlan::Command(_) => {
+        ImagingPlan::Tclean(o) => ImagerLimits {
+            threshold_jy: o.threshold_jy().filter(|t| *t > 0.0),
+            nsigma: Some(o.nsigma).filter(|n| *n > 0.0),
+            iterations: o.niter,
+            major_cycles: usize::try_from(o.nmajor).unwrap_or(usize::MAX),
+        },
+        ImagingPlan::Command(_) => {
             ImagerLimits { threshold_jy: None, nsigma: None, iterations: u64::MAX, major_cycles: usize::MAX }
         }
     }

@@ -13,6 +13,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -102,6 +103,8 @@ pub struct WorkerCommand {
     pub limits: Limits,
     /// What to tell people who lack the program.
     pub install_hint: String,
+    /// Set to `true` from elsewhere, stops a request like an interruption.
+    pub cancel: Option<Arc<AtomicBool>>,
 }
 
 /// A worker, started at the first request.
@@ -132,6 +135,11 @@ impl Worker {
     /// Limits of the requests to come.
     pub fn set_limits(&mut self, limits: Limits) {
         self.command.limits = limits;
+    }
+
+    /// Token that stops the requests to come.
+    pub fn set_cancel(&mut self, cancel: Option<Arc<AtomicBool>>) {
+        self.command.cancel = cancel;
     }
 
     /// Sends a request and waits for its answer; `on_event` gets each event in between.
@@ -224,7 +232,8 @@ impl Worker {
                 Err(RecvTimeoutError::Disconnected) => return Err(Broken::Ended),
                 Err(RecvTimeoutError::Timeout) => {}
             }
-            if interrupt::requested() {
+            let cancelled = self.command.cancel.as_ref().is_some_and(|c| c.load(Ordering::Relaxed));
+            if cancelled || interrupt::requested() {
                 return Err(Broken::Stopped(Stop::Interrupted));
             }
             if let Some(limit) = limits.time.filter(|l| started.elapsed() > *l) {

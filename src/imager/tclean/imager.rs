@@ -1,0 +1,306 @@
+//! tclean's lifecycle: its tools stay open in the worker, and each minor cycle gets its mask from outside.
+
+use super::TcleanOptions;
+use crate::Result;
+use crate::casa::Casa;
+use crate::imager::progress::Progress;
+use crate::imager::{
+    Capabilities, ChannelCycle, Imager, ImagingJob, MinorControls, MinorCycle, Products, Residual, StopReason,
+    Surroundings,
+};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+/// Stop codes of CASA's iteration controller.
+const STOP_ITERATIONS: i64 = 1;
+const STOP_THRESHOLD: i64 = 2;
+const STOP_NO_CHANGE: i64 = 4;
+const STOP_DIVERGED: [i64; 2] = [5, 6];
+const STOP_ZERO_MASK: i64 = 7;
+const STOP_NSIGMA: i64 = 8;
+const STOP_MAJOR_CYCLES: i64 = 9;
+
+/// tclean, one imaging.
+pub struct TcleanImager {
+    job: ImagingJob,
+    options: TcleanOptions,
+    casa: Casa,
+    surroundings: Surroundings,
+    program: String,
+    /// How often the worker had been started when the tools were opened in it.
+    opened: Option<u64>,
+    cycles: usize,
+    iterations: u64,
+    stopped: Option<StopReason>,
+}
+
+#[derive(Deserialize)]
+struct Opened {
+    cycles: usize,
+    iterations: u64,
+}
+
+#[derive(Deserialize)]
+struct Minor {
+    iterations: u64,
+    stop_code: i64,
+    words: Option<String>,
+    #[serde(default)]
+    channels: Vec<u64>,
+    #[serde(default)]
+    cycle_threshold_jy: Option<f64>,
+    #[serde(default)]
+    threshold_reached: bool,
+}
+
+impl TcleanImager {
+    /// # Errors
+    /// An option that makes no sense; CASA does not run.
+    pub fn new(job: ImagingJob, options: TcleanOptions, casa: Casa, surroundings: Surroundings) -> Result<Self> {
+        options.validate()?;
+        casa.set_limits(surroundings.limits);
+        casa.set_cancel(surroundings.cancel.clone());
+        let program = casa.version()?;
+        Ok(Self { job, options, casa, surroundings, program, opened: None, cycles: 0, iterations: 0, stopped: None })
+    }
+
+    /// Minor iterations so far, those of an earlier, interrupted run included.
+    pub fn iterations(&self) -> u64 {
+        self.iterations
+    }
+
+    /// tclean's parameters, as the worker gets them.
+    fn parameters(&self) -> Value {
+        let mut map = self.options.parameters();
+        let sets: Vec<String> = self.job.measurement_sets.iter().map(|p| p.to_string_lossy().into_owned()).collect();
+        let column = if self.job.data_column == "CORRECTED_DATA" { "corrected" } else { "data" };
+        map.extend([
+            ("vis".to_owned(), if sets.len() == 1 { json!(sets[0]) } else { json!(sets) }),
+            ("datacolumn".to_owned(), json!(column)),
+            ("usemask".to_owned(), json!("user")),
+            ("mask".to_owned(), json!("")),
+            // The tools that image read the data only; the model is written at the end, by others.
+            ("savemodel".to_owned(), json!("none")),
+        ]);
+        Value::Object(map)
+    }
+
+    fn step<R: DeserializeOwned>(&mut self, step: &str, mut params: Value) -> Result<R> {
+        params["step"] = json!(step);
+        params["folder"] = json!(self.job.folder);
+        let sink = self.surroundings.progress.clone();
+        self.casa.call_with_events("imaging", params, Some(&self.job.log), &mut |event| {
+            if let Some(text) = event["text"].as_str() {
+                sink(Progress::Stage(text.to_owned()));
+            }
+        })
+    }
+
+    fn open(&mut self, fresh: bool) -> Result<()> {
+        std::fs::create_dir_all(&self.job.folder).map_err(|e| {
+            crate::Error::internal(format!("{}: the folder cannot be made: {e}", self.job.folder.display()))
+        })?;
+        let opened: Opened = self.step("open", json!({"parameters": self.parameters(), "fresh": fresh}))?;
+        self.opened = Some(self.casa.starts());
+        (self.cycles, self.iterations, self.stopped) = (opened.cycles, opened.iterations, None);
+        Ok(())
+    }
+
+    fn minor(&mut self, mask: Option<&Path>, iterations_left: u64, threshold_jy: f64) -> Result<MinorCycle> {
+        let params = json!({"mask": mask, "threshold_jy": threshold_jy, "iterations_left": iterations_left});
+        let minor: Minor = self.step("minor", params)?;
+        self.iterations += minor.iterations;
+        self.stopped = stop_reason(minor.stop_code, minor.words);
+        Ok(MinorCycle {
+            iterations: minor.iterations,
+            major_iterations: 0,
+            cycle_threshold_jy: minor.cycle_threshold_jy,
+            threshold_reached: minor.threshold_reached,
+            stopped: self.stopped.clone(),
+            channels: minor
+                .channels
+                .iter()
+                .map(|&iterations| ChannelCycle {
+                    iterations,
+                    cycle_threshold_jy: minor.cycle_threshold_jy,
+                    threshold_reached: minor.threshold_reached,
+                    stopped: None,
+                })
+                .collect(),
+        })
+    }
+}
+
+/// CASA's stop code in our terms; `None`: go on.
+fn stop_reason(code: i64, words: Option<String>) -> Option<StopReason> {
+    Some(match code {
+        0 => return None,
+        STOP_ITERATIONS => StopReason::Iterations,
+        STOP_THRESHOLD => StopReason::Threshold,
+        STOP_NO_CHANGE => StopReason::NoNewFlux,
+        STOP_ZERO_MASK => StopReason::EmptyMask,
+        STOP_NSIGMA => StopReason::NSigma,
+        STOP_MAJOR_CYCLES => StopReason::MajorCycles,
+        code if STOP_DIVERGED.contains(&code) => StopReason::Diverged,
+        code => StopReason::Other(words.unwrap_or_else(|| format!("CASA's stop code {code}"))),
+    })
+}
+
+impl Imager for TcleanImager {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            program: self.program.clone(),
+            mask_per_cycle: true,
+            mask_cube_per_channel: true,
+            multiscale_bit_masks: false,
+            primary_beam: Ok(()),
+        }
+    }
+
+    fn setup(&mut self) -> Result<()> {
+        self.open(false)
+    }
+
+    fn make_psf(&mut self) -> Result<()> {
+        self.step::<Value>("psf", json!({})).map(drop)
+    }
+
+    fn make_pb(&mut self) -> Result<Option<PathBuf>> {
+        #[derive(Deserialize)]
+        struct Made {
+            pb: Option<PathBuf>,
+        }
+        Ok(self.step::<Made>("pb", json!({}))?.pb)
+    }
+
+    fn run_major_cycle(&mut self, _is_first: bool) -> Result<Residual> {
+        #[derive(Deserialize)]
+        struct Made {
+            #[serde(flatten)]
+            residual: Residual,
+            cycles: usize,
+        }
+        // The worker knows whether this is its session's first: after a resumption that is not the run's first.
+        let made: Made = self.step("major", json!({}))?;
+        self.cycles = made.cycles;
+        Ok(made.residual)
+    }
+
+    fn run_minor_cycle(&mut self, mask: Option<&Path>, controls: &MinorControls) -> Result<MinorCycle> {
+        let mut all = self.minor(mask, controls.iterations_left, controls.threshold_jy)?;
+        for _ in 1..controls.major_iterations {
+            if all.stopped.is_some() {
+                break;
+            }
+            self.run_major_cycle(false)?;
+            let left = controls.iterations_left.saturating_sub(all.iterations);
+            let next = self.minor(mask, left, controls.threshold_jy)?;
+            all = MinorCycle {
+                iterations: all.iterations + next.iterations,
+                major_iterations: all.major_iterations + 1,
+                ..next
+            };
+        }
+        Ok(all)
+    }
+
+    fn has_converged(&mut self) -> Result<Option<StopReason>> {
+        // CASA's controller compares each look with the one before: it must not be asked twice in a cycle.
+        Ok(self.stopped.clone())
+    }
+
+    fn restore(&mut self) -> Result<Products> {
+        self.step("restore", json!({"update_model": self.job.update_model}))
+    }
+
+    fn pbcor(&mut self) -> Result<Option<PathBuf>> {
+        // Restoring makes it, while the tools are at hand.
+        Ok(Some(self.job.folder.join("image.pbcor.fits")).filter(|path| path.exists()))
+    }
+
+    fn teardown(&mut self) {
+        // Tools of a worker that has gone went with it; to close them would only start another.
+        let alive = self.opened.take().is_some_and(|starts| starts == self.casa.starts() && self.casa.pid().is_some());
+        if !alive || crate::process::interrupt::requested() {
+            return;
+        }
+        if let Err(e) = self.step::<Value>("close", json!({})) {
+            tracing::warn!("CASA's tools could not be closed: {e}");
+        }
+    }
+
+    fn completed_cycles(&self) -> usize {
+        self.cycles
+    }
+
+    fn roll_back(&mut self, cycle: usize) -> Result<()> {
+        #[derive(Deserialize)]
+        struct Back {
+            iterations: u64,
+        }
+        self.iterations = self.step::<Back>("roll_back", json!({"cycle": cycle}))?.iterations;
+        (self.cycles, self.stopped) = (cycle, None);
+        Ok(())
+    }
+
+    fn image_once(&mut self, mask: Option<&Path>) -> Result<Products> {
+        self.open(true)?;
+        self.make_psf()?;
+        self.make_pb()?;
+        self.run_major_cycle(true)?;
+        let threshold = self.options.threshold_jy().unwrap_or_default();
+        if self.options.niter > 0 {
+            loop {
+                crate::process::interrupt::check()?;
+                let left = self.options.niter.saturating_sub(self.iterations);
+                if self.minor(mask, left, threshold)?.stopped.is_some() {
+                    break;
+                }
+                self.run_major_cycle(false)?;
+            }
+        }
+        let products = self.restore()?;
+        self.teardown();
+        Ok(products)
+    }
+
+    fn predict(&mut self, model: &Path) -> Result<()> {
+        let params = json!({"step": "predict", "parameters": self.parameters(), "model": model});
+        self.casa.call::<Value>("imaging", params, Some(&self.job.log)).map(drop)
+    }
+
+    fn command_lines(&self, mask: Option<&Path>) -> Vec<Vec<String>> {
+        let Value::Object(parameters) = self.parameters() else { return Vec::new() };
+        let defaults = TcleanOptions::default().parameters();
+        let mut words = vec!["tclean".to_owned()];
+        words.extend(
+            parameters
+                .iter()
+                .filter(|(key, value)| key.as_str() != "mask" && defaults.get(*key) != Some(*value))
+                .map(|(key, value)| format!("{key}={}", crate::casa::python(value))),
+        );
+        words.extend(mask.map(|path| format!("mask={}", crate::casa::python(&json!(path)))));
+        vec![words]
+    }
+}
+
+impl Drop for TcleanImager {
+    fn drop(&mut self) {
+        self.teardown();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stop_codes_are_told_in_our_terms() {
+        assert_eq!(stop_reason(0, None), None);
+        assert_eq!(stop_reason(7, Some("zero mask".into())), Some(StopReason::EmptyMask));
+        assert_eq!(stop_reason(6, None), Some(StopReason::Diverged));
+        assert_eq!(stop_reason(3, Some("force stop".into())), Some(StopReason::Other("force stop".into())));
+    }
+}

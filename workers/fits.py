@@ -1,0 +1,77 @@
+"""The little of FITS that masks and residuals need: one image, its header cards, plain numbers."""
+
+import gzip
+import os
+
+import numpy as np
+
+BLOCK, CARD = 2880, 80
+TYPES = {8: ">u1", 16: ">i2", 32: ">i4", -32: ">f4", -64: ">f8"}
+
+
+def read(path):
+    """Header cards and values of the first image, axes as numpy has them (x last)."""
+    opener = gzip.open if path.endswith(".gz") else open
+    with opener(path, "rb") as file:
+        cards, data = [], b""
+        while True:
+            block = file.read(BLOCK)
+            if len(block) < BLOCK:
+                raise ValueError(f"{path} is no FITS file: it has no END card")
+            lines = [block[k:k + CARD].decode("ascii", "replace") for k in range(0, BLOCK, CARD)]
+            cards += lines
+            if any(line.rstrip() == "END" for line in lines):
+                break
+        number = lambda key: float(value(cards, key))
+        shape = [int(number(f"NAXIS{k}")) for k in range(int(number("NAXIS")), 0, -1)]
+        kind = np.dtype(TYPES[int(number("BITPIX"))])
+        data = np.frombuffer(file.read(int(np.prod(shape)) * kind.itemsize), kind).reshape(shape)
+    scale, zero = float(value(cards, "BSCALE") or 1), float(value(cards, "BZERO") or 0)
+    if (scale, zero) != (1, 0):
+        data = data * scale + zero
+    return cards, data
+
+
+def value(cards, key):
+    for card in cards:
+        if card[:8].rstrip() == key and card[8:10] == "= ":
+            return card[10:].split("/")[0].strip()
+    return None
+
+
+def header_of(path):
+    """Cards of the first header of a file, without END."""
+    cards = []
+    with open(path, "rb") as file:
+        while True:
+            block = file.read(BLOCK)
+            for k in range(0, len(block), CARD):
+                card = block[k:k + CARD].decode("ascii", "replace")
+                if card.rstrip() == "END":
+                    return cards
+                cards.append(card)
+            if len(block) < BLOCK:
+                raise ValueError(f"{path} is no FITS file")
+
+
+def with_card(cards, key, text):
+    """The cards with one key set, or removed (None)."""
+    kept = [card for card in cards if card[:8].rstrip() != key]
+    if text is None:
+        return kept
+    at = next((k for k, card in enumerate(kept) if card[:8].rstrip() in ("HISTORY", "COMMENT", "")), len(kept))
+    return kept[:at] + [f"{key:<8}= {text:>20}".ljust(CARD)] + kept[at:]
+
+
+def write(path, cards, planes, bitpix=-32):
+    """Writes planes (each [y, x]) one after the other below the cards; the file appears by rename."""
+    cards = with_card(cards, "BITPIX", None)
+    cards.insert(1, f"{'BITPIX':<8}= {bitpix:>20}".ljust(CARD))
+    text = "".join(card.ljust(CARD)[:CARD] for card in cards) + "END".ljust(CARD)
+    partial = f"{path}.partial"
+    with open(partial, "wb") as file:
+        file.write(text.ljust(-(-len(text) // BLOCK) * BLOCK).encode("ascii", "replace"))
+        for plane in planes:
+            file.write(np.ascontiguousarray(plane, TYPES[bitpix]).tobytes())
+        file.write(bytes(-file.tell() % BLOCK))
+    os.replace(partial, path)
