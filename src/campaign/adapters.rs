@@ -285,6 +285,11 @@ impl Workshop for Adapters {
                 "start_column: CORRECTED_DATA needs work_on: copy, as each round writes its own CORRECTED_DATA",
             ));
         }
+        let copied = self.plan.work_on == WorkOn::Copy;
+        let data = summary.disk_needed(folder::size_of(&source), copied);
+        let images = self.image_pixels() * PIXEL_BYTES * IMAGES_A_ROUND * self.plan.rounds.len() as u64;
+        let what = if copied { "a copy of the data, two columns and the images" } else { "two columns and the images" };
+        folder::check_room(&bench.folder, data + images, what)?;
         let mut tools = IndexMap::from([("casa".to_string(), casa.version()?)]);
         let mut job = self.job(start.name(), bench);
         job.measurement_sets = vec![source.clone()];
@@ -294,11 +299,6 @@ impl Workshop for Adapters {
         tools.insert("imager".into(), imager.capabilities().program);
         imager.teardown();
         checked?;
-        let copied = self.plan.work_on == WorkOn::Copy;
-        let data = summary.disk_needed(folder::size_of(&source), copied);
-        let images = self.image_pixels() * PIXEL_BYTES * IMAGES_A_ROUND * self.plan.rounds.len() as u64;
-        let what = if copied { "a copy of the data, two columns and the images" } else { "two columns and the images" };
-        folder::check_room(&bench.folder, data + images, what)?;
         let measurement_set = match self.plan.work_on {
             WorkOn::Original => source,
             WorkOn::Copy => {

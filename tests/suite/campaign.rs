@@ -227,6 +227,8 @@ fn a_ruinous_round_is_undone() {
 #[case::an_empty_mask("flood_fill_positive_seed_clip: 1.3", "flood_fill_positive_seed_clip: 1e6", 2, &["mask of round 1 is empty", "masking"])]
 #[case::nothing_to_calibrate_against("niter: 3000", "niter: 3000, threshold: 100", 3, &["no round gave an image that can be used", "the model is empty"])]
 #[case::no_such_program("rounds: 2,", "rounds: 2, executables: {wsclean: [no-such-wsclean]},", 3, &["no-such-wsclean"])]
+#[case::not_enough_disk("size: 512", "size: 400000", 2, &["GB are free", "are needed"])]
+#[case::no_place_to_write("output: out", "output: /proc/nowhere", 2, &["/proc/nowhere", "cannot be made"])]
 fn mistakes_are_told(#[case] from: &str, #[case] to: &str, #[case] code: i32, #[case] words: &[&str]) {
     assert!(CAMPAIGN.contains(from));
     let Some(folder) = prepared(&CAMPAIGN.replace(from, to)) else { return };
