@@ -97,11 +97,14 @@ def header():
 
 def write_cube(path, planes, channels):
     """A cube whose channels are the planes in turn, written without holding it."""
-    full = header()
+    full = fits.Header()
     full["SIMPLE"], full["BITPIX"], full["NAXIS"] = True, -32, 4
     size = planes[0].shape[0]
     for i, n in enumerate((size, size, channels, 1)):
         full[f"NAXIS{i + 1}"] = n
+    full.extend(header())
+    if os.path.exists(path):
+        os.remove(path)  # astropy would append
     cube = fits.StreamingHDU(path, full)
     big = [p.astype(">f4") for p in planes]
     for channel in range(channels):
@@ -136,8 +139,9 @@ def main():
     os.makedirs(args.folder, exist_ok=True)
     pclean = load_pclean(args.pclean) if args.pclean else None
 
-    print("| plane | call | cleanloop / ms | pclean / ms | ratio | CASA, recorded / ms | ratio | masked |")
-    print("|---|---|---|---|---|---|---|---|")
+    if args.sizes:
+        print("| plane | call | cleanloop / ms | pclean / ms | ratio | CASA, recorded / ms | ratio | masked |")
+        print("|---|---|---|---|---|---|---|---|")
     for size in args.sizes:
         for name, sources in SOURCES.items():
             planes = residuals(size, sources, size)
@@ -171,7 +175,8 @@ def main():
                 cube = f"{args.folder}/cube.fits"
                 if call < 3:
                     write_cube(cube, [p[call] for p in planes], channels)
-                flags = ["--minpercentchange", "100"] + (["--threshold-reached"] if call >= 2 else [])
+                # Noise must decide for a channel to be skipped.
+                flags = ["--sidelobethreshold", "0.1", "--minpercentchange", "100"] + (["--threshold-reached"] if call >= 2 else [])
                 seconds, peak, summary = time_call(args.program, args.folder, cube, threads, *flags)
                 row.append(seconds)
                 memory = max(memory, peak)
