@@ -29,7 +29,8 @@ pub struct StopRules {
     pub major_cycles: usize,
     /// A fresh mask before every n-th major iteration.
     pub every: usize,
-    /// A mask that changes by less than this fraction of its pixels is kept for the rest, which runs in one call.
+    /// A mask that changes by less than this fraction of its pixels is kept for the rest, which runs in one call; in
+    /// more, if the noise that the level is a multiple of has fallen meanwhile.
     pub freeze_change: f64,
     /// A cycle must change the model's flux, and lower the peak inside the same mask, by this fraction.
     pub least_new_flux: f64,
@@ -176,9 +177,17 @@ pub fn run(
             last: finished.last().map(|f| &f.minor),
             previous: finished.last().map(|f| &f.mask),
         };
-        let mask = masks.make(&residual, &moment)?;
+        let settled = moment.previous.filter(|p| is_settled(p, cycle - 1, rules));
+        let mask = match settled {
+            Some(mask) => CycleMask { added: 0, removed: 0, kept_residual: None, ..mask.clone() },
+            None => masks.make(&residual, &moment)?,
+        };
         let state = (measures.residual)(&residual.residual, Some(&mask.path), residual.pixel_mask.as_deref())?;
         let mut record = describe(cycle, &residual, &mask, &state, rules);
+        if settled.is_some() {
+            // The imager's own file goes with the imager, and nobody kept a copy.
+            record.residual = None;
+        }
         if let Some(good) = diverged(&records, &record, rules) {
             records.push(record);
             if imager.roll_back(good).is_ok() {
@@ -211,16 +220,6 @@ pub fn run(
         finished.push(Finished { record, mask, minor });
         let json = serde_json::to_vec(&finished).expect("cycles are plain data");
         folder::write_atomically(&folder.join(STATE), &json)?;
-        if frozen {
-            // The imager went on by itself to its own end.
-            let last = &finished[finished.len() - 1];
-            let state = (measures.residual)(&residual.residual, Some(&last.mask.path), residual.pixel_mask.as_deref())?;
-            let mut record = describe(finished.len(), &residual, &last.mask, &state, rules);
-            let reason = last.minor.stopped.clone().or(imager.has_converged()?).unwrap_or(StopReason::MajorCycles);
-            record.stopped = Some(reason.clone());
-            records.push(record);
-            break reason;
-        }
     };
     if finished.is_empty() && stopped == StopReason::EmptyMask {
         return Err(Error::bad_input(format!(
@@ -231,6 +230,9 @@ pub fn run(
     }
     let products = imager.restore()?;
     imager.pbcor()?;
+    if let Some(last) = records.last_mut().filter(|r| r.residual.is_none()) {
+        last.residual = Some(products.residual.clone());
+    }
     folder::remove(&folder.join(STATE))?;
     Ok(CycleReport { products, cycles: records, stopped, mask: finished.pop().map(|f| f.mask) })
 }
@@ -371,11 +373,13 @@ mod tests {
         history: Vec<f64>,
         calls: Vec<(usize, bool, f64)>,
         worse_at: Option<usize>,
+        /// It does one major iteration, however many it may.
+        one_by_one: bool,
     }
 
     impl FakeImager {
         fn new() -> Self {
-            Self { peak: 16.0, history: Vec::new(), calls: Vec::new(), worse_at: None }
+            Self { peak: 16.0, history: Vec::new(), calls: Vec::new(), worse_at: None, one_by_one: false }
         }
     }
 
@@ -409,7 +413,7 @@ mod tests {
             self.peak *= factor;
             Ok(MinorCycle {
                 iterations: 10,
-                major_iterations: controls.major_iterations,
+                major_iterations: if self.one_by_one { 1 } else { controls.major_iterations },
                 cycle_threshold_jy: None,
                 threshold_reached: false,
                 stopped: None,
@@ -531,6 +535,17 @@ mod tests {
         let report = go(&mut imager, &[10, 20, 20], &rules());
         assert_eq!(imager.calls.iter().map(|c| (c.0, c.1)).collect::<Vec<_>>(), [(1, false), (1, false), (8, true)]);
         assert_eq!(report.stopped, StopReason::MajorCycles);
+    }
+
+    #[test]
+    fn after_a_settled_mask_it_still_goes_down_to_its_level() {
+        let mut imager = FakeImager { one_by_one: true, ..FakeImager::new() };
+        let report = go(&mut imager, &[10, 10, 99], &rules());
+        assert_eq!(report.stopped, StopReason::Threshold);
+        assert_eq!(imager.calls.iter().map(|c| c.0).collect::<Vec<_>>(), [1, 9, 8, 7]);
+        assert!(report.cycles.iter().all(|c| c.masked_pixels == Some(10)), "no mask was made after it had settled");
+        assert!(report.cycles[3].residual.is_none(), "nobody kept it");
+        assert_eq!(report.cycles[4].residual, Some(report.products.residual));
     }
 
     #[test]
