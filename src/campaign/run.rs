@@ -6,7 +6,7 @@ use super::folder::{self, Layout, Lock};
 use super::plan::{MeasurementSetPlan, Plan};
 use super::record::{CampaignRecord, DatasetRecord, Level, MessageRecord, State, ToolVersion};
 use super::workshop::Workshop;
-use crate::campaign::config::OnFailure;
+use crate::campaign::config::{OnFailure, SchedulerKind};
 use crate::process::interrupt;
 use crate::scheduler::local;
 use crate::{Error, ExitStatus, Result};
@@ -68,6 +68,11 @@ pub fn layout_of(plan: &Plan, set: &MeasurementSetPlan) -> Layout {
 /// The folder is in use or belongs to another campaign; the failure of the only measurement set, or of some of many;
 /// an interruption.
 pub fn run(plan: &Plan, settings: &RunSettings<'_>, events: &Emitter) -> Result<ExitStatus> {
+    if plan.scheduler.engine != SchedulerKind::Local {
+        return Err(Error::bad_input(
+            "campaign.scheduler: slurm is not there yet in this version; leave the key out to run on this machine",
+        ));
+    }
     let _lock = Lock::take(&plan.output)?;
     if settings.restart {
         put_aside(plan, events)?;
