@@ -174,20 +174,43 @@ impl PlainPixels {
         (status == 0 && &magic == b"SIMPLE  =" && long_enough).then_some(Self { file, offset: data as u64 })
     }
 
-    /// Reads pixels from number `first` on.
+    /// Reads pixels from number `first` on, by all threads.
     fn read(&self, first: usize, out: &mut [f32]) -> std::io::Result<()> {
+        out.par_chunks_mut(PIECE).enumerate().try_for_each(|(i, piece)| self.read_piece(first + i * PIECE, piece))
+    }
+
+    /// Reads pixels from number `first` on, by this thread.
+    fn read_piece(&self, first: usize, out: &mut [f32]) -> std::io::Result<()> {
         use std::os::unix::fs::FileExt;
-        const BYTES: usize = size_of::<f32>();
-        out.par_chunks_mut(PIECE).enumerate().try_for_each(|(i, piece)| {
-            let at = self.offset + ((first + i * PIECE) * BYTES) as u64;
-            // Any four bytes are a float.
-            let bytes =
-                unsafe { std::slice::from_raw_parts_mut(piece.as_mut_ptr().cast::<u8>(), size_of_val(&*piece)) };
-            self.file.read_exact_at(bytes, at)?;
-            // FITS is big-endian.
-            piece.iter_mut().for_each(|v| *v = f32::from_bits(u32::from_be(v.to_bits())));
-            Ok(())
-        })
+        let at = self.offset + (first * size_of::<f32>()) as u64;
+        // Any four bytes are a float.
+        let bytes = unsafe { std::slice::from_raw_parts_mut(out.as_mut_ptr().cast::<u8>(), size_of_val(&*out)) };
+        self.file.read_exact_at(bytes, at)?;
+        // FITS is big-endian.
+        out.iter_mut().for_each(|v| *v = f32::from_bits(u32::from_be(v.to_bits())));
+        Ok(())
+    }
+}
+
+/// A plane of a plain file; see [`FitsImage::plain_plane`].
+pub struct PlainPlane<'a> {
+    pixels: &'a PlainPixels,
+    path: &'a Path,
+    /// Number of the plane's first pixel.
+    first: usize,
+    shape: (usize, usize),
+}
+
+impl PlainPlane<'_> {
+    /// Reads whole rows, from row `first` on, as many as the buffer holds.
+    ///
+    /// # Panics
+    /// When the buffer is not a whole number of rows, or the rows are outside the plane.
+    pub fn read_rows(&self, first: usize, out: &mut [f32]) -> Result<(), ImageError> {
+        let (ny, nx) = self.shape;
+        assert!(out.len().is_multiple_of(nx) && first + out.len() / nx <= ny);
+        let fail = |e: std::io::Error| ImageError::Unreadable { path: self.path.to_path_buf(), reason: e.to_string() };
+        self.pixels.read_piece(self.first + first * nx, out).map_err(fail)
     }
 }
 
@@ -404,6 +427,18 @@ impl FitsImage {
             return Err(ImageError::Unreadable { path: self.path.clone(), reason: words(status) });
         }
         Ok(())
+    }
+
+    /// One plane for any number of threads to read from at once; `None` when its pixels need cfitsio (another type than
+    /// float32, a scale, compression).
+    ///
+    /// # Panics
+    /// When the plane is outside the cube.
+    pub fn plain_plane(&self, polarisation: usize, channel: usize) -> Option<PlainPlane<'_>> {
+        assert!(polarisation < self.polarisations() && channel < self.channels());
+        let (ny, nx) = self.plane_shape();
+        let first = self.plane_index(polarisation, channel) * ny * nx;
+        self.plain.as_ref().map(|pixels| PlainPlane { pixels, path: &self.path, first, shape: (ny, nx) })
     }
 
     /// Reads one plane, `[y, x]`, turning each pixel into something smaller on the way: the float32 plane is never
@@ -703,6 +738,9 @@ mod tests {
         let fast = image.read_plane(0, 1).unwrap();
         image.plain = None;
         assert!(same(&fast, &image.read_plane(0, 1).unwrap()) && same(&fast, &plane));
+        let mut rows = vec![0f32; 2 * nx];
+        FitsImage::open(&path).unwrap().plain_plane(0, 1).unwrap().read_rows(5, &mut rows).unwrap();
+        assert_eq!(rows[nx + 8..], plane.as_slice().unwrap()[6 * nx + 8..7 * nx]);
         // Scaled pixels are left to cfitsio.
         let mut bytes = std::fs::read(&path).unwrap();
         let end = bytes.windows(9).position(|w| w == b"END      ").unwrap();

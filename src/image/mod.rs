@@ -13,7 +13,7 @@ pub mod wcs;
 pub use beam::{Beam, PixelBeam};
 pub use beam_table::{BeamTable, append_beam_table};
 pub use common_beam::common_beam;
-pub use fits::{FitsImage, MaskType, PlaneKind, PlaneWriter, sidecar_path, write_plane};
+pub use fits::{FitsImage, MaskType, PlainPlane, PlaneKind, PlaneWriter, sidecar_path, write_plane};
 pub use header::Header;
 pub use wcs::{CelestialWcs, Frame, PixelMap, SkyPosition, WcsError};
 

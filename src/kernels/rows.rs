@@ -241,9 +241,13 @@ impl<'a, T, F: Fn(&T) -> bool> CountRows<'a, T, F> {
     }
 
     fn add_row(&mut self, y: usize, enters: bool) {
-        for (count, value) in self.columns.iter_mut().zip(self.image.row(y)) {
-            let one = u32::from((self.counted)(value));
-            *count = if enters { count.wrapping_add(one) } else { count.wrapping_sub(one) };
+        // Subtracting one is adding its two's complement.
+        let one = if enters { 1u32 } else { u32::MAX };
+        let counted = &self.counted;
+        let add = |count: &mut u32, value: &T| *count = count.wrapping_add(if counted(value) { one } else { 0 });
+        match self.image.row(y).as_slice() {
+            Some(row) => self.columns.iter_mut().zip(row).for_each(|(c, v)| add(c, v)),
+            None => self.columns.iter_mut().zip(self.image.row(y)).for_each(|(c, v)| add(c, v)),
         }
     }
 
@@ -264,9 +268,18 @@ impl<'a, T, F: Fn(&T) -> bool> CountRows<'a, T, F> {
             sum += c;
             *s = sum;
         }
-        // Columns x - before ..= x + after, cut at the image's sides.
-        for (x, o) in out.iter_mut().enumerate() {
-            *o = self.sums[(x + after + 1).min(nx)] - self.sums[x.saturating_sub(before)];
+        // Columns x - before ..= x + after, cut at the image's sides: only pixels near them need care.
+        let sums = &self.sums;
+        let near = |x: usize| sums[(x + after + 1).min(nx)] - sums[x.saturating_sub(before)];
+        let (left, right) = (before.min(nx), nx.saturating_sub(after).max(before.min(nx)));
+        for x in (0..left).chain(right..nx) {
+            out[x] = near(x);
+        }
+        if left < right {
+            let ends = &sums[left + after + 1..right + after + 1];
+            for ((o, &end), &start) in out[left..right].iter_mut().zip(ends).zip(&sums[left - before..]) {
+                *o = end - start;
+            }
         }
     }
 }

@@ -74,8 +74,8 @@ impl MaskBits {
     /// Number of pixels with any bit set.
     pub fn masked_pixels(&self) -> usize {
         match self {
-            Self::Narrow(a) => a.iter().map(|&v| usize::from(v != 0)).sum(),
-            Self::Wide(a) => a.iter().map(|&v| usize::from(v != 0)).sum(),
+            Self::Narrow(a) => Zip::from(a).par_fold(|| 0, |n, &v| n + usize::from(v != 0), |a, b| a + b),
+            Self::Wide(a) => Zip::from(a).par_fold(|| 0, |n, &v| n + usize::from(v != 0), |a, b| a + b),
         }
     }
 

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 
 /// Pixels of image, background and rms that are brought together at once: they fit into the cache.
-const STRIP: usize = 1 << 19;
+const STRIP: usize = 1 << 17;
 
 /// What to make a mask of, and where to.
 #[derive(Debug, Clone, Default)]
@@ -86,6 +86,11 @@ pub fn default_mask_path(image: &Path, options: &MaskingOptions) -> PathBuf {
 /// Files that cannot be read or written, shapes that differ, options without sense, an image without data, erosion of an
 /// image whose pixels are not square or of unknown size.
 pub fn mask_file(request: &MaskRequest) -> Result<MaskReport> {
+    // On a thread of the pool: from outside, each parallel step would put this thread to sleep and wake it again.
+    rayon::scope(|_| mask_planes(request))
+}
+
+fn mask_planes(request: &MaskRequest) -> Result<MaskReport> {
     let options = &request.options;
     options.validate()?;
     let mut image = FitsImage::open(&request.image)?;
@@ -256,23 +261,38 @@ impl Noise {
             Self::Maps { background, rms } => {
                 let nx = image.plane_shape().1;
                 let rows = (STRIP / nx).max(1);
-                let (mut b, mut r) = (vec![0f32; rows * nx], vec![0f32; rows * nx]);
                 let plane_of = |map: &FitsImage| {
                     if (map.polarisations(), map.channels()) == (1, 1) { (0, 0) } else { (polarisation, channel) }
                 };
+                let (of_background, of_rms) = (plane_of(background), plane_of(rms));
+                let combine = |strip: &mut [f32], b: &[f32], r: &[f32]| {
+                    strip.iter_mut().zip(b).zip(r).for_each(|((v, &b), &r)| *v = signal_of(*v, b, r));
+                };
+                let buffers = || (vec![0f32; rows * nx], vec![0f32; rows * nx]);
+                let plain = (
+                    image.plain_plane(polarisation, channel),
+                    background.plain_plane(of_background.0, of_background.1),
+                    rms.plain_plane(of_rms.0, of_rms.1),
+                );
+                if let (Some(image), Some(background), Some(rms)) = plain {
+                    // Every thread reads what it needs, and the three files meet in its cache.
+                    let strips = pixels.par_chunks_mut(rows * nx).enumerate();
+                    return strips.try_for_each_init(buffers, |(b, r), (i, strip)| {
+                        let (b, r) = (&mut b[..strip.len()], &mut r[..strip.len()]);
+                        image.read_rows(i * rows, strip)?;
+                        background.read_rows(i * rows, b)?;
+                        rms.read_rows(i * rows, r)?;
+                        combine(strip, b, r);
+                        Ok(())
+                    });
+                }
+                let (mut b, mut r) = buffers();
                 for (i, strip) in pixels.chunks_mut(rows * nx).enumerate() {
                     let (b, r) = (&mut b[..strip.len()], &mut r[..strip.len()]);
                     image.read_rows_into(polarisation, channel, i * rows, strip)?;
-                    for (map, values) in [(&mut *background, &mut *b), (&mut *rms, &mut *r)] {
-                        let (p, c) = plane_of(map);
-                        map.read_rows_into(p, c, i * rows, values)?;
-                    }
-                    strip
-                        .par_iter_mut()
-                        .with_min_len(nx)
-                        .zip(b.par_iter())
-                        .zip(r.par_iter())
-                        .for_each(|((v, &b), &r)| *v = signal_of(*v, b, r));
+                    background.read_rows_into(of_background.0, of_background.1, i * rows, b)?;
+                    rms.read_rows_into(of_rms.0, of_rms.1, i * rows, r)?;
+                    combine(strip, b, r);
                 }
             }
             Self::Estimated { options, beam } => {
