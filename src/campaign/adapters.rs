@@ -15,6 +15,7 @@ use crate::calibrator::{self, Calibrator, SolutionTable, SolveRequest};
 use crate::casa::Casa;
 use crate::imager::command::CommandOptions;
 use crate::imager::tclean::TcleanImager;
+use crate::imager::wsclean::WscleanOptions;
 use crate::imager::{self, Imager, ImagerOptions, ImagingJob, Products, Surroundings};
 use crate::measurement_set::{self, MsSummary};
 use crate::process::Limits;
@@ -232,6 +233,13 @@ impl Adapters {
 /// multiplies automatic levels, and the stop rules.
 type Imaging = (ImagingPlan, Option<(MaskPlan, f64)>, StopOptions);
 
+/// Scales of the attempt's mask: more than one make a mask with a bit for each.
+fn scales_of(plan: &AttemptPlan) -> Result<usize> {
+    let Some(mask) = &plan.mask else { return Ok(0) };
+    let (mask, _): (MaskPlan, f64) = planned(mask)?;
+    Ok(mask.masking.bits())
+}
+
 /// What the imager's own options say about stopping.
 fn limits_of(imaging: &ImagingPlan) -> ImagerLimits {
     match imaging {
@@ -415,6 +423,17 @@ impl Workshop for Adapters {
     fn image(&mut self, plan: &AttemptPlan, column: &str, mask: Option<&Path>, bench: &Bench) -> Result<Imaged> {
         let (imaging, between, stop): Imaging = planned(&plan.imaging)?;
         let mut imager = self.imager(&imaging, self.job(column, bench), bench)?;
+        // A mask with a bit for each scale goes to an imager that cleans scale by scale; others take any bit as set.
+        let mut mask = mask;
+        if let (ImagingPlan::Wsclean(o), Some(path), None) = (&imaging, mask, &between)
+            && o.multiscale
+            && scales_of(plan)? > 1
+            && imager.capabilities().multiscale_bit_masks
+        {
+            let scales = WscleanOptions { multiscale_fits_mask: Some(path.to_path_buf()), ..o.clone() };
+            imager = self.imager(&ImagingPlan::Wsclean(scales), self.job(column, bench), bench)?;
+            mask = None;
+        }
         let result = (|| {
             imager.setup()?;
             let commands = imager.command_lines(mask);

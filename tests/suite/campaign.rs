@@ -120,6 +120,33 @@ fn a_campaign_improves_the_image_and_leaves_the_data_alone() {
     assert!(new.iter().any(|l| l.contains("round-02/solve")));
 }
 
+/// On the user's own measurement set: two columns more, the same DATA, no copy.
+#[test]
+fn the_original_gains_columns_and_keeps_its_data() {
+    let campaign = CAMPAIGN.replace("rounds: 2,", "rounds: 1, work_on: original,");
+    let Some(folder) = prepared(&campaign) else { return };
+    let casa = real::casa().unwrap();
+    let data = folder.path().join("field.ms");
+    let before = checksum(&casa, &data, "DATA").unwrap();
+    let record = succeed(folder.path());
+    assert!(record.datasets[0].rounds[1].is_accepted());
+    assert_eq!(checksum(&casa, &data, "DATA").unwrap(), before);
+    let summary = cleanloop::measurement_set::MsSummary::read(&casa, &data).unwrap();
+    assert!(summary.has_column("MODEL_DATA") && summary.has_column("CORRECTED_DATA"));
+    assert!(!folder.path().join("out/data/field.ms").exists());
+    // Its corrected data are a start for another campaign, which works on a copy of them.
+    let next = CAMPAIGN
+        .replace("rounds: 2,", "rounds: 0, start_column: CORRECTED_DATA,")
+        .replace("output: out", "output: out2");
+    fs::write(folder.path().join("campaign.yaml"), next).unwrap();
+    let output = run(folder.path());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let copy = folder.path().join("out2/data/field.ms");
+    let corrected = checksum(&casa, &data, "CORRECTED_DATA").unwrap();
+    assert_eq!(checksum(&casa, &copy, "DATA").unwrap(), corrected, "the copy starts from the corrected data");
+    assert_eq!(checksum(&casa, &data, "DATA").unwrap(), before);
+}
+
 /// Kills the whole run at moments spread over it; each time the next run goes on, and the end is the same.
 #[test]
 fn killed_at_any_moment_it_ends_with_the_same_images() {
