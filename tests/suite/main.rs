@@ -15,4 +15,5 @@ mod real;
 mod report;
 mod simulated;
 mod strategies;
+mod tclean;
 mod wsclean;
