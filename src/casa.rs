@@ -13,9 +13,10 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The Python sources of the worker, by file name; the first is the one that is started.
-const SOURCES: [(&str, &str); 7] = [
+const SOURCES: [(&str, &str); 8] = [
     ("casa_worker.py", include_str!("../workers/casa_worker.py")),
     ("calibration.py", include_str!("../workers/calibration.py")),
+    ("casa_images.py", include_str!("../workers/casa_images.py")),
     ("fits.py", include_str!("../workers/fits.py")),
     ("imaging.py", include_str!("../workers/imaging.py")),
     ("measurement_set.py", include_str!("../workers/measurement_set.py")),

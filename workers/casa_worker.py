@@ -221,10 +221,9 @@ def tclean(**options):
 @method
 def export_image(image, path):
     """A CASA image as FITS [stokes, frequency, y, x]."""
-    import imaging as steps
+    import casa_images
 
-    with steps.image(image) as ia:
-        ia.tofits(outfile=path, overwrite=True, stokeslast=True, history=False)
+    casa_images.to_fits(image, path)
 
 
 @method

@@ -63,6 +63,11 @@ def with_card(cards, key, text):
     return kept[:at] + [f"{key:<8}= {text:>20}".ljust(CARD)] + kept[at:]
 
 
+def with_value(cards, key, number):
+    """The cards with the value of one of them replaced, in its place."""
+    return [f"{key:<8}= {number:>20}".ljust(CARD) if card[:8].rstrip() == key else card for card in cards]
+
+
 def write(path, cards, planes, bitpix=-32):
     """Writes planes (each [y, x]) one after the other below the cards; the file appears by rename."""
     cards = with_card(cards, "BITPIX", None)

@@ -3,9 +3,15 @@
 The steps are those of the task tclean (casatasks 6.7) with usemask='user'; the mask is written into NAME.mask before
 each minor cycle. Residuals are written to FITS with the values outside the pixel mask kept, because the masks of
 auto-multithresh depend on them; the pixel mask is a file beside them.
+
+In the folder casa/ of an imaging: CASA's images; `state.json`, what decides the images, and how much of the start is
+whole; `cycles/NNNN`, the model after each complete cycle; `controller/NNNN.json`, what CASA's iteration controller was
+told in it. The model gives the residual again, the records give the controller its memory, so an imaging that was cut
+off goes on as if it had not been.
 """
 
 import glob
+import hashlib
 import json
 import os
 import shutil
@@ -14,10 +20,13 @@ import numpy as np
 
 import fits
 import measurement_set as mset
+from casa_images import CleanMask, cards_of, common_beam, from_fits, image, is_limited, planes, to_fits
 from problems import BadInput
 
 NAME = "im"  # of CASA's images, in the folder casa/
-KEPT_CYCLES = 3  # models of so many complete cycles are kept to go back to
+KEPT_CYCLES = 3  # models of so many complete cycles are always kept to go back to
+KEPT_BYTES = 2 << 30  # all models are kept while they are smaller together
+LEVEL_STEP = 1.02  # channels whose levels differ by less are cleaned together, down to the lowest
 RENAMED = {"vis": "msname", "timerange": "timestr", "uvrange": "uvdist", "observation": "obs", "intent": "state",
            "gain": "loopgain", "smallscalebias": "scalebias"}
 SESSIONS = {}
@@ -55,16 +64,16 @@ class Session:
     """One imaging: the tools, and where the files are."""
 
     def __init__(self, folder, parameters, event):
-        from casatasks.private.imagerhelpers.imager_base import PySynthesisImager
-
-        self.folder, self.event = folder, event
-        self.base = os.path.join(folder, "casa", NAME)
-        self.cycles = os.path.join(folder, "casa", "cycles")
+        self.folder, self.event, self.parameters = folder, event, parameters
+        self.work = os.path.join(folder, "casa")
+        self.base = os.path.join(self.work, NAME)
+        self.cycles = os.path.join(self.work, "cycles")
+        self.records = os.path.join(self.work, "controller")
         self.cube = parameters["specmode"] != "mfs"
         self.terms = parameters["nterms"] if parameters["deconvolver"] == "mtmfs" else 0
-        self.done, self.done_before, self.cycle, self.header, self.started = 0, 0, 0, None, False
-        self.parameters = parameters
-        self.tools = PySynthesisImager(params=tool_parameters({**parameters, "imagename": self.base}))
+        self.done, self.cycle, self.header, self.started = 0, 0, None, False
+        self.past, self.told = [], []  # what the controller was told in kept cycles, and since
+        self.tools = imager(tool_parameters({**parameters, "imagename": self.base}), parameters)
 
     def name(self, kind, term=0):
         """CASA's image of a kind: mtmfs has one a Taylor term."""
@@ -86,8 +95,9 @@ class Session:
 
     # The steps.
 
-    def major(self):
-        """Residual of the present model; the model is never written to the data here (see save_model)."""
+    def major(self, again=False):
+        """Residual of the present model; the model is never written to the data here (see save_model). again: it was
+        made before, in a process that has gone."""
         t = self.tools
         in_python = not self.cube
         if in_python:
@@ -95,7 +105,9 @@ class Session:
                 part.dividemodelbyweight()
                 part.scattermodel()
         t.runMajorCycleCore(False)
-        t.IBtool.endmajorcycle()
+        if not again:
+            self.tell("major")
+            t.IBtool.endmajorcycle()
         if in_python:
             for part in t.PStools:
                 part.gatherresidual()
@@ -105,134 +117,152 @@ class Session:
     def stop_code(self):
         """0: go on. Also looks at the mask on disk anew, and reckons the controls of the next minor cycle."""
         t = self.tools
+        self.tell("reset")
         t.IBtool.resetminorcycleinfo()
         for number, part in enumerate(t.SDtools):
-            t.IBtool.mergeinitrecord(part.initminorcycle(), number)
+            record = part.initminorcycle()
+            self.tell("init", number, record)
+            t.IBtool.mergeinitrecord(record, number)
         nmajor = t.iterpars["nmajor"]
-        return int(t.IBtool.cleanComplete(reachedMajorLimit=nmajor >= 0 and t.majorCnt >= nmajor))
+        reached = nmajor >= 0 and t.majorCnt >= nmajor
+        self.tell("complete", reached)
+        return int(t.IBtool.cleanComplete(reachedMajorLimit=reached))
 
     def limit(self, threshold_jy, niter):
-        """Sets the stop level and the limit of iterations, counted from when the tools were opened."""
+        """Sets the stop level and the limit of iterations, all cycles together."""
         now = self.tools.iterpars
         if threshold_jy is None:
             threshold_jy = jansky(now["threshold"])
         if (jansky(now["threshold"]), int(now["niter"])) != (threshold_jy, niter):
+            self.tell("limit", f"{threshold_jy!r}Jy", niter)
             now.update(threshold=f"{threshold_jy!r}Jy", niter=niter)
             self.tools.IBtool.setupiteration(iterpars=now)
 
+    def deconvolve(self, controls):
+        """One minor cycle of every field with these controls; returns the iterations, and each channel's."""
+        iterations, channels = 0, {}
+        for number, part in enumerate(self.tools.SDtools):
+            record = part.executeminorcycle(iterbotrecord=controls)
+            self.tell("exec", number, record)
+            self.tools.IBtool.mergeexecrecord(record, number)
+            iterations += int(record["iterdone"])
+            for channel, count in channel_iterations(record).items():
+                channels[channel] = channels.get(channel, 0) + count
+        self.done += iterations
+        return iterations, channels
+
+    # The memory of CASA's iteration controller.
+
+    def tell(self, what, *of):
+        self.told.append([what, *(plain(v) for v in of)])
+
+    def replay(self, told):
+        """Tells the controller again what it was told in an earlier process."""
+        box = self.tools.IBtool
+        for what, *of in told:
+            if what == "limit":
+                self.tools.iterpars.update(threshold=of[0], niter=of[1])
+                box.setupiteration(iterpars=self.tools.iterpars)
+            elif what == "init":
+                box.mergeinitrecord(restored(of[1]), of[0])
+            elif what == "complete":
+                box.cleanComplete(reachedMajorLimit=of[0])
+            elif what == "reset":
+                box.resetminorcycleinfo()
+            elif what == "exec":
+                box.mergeexecrecord(restored(of[1]), of[0])
+            elif what == "major":
+                box.endmajorcycle()
+
     # Files.
+
+    def note(self, key, value=True):
+        """Writes something down in state.json."""
+        state = self.noted()
+        state[key] = value
+        write_whole(os.path.join(self.work, "state.json"), json.dumps(state))
+
+    def noted(self):
+        try:
+            with open(os.path.join(self.work, "state.json")) as file:
+                return json.load(file)
+        except (OSError, ValueError):
+            return {}
 
     def keep_cycle(self):
         """The present cycle is complete: keep its model, to go on from or back to."""
+        os.makedirs(self.records, exist_ok=True)
+        record = {"iterations": self.done, "major_cycles": self.tools.majorCnt, "told": self.told}
+        write_whole(self.record_of(self.cycle), json.dumps(record))
+        self.told = []
         os.makedirs(self.cycles, exist_ok=True)
-        target = os.path.join(self.cycles, f"{self.cycle:04d}")
+        target = self.folder_of(self.cycle)
         shutil.rmtree(f"{target}.partial", ignore_errors=True)
         os.makedirs(f"{target}.partial")
         for model in glob.glob(f"{self.base}.model*"):
             shutil.copytree(model, os.path.join(f"{target}.partial", os.path.basename(model)))
-        with open(os.path.join(f"{target}.partial", "iterations"), "w") as file:
-            file.write(str(self.done))
         shutil.rmtree(target, ignore_errors=True)
         os.rename(f"{target}.partial", target)
-        for old in self.kept()[:-KEPT_CYCLES]:
-            shutil.rmtree(os.path.join(self.cycles, f"{old:04d}"))
+        most = max(KEPT_CYCLES, KEPT_BYTES // max(1, size_of(target)))
+        for old in self.kept()[:-most]:
+            shutil.rmtree(self.folder_of(old))
+
+    def folder_of(self, cycle):
+        return os.path.join(self.cycles, f"{cycle:04d}")
+
+    def record_of(self, cycle):
+        return os.path.join(self.records, f"{cycle:04d}.json")
 
     def kept(self):
         return sorted(int(n) for n in os.listdir(self.cycles) if n.isdigit()) if os.path.isdir(self.cycles) else []
 
     def take_cycle(self, cycle):
-        """Puts a kept cycle's model in place; later ones are forgotten."""
-        source = os.path.join(self.cycles, f"{cycle:04d}")
-        if not os.path.isdir(source):
+        """Puts a kept cycle's model in place (0: none); later ones are forgotten."""
+        source = self.folder_of(cycle)
+        if cycle and not os.path.isdir(source):
             raise BadInput(f"the model of cycle {cycle} is not kept; there are {self.kept() or 'none'}")
-        for model in glob.glob(f"{self.base}.model*"):
-            shutil.rmtree(model)
-        for model in glob.glob(os.path.join(source, f"{NAME}.model*")):
-            shutil.copytree(model, os.path.join(os.path.dirname(self.base), os.path.basename(model)))
+        for old in [p for kind in ("model", "residual", "mask", "image") for p in glob.glob(f"{self.base}.{kind}*")]:
+            # The residual and the mask of another model; both are made anew.
+            shutil.rmtree(old)
+        for model in glob.glob(os.path.join(source, f"{NAME}.model*")) if cycle else []:
+            shutil.copytree(model, os.path.join(self.work, os.path.basename(model)))
         for later in self.kept():
             if later > cycle:
-                shutil.rmtree(os.path.join(self.cycles, f"{later:04d}"))
-        with open(os.path.join(source, "iterations")) as file:
-            self.done = self.done_before = int(file.read())  # CASA's own count starts anew
+                shutil.rmtree(self.folder_of(later))
+        self.past, self.done, self.tools.majorCnt = [], 0, 0
+        for number in range(1, cycle + 1):
+            with open(self.record_of(number)) as file:
+                record = json.load(file)
+            self.past += record["told"]
+            self.done, self.tools.majorCnt = record["iterations"], record["major_cycles"]
         self.cycle = cycle
 
     def export(self, kind, target, raw=False, term=0):
         """Writes an image as FITS [stokes, frequency, y, x]. raw: values outside the pixel mask are kept, not NaN."""
         path = os.path.join(self.folder, target)
+        if kind != "residual":
+            return to_fits(self.name(kind, term), path)
         with image(self.name(kind, term)) as ia:
-            if kind == "residual":
-                # CASA gives residuals neither a unit nor (of cubes) a beam.
-                fits.write(path, self.template(ia), planes(ia, ia.shape(), "values" if raw else "valid"))
-            else:
-                ia.tofits(outfile=f"{path}.partial", overwrite=True, stokeslast=True, history=False)
-                os.replace(f"{path}.partial", path)
+            # CASA gives residuals neither a unit nor (of cubes) a beam.
+            fits.write(path, self.template(ia), planes(ia, ia.shape(), "values" if raw else "valid"))
         return path
 
     def template(self, ia):
         """Header of the images of this run, with the beam that is common to all channels."""
         if self.header is None:
-            path = os.path.join(self.folder, "header.partial")
-            ia.tofits(outfile=path, overwrite=True, stokeslast=True, history=False)
-            cards = fits.header_of(path)
-            os.remove(path)
-            beam = self.common_beam()
-            for key in ("CASAMBM", "BMAJ", "BMIN", "BPA", "BLANK", "BSCALE", "BZERO"):
-                cards = fits.with_card(cards, key, None)
-            cards = fits.with_card(cards, "BUNIT", "'Jy/beam '")
-            for key, number in zip(("BMAJ", "BMIN", "BPA"), beam):
-                cards = fits.with_card(cards, key, f"{number:.12E}")
-            self.header = cards
+            beam = common_beam([self.name("residual"), self.name("psf")])
+            self.header = cards_of(ia, beam, os.path.join(self.work, "header.fits"))
         return self.header
-
-    def common_beam(self):
-        """Axes and angle, degrees: the residual's beam, or else the PSF's; of several the common one."""
-        for kind in ("residual", "psf"):
-            if self.there(kind):
-                with image(self.name(kind)) as ia:
-                    beam = ia.restoringbeam()
-                    if beam:
-                        beam = ia.commonbeam() if "beams" in beam else beam
-                        angle = beam.get("pa", beam.get("positionangle"))
-                        return [degrees(beam["major"]), degrees(beam["minor"]), degrees(angle)]
-        raise RuntimeError("neither the residual nor the PSF has a restoring beam")
-
-    def write_mask(self, path):
-        """Puts a mask from FITS (None: ones) into NAME.mask; one plane serves all channels."""
-        values = None
-        if path:
-            _, values = fits.read(path)
-            values = np.nan_to_num(values) != 0
-            # Trailing axes are y, x; before them stokes and frequency in this order, as far as they are there.
-            values = values.reshape((1,) * (4 - values.ndim) + values.shape)
-        with image(self.name("mask")) as ia:
-            nx, ny, npol, nchan = ia.shape()
-            if values is not None:
-                found = values.shape
-                fits_in = found[2:] == (ny, nx) and found[1] in (1, nchan) and found[0] in (1, npol)
-                if not fits_in:
-                    raise BadInput(f"{path} has {found[3]} x {found[2]} pixels, {found[1]} channels; the image has "
-                                   f"{nx} x {ny} pixels, {nchan} channels")
-            for pol in range(npol):
-                for channel in range(nchan):
-                    plane = np.ones((nx, ny))
-                    if values is not None:
-                        plane = values[min(pol, found[0] - 1), min(channel, found[1] - 1)].T.astype(float)
-                    ia.putchunk(plane.reshape(nx, ny, 1, 1), blc=[0, 0, pol, channel])
-            ia.unlock()
 
     def write_pixel_mask(self, target):
         """Writes the residual's pixel mask, if it limits anything; returns the path."""
         path = os.path.join(self.folder, target)
         with image(self.name("residual")) as ia:
             shape = ia.shape()
-            limits = False
-            for pol in range(shape[2]):
-                for channel in range(shape[3]):
-                    corner = dict(blc=[0, 0, pol, channel], trc=[shape[0] - 1, shape[1] - 1, pol, channel])
-                    limits = limits or not ia.getchunk(getmask=True, **corner).all()
-            if limits:
-                fits.write(path, self.template(ia), planes(ia, shape, "mask"), bitpix=8)
-        return path if limits else None
+            if not is_limited(ia, shape):
+                return None
+            fits.write(path, self.template(ia), planes(ia, shape, "mask"), bitpix=8)
+        return path
 
     def save_model(self):
         """Puts the model into MODEL_DATA, with tools of its own: only these may write to the data."""
@@ -247,85 +277,102 @@ class Session:
         try:
             writer.open(deconvolve=False)
             writer.tools.predictModel()
-            if not self.cube:
-                for part in writer.tools.PStools:
-                    part.multiplymodelbyweight()
         finally:
             writer.close()
 
     def data_sets(self):
-        vis = self.parameters["vis"]
-        return [vis] if isinstance(vis, str) else vis
+        return data_sets(self.parameters)
 
 
-class image:
-    """An open CASA image."""
+def imager(tool_options, parameters):
+    """tclean's helper: serial, or with the processes of MPI (continuum; CASA spreads cubes over them by itself)."""
+    from casatasks.private.imagerhelpers.imager_base import PySynthesisImager
 
-    def __init__(self, path):
-        from casatools import image as tool
-
-        self.ia, self.path = tool(), path
-
-    def __enter__(self):
-        self.ia.open(self.path)
-        return self.ia
-
-    def __exit__(self, *_):
-        self.ia.close()
+    return PySynthesisImager(params=tool_options)
 
 
-def planes(ia, shape, what="values"):
-    """Planes [y, x] in the order of FITS, frequency faster than stokes: all values, those that are valid (others are
-    NaN), or the pixel mask."""
-    for pol in range(shape[2]):
-        for channel in range(shape[3]):
-            corner = dict(blc=[0, 0, pol, channel], trc=[shape[0] - 1, shape[1] - 1, pol, channel])
-            plane = ia.getchunk(getmask=what == "mask", **corner)[:, :, 0, 0]
-            if what == "valid":
-                plane = np.where(ia.getchunk(getmask=True, **corner)[:, :, 0, 0], plane, np.nan)
-            yield plane.T
+def data_sets(parameters):
+    vis = parameters["vis"]
+    return [vis] if isinstance(vis, str) else vis
 
 
 def jansky(threshold):
     """A threshold, a number in Jy or a text with a unit, in Jy."""
     from casatools import quanta
 
-    if isinstance(threshold, str) and not threshold.replace(".", "", 1).replace("e-", "", 1).isdigit():
+    try:
+        return float(threshold)
+    except ValueError:
         return float(quanta().convert(threshold, "Jy")["value"])
-    return float(threshold)
 
 
-def degrees(quantity):
-    return quantity["value"] / {"arcsec": 3600.0, "deg": 1.0, "arcmin": 60.0, "rad": np.pi / 180}[quantity["unit"]]
+def plain(value):
+    """A value of a controller's record in JSON's terms."""
+    if isinstance(value, dict):
+        return {k: plain(v) for k, v in value.items()}
+    if isinstance(value, np.ndarray):
+        return {"array": value.tolist(), "type": str(value.dtype), "shape": list(value.shape)}
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def restored(value):
+    if isinstance(value, dict):
+        if "array" in value:
+            return np.array(value["array"], value["type"]).reshape(value["shape"])
+        return {k: restored(v) for k, v in value.items()}
+    return value
+
+
+def write_whole(path, text):
+    with open(f"{path}.partial", "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(f"{path}.partial", path)
+
+
+def size_of(folder):
+    return sum(os.path.getsize(os.path.join(at, name)) for at, _, names in os.walk(folder) for name in names)
+
+
+def checksum(path):
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        for piece in iter(lambda: file.read(1 << 20), b""):
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 def session(folder):
     if folder not in SESSIONS:
-        raise RuntimeError("the tools of this imaging were lost")
+        raise RuntimeError("CASA's tools of this imaging were lost with the process that held them; run it again: it "
+                           "goes on from the last complete cycle")
     return SESSIONS[folder]
 
 
-def open_session(event, folder, parameters, fresh=True):
-    """Opens the tools. Returns the number of complete cycles of an earlier run that is gone on from."""
+def open_session(event, folder, parameters, fixed_mask=False, mask=None):
+    """Opens the tools. Returns the number of complete cycles of an earlier run that is gone on from: of one with the
+    same parameters and, where one mask (None: none) is used for all cycles, with the same mask."""
     close_session(folder)
-    for ms in [parameters["vis"]] if isinstance(parameters["vis"], str) else parameters["vis"]:
+    for ms in data_sets(parameters):
         column = "CORRECTED_DATA" if parameters["datacolumn"] == "corrected" else "DATA"
         mset.check_column(ms, column, "it is the column to be imaged")
     s = Session(folder, parameters, event)
-    os.makedirs(os.path.dirname(s.base), exist_ok=True)
-    kept = s.kept()
-    record = os.path.join(os.path.dirname(s.base), "parameters.json")
-    text = json.dumps(parameters, sort_keys=True)
-    same = os.path.exists(record) and open(record).read() == text
-    if fresh or not (kept and same and os.path.exists(f"{s.base}.psf-is-whole")):
-        shutil.rmtree(os.path.dirname(s.base))
-        os.makedirs(os.path.dirname(s.base))
-        kept = []
-        with open(record, "w") as file:
-            file.write(text)
-    if kept:
-        s.take_cycle(kept[-1])
+    identity = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()
+    noted = s.noted()
+    if noted.get("identity") != identity or not noted.get("psf"):
+        shutil.rmtree(s.work, ignore_errors=True)
+        os.makedirs(s.work)
+        s.note("identity", identity)
+    else:
+        s.take_cycle(s.kept()[-1] if s.kept() else 0)
+    if fixed_mask:
+        fixed = checksum(mask) if mask else "none"
+        if s.cycle and noted.get("mask") != fixed:
+            s.take_cycle(0)
+        s.note("mask", fixed)
     s.open()
+    s.replay(s.past)
     SESSIONS[folder] = s
     return {"cycles": s.cycle, "iterations": s.done}
 
@@ -336,77 +383,129 @@ def close_session(folder):
         s.close()
         if not s.there("psf"):
             # The options were checked, no more: leave nothing behind.
-            shutil.rmtree(os.path.dirname(s.base), ignore_errors=True)
+            shutil.rmtree(s.work, ignore_errors=True)
 
 
 def make_psf(folder):
     s = session(folder)
-    if s.cycle == 0:
+    if not s.noted().get("psf"):
         s.event("stage", text="making the PSF")
         s.tools.makePSF()
-        with open(f"{s.base}.psf-is-whole", "w"):
-            pass
-    return {"psf": s.export("psf", "psf.fits")}
+        s.export("psf", "psf.fits")
+        s.note("psf")
+    return {"psf": os.path.join(folder, "psf.fits")}
 
 
 def make_pb(folder):
     s = session(folder)
-    s.event("stage", text="making the primary beam")
-    if not s.there("pb"):
+    if not s.noted().get("pb"):
+        s.event("stage", text="making the primary beam")
         s.tools.makePB()
-    return {"pb": s.export("pb", "pb.fits") if s.there("pb") else None}
+        if s.there("pb"):
+            s.export("pb", "pb.fits")
+        s.note("pb")
+    return {"pb": existing(folder, "pb.fits")}
 
 
-def run_major_cycle(folder):
+def run_major_cycle(folder, last_of_call=True):
     """The first call of a session makes the residual of the model that is there: of none, or of a kept cycle."""
     s = session(folder)
     s.event("stage", text="making the residual")
-    s.major()
+    s.major(again=not s.started and s.cycle > 0)
     if not s.started:
-        # The order of tclean: the first look at convergence makes the image store, then the mask of ones appears.
-        s.stop_code()
-        s.tools.updateMask()
-        s.started = True
         if s.cycle == 0:
+            # The order of tclean: the first look at convergence makes the image store, then the mask of ones appears.
+            s.stop_code()
+            s.tools.updateMask()
             s.export("residual", "dirty.fits")
+        else:
+            for part in s.tools.SDtools:
+                part.initminorcycle()
+            s.tools.updateMask()
+        s.started = True
     else:
         s.tools.majorCnt += 1
+        if not last_of_call:
+            # More minor cycles with the same mask follow: the files are for those who make masks.
+            return {}
         s.cycle += 1
         s.keep_cycle()
+    model = s.export("model", "cycle-model.fits") if s.there("model") else None
     return {"residual": s.export("residual", "cycle-residual.fits", raw=True),
-            "pixel_mask": s.write_pixel_mask("cycle-pixelmask.fits"),
+            "pixel_mask": s.write_pixel_mask("cycle-pixelmask.fits"), "model": model,
             "pb": existing(folder, "pb.fits"), "psf": os.path.join(folder, "psf.fits"), "cycles": s.cycle}
 
 
-def run_minor_cycle(folder, mask, threshold_jy, iterations_left):
+def run_minor_cycle(folder, mask, threshold_jy, iterations_left, channels=None):
+    """One minor cycle inside a mask. `channels` (of a cube): [{active, threshold_jy}]; those that are not active are
+    left alone, the others are cleaned down to their own levels."""
     s = session(folder)
-    s.write_mask(mask)
-    s.limit(threshold_jy, s.done - s.done_before + int(iterations_left))
+    clean = CleanMask(mask, s.name("mask"))
+    active = None
+    if channels:
+        if len(channels) != clean.shape[3]:
+            raise BadInput(f"limits of {len(channels)} channels were given; the image has {clean.shape[3]}")
+        active = [k for k, c in enumerate(channels) if c["active"]]
+        threshold_jy = min([channels[k]["threshold_jy"] for k in active], default=threshold_jy)
+    clean.write(active)
+    s.limit(threshold_jy, s.done + int(iterations_left))
     code = s.stop_code()
     if code:
         return {"iterations": 0, "stop_code": code, "words": s.tools.getStopDescription(code)}
     s.event("stage", text=f"deconvolving ({s.cycle + 1})")
     controls = s.tools.IBtool.getminorcyclecontrols()
+    s.tell("reset")
     s.tools.IBtool.resetminorcycleinfo()
-    iterations, channels = 0, []
-    for number, part in enumerate(s.tools.SDtools):
-        record = part.executeminorcycle(iterbotrecord=controls)
-        s.tools.IBtool.mergeexecrecord(record, number)
-        iterations += int(record["iterdone"])
-        channels = channel_iterations(record) if s.cube else []
-    s.done += iterations
-    return {"iterations": iterations, "stop_code": 0, "words": None, "channels": channels,
-            "cycle_threshold_jy": float(controls["cyclethreshold"]),
-            "threshold_reached": bool(controls["thresholdreached"])}
+    lowest = float(controls["cyclethreshold"])
+    groups = level_groups(lowest, channels, active) if channels else [(lowest, None)]
+    iterations, by_channel, levels = 0, {}, {}
+    for level, members in groups:
+        if len(groups) > 1:
+            clean.write(members)
+            for part in s.tools.SDtools:
+                part.initminorcycle()
+        count, per_channel = s.deconvolve({**controls, "cyclethreshold": level})
+        iterations += count
+        for channel, done in per_channel.items():
+            by_channel[channel] = by_channel.get(channel, 0) + done
+        levels.update((k, level) for k in (members if members is not None else range(clean.shape[3])))
+    out = {"iterations": iterations, "stop_code": 0, "words": None, "cycle_threshold_jy": lowest,
+           "threshold_reached": bool(controls["thresholdreached"]), "channels": []}
+    if clean.shape[3] > 1:
+        out["channels"] = [channel_result(k, by_channel.get(k, 0), levels.get(k), channels, out)
+                           for k in range(clean.shape[3])]
+    return out
+
+
+def level_groups(lowest, channels, active):
+    """Channels that can be cleaned together: (level, channels), the lowest level first."""
+    groups = []
+    # The controls are in single precision: the user's level must not come out a little above itself.
+    level_of = lambda level: level if level > (1 + 1e-5) * lowest else lowest
+    for level, channel in sorted((level_of(channels[k]["threshold_jy"]), k) for k in active):
+        if groups and level <= LEVEL_STEP * groups[-1][0]:
+            groups[-1][1].append(channel)
+        else:
+            groups.append((level, [channel]))
+    return groups
+
+
+def channel_result(channel, iterations, level, channels, overall):
+    reached = overall["threshold_reached"]
+    if channels and level is not None:
+        reached = level <= LEVEL_STEP * channels[channel]["threshold_jy"]
+    return {"iterations": iterations, "cycle_threshold_jy": level, "threshold_reached": reached}
 
 
 def channel_iterations(record):
     """Iterations of each channel in this minor cycle, as far as CASA tells."""
     table = np.asarray(record.get("summaryminor", []))
     if table.ndim != 2 or table.shape[0] < 6 or table.size == 0:
-        return []
-    iterations, channel = table[0], table[5].astype(int)
-    return [int(iterations[channel == k].sum()) for k in range(channel.max() + 1)]
+        return {}
+    out = {}
+    for iterations, channel in zip(table[0], table[5].astype(int)):
+        out[int(channel)] = out.get(int(channel), 0) + int(iterations)
+    return out
 
 
 def restore(folder, update_model):
@@ -415,10 +514,9 @@ def restore(folder, update_model):
         run_major_cycle(folder)
     s.event("stage", text="restoring")
     s.tools.restoreImages()
-    corrected = correct_for_beam(s)
     out = {"image": s.export("image", "image.fits"), "residual": s.export("residual", "residual.fits"),
-           "psf": s.export("psf", "psf.fits"), "dirty": existing(folder, "dirty.fits"),
-           "pb": existing(folder, "pb.fits"), "pbcor": corrected}
+           "psf": os.path.join(folder, "psf.fits"), "dirty": existing(folder, "dirty.fits"),
+           "pb": existing(folder, "pb.fits"), "pbcor": correct_for_beam(s)}
     if s.there("model"):
         out["model"] = s.export("model", "model.fits")
     else:
@@ -432,12 +530,16 @@ def restore(folder, update_model):
         for kind in ("image", "model", "residual"):
             if os.path.isdir(s.name(kind, term)):
                 s.export(kind, f"{kind}.tt{term}.fits", term=term)
-    if s.terms > 1 and os.path.isdir(f"{s.base}.alpha"):
-        with image(f"{s.base}.alpha") as ia:
-            ia.tofits(outfile=os.path.join(folder, "alpha.fits"), overwrite=True, stokeslast=True, history=False)
+    for kind in ("alpha", "alpha.error"):
+        if os.path.isdir(f"{s.base}.{kind}"):
+            to_fits(f"{s.base}.{kind}", os.path.join(folder, f"{kind}.fits"))
     if update_model:
         s.event("stage", text="writing the model to the data")
         s.save_model()
+    for scratch in ("cycle-residual", "cycle-pixelmask", "cycle-model"):
+        path = existing(folder, f"{scratch}.fits")
+        if path:
+            os.remove(path)
     return out
 
 
@@ -452,29 +554,32 @@ def correct_for_beam(s):
         return None
     s.tools.pbcorImages()
     name = f"{s.base}.image.tt0.pbcor" if s.terms else f"{s.base}.image.pbcor"
-    if not os.path.isdir(name):
-        return None
-    path = os.path.join(s.folder, "image.pbcor.fits")
-    with image(name) as ia:
-        ia.tofits(outfile=f"{path}.partial", overwrite=True, stokeslast=True, history=False)
-    os.replace(f"{path}.partial", path)
-    return path
+    return to_fits(name, os.path.join(s.folder, "image.pbcor.fits")) if os.path.isdir(name) else None
 
 
 def roll_back(folder, cycle):
     """Takes the model after a cycle, in fresh tools; its residual is made when it is needed."""
-    s = session(folder)
-    close_session(folder)
+    s = SESSIONS.pop(session(folder).folder)
+    s.close()
     again = Session(folder, s.parameters, s.event)
     again.take_cycle(cycle)
     again.open()
+    again.replay(again.past)
     SESSIONS[folder] = again
     return {"iterations": again.done}
 
 
 def predict(event, parameters, model):
     """Puts the model of an earlier imaging, in the folder of `model`, into MODEL_DATA."""
-    s = Session(os.path.dirname(os.path.abspath(model)), parameters, event)
-    if not os.path.isdir(os.path.dirname(s.base)):
-        raise BadInput(f"{model}: CASA's own images of it ({os.path.dirname(s.base)}) are gone; image that round again")
+    folder = os.path.dirname(os.path.abspath(model))
+    s = Session(folder, parameters, event)
+    if not s.there("model") and os.path.isdir(s.work):
+        # Nothing was cleaned there, or only CASA's image is gone: the FITS file says which.
+        _, values = fits.read(model)
+        if np.any(values):
+            from_fits(model, s.name("model"))
+            for term in range(1, s.terms):
+                from_fits(os.path.join(folder, f"model.tt{term}.fits"), s.name("model", term))
+    if not os.path.isdir(s.work):
+        raise BadInput(f"{model}: CASA's own images of it ({s.work}) are gone; image that round again")
     s.save_model()

@@ -48,10 +48,17 @@ struct Minor {
     stop_code: i64,
     words: Option<String>,
     #[serde(default)]
-    channels: Vec<u64>,
+    channels: Vec<Channel>,
     #[serde(default)]
     cycle_threshold_jy: Option<f64>,
     #[serde(default)]
+    threshold_reached: bool,
+}
+
+#[derive(Deserialize)]
+struct Channel {
+    iterations: u64,
+    cycle_threshold_jy: Option<f64>,
     threshold_reached: bool,
 }
 
@@ -98,37 +105,46 @@ impl TcleanImager {
         })
     }
 
-    fn open(&mut self, fresh: bool) -> Result<()> {
+    /// Opens the tools, and goes on from the complete cycles of an earlier run, if there are any; with `fixed` from one
+    /// that used this mask in every cycle.
+    fn open(&mut self, fixed: Option<Option<&Path>>) -> Result<()> {
         std::fs::create_dir_all(&self.job.folder).map_err(|e| {
             crate::Error::internal(format!("{}: the folder cannot be made: {e}", self.job.folder.display()))
         })?;
-        let opened: Opened = self.step("open", json!({"parameters": self.parameters(), "fresh": fresh}))?;
+        let params = json!({"parameters": self.parameters(), "fixed_mask": fixed.is_some(), "mask": fixed.flatten()});
+        let opened: Opened = self.step("open", params)?;
         self.opened = Some(self.casa.starts());
         (self.cycles, self.iterations, self.stopped) = (opened.cycles, opened.iterations, None);
         Ok(())
     }
 
-    fn minor(&mut self, mask: Option<&Path>, iterations_left: u64, threshold_jy: f64) -> Result<MinorCycle> {
-        let params = json!({"mask": mask, "threshold_jy": threshold_jy, "iterations_left": iterations_left});
+    fn minor(&mut self, mask: Option<&Path>, controls: &MinorControls) -> Result<MinorCycle> {
+        let channels = Some(&controls.channels).filter(|c| !c.is_empty());
+        let params = json!({
+            "mask": mask, "threshold_jy": controls.threshold_jy, "iterations_left": controls.iterations_left,
+            "channels": channels.map(|all| all.iter().map(|c| json!({"active": c.active, "threshold_jy": c.threshold_jy}))
+                .collect::<Vec<_>>()),
+        });
         let minor: Minor = self.step("minor", params)?;
         self.iterations += minor.iterations;
         self.stopped = stop_reason(minor.stop_code, minor.words);
+        if self.stopped.is_none() && minor.iterations == 0 {
+            // tclean ends here, too: the residual would be the same again.
+            self.stopped = Some(StopReason::NoNewFlux);
+        }
+        let of_channel = |c: Channel| ChannelCycle {
+            iterations: c.iterations,
+            cycle_threshold_jy: c.cycle_threshold_jy,
+            threshold_reached: c.threshold_reached,
+            stopped: None,
+        };
         Ok(MinorCycle {
             iterations: minor.iterations,
-            major_iterations: 0,
+            major_iterations: 1,
             cycle_threshold_jy: minor.cycle_threshold_jy,
             threshold_reached: minor.threshold_reached,
             stopped: self.stopped.clone(),
-            channels: minor
-                .channels
-                .iter()
-                .map(|&iterations| ChannelCycle {
-                    iterations,
-                    cycle_threshold_jy: minor.cycle_threshold_jy,
-                    threshold_reached: minor.threshold_reached,
-                    stopped: None,
-                })
-                .collect(),
+            channels: minor.channels.into_iter().map(of_channel).collect(),
         })
     }
 }
@@ -160,7 +176,7 @@ impl Imager for TcleanImager {
     }
 
     fn setup(&mut self) -> Result<()> {
-        self.open(false)
+        self.open(None)
     }
 
     fn make_psf(&mut self) -> Result<()> {
@@ -189,17 +205,25 @@ impl Imager for TcleanImager {
     }
 
     fn run_minor_cycle(&mut self, mask: Option<&Path>, controls: &MinorControls) -> Result<MinorCycle> {
-        let mut all = self.minor(mask, controls.iterations_left, controls.threshold_jy)?;
-        for _ in 1..controls.major_iterations {
+        let mut all = self.minor(mask, controls)?;
+        // The rest of a run with a settled mask is one call for others. Here a call costs nothing, and each is a place
+        // to go on from.
+        let majors = if controls.last { 1 } else { controls.major_iterations };
+        for _ in 1..majors {
             if all.stopped.is_some() {
                 break;
             }
-            self.run_major_cycle(false)?;
-            let left = controls.iterations_left.saturating_sub(all.iterations);
-            let next = self.minor(mask, left, controls.threshold_jy)?;
+            self.step::<Value>("major", json!({"last_of_call": false}))?;
+            let iterations_left = controls.iterations_left.saturating_sub(all.iterations);
+            let next = self.minor(mask, &MinorControls { iterations_left, ..controls.clone() })?;
+            let mut channels = next.channels;
+            for (now, before) in channels.iter_mut().zip(&all.channels) {
+                now.iterations += before.iterations;
+            }
             all = MinorCycle {
                 iterations: all.iterations + next.iterations,
                 major_iterations: all.major_iterations + 1,
+                channels: if channels.is_empty() { all.channels } else { channels },
                 ..next
             };
         }
@@ -246,20 +270,24 @@ impl Imager for TcleanImager {
     }
 
     fn image_once(&mut self, mask: Option<&Path>) -> Result<Products> {
-        self.open(true)?;
+        self.open(Some(mask))?;
         self.make_psf()?;
         self.make_pb()?;
-        self.run_major_cycle(true)?;
-        let threshold = self.options.threshold_jy().unwrap_or_default();
-        if self.options.niter > 0 {
-            loop {
-                crate::process::interrupt::check()?;
-                let left = self.options.niter.saturating_sub(self.iterations);
-                if self.minor(mask, left, threshold)?.stopped.is_some() {
-                    break;
-                }
-                self.run_major_cycle(false)?;
+        self.run_major_cycle(self.cycles == 0)?;
+        let threshold_jy = self.options.threshold_jy().unwrap_or_default();
+        while self.options.niter > 0 {
+            crate::process::interrupt::check()?;
+            let controls = MinorControls {
+                iterations_left: self.options.niter.saturating_sub(self.iterations),
+                threshold_jy,
+                major_iterations: 1,
+                last: false,
+                channels: Vec::new(),
+            };
+            if self.minor(mask, &controls)?.stopped.is_some() {
+                break;
             }
+            self.run_major_cycle(false)?;
         }
         let products = self.restore()?;
         self.teardown();
