@@ -3,7 +3,8 @@
 
 use cleanloop::image::{FitsImage, PixelBeam};
 use cleanloop::kernels::{
-    Connectivity, beam_footprint, box_count, fill_holes, footprint_erosion, geodesic_dilation, label, rolling_minimum,
+    Connectivity, beam_footprint, box_count, fill_holes_bits, footprint_erosion, geodesic_dilation_bits, label,
+    rolling_minimum,
 };
 use cleanloop::masking::seeds::{MacOptions, mac_seeds};
 use cleanloop::masking::{MaskingOptions, convolve_first::smooth_to_scale};
@@ -44,13 +45,19 @@ fn main() {
     };
     let (found, seconds) = best(|| mac_seeds(image.view(), &MacOptions::from(&options)));
     add("minimum absolute clip, box 75", seconds);
-    let grow = || geodesic_dilation(found.seeds.view(), found.floor.view(), Connectivity::Eight, Some(1000));
+    let grow = || {
+        let mut mask = found.seeds.clone();
+        geodesic_dilation_bits(&mut mask, &found.floor, Connectivity::Eight, Some(1000));
+        mask
+    };
     let (mask, seconds) = best(grow);
+    let mask = mask.to_bools();
     add("geodesic dilation", seconds);
-    add("label", best(|| label(found.floor.view(), Connectivity::Eight)).1);
+    let floor_bools = found.floor.to_bools();
+    add("label", best(|| label(floor_bools.view(), Connectivity::Eight)).1);
     let fill = || {
         let mut floor = found.floor.clone();
-        fill_holes(&mut floor);
+        fill_holes_bits(&mut floor);
         floor
     };
     add("fill holes", best(fill).1);

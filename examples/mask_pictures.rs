@@ -3,7 +3,7 @@
 //! Each picture has three panels: the image, seeds (yellow) on the floor (blue), and the mask's outline on the image.
 
 use cleanloop::image::{FitsImage, PixelBeam};
-use cleanloop::masking::seeds::{MacOptions, SeedsAndFloor, mac_seeds, snr_seeds};
+use cleanloop::masking::seeds::{MacOptions, SeedsAndFloor, mac_seeds, rows_of, snr_seeds};
 use cleanloop::masking::{MaskBits, MaskingOptions, make_mask, to_signal};
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageEncoder, Rgb, RgbImage};
@@ -47,7 +47,8 @@ impl Field {
                 let mut signal = self.image.clone();
                 to_signal(&mut signal, background.view(), rms.view()).expect("same shapes");
                 let (seed, flood) = (options.flood_fill_positive_seed_clip, options.flood_fill_positive_flood_clip);
-                snr_seeds(signal.view(), seed, flood).0
+                let Ok(clipped) = snr_seeds(signal.dim(), &rows_of(signal.view()), seed, flood, &[]);
+                clipped.found
             }
             _ => mac_seeds(self.image.view(), &MacOptions::from(options)),
         }
@@ -73,7 +74,8 @@ impl Field {
         let shades = grey.slice(cut);
         let shade = |j: usize, i: usize| [shades[[j / ZOOM, i / ZOOM]]; 3];
         panel(0, &shade);
-        let (seeds, floor) = (found.seeds.slice(cut), found.floor.slice(cut));
+        let (seeds, floor) = (found.seeds.to_bools(), found.floor.to_bools());
+        let (seeds, floor) = (seeds.slice(cut), floor.slice(cut));
         panel(1, &|j, i| match (seeds[[j / ZOOM, i / ZOOM]], floor[[j / ZOOM, i / ZOOM]]) {
             (true, _) => [255, 214, 60],
             (_, true) => [60, 110, 200],

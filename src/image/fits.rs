@@ -1,6 +1,7 @@
 //! FITS images through cfitsio: read and written plane by plane, outputs made visible by an atomic rename.
 
 use super::{Beam, Header, ImageError};
+use crate::kernels::bitmask::{BitMask, unpack_row};
 use fitsio_sys as sys;
 use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
@@ -18,6 +19,9 @@ const GZIP_1: c_int = 21;
 const MAX_AXES: usize = 9;
 /// Pixels of a plain file that a thread reads at once: 512 kB, which stay in a core's cache for the byte swap.
 const PIECE: usize = 1 << 17;
+
+/// Pixels of a mask that are written at once.
+const BITS_AT_ONCE: usize = 1 << 19;
 
 /// What role an axis beyond the second plays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -617,15 +621,39 @@ impl PlaneWriter {
     pub fn write_plane<T: Pixel>(&mut self, index: usize, plane: ArrayView2<'_, T>) -> Result<(), ImageError> {
         assert_eq!(plane.len(), self.plane_pixels);
         let contiguous = plane.as_standard_layout();
+        self.write_pixels(index, 0, contiguous.as_slice().expect("standard order"))
+    }
+
+    /// Writes plane number `index` from bits, as 0 and 1.
+    ///
+    /// # Panics
+    /// When the mask has another number of pixels than the file's planes.
+    pub fn write_bits(&mut self, index: usize, mask: &BitMask) -> Result<(), ImageError> {
+        let (ny, nx) = mask.dim();
+        assert_eq!(ny * nx, self.plane_pixels);
+        let rows = (BITS_AT_ONCE / nx.max(1)).clamp(1, ny.max(1));
+        let mut bytes = vec![0u8; rows * nx];
+        for first in (0..ny).step_by(rows) {
+            let bytes = &mut bytes[..rows.min(ny - first) * nx];
+            for (k, out) in bytes.chunks_exact_mut(nx.max(1)).enumerate() {
+                unpack_row(mask.row(first + k), out, u8::from);
+            }
+            self.write_pixels(index, first * nx, bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Writes pixels of plane number `index` from its pixel number `first` on.
+    fn write_pixels<T: Pixel>(&mut self, index: usize, first: usize, pixels: &[T]) -> Result<(), ImageError> {
         let mut status = 0;
         let handle = self.handle.as_ref().expect("open until finish");
         unsafe {
             sys::ffppr(
                 handle.0,
                 T::CODE,
-                (index * self.plane_pixels) as i64 + 1,
-                self.plane_pixels as i64,
-                contiguous.as_ptr().cast_mut().cast(),
+                (index * self.plane_pixels + first) as i64 + 1,
+                pixels.len() as i64,
+                pixels.as_ptr().cast_mut().cast(),
                 &mut status,
             );
         }

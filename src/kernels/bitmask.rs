@@ -4,10 +4,13 @@
 //! . # # . #        runs of the row: [1, 3) and [4, 5)
 //! ```
 
+use super::rows::bands;
+use super::runs::Run;
 use ndarray::{Array2, ArrayView2};
+use rayon::prelude::*;
 
 /// Pixels in a machine word.
-const WORD: usize = u64::BITS as usize;
+pub const WORD: usize = u64::BITS as usize;
 
 /// A boolean plane, `[y, x]`, one bit a pixel; each row starts at a word. Bits beyond the row's end are zero.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,17 +56,81 @@ impl BitMask {
     pub fn from_bools(plane: ArrayView2<'_, bool>) -> Self {
         let (ny, nx) = plane.dim();
         let mut mask = Self::new(ny, nx);
-        for ((y, x), &on) in plane.indexed_iter() {
-            if on {
-                mask.set(y, x);
-            }
-        }
+        let plane = plane.as_standard_layout();
+        mask.for_rows_mut(|y, words| {
+            pack_row(plane.row(y).as_slice().expect("standard order"), words, |on| on);
+        });
         mask
     }
 
     /// The mask as an array of booleans, `[y, x]`.
     pub fn to_bools(&self) -> Array2<bool> {
-        Array2::from_shape_fn((self.ny, self.nx), |(y, x)| self.get(y, x))
+        let mut plane = Array2::from_elem((self.ny, self.nx), false);
+        if self.nx > 0 {
+            let pixels = plane.as_slice_mut().expect("standard order");
+            pixels.par_chunks_exact_mut(self.nx).enumerate().for_each(|(y, out)| unpack_row(self.row(y), out, |on| on));
+        }
+        plane
+    }
+
+    /// Calls `work(y, words)` for each row, on all threads.
+    pub fn for_rows_mut(&mut self, work: impl Fn(usize, &mut [u64]) + Sync) {
+        if self.stride > 0 {
+            self.words.par_chunks_exact_mut(self.stride).with_min_len(16).enumerate().for_each(|(y, row)| work(y, row));
+        }
+    }
+
+    /// Splits the words of the rows into bands of `(first row, rows)`, which must cover the mask in order.
+    pub(crate) fn split_rows(&mut self, bands: &[(usize, usize)]) -> Vec<&mut [u64]> {
+        let mut rest = &mut self.words[..];
+        let mut parts = Vec::with_capacity(bands.len());
+        for &(_, rows) in bands {
+            let (part, tail) = rest.split_at_mut(rows * self.stride);
+            parts.push(part);
+            rest = tail;
+        }
+        parts
+    }
+
+    /// The mask of the rows that `rule(above, row, below, out)` makes of each row and its neighbours; rows outside the
+    /// image are false. Bits beyond the row's end may be left behind: they are cleared.
+    pub(crate) fn neighbourhood(&self, rule: impl Fn(&[u64], &[u64], &[u64], &mut [u64]) + Sync) -> Self {
+        let outside = vec![0; self.stride];
+        let mut out = Self::new(self.ny, self.nx);
+        let row = |y: Option<usize>| y.filter(|&y| y < self.ny).map_or(&outside[..], |y| self.row(y));
+        let tail = self.tail();
+        out.for_rows_mut(|y, words| {
+            rule(row(y.checked_sub(1)), self.row(y), row(Some(y + 1)), words);
+            if let Some(last) = words.last_mut() {
+                *last &= tail;
+            }
+        });
+        out
+    }
+
+    /// The bits of a row's last word that are pixels.
+    fn tail(&self) -> u64 {
+        if self.nx.is_multiple_of(WORD) { !0 } else { !(!0 << (self.nx % WORD)) }
+    }
+
+    /// The complement.
+    pub fn inverted(&self) -> Self {
+        self.neighbourhood(|_, row, _, out| out.iter_mut().zip(row).for_each(|(o, w)| *o = !w))
+    }
+
+    /// The runs of set pixels, in raster order.
+    pub(crate) fn run_list(&self) -> Vec<Run> {
+        let parts: Vec<Vec<Run>> = bands(self.ny)
+            .into_par_iter()
+            .map(|(first, count)| {
+                let mut runs = Vec::new();
+                for y in first..first + count {
+                    self.for_each_run(y, |x0, x1| runs.push(Run { y: y as u32, start: x0 as u32, end: x1 as u32 }));
+                }
+                runs
+            })
+            .collect();
+        super::runs::joined(parts)
     }
 
     /// `(ny, nx)`.
@@ -146,6 +213,19 @@ impl BitMask {
         runs_of(self.row(y), visit);
     }
 
+    /// Clears the pixels `x0..x1` of a row.
+    pub fn clear_run(&mut self, y: usize, x0: usize, x1: usize) {
+        assert!(x0 <= x1 && x1 <= self.nx);
+        if x0 == x1 {
+            return;
+        }
+        for i in x0 / WORD..=(x1 - 1) / WORD {
+            let (low, high) = (x0.max(i * WORD), x1.min((i + 1) * WORD));
+            let ones = if high - low == WORD { !0 } else { !(!0 << (high - low)) };
+            self.words[y * self.stride + i] &= !(ones << (low % WORD));
+        }
+    }
+
     /// Sets the pixels `x0..x1` of a row.
     pub fn set_run(&mut self, y: usize, x0: usize, x1: usize) {
         assert!(x0 <= x1 && x1 <= self.nx);
@@ -168,6 +248,26 @@ pub fn pack_row<T: Copy>(row: &[T], words: &mut [u64], keep: impl Fn(T) -> bool)
     }
 }
 
+/// Writes a value for each pixel of a row of words.
+pub fn unpack_row<T>(words: &[u64], out: &mut [T], value: impl Fn(bool) -> T) {
+    for (chunk, &word) in out.chunks_mut(WORD).zip(words) {
+        for (bit, v) in chunk.iter_mut().enumerate() {
+            *v = value(word >> bit & 1 == 1);
+        }
+    }
+}
+
+/// Packs `keep` of each pair of pixels of two rows into words; the words are overwritten.
+pub fn pack_rows(row: &[f32], other: &[f32], words: &mut [u64], keep: impl Fn(f32, f32) -> bool) {
+    for ((a, b), out) in row.chunks(WORD).zip(other.chunks(WORD)).zip(words) {
+        let mut bytes = [0u8; WORD];
+        for ((byte, &a), &b) in bytes.iter_mut().zip(a).zip(b) {
+            *byte = u8::from(keep(a, b));
+        }
+        *out = gather(&bytes);
+    }
+}
+
 /// 64 booleans as a word, first pixel lowest.
 #[inline(always)]
 pub fn pack_word<T: Copy>(chunk: &[T; WORD], keep: impl Fn(T) -> bool) -> u64 {
@@ -176,6 +276,12 @@ pub fn pack_word<T: Copy>(chunk: &[T; WORD], keep: impl Fn(T) -> bool) -> u64 {
     for (b, &v) in bytes.iter_mut().zip(chunk) {
         *b = u8::from(keep(v));
     }
+    gather(&bytes)
+}
+
+/// The lowest bits of 64 bytes as a word, first byte lowest.
+#[inline(always)]
+fn gather(bytes: &[u8; WORD]) -> u64 {
     let mut word = 0;
     for (i, eight) in bytes.chunks_exact(8).enumerate() {
         let eight = u64::from_le_bytes(eight.try_into().expect("eight bytes"));

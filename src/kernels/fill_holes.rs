@@ -1,7 +1,8 @@
 //! Holes of a mask.
 
 use super::Connectivity;
-use super::labels::{Islands, islands_of};
+use super::bitmask::BitMask;
+use super::labels::{Islands, islands_of, islands_of_runs};
 use ndarray::Array2;
 
 /// Fills, in place, the false regions that do not reach the image's border (as `scipy.ndimage.binary_fill_holes`
@@ -16,18 +17,29 @@ use ndarray::Array2;
 /// # Panics
 /// When the mask has 2^32 runs or more.
 pub fn fill_holes(mask: &mut Array2<bool>) {
-    let (ny, nx) = mask.dim();
-    let Islands { runs, island, sizes } = islands_of(mask.view(), false, Connectivity::Four);
+    let islands = islands_of(mask.view(), false, Connectivity::Four);
+    for_each_hole(&islands, mask.dim(), |y, start, end| mask.slice_mut(ndarray::s![y, start..end]).fill(true));
+}
+
+/// [`fill_holes`] of a mask of bits.
+pub fn fill_holes_bits(mask: &mut BitMask) {
+    let islands = islands_of_runs(mask.inverted().run_list(), mask.dim().0, Connectivity::Four);
+    for_each_hole(&islands, mask.dim(), |y, start, end| mask.set_run(y, start, end));
+}
+
+/// Calls `visit(y, start, end)` for each run of the islands that do not reach the border.
+fn for_each_hole(islands: &Islands, (ny, nx): (usize, usize), mut visit: impl FnMut(usize, usize, usize)) {
+    let Islands { runs, island, sizes } = islands;
     let mut open = vec![false; sizes.len()];
-    for (run, &number) in runs.iter().zip(&island) {
+    for (run, &number) in runs.iter().zip(island) {
         let y = run.y as usize;
         if y == 0 || y + 1 == ny || run.start == 0 || run.end as usize == nx {
             open[number as usize] = true;
         }
     }
-    for (run, &number) in runs.iter().zip(&island) {
+    for (run, &number) in runs.iter().zip(island) {
         if !open[number as usize] {
-            mask.slice_mut(ndarray::s![run.y as usize, run.start as usize..run.end as usize]).fill(true);
+            visit(run.y as usize, run.start as usize, run.end as usize);
         }
     }
 }
@@ -64,6 +76,9 @@ mod tests {
             }
             let mut filled = mask.clone();
             fill_holes(&mut filled);
+            let mut bits = BitMask::from_bools(mask.view());
+            fill_holes_bits(&mut bits);
+            prop_assert_eq!(bits.to_bools(), filled.clone());
             prop_assert_eq!(filled, reached.mapv(|r| !r));
         }
     }

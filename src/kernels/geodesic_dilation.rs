@@ -1,13 +1,14 @@
 //! Seeds grown inside a floor.
 
 use super::Connectivity;
+use super::bitmask::{BitMask, WORD};
 use ndarray::{Array2, ArrayView2};
 
 /// Dilates `seeds` one neighbour a step, only into true pixels of `floor`, at most `max_steps` times (`None`: until
 /// nothing changes). Seeds outside the floor stay, and may grow into it (as `scipy.ndimage.binary_dilation` with
 /// `mask`). Nothing is outside the image.
 ///
-/// A breadth-first fill that starts from the seeds' edges: O(pixels) to find them, then O(pixels gained).
+/// A breadth-first fill of words of 64 pixels: O(words) to find the first step, then O(words that gain pixels).
 ///
 /// ```text
 /// seeds . . S . . .   floor . . # # # .   8-connected, 2 steps   . . # # # .
@@ -23,96 +24,107 @@ pub fn geodesic_dilation(
     connectivity: Connectivity,
     max_steps: Option<usize>,
 ) -> Array2<bool> {
-    let mut mask = seeds.as_standard_layout().into_owned();
-    geodesic_dilation_in_place(&mut mask, floor, connectivity, max_steps);
-    mask
+    let mut mask = BitMask::from_bools(seeds);
+    geodesic_dilation_bits(&mut mask, &BitMask::from_bools(floor), connectivity, max_steps);
+    mask.to_bools()
 }
 
-/// [`geodesic_dilation`], with the seeds in `mask`, which becomes the result.
+/// [`geodesic_dilation`] of bits, with the seeds in `mask`, which becomes the result.
 ///
 /// # Panics
-/// When the shapes differ, or `mask` is not in standard (row-major) order.
-pub fn geodesic_dilation_in_place(
-    mask: &mut Array2<bool>,
-    floor: ArrayView2<'_, bool>,
+/// When the shapes differ.
+pub fn geodesic_dilation_bits(
+    mask: &mut BitMask,
+    floor: &BitMask,
     connectivity: Connectivity,
     max_steps: Option<usize>,
 ) {
     assert_eq!(mask.dim(), floor.dim(), "seeds and floor have the same shape");
-    let (ny, nx) = mask.dim();
-    let floor = floor.as_standard_layout();
-    let floor = floor.as_slice().expect("standard order");
-    let mask = mask.as_slice_mut().expect("standard order");
-    let mut frontier = Vec::new();
-    if max_steps != Some(0) {
-        // The first step straight from the seeds: gains are collected first, so that none of them counts as a seed.
-        for (y, row) in mask.chunks_exact(nx.max(1)).enumerate() {
-            let mut at = 0;
-            while at < nx {
-                // Most of an image holds no seeds: look at eight pixels at a time.
-                if let Some(eight) = row.get(at..at + 8)
-                    && !eight.iter().any(|&b| b)
-                {
-                    at += 8;
-                    continue;
-                }
-                if row[at] {
-                    neighbours(y * nx + at, (ny, nx), connectivity, |i| {
-                        if floor[i] && !mask[i] {
-                            frontier.push(i);
-                        }
-                    });
-                }
-                at += 1;
-            }
+    let stride = mask.stride();
+    if max_steps == Some(0) || stride == 0 {
+        return;
+    }
+    let words = mask.words_mut();
+    let gains = vec![0; words.len()];
+    let mut growth = Growth { words, floor: floor.words(), stride, gains, gaining: Vec::new() };
+    // The first step straight from the seeds.
+    for at in 0..growth.words.len() {
+        if growth.words[at] != 0 {
+            growth.spread(at, growth.words[at], connectivity);
         }
-        frontier.retain(|&i| !std::mem::replace(&mut mask[i], true));
     }
     let mut steps = 1;
-    let mut next = Vec::new();
-    while !frontier.is_empty() && max_steps.is_none_or(|most| steps < most) {
-        for &i in &frontier {
-            neighbours(i, (ny, nx), connectivity, |i| {
-                if floor[i] && !mask[i] {
-                    mask[i] = true;
-                    next.push(i);
-                }
-            });
+    let mut frontier = Vec::new();
+    while !growth.gaining.is_empty() {
+        growth.settle(&mut frontier);
+        if max_steps.is_some_and(|most| steps >= most) {
+            return;
         }
-        frontier.clear();
-        std::mem::swap(&mut frontier, &mut next);
+        for &(at, gained) in &frontier {
+            growth.spread(at, gained, connectivity);
+        }
         steps += 1;
     }
 }
 
-/// Calls `visit` with the index of each neighbour of pixel `i` that is inside the image.
-#[inline(always)]
-fn neighbours(i: usize, (ny, nx): (usize, usize), connectivity: Connectivity, mut visit: impl FnMut(usize)) {
-    let (y, x) = (i / nx, i % nx);
-    let (left, right) = (x > 0, x + 1 < nx);
-    let corners = connectivity == Connectivity::Eight;
-    if y > 0 {
-        visit(i - nx);
-        if corners && left {
-            visit(i - nx - 1);
-        }
-        if corners && right {
-            visit(i - nx + 1);
+/// A mask on its way to the next step.
+struct Growth<'a> {
+    words: &'a mut [u64],
+    floor: &'a [u64],
+    /// Words in a row.
+    stride: usize,
+    /// What the next step gains, ...
+    gains: Vec<u64>,
+    /// ... and the words where it gains anything.
+    gaining: Vec<usize>,
+}
+
+impl Growth<'_> {
+    /// Adds the gains to the mask, and lists them.
+    fn settle(&mut self, frontier: &mut Vec<(usize, u64)>) {
+        frontier.clear();
+        for at in self.gaining.drain(..) {
+            let gained = std::mem::take(&mut self.gains[at]);
+            self.words[at] |= gained;
+            frontier.push((at, gained));
         }
     }
-    if left {
-        visit(i - 1);
-    }
-    if right {
-        visit(i + 1);
-    }
-    if y + 1 < ny {
-        visit(i + nx);
-        if corners && left {
-            visit(i + nx - 1);
+
+    /// Offers the pixels `bits` of word `at` to their neighbours.
+    #[inline(always)]
+    fn spread(&mut self, at: usize, bits: u64, connectivity: Connectivity) {
+        self.offer_row(at, bits);
+        let (above, below) = (at.checked_sub(self.stride), Some(at + self.stride).filter(|&w| w < self.words.len()));
+        for neighbour in [above, below].into_iter().flatten() {
+            match connectivity {
+                Connectivity::Four => self.offer(neighbour, bits),
+                Connectivity::Eight => self.offer_row(neighbour, bits),
+            }
         }
-        if corners && right {
-            visit(i + nx + 1);
+    }
+
+    /// Offers pixels with both neighbours of each, and what passes into the words beside.
+    #[inline(always)]
+    fn offer_row(&mut self, at: usize, bits: u64) {
+        self.offer(at, bits | bits << 1 | bits >> 1);
+        let column = at % self.stride;
+        if bits & 1 == 1 && column > 0 {
+            self.offer(at - 1, 1 << (WORD - 1));
+        }
+        if bits >> (WORD - 1) == 1 && column + 1 < self.stride {
+            self.offer(at + 1, 1);
+        }
+    }
+
+    /// Gains those pixels of a word that are in the floor and not yet in the mask.
+    #[inline(always)]
+    fn offer(&mut self, at: usize, bits: u64) {
+        let gained = bits & self.floor[at] & !self.words[at];
+        if gained != 0 {
+            if self.gains[at] == 0 {
+                self.gaining.push(at);
+            }
+            self.gains[at] |= gained;
         }
     }
 }
@@ -145,15 +157,16 @@ mod tests {
     proptest! {
         #[test]
         fn equals_repeated_dilation((seeds, floor) in any::two_masks(), steps in 0usize..12) {
-            let (ny, nx) = seeds.dim();
             for connectivity in [Connectivity::Four, Connectivity::Eight] {
                 let mut expected = seeds.clone();
                 for _ in 0..steps {
                     let before = expected.clone();
                     for (p, grown) in expected.indexed_iter_mut() {
                         let mut touched = false;
-                        if nx > 0 {
-                            neighbours(p.0 * nx + p.1, (ny, nx), connectivity, |i| touched |= before[[i / nx, i % nx]]);
+                        for (dy, dx) in (-1..=1).flat_map(|a| (-1..=1).map(move |b| (a, b))) {
+                            let near = connectivity == Connectivity::Eight || dy == 0 || dx == 0;
+                            let at = (p.0.wrapping_add_signed(dy), p.1.wrapping_add_signed(dx));
+                            touched |= near && before.get(at) == Some(&true);
                         }
                         *grown |= touched && floor[p];
                     }

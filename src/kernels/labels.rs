@@ -1,6 +1,7 @@
 //! Connected islands of a mask.
 
 use super::Connectivity;
+use super::bitmask::BitMask;
 use super::runs::{Run, row_starts, runs_equal_to};
 use ndarray::{Array2, ArrayView2};
 
@@ -41,8 +42,11 @@ fn root(parent: &mut [u32], mut i: u32) -> u32 {
 
 /// Islands of the pixels equal to `wanted`: two passes over the runs with union-find.
 pub(crate) fn islands_of(mask: ArrayView2<'_, bool>, wanted: bool, connectivity: Connectivity) -> Islands {
-    let ny = mask.nrows();
-    let runs = runs_equal_to(mask, wanted);
+    islands_of_runs(runs_equal_to(mask, wanted), mask.nrows(), connectivity)
+}
+
+/// Islands of runs in raster order, of an image of `ny` rows.
+pub(crate) fn islands_of_runs(runs: Vec<Run>, ny: usize, connectivity: Connectivity) -> Islands {
     assert!(runs.len() < u32::MAX as usize, "fewer than 2^32 runs");
     let starts = row_starts(&runs, ny);
     let mut parent: Vec<u32> = (0..runs.len() as u32).collect();
@@ -115,6 +119,16 @@ pub fn remove_small_islands(mask: &mut Array2<bool>, least: usize, connectivity:
     }
 }
 
+/// [`remove_small_islands`] of a mask of bits.
+pub fn remove_small_islands_bits(mask: &mut BitMask, least: usize, connectivity: Connectivity) {
+    let Islands { runs, island, sizes } = islands_of_runs(mask.run_list(), mask.dim().0, connectivity);
+    for (run, &number) in runs.iter().zip(&island) {
+        if sizes[number as usize] < least {
+            mask.clear_run(run.y as usize, run.start as usize, run.end as usize);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -179,6 +193,9 @@ mod tests {
         fn what_remains_is_large(mask in any::mask(), least in 0usize..9) {
             let mut left = mask.clone();
             remove_small_islands(&mut left, least, Connectivity::Four);
+            let mut bits = BitMask::from_bools(mask.view());
+            remove_small_islands_bits(&mut bits, least, Connectivity::Four);
+            prop_assert_eq!(bits.to_bools(), left.clone());
             let all = brute(&mask, Connectivity::Four);
             for (p, &number) in all.labels.indexed_iter() {
                 prop_assert_eq!(left[p], number > 0 && all.sizes[number as usize - 1] >= least);

@@ -1,6 +1,7 @@
 //! Pixels in, pixels out: pure functions of array views and plain numbers. Arrays are `[y, x]`.
 //!
-//! Masks are `bool` arrays (one byte a pixel), never floats. NaN is *no data*: minima, maxima, counts and medians
+//! Masks are `bool` arrays (one byte a pixel) or [`bitmask::BitMask`] (one bit a pixel; the functions named `..._bits`
+//! work on it, and are what large images are masked with), never floats. NaN is *no data*: minima, maxima, counts and medians
 //! ignore it. Kernels use rayon's threads; results do not depend on how many there are.
 //!
 //! | kernel | what | cost |
@@ -29,12 +30,12 @@ pub(crate) mod rows;
 pub(crate) mod runs;
 
 pub use box_count::box_count;
-pub use fill_holes::fill_holes;
+pub use fill_holes::{fill_holes, fill_holes_bits};
 pub use footprint_erosion::footprint_erosion;
 pub use gaussian::{beam_footprint, beam_kernel};
-pub use geodesic_dilation::{geodesic_dilation, geodesic_dilation_in_place};
-pub use labels::{Labels, label, remove_small_islands};
-pub use morphology::{binary_closing, binary_dilation, binary_erosion};
+pub use geodesic_dilation::{geodesic_dilation, geodesic_dilation_bits};
+pub use labels::{Labels, label, remove_small_islands, remove_small_islands_bits};
+pub use morphology::{binary_closing, binary_dilation, binary_erosion, closing_bits, dilation_bits, erosion_bits};
 pub use rolling_extremum::{rolling_maximum, rolling_minimum};
 pub use runs::{Run, runs_of_rows};
 

@@ -1,8 +1,8 @@
 //! Dilation and erosion with the 3 x 3 square or the 3 x 3 cross.
 
 use super::Connectivity;
+use super::bitmask::{BitMask, WORD};
 use ndarray::{Array2, ArrayView2};
-use rayon::prelude::*;
 
 /// Dilates `iterations` times by the 3 x 3 square ([`Connectivity::Eight`]) or cross ([`Connectivity::Four`]).
 /// Outside the image is false.
@@ -13,61 +13,60 @@ use rayon::prelude::*;
 /// . . . .             # # # .            . # . .
 /// ```
 pub fn binary_dilation(mask: ArrayView2<'_, bool>, connectivity: Connectivity, iterations: usize) -> Array2<bool> {
-    repeat(mask, iterations, |above, row, below, x| match connectivity {
-        Connectivity::Eight => [above, row, below].iter().any(|r| r[x] || r[x + 1] || r[x + 2]),
-        Connectivity::Four => above[x + 1] || below[x + 1] || row[x] || row[x + 1] || row[x + 2],
-    })
+    dilation_bits(BitMask::from_bools(mask), connectivity, iterations).to_bools()
 }
 
 /// Erodes `iterations` times by the 3 x 3 square or cross. Outside the image is false, so the mask also shrinks from
 /// the border.
 pub fn binary_erosion(mask: ArrayView2<'_, bool>, connectivity: Connectivity, iterations: usize) -> Array2<bool> {
-    repeat(mask, iterations, |above, row, below, x| match connectivity {
-        Connectivity::Eight => [above, row, below].iter().all(|r| r[x] && r[x + 1] && r[x + 2]),
-        Connectivity::Four => above[x + 1] && below[x + 1] && row[x] && row[x + 1] && row[x + 2],
-    })
+    erosion_bits(BitMask::from_bools(mask), connectivity, iterations).to_bools()
 }
 
 /// `iterations` dilations, then as many erosions. Outside the image is false in both (as
 /// `scipy.ndimage.binary_closing`), so closing also removes what is true within `iterations` pixels of the border.
 pub fn binary_closing(mask: ArrayView2<'_, bool>, connectivity: Connectivity, iterations: usize) -> Array2<bool> {
-    binary_erosion(binary_dilation(mask, connectivity, iterations).view(), connectivity, iterations)
+    closing_bits(BitMask::from_bools(mask), connectivity, iterations).to_bools()
 }
 
-/// Replaces each pixel by `rule` of the three rows around it (padded by one false pixel on either side; `x` is the
-/// column of the left neighbour).
+/// [`binary_dilation`] of a mask of bits, 64 pixels at a time.
+pub fn dilation_bits(mask: BitMask, connectivity: Connectivity, iterations: usize) -> BitMask {
+    repeat(mask, connectivity, iterations, |a, b| a | b)
+}
+
+/// [`binary_erosion`] of a mask of bits.
+pub fn erosion_bits(mask: BitMask, connectivity: Connectivity, iterations: usize) -> BitMask {
+    repeat(mask, connectivity, iterations, |a, b| a & b)
+}
+
+/// [`binary_closing`] of a mask of bits.
+pub fn closing_bits(mask: BitMask, connectivity: Connectivity, iterations: usize) -> BitMask {
+    erosion_bits(dilation_bits(mask, connectivity, iterations), connectivity, iterations)
+}
+
+/// Joins each pixel with its neighbours by `join`, `iterations` times.
 fn repeat(
-    mask: ArrayView2<'_, bool>,
+    mut mask: BitMask,
+    connectivity: Connectivity,
     iterations: usize,
-    rule: impl Fn(&[bool], &[bool], &[bool], usize) -> bool + Sync,
-) -> Array2<bool> {
-    let (ny, nx) = mask.dim();
-    let mut now = mask.as_standard_layout().into_owned();
-    if ny == 0 || nx == 0 {
-        return now;
-    }
-    let mut then = now.clone();
+    join: impl Fn(u64, u64) -> u64 + Sync,
+) -> BitMask {
     for _ in 0..iterations {
-        let bands = super::rows::bands(ny);
-        super::rows::split_rows(&mut then, &bands).into_par_iter().zip(&bands).for_each(|(part, &(first, _))| {
-            let padded = |y: Option<usize>, row: &mut Vec<bool>| match y.filter(|&y| y < ny) {
-                Some(y) => row[1..=nx].copy_from_slice(now.row(y).as_slice().expect("standard order")),
-                None => row.fill(false),
+        mask = mask.neighbourhood(|above, row, below, out| {
+            let beside = |row: &[u64], i: usize| {
+                let left = row[i] << 1 | i.checked_sub(1).map_or(0, |i| row[i] >> (WORD - 1));
+                let right = row[i] >> 1 | row.get(i + 1).map_or(0, |w| w << (WORD - 1));
+                join(join(row[i], left), right)
             };
-            let mut rows = [vec![false; nx + 2], vec![false; nx + 2], vec![false; nx + 2]];
-            padded(first.checked_sub(1), &mut rows[0]);
-            padded(Some(first), &mut rows[1]);
-            for (k, out) in part.chunks_exact_mut(nx).enumerate() {
-                padded(Some(first + k + 1), &mut rows[2]);
-                for (x, o) in out.iter_mut().enumerate() {
-                    *o = rule(&rows[0], &rows[1], &rows[2], x);
-                }
-                rows.rotate_left(1);
+            for (i, o) in out.iter_mut().enumerate() {
+                let (a, b) = match connectivity {
+                    Connectivity::Four => (above[i], below[i]),
+                    Connectivity::Eight => (beside(above, i), beside(below, i)),
+                };
+                *o = join(join(a, beside(row, i)), b);
             }
         });
-        std::mem::swap(&mut now, &mut then);
     }
-    now
+    mask
 }
 
 #[cfg(test)]

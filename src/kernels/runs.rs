@@ -59,7 +59,7 @@ pub fn runs_of_rows(mask: ArrayView2<'_, bool>) -> Vec<Run> {
 /// Runs of the pixels equal to `wanted`, in raster order.
 pub(crate) fn runs_equal_to(mask: ArrayView2<'_, bool>, wanted: bool) -> Vec<Run> {
     let mask = mask.as_standard_layout();
-    let mut parts: Vec<Vec<Run>> = super::rows::bands(mask.nrows())
+    let parts: Vec<Vec<Run>> = super::rows::bands(mask.nrows())
         .into_par_iter()
         .map(|(first, count)| {
             let mut runs = Vec::new();
@@ -70,7 +70,11 @@ pub(crate) fn runs_equal_to(mask: ArrayView2<'_, bool>, wanted: bool) -> Vec<Run
             runs
         })
         .collect();
-    // Joined one by one, so that the whole list is never in memory twice.
+    joined(parts)
+}
+
+/// One list of several, one by one, so that the whole is never in memory twice.
+pub(crate) fn joined(mut parts: Vec<Vec<Run>>) -> Vec<Run> {
     let mut runs = parts.first_mut().map(std::mem::take).unwrap_or_default();
     for part in parts.into_iter().skip(1) {
         runs.extend_from_slice(&part);

@@ -11,6 +11,7 @@ use super::erosion::erode_scales;
 use super::flood::low_snr_islands;
 use super::{MaskBits, MaskNote, MaskingError, MaskingOptions, make_mask, to_signal};
 use crate::image::PixelBeam;
+use crate::kernels::bitmask::BitMask;
 use crate::kernels::order_statistics::median_and_mad;
 use crate::kernels::{Connectivity, Labels, label};
 use crate::noise::{NoiseOptions, estimate};
@@ -325,7 +326,7 @@ pub fn make(
             let more = match beam {
                 Some(beam) if base.beam_shape_erode || base.convolve_first => {
                     let response = base.beam_shape_erode_minimum_response;
-                    erode_scales(islands.view(), beam, response, &base.scales())
+                    erode_scales(&BitMask::from_bools(islands.view()), beam, response, &base.scales())
                 }
                 _ => MaskBits::from(islands),
             };
@@ -412,16 +413,8 @@ pub fn check(
         return (mask, removed);
     }
     let keep = |label: u32| label > 0 && !gone[label as usize - 1];
-    let mask = match mask {
-        MaskBits::Narrow(mut m) => {
-            m.zip_mut_with(&labels.labels, |v, &l| *v = if keep(l) { *v } else { 0 });
-            MaskBits::Narrow(m)
-        }
-        MaskBits::Wide(mut m) => {
-            m.zip_mut_with(&labels.labels, |v, &l| *v = if keep(l) { *v } else { 0 });
-            MaskBits::Wide(m)
-        }
-    };
+    let mut mask = mask;
+    mask.clear(labels.labels.mapv(|label| !keep(label)).view());
     (mask, removed)
 }
 

@@ -1,13 +1,16 @@
 //! Masks of several scales: a bit a scale.
 
-use crate::image::MaskType;
+use crate::image::{ImageError, MaskType, PlaneWriter};
+use crate::kernels::bitmask::BitMask;
 use ndarray::{Array2, ArrayView2, Zip};
 use std::ops::Range;
 
 /// A mask with one bit a scale, `[y, x]`; a plain mask has bit 0 alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MaskBits {
-    /// Up to 8 scales.
+    /// One scale.
+    Plain(BitMask),
+    /// 2 to 8 scales.
     Narrow(Array2<u8>),
     /// Up to 31 scales.
     Wide(Array2<i32>),
@@ -20,12 +23,17 @@ impl MaskBits {
     /// With more than 31 scales.
     pub fn empty(shape: (usize, usize), scales: usize) -> Self {
         assert!(scales <= super::MOST_SCALES, "at most 31 scales");
-        if scales <= 8 { Self::Narrow(Array2::zeros(shape)) } else { Self::Wide(Array2::zeros(shape)) }
+        match scales {
+            0 | 1 => Self::Plain(BitMask::new(shape.0, shape.1)),
+            2..=8 => Self::Narrow(Array2::zeros(shape)),
+            _ => Self::Wide(Array2::zeros(shape)),
+        }
     }
 
     /// `(ny, nx)`.
     pub fn dim(&self) -> (usize, usize) {
         match self {
+            Self::Plain(mask) => mask.dim(),
             Self::Narrow(a) => a.dim(),
             Self::Wide(a) => a.dim(),
         }
@@ -34,6 +42,10 @@ impl MaskBits {
     /// Sets bit `n` of a stretch of row `y`.
     pub(crate) fn set_run(&mut self, n: usize, y: usize, columns: Range<usize>) {
         match self {
+            Self::Plain(mask) => {
+                debug_assert_eq!(n, 0, "a plain mask has bit 0 alone");
+                mask.set_run(y, columns.start, columns.end);
+            }
             Self::Narrow(a) => a.slice_mut(ndarray::s![y, columns]).mapv_inplace(|v| v | 1 << n),
             Self::Wide(a) => a.slice_mut(ndarray::s![y, columns]).mapv_inplace(|v| v | 1 << n),
         }
@@ -42,14 +54,49 @@ impl MaskBits {
     /// Sets bit `n` where `mask` is true.
     pub(crate) fn set(&mut self, n: usize, mask: ArrayView2<'_, bool>) {
         match self {
+            Self::Plain(bits) => bits.or_with(&BitMask::from_bools(mask)),
             Self::Narrow(a) => Zip::from(a).and(mask).par_for_each(|v, &m| *v |= u8::from(m) << n),
             Self::Wide(a) => Zip::from(a).and(mask).par_for_each(|v, &m| *v |= i32::from(m) << n),
+        }
+    }
+
+    /// Sets bit `n` where `mask` is true.
+    pub(crate) fn set_bits(&mut self, n: usize, mask: &BitMask) {
+        match self {
+            Self::Plain(bits) => bits.or_with(mask),
+            _ => {
+                for y in 0..mask.dim().0 {
+                    mask.for_each_run(y, |x0, x1| self.set_run(n, y, x0..x1));
+                }
+            }
+        }
+    }
+
+    /// Each pixel's bits as a number, `[y, x]`.
+    pub fn values(&self) -> Array2<i32> {
+        match self {
+            Self::Plain(mask) => mask.to_bools().mapv(i32::from),
+            Self::Narrow(a) => a.mapv(i32::from),
+            Self::Wide(a) => a.clone(),
+        }
+    }
+
+    /// Writes the mask as plane number `index` of a file.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub fn write(&self, writer: &mut PlaneWriter, index: usize) -> Result<(), ImageError> {
+        match self {
+            Self::Plain(mask) => writer.write_bits(index, mask),
+            Self::Narrow(mask) => writer.write_plane(index, mask.view()),
+            Self::Wide(mask) => writer.write_plane(index, mask.view()),
         }
     }
 
     /// Clears every bit where `mask` is true.
     pub(crate) fn clear(&mut self, mask: ArrayView2<'_, bool>) {
         match self {
+            Self::Plain(bits) => bits.and_with(&BitMask::from_bools(mask).inverted()),
             Self::Narrow(a) => Zip::from(a).and(mask).par_for_each(|v, &m| *v = if m { 0 } else { *v }),
             Self::Wide(a) => Zip::from(a).and(mask).par_for_each(|v, &m| *v = if m { 0 } else { *v }),
         }
@@ -58,6 +105,8 @@ impl MaskBits {
     /// The mask of scale number `n`.
     pub fn plane(&self, n: usize) -> Array2<bool> {
         match self {
+            Self::Plain(mask) if n == 0 => mask.to_bools(),
+            Self::Plain(mask) => Array2::from_elem(mask.dim(), false),
             Self::Narrow(a) => a.mapv(|v| v >> n & 1 == 1),
             Self::Wide(a) => a.mapv(|v| v >> n & 1 == 1),
         }
@@ -66,6 +115,7 @@ impl MaskBits {
     /// True where any bit is set.
     pub fn any(&self) -> Array2<bool> {
         match self {
+            Self::Plain(mask) => mask.to_bools(),
             Self::Narrow(a) => a.mapv(|v| v != 0),
             Self::Wide(a) => a.mapv(|v| v != 0),
         }
@@ -74,6 +124,7 @@ impl MaskBits {
     /// Number of pixels with any bit set.
     pub fn masked_pixels(&self) -> usize {
         match self {
+            Self::Plain(mask) => mask.count(),
             Self::Narrow(a) => Zip::from(a).par_fold(|| 0, |n, &v| n + usize::from(v != 0), |a, b| a + b),
             Self::Wide(a) => Zip::from(a).par_fold(|| 0, |n, &v| n + usize::from(v != 0), |a, b| a + b),
         }
@@ -85,16 +136,15 @@ impl MaskBits {
     }
 }
 
+impl From<BitMask> for MaskBits {
+    fn from(mask: BitMask) -> Self {
+        Self::Plain(mask)
+    }
+}
+
 impl From<Array2<bool>> for MaskBits {
     fn from(mask: Array2<bool>) -> Self {
-        // Bytes of 0 and 1 either way: the allocation is reused.
-        let shape = mask.dim();
-        if !mask.is_standard_layout() {
-            return Self::Narrow(mask.mapv(u8::from));
-        }
-        let (pixels, _) = mask.into_raw_vec_and_offset();
-        let bytes = pixels.into_iter().map(u8::from).collect();
-        Self::Narrow(Array2::from_shape_vec(shape, bytes).expect("same length"))
+        Self::Plain(BitMask::from_bools(mask.view()))
     }
 }
 
@@ -114,6 +164,7 @@ mod tests {
             assert_eq!(bits.plane(1), mask(&["...."]));
             assert_eq!((bits.any(), bits.masked_pixels()), (mask(&["###."]), 3));
         }
-        assert_eq!(MaskBits::from(mask(&["#."])), MaskBits::Narrow(ndarray::array![[1, 0]]));
+        let plain = MaskBits::from(mask(&["#."]));
+        assert_eq!((plain.values(), plain.masked_pixels()), (ndarray::array![[1, 0]], 1));
     }
 }

@@ -1,9 +1,10 @@
 //! The scale-by-scale pipeline: smooth to a scale, then clip, fill, grow and erode.
 
-use super::seeds::{MacOptions, SeedsAndFloor, mac_seeds};
+use super::erosion::erode_into;
+use super::seeds::{Clip, MacOptions, SeedsAndFloor, clip_rows, mac_seeds, rows_of};
 use super::{MaskBits, MaskingOptions, flood};
 use crate::image::PixelBeam;
-use crate::kernels::fill_holes;
+use crate::kernels::fill_holes_bits;
 use crate::kernels::rows::{Extremum, Greatest, ImageRows, Least, Outside, RollingRows, RowStream, collect};
 use ndarray::{Array2, ArrayView2, Zip};
 
@@ -23,6 +24,8 @@ const LEAST_FLOOD_FACTOR_AT_SCALE_0: f64 = 0.8;
 pub fn convolve_first(image: ArrayView2<'_, f32>, beam: Option<&PixelBeam>, options: &MaskingOptions) -> MaskBits {
     let scales = options.scales();
     let mut bits = MaskBits::empty(image.dim(), scales.len());
+    let Ok((mut valid, _)) = clip_rows(image.dim(), &rows_of(image), &[Clip::Valid]);
+    let valid = valid.swap_remove(0);
     for (n, &scale) in scales.iter().enumerate() {
         let mut mac = MacOptions::from(options);
         mac.box_size += scale as usize;
@@ -33,15 +36,14 @@ pub fn convolve_first(image: ArrayView2<'_, f32>, beam: Option<&PixelBeam>, opti
             Some(smoothed) => mac_seeds(smoothed.view(), &mac),
             None => mac_seeds(image, &mac),
         };
-        fill_holes(&mut floor);
+        fill_holes_bits(&mut floor);
         // A hole may hold pixels without data; they are never masked.
-        Zip::from(&mut floor).and(image).par_for_each(|f, v| *f &= !v.is_nan());
+        floor.and_with(&valid);
         let grown = flood::grow(SeedsAndFloor { seeds, floor });
-        let kept = match beam {
-            Some(beam) => super::erosion::erode(grown.view(), beam, options.beam_shape_erode_minimum_response, scale),
-            None => grown,
-        };
-        bits.set(n, kept.view());
+        match beam {
+            Some(beam) => erode_into(&mut bits, n, &grown, beam, options.beam_shape_erode_minimum_response, scale),
+            None => bits.set_bits(n, &grown),
+        }
     }
     bits
 }

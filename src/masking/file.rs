@@ -1,11 +1,11 @@
 //! The flint pipeline from file to file, plane by plane.
 
+use super::pipeline::mask_of_rows;
 use super::{MaskBits, MaskNote, MaskingError, MaskingOptions, mask_of_signal, signal_of};
-use crate::image::{FitsImage, Header, ImageError, MaskType, PixelBeam, PlaneWriter, sidecar_path};
+use crate::image::{FitsImage, Header, ImageError, MaskType, PixelBeam, PlainPlane, PlaneWriter, sidecar_path};
 use crate::noise::{self, NoiseOptions};
 use crate::{Error, Result};
 use ndarray::Array2;
-use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 
 /// Pixels of image, background and rms that are brought together at once: they fit into the cache.
@@ -129,12 +129,23 @@ fn mask_planes(request: &MaskRequest) -> Result<MaskReport> {
         bits,
         notes: Vec::new(),
     };
-    let mut plane = Array2::zeros((ny, nx));
+    // Without maps, or with the signal to be saved, a plane is in memory; made when first needed.
+    let mut plane = Array2::zeros((0, 0));
     for polarisation in 0..image.polarisations() {
         for channel in 0..image.channels() {
             let index = image.plane_index(polarisation, channel);
-            noise.read_signal(&mut image, (polarisation, channel), &mut plane)?;
-            let output = match mask_of_signal(plane.view(), beam.as_ref(), options) {
+            let strips = noise.strips(&image, (polarisation, channel)).filter(|_| signal_writer.is_none());
+            let made = if let Some(strips) = strips {
+                let rows = |first: usize, signal: &mut [f32]| strips.read(first, signal);
+                mask_of_rows((ny, nx), &rows, beam.as_ref(), options)?
+            } else {
+                if plane.is_empty() {
+                    plane = Array2::zeros((ny, nx));
+                }
+                noise.read_signal(&mut image, (polarisation, channel), &mut plane)?;
+                mask_of_signal(plane.view(), beam.as_ref(), options)
+            };
+            let output = match made {
                 // Blank channels are normal in a cube.
                 Err(MaskingError::NoData) if planes > 1 => {
                     report.notes.push((index, MaskNote::NoData));
@@ -147,10 +158,7 @@ fn mask_planes(request: &MaskRequest) -> Result<MaskReport> {
                 }
             };
             report.masked_pixels += output.masked_pixels();
-            match &output {
-                MaskBits::Narrow(mask) => writer.write_plane(index, mask.view())?,
-                MaskBits::Wide(mask) => writer.write_plane(index, mask.view())?,
-            }
+            output.write(&mut writer, index)?;
             if let Some(writer) = &mut signal_writer {
                 writer.write_plane(index, plane.view())?;
             }
@@ -191,6 +199,42 @@ fn mask_header(image: &FitsImage, options: &MaskingOptions) -> Header {
 
 fn same_file(a: &Path, b: &Path) -> bool {
     matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}
+
+/// The plane of a map that belongs to `(polarisation, channel)` of the image.
+fn plane_of(map: &FitsImage, of: (usize, usize)) -> (usize, usize) {
+    if (map.polarisations(), map.channels()) == (1, 1) { (0, 0) } else { of }
+}
+
+/// Turns a strip of the image into signal.
+fn to_signal_strip(strip: &mut [f32], background: &[f32], rms: &[f32]) {
+    strip.iter_mut().zip(background).zip(rms).for_each(|((v, &b), &r)| *v = signal_of(*v, b, r));
+}
+
+/// Three planes whose pixels every thread reads as it needs them, so that they meet in its cache.
+struct SignalStrips<'a> {
+    image: PlainPlane<'a>,
+    background: PlainPlane<'a>,
+    rms: PlainPlane<'a>,
+}
+
+thread_local! {
+    /// Where a thread reads background and rms to.
+    static MAPS: std::cell::RefCell<(Vec<f32>, Vec<f32>)> = const { std::cell::RefCell::new((Vec::new(), Vec::new())) };
+}
+
+impl SignalStrips<'_> {
+    fn read(&self, first: usize, signal: &mut [f32]) -> Result<(), ImageError> {
+        MAPS.with_borrow_mut(|(background, rms)| {
+            background.resize(signal.len(), 0.0);
+            rms.resize(signal.len(), 0.0);
+            self.image.read_rows(first, signal)?;
+            self.background.read_rows(first, background)?;
+            self.rms.read_rows(first, rms)?;
+            to_signal_strip(signal, background, rms);
+            Ok(())
+        })
+    }
 }
 
 /// Where the signal comes from.
@@ -248,6 +292,17 @@ impl Noise {
         Ok(Self::Maps { background, rms })
     }
 
+    /// The signal of a plane in strips, when it comes of three plain files.
+    fn strips<'a>(&'a self, image: &'a FitsImage, of: (usize, usize)) -> Option<SignalStrips<'a>> {
+        let Self::Maps { background, rms } = self else { return None };
+        let (of_background, of_rms) = (plane_of(background, of), plane_of(rms, of));
+        Some(SignalStrips {
+            image: image.plain_plane(of.0, of.1)?,
+            background: background.plain_plane(of_background.0, of_background.1)?,
+            rms: rms.plain_plane(of_rms.0, of_rms.1)?,
+        })
+    }
+
     /// Reads a plane and turns it into signal, where the options look at signal.
     fn read_signal(
         &mut self,
@@ -261,38 +316,16 @@ impl Noise {
             Self::Maps { background, rms } => {
                 let nx = image.plane_shape().1;
                 let rows = (STRIP / nx).max(1);
-                let plane_of = |map: &FitsImage| {
-                    if (map.polarisations(), map.channels()) == (1, 1) { (0, 0) } else { (polarisation, channel) }
-                };
-                let (of_background, of_rms) = (plane_of(background), plane_of(rms));
-                let combine = |strip: &mut [f32], b: &[f32], r: &[f32]| {
-                    strip.iter_mut().zip(b).zip(r).for_each(|((v, &b), &r)| *v = signal_of(*v, b, r));
-                };
-                let buffers = || (vec![0f32; rows * nx], vec![0f32; rows * nx]);
-                let plain = (
-                    image.plain_plane(polarisation, channel),
-                    background.plain_plane(of_background.0, of_background.1),
-                    rms.plain_plane(of_rms.0, of_rms.1),
-                );
-                if let (Some(image), Some(background), Some(rms)) = plain {
-                    // Every thread reads what it needs, and the three files meet in its cache.
-                    let strips = pixels.par_chunks_mut(rows * nx).enumerate();
-                    return strips.try_for_each_init(buffers, |(b, r), (i, strip)| {
-                        let (b, r) = (&mut b[..strip.len()], &mut r[..strip.len()]);
-                        image.read_rows(i * rows, strip)?;
-                        background.read_rows(i * rows, b)?;
-                        rms.read_rows(i * rows, r)?;
-                        combine(strip, b, r);
-                        Ok(())
-                    });
-                }
-                let (mut b, mut r) = buffers();
+                let of = (polarisation, channel);
+                let (of_background, of_rms) = (plane_of(background, of), plane_of(rms, of));
+                let mut b = vec![0f32; rows * nx];
+                let mut r = b.clone();
                 for (i, strip) in pixels.chunks_mut(rows * nx).enumerate() {
                     let (b, r) = (&mut b[..strip.len()], &mut r[..strip.len()]);
                     image.read_rows_into(polarisation, channel, i * rows, strip)?;
                     background.read_rows_into(of_background.0, of_background.1, i * rows, b)?;
                     rms.read_rows_into(of_rms.0, of_rms.1, i * rows, r)?;
-                    combine(strip, b, r);
+                    to_signal_strip(strip, b, r);
                 }
             }
             Self::Estimated { options, beam } => {

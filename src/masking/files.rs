@@ -122,10 +122,7 @@ pub fn make(request: &MaskFileRequest<'_>) -> Result<MaskFileSummary> {
         let mask = with_users(output, request, &mut summary);
         let any = mask.any();
         summary.count(&any, before.as_ref().map(|b| b.mapv(|v| v != 0.0 && !v.is_nan())).as_ref());
-        match &mask {
-            super::MaskBits::Narrow(a) => writer.write_plane(channel, a.view())?,
-            super::MaskBits::Wide(a) => writer.write_plane(channel, a.view())?,
-        }
+        mask.write(&mut writer, channel)?;
     }
     writer.finish()?;
     Ok(summary)

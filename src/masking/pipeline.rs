@@ -1,8 +1,9 @@
 //! The flint pipeline from image to mask.
 
-use super::seeds::{MacOptions, mac_seeds, snr_seeds};
+use super::seeds::{Clip, MacOptions, SignalRows, clip_rows, mac_seeds, rows_of, snr_seeds};
 use super::{MaskBits, MaskingOptions, OptionError, convolve_first, erosion, flood};
 use crate::image::PixelBeam;
+use crate::kernels::bitmask::BitMask;
 use ndarray::{Array2, ArrayView2, Zip};
 
 /// What a person should know about how a mask came about.
@@ -154,50 +155,88 @@ pub fn mask_of_signal(
     options: &MaskingOptions,
 ) -> Result<MaskOutput, MaskingError> {
     options.validate()?;
+    if options.needs_noise() {
+        let Ok(output) = mask_of_rows(signal.dim(), &rows_of(signal), beam, options);
+        return output;
+    }
     if signal.iter().all(|v| v.is_nan()) {
         return Err(MaskingError::NoData);
     }
-    let mut notes = Vec::new();
-    let bits = options.bits();
-    let no_beam = (options.convolve_first || options.beam_shape_erode) && beam.is_none();
     if options.convolve_first {
-        notes.extend(no_beam.then_some(MaskNote::NoBeam));
+        let notes = beam.is_none().then_some(MaskNote::NoBeam).into_iter().collect();
         let mask = convolve_first::convolve_first(signal, beam, options);
-        return Ok(MaskOutput { mask, bits, notes, signal: None });
+        return Ok(MaskOutput { mask, bits: options.bits(), notes, signal: None });
     }
+    let mut notes = Vec::new();
     let mask = if options.flood_fill {
-        let found = if options.flood_fill_use_mac {
-            mac_seeds(signal, &MacOptions::from(options))
-        } else {
-            let (seed_clip, flood_clip) =
-                (options.flood_fill_positive_seed_clip, options.flood_fill_positive_flood_clip);
-            let (found, note) = snr_seeds(signal, seed_clip, flood_clip);
-            notes.extend(note);
-            found
-        };
-        let mut mask = flood::grow(found);
+        let mut mask = flood::grow(mac_seeds(signal, &MacOptions::from(options)));
         if options.grow_low_snr_island {
-            let (clip, size) = (options.grow_low_snr_island_clip, options.grow_low_snr_island_size);
-            let islands = flood::low_snr_islands(signal, clip, size);
-            Zip::from(&mut mask).and(&islands).par_for_each(|m, &i| *m |= i);
+            let Ok((masks, _)) = clip_rows(signal.dim(), &rows_of(signal), &low_snr_clips(options));
+            add_low_snr_islands(&mut mask, masks, options);
         }
         mask
     } else {
-        if options.flood_fill_use_mac {
-            notes.push(MaskNote::ClipOfImage { clip: options.base_snr_clip });
-        }
-        let clip = options.base_snr_clip as f32;
-        Zip::from(signal).par_map_collect(|&v| v > clip)
+        notes.push(MaskNote::ClipOfImage { clip: options.base_snr_clip });
+        let clip = Clip::Exceeds(options.base_snr_clip as f32);
+        let Ok((mut masks, _)) = clip_rows(signal.dim(), &rows_of(signal), &[clip]);
+        masks.swap_remove(0)
     };
-    notes.extend(no_beam.then_some(MaskNote::NoBeam));
+    Ok(finish(mask, beam, options, notes))
+}
+
+/// Makes a mask by signal to noise ([`MaskingOptions::needs_noise`]) of a signal of `shape`, `(ny, nx)`, that comes in
+/// strips of rows and is never stored. `rows` may be called twice for the same rows.
+///
+/// # Errors
+/// Those of `rows`; inside, nothing but NaN. Options must be valid.
+pub(crate) fn mask_of_rows<E: Send>(
+    shape: (usize, usize),
+    rows: &impl SignalRows<E>,
+    beam: Option<&PixelBeam>,
+    options: &MaskingOptions,
+) -> Result<Result<MaskOutput, MaskingError>, E> {
+    if !options.flood_fill {
+        let (mut masks, greatest) = clip_rows(shape, rows, &[Clip::Exceeds(options.base_snr_clip as f32)])?;
+        let mask = masks.swap_remove(0);
+        return Ok(match greatest {
+            None => Err(MaskingError::NoData),
+            Some(_) => Ok(finish(mask, beam, options, Vec::new())),
+        });
+    }
+    let others = if options.grow_low_snr_island { &low_snr_clips(options)[..] } else { &[] };
+    let (seed_clip, flood_clip) = (options.flood_fill_positive_seed_clip, options.flood_fill_positive_flood_clip);
+    let clipped = snr_seeds(shape, rows, seed_clip, flood_clip, others)?;
+    if !clipped.any_data {
+        return Ok(Err(MaskingError::NoData));
+    }
+    let mut mask = flood::grow(clipped.found);
+    if options.grow_low_snr_island {
+        add_low_snr_islands(&mut mask, clipped.others, options);
+    }
+    Ok(Ok(finish(mask, beam, options, clipped.note.into_iter().collect())))
+}
+
+/// What the islands of low signal are found with.
+fn low_snr_clips(options: &MaskingOptions) -> [Clip; 2] {
+    [Clip::Exceeds(options.grow_low_snr_island_clip as f32), Clip::Valid]
+}
+
+/// Adds the islands of low signal; `masks` are those of [`low_snr_clips`].
+fn add_low_snr_islands(mask: &mut BitMask, masks: Vec<BitMask>, options: &MaskingOptions) {
+    let [above, valid]: [BitMask; 2] = masks.try_into().expect("a mask a clip");
+    mask.or_with(&flood::islands_above(above, &valid, options.grow_low_snr_island_size));
+}
+
+/// The last step, erosion.
+fn finish(mask: BitMask, beam: Option<&PixelBeam>, options: &MaskingOptions, mut notes: Vec<MaskNote>) -> MaskOutput {
+    notes.extend((options.beam_shape_erode && beam.is_none()).then_some(MaskNote::NoBeam));
     let mask = match beam {
         Some(beam) if options.beam_shape_erode => {
-            let response = options.beam_shape_erode_minimum_response;
-            erosion::erode_scales(mask.view(), beam, response, &options.scales())
+            erosion::erode_scales(&mask, beam, options.beam_shape_erode_minimum_response, &options.scales())
         }
         _ => MaskBits::from(mask),
     };
-    Ok(MaskOutput { mask, bits, notes, signal: None })
+    MaskOutput { mask, bits: options.bits(), notes, signal: None }
 }
 
 #[cfg(test)]
@@ -236,7 +275,7 @@ mod tests {
         let zero = Array2::zeros((1, 4));
         let rms = array![[1f32, 1.0, 0.0, f32::NAN]];
         let output = make_mask(image.view(), Some(zero.view()), Some(rms.view()), None, &flood()).unwrap();
-        assert_eq!(output.mask, MaskBits::Narrow(array![[0, 1, 0, 0]]));
+        assert_eq!(output.mask.values(), array![[0, 1, 0, 0]]);
         let nothing = Array2::from_elem((1, 4), f32::NAN);
         let error = make_mask(nothing.view(), Some(zero.view()), Some(rms.view()), None, &flood()).unwrap_err();
         assert_eq!(error, MaskingError::NoData);

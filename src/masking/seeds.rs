@@ -1,23 +1,43 @@
 //! Seeds and floor: where islands begin, and how far they may grow.
 
 use super::{MaskNote, MaskingOptions};
+use crate::kernels::bitmask::{BitMask, WORD, pack_row, pack_rows};
 use crate::kernels::rows::RowStream;
 use crate::kernels::rows::{CountRows, Extremum, ImageRows, Least, Outside, RollingRows, bands, split_rows};
 use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 
+/// Pixels that are looked at together: with background and rms they fit into the cache.
+const STRIP: usize = 1 << 17;
+/// Running maxima side by side.
+const LANES: usize = 16;
 /// Part of the greatest signal that becomes the seed clip when nothing reaches the asked one.
 const PART_OF_MAXIMUM: f32 = 0.9;
 /// A box around which positive and negative pixels balance has this fraction of positive ones.
 const BALANCED_FRACTION: f64 = 0.5;
 
-/// Where islands begin and how far they may grow, `[y, x]`.
+/// Where islands begin and how far they may grow, a bit a pixel, `[y, x]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SeedsAndFloor {
     /// Islands begin here.
-    pub seeds: Array2<bool>,
+    pub seeds: BitMask,
     /// Islands may grow here.
-    pub floor: Array2<bool>,
+    pub floor: BitMask,
+}
+
+/// Rows of signal from a given row on, as many as the buffer holds; called by several threads at once.
+pub trait SignalRows<E>: Fn(usize, &mut [f32]) -> Result<(), E> + Sync {}
+impl<E, F: Fn(usize, &mut [f32]) -> Result<(), E> + Sync> SignalRows<E> for F {}
+
+/// A comparison that makes a mask of a signal; NaN is never in it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Clip {
+    /// At least so much.
+    Reaches(f32),
+    /// More than so much.
+    Exceeds(f32),
+    /// Any number.
+    Valid,
 }
 
 /// The box of the minimum absolute clip.
@@ -50,44 +70,122 @@ impl From<&MaskingOptions> for MacOptions {
     }
 }
 
-/// Seeds are pixels with signal >= `seed_clip`, the floor those with signal > `flood_clip` (sigma; `signal` is `[y, x]`).
+/// Masks of a signal that comes in strips of rows and is never stored, one for each clip, and the greatest pixel (`None`
+/// when all are NaN). Several comparisons cost one pass.
 ///
-/// When the greatest signal is below the seed clip, 0.9 of it becomes the clip, and a note says so (flint, 2026-08).
-pub fn snr_seeds(signal: ArrayView2<'_, f32>, seed_clip: f64, flood_clip: f64) -> (SeedsAndFloor, Option<MaskNote>) {
-    let shape = signal.dim();
-    let mut found = SeedsAndFloor { seeds: Array2::default(shape), floor: Array2::default(shape) };
-    let greatest = clip_rows(signal, seed_clip as f32, flood_clip as f32, &mut found);
-    if greatest >= seed_clip as f32 || greatest == f32::NEG_INFINITY {
-        return (found, None);
+/// # Errors
+/// Those of `rows`.
+pub fn clip_rows<E: Send>(
+    (ny, nx): (usize, usize),
+    rows: &impl SignalRows<E>,
+    clips: &[Clip],
+) -> Result<(Vec<BitMask>, Option<f32>), E> {
+    let mut masks: Vec<BitMask> = clips.iter().map(|_| BitMask::new(ny, nx)).collect();
+    if nx == 0 || ny == 0 {
+        return Ok((masks, None));
     }
-    let lowered = PART_OF_MAXIMUM * greatest;
-    clip_rows(signal, lowered, flood_clip as f32, &mut found);
-    let note = MaskNote::SeedClipLowered { asked: seed_clip, greatest, used: lowered };
-    (found, Some(note))
+    let strip = (STRIP / nx).clamp(1, ny);
+    let bands: Vec<(usize, usize)> = (0..ny).step_by(strip).map(|y| (y, strip.min(ny - y))).collect();
+    // One item a strip: its words of each mask.
+    let mut items: Vec<Vec<&mut [u64]>> = bands.iter().map(|_| Vec::with_capacity(clips.len())).collect();
+    for mask in &mut masks {
+        for (item, words) in items.iter_mut().zip(mask.split_rows(&bands)) {
+            item.push(words);
+        }
+    }
+    let stride = nx.div_ceil(WORD);
+    let greatest = items.into_par_iter().zip(&bands).map_init(
+        || vec![0f32; strip * nx],
+        |buffer, (masks, &(first, count))| {
+            let signal = &mut buffer[..count * nx];
+            rows(first, signal)?;
+            for (words, clip) in masks.into_iter().zip(clips) {
+                for (row, words) in signal.chunks_exact(nx).zip(words.chunks_exact_mut(stride)) {
+                    match *clip {
+                        Clip::Reaches(clip) => pack_row(row, words, |v| v >= clip),
+                        Clip::Exceeds(clip) => pack_row(row, words, |v| v > clip),
+                        Clip::Valid => pack_row(row, words, |v| !v.is_nan()),
+                    }
+                }
+            }
+            // Lanes keep the compiler's hands free: a maximum of floats is not associative to it.
+            let mut greatest = [f32::NEG_INFINITY; LANES];
+            let mut any = false;
+            for chunk in signal.chunks(LANES) {
+                for (g, &v) in greatest.iter_mut().zip(chunk) {
+                    any |= !v.is_nan();
+                    *g = if v > *g { v } else { *g };
+                }
+            }
+            Ok(any.then(|| greatest.into_iter().fold(f32::NEG_INFINITY, f32::max)))
+        },
+    );
+    let greatest = greatest.try_reduce(
+        || None,
+        |a, b| {
+            Ok(match (a, b) {
+                (Some(a), Some(b)) => Some(a.max(b)),
+                (a, b) => a.or(b),
+            })
+        },
+    )?;
+    Ok((masks, greatest))
 }
 
-/// Compares all pixels with the two clips; returns the greatest pixel.
-fn clip_rows(signal: ArrayView2<'_, f32>, seed_clip: f32, flood_clip: f32, out: &mut SeedsAndFloor) -> f32 {
-    let (ny, nx) = signal.dim();
-    if nx == 0 {
-        return f32::NEG_INFINITY;
-    }
-    let bands = bands(ny);
-    let seeds = split_rows(&mut out.seeds, &bands);
-    let floor = split_rows(&mut out.floor, &bands);
-    let greatest = seeds.into_par_iter().zip(floor).zip(&bands).map(|((seeds, floor), &(first, _))| {
-        let mut greatest = f32::NEG_INFINITY;
-        for (k, (seeds, floor)) in seeds.chunks_exact_mut(nx).zip(floor.chunks_exact_mut(nx)).enumerate() {
-            let row = signal.row(first + k);
-            for ((&v, s), f) in row.iter().zip(seeds).zip(floor) {
-                *s = v >= seed_clip;
-                *f = v > flood_clip;
-                greatest = if v > greatest { v } else { greatest };
+/// The rows of a signal in memory.
+pub fn rows_of(signal: ArrayView2<'_, f32>) -> impl SignalRows<std::convert::Infallible> {
+    move |first: usize, out: &mut [f32]| {
+        for (out, row) in out.chunks_exact_mut(signal.ncols().max(1)).zip(signal.rows().into_iter().skip(first)) {
+            match row.as_slice() {
+                Some(row) => out.copy_from_slice(row),
+                None => out.iter_mut().zip(row).for_each(|(o, &v)| *o = v),
             }
         }
-        greatest
-    });
-    greatest.reduce(|| f32::NEG_INFINITY, f32::max)
+        Ok(())
+    }
+}
+
+/// What a signal is asked for besides seeds and floor.
+pub struct Clipped {
+    /// Seeds and floor.
+    pub found: SeedsAndFloor,
+    /// The masks of the other clips.
+    pub others: Vec<BitMask>,
+    /// Whether the seed clip had to be lowered.
+    pub note: Option<MaskNote>,
+    /// Whether the signal holds any number.
+    pub any_data: bool,
+}
+
+/// Seeds are pixels with signal >= `seed_clip`, the floor those with signal > `flood_clip` (sigma; `rows` gives strips of
+/// a signal of `shape`, `(ny, nx)`).
+///
+/// When the greatest signal is below the seed clip, 0.9 of it becomes the clip, and a note says so (flint, 2026-08).
+///
+/// # Errors
+/// Those of `rows`.
+pub fn snr_seeds<E: Send>(
+    shape: (usize, usize),
+    rows: &impl SignalRows<E>,
+    seed_clip: f64,
+    flood_clip: f64,
+    others: &[Clip],
+) -> Result<Clipped, E> {
+    let mut clips = vec![Clip::Reaches(seed_clip as f32), Clip::Exceeds(flood_clip as f32)];
+    clips.extend_from_slice(others);
+    let (mut masks, greatest) = clip_rows(shape, rows, &clips)?;
+    let others = masks.split_off(2);
+    let [mut seeds, floor]: [BitMask; 2] = masks.try_into().expect("a mask a clip");
+    let lowered = greatest.filter(|&g| g < seed_clip as f32 && g > f32::NEG_INFINITY);
+    let note = match lowered {
+        Some(greatest) => {
+            let used = PART_OF_MAXIMUM * greatest;
+            seeds = clip_rows(shape, rows, &[Clip::Reaches(used)])?.0.swap_remove(0);
+            Some(MaskNote::SeedClipLowered { asked: seed_clip, greatest, used })
+        }
+        None => None,
+    };
+    Ok(Clipped { found: SeedsAndFloor { seeds, floor }, others, note, any_data: greatest.is_some() })
 }
 
 /// The minimum absolute clip: with M the minimum of the box around a pixel, seeds exceed `seed_factor` |M| and the floor
@@ -98,21 +196,24 @@ fn clip_rows(signal: ArrayView2<'_, f32>, seed_clip: f32, flood_clip: f32, out: 
 /// box exceeds a side of the image, or the depth is used up (flint, 2026-08).
 pub fn mac_seeds(image: ArrayView2<'_, f32>, options: &MacOptions) -> SeedsAndFloor {
     let shape = image.dim();
-    let mut found = SeedsAndFloor { seeds: Array2::default(shape), floor: Array2::default(shape) };
+    let mut found = SeedsAndFloor { seeds: BitMask::new(shape.0, shape.1), floor: BitMask::new(shape.0, shape.1) };
     if image.is_empty() {
         return found;
     }
+    let image = image.as_standard_layout();
+    let image = image.view();
     let nx = shape.1;
     let bands = bands(shape.0);
     let minimum = options.adaptive_max_depth.filter(|&d| d > 0).map(|depth| adaptive_minimum(image, options, depth));
     let (seed_factor, flood_factor) = (options.seed_factor as f32, options.flood_factor as f32);
-    let seeds = split_rows(&mut found.seeds, &bands);
-    let floor = split_rows(&mut found.floor, &bands);
+    let stride = found.seeds.stride();
+    let seeds = found.seeds.split_rows(&bands);
+    let floor = found.floor.split_rows(&bands);
     seeds.into_par_iter().zip(floor).zip(&bands).for_each(|((seeds, floor), &(first, _))| {
         // Without enlargement the minima are used as they come, and never stored.
         let mut stream = minimum.is_none().then(|| minimum_rows(image, options.box_size, first));
         let mut row = vec![0.0; nx];
-        for (k, (seeds, floor)) in seeds.chunks_exact_mut(nx).zip(floor.chunks_exact_mut(nx)).enumerate() {
+        for (k, (seeds, floor)) in seeds.chunks_exact_mut(stride).zip(floor.chunks_exact_mut(stride)).enumerate() {
             let y = first + k;
             let minima = match (&mut stream, &minimum) {
                 (Some(stream), _) => {
@@ -122,11 +223,10 @@ pub fn mac_seeds(image: ArrayView2<'_, f32>, options: &MacOptions) -> SeedsAndFl
                 (None, Some(minimum)) => minimum.row(y).to_slice().expect("standard order"),
                 (None, None) => unreachable!("a stream exists when the minima were not stored"),
             };
-            for (((&v, &m), s), f) in image.row(y).iter().zip(minima).zip(seeds).zip(floor) {
-                let level = m.abs();
-                *s = v > seed_factor * level;
-                *f = v > flood_factor * level;
-            }
+            let pixels = image.row(y);
+            let pixels = pixels.as_slice().expect("standard order");
+            pack_rows(pixels, minima, seeds, |v, m| v > seed_factor * m.abs());
+            pack_rows(pixels, minima, floor, |v, m| v > flood_factor * m.abs());
         }
     });
     found
@@ -202,19 +302,28 @@ mod tests {
     use ndarray::array;
     use proptest::prelude::*;
 
+    fn drawn(mask: &BitMask) -> Vec<String> {
+        draw(mask.to_bools().view())
+    }
+
+    fn seeds_of(signal: ArrayView2<'_, f32>, others: &[Clip]) -> Clipped {
+        let Ok(clipped) = snr_seeds(signal.dim(), &rows_of(signal), 4.5, 1.5, others);
+        clipped
+    }
+
     #[test]
     fn seeds_reach_the_clip_and_the_floor_exceeds_it() {
         let signal = array![[4.5, 4.4, 1.5, 1.6, f32::NAN]];
-        let (found, note) = snr_seeds(signal.view(), 4.5, 1.5);
-        assert_eq!((draw(found.seeds.view()), draw(found.floor.view())), (vec!["#....".into()], vec!["##.#.".into()]));
-        assert_eq!(note, None);
+        let Clipped { found, others, note, any_data } = seeds_of(signal.view(), &[Clip::Valid]);
+        assert_eq!((drawn(&found.seeds), drawn(&found.floor)), (vec!["#....".into()], vec!["##.#.".into()]));
+        assert_eq!((drawn(&others[0]), note, any_data), (vec!["####.".into()], None, true));
     }
 
     #[test]
     fn nine_tenths_of_the_maximum_when_nothing_reaches_the_clip() {
         let signal = array![[2.0f32, 1.8, 1.79, f32::NAN]];
-        let (found, note) = snr_seeds(signal.view(), 4.5, 1.5);
-        assert_eq!(draw(found.seeds.view()), ["##.."]);
+        let Clipped { found, note, .. } = seeds_of(signal.view(), &[]);
+        assert_eq!(drawn(&found.seeds), ["##.."]);
         assert_eq!(note, Some(MaskNote::SeedClipLowered { asked: 4.5, greatest: 2.0, used: 1.8 }));
     }
 
@@ -224,8 +333,8 @@ mod tests {
         let options =
             MacOptions { box_size: 3, seed_factor: 1.5, flood_factor: 1.0, ..(&MaskingOptions::default()).into() };
         let found = mac_seeds(image.view(), &options);
-        assert_eq!(draw(found.seeds.view()), ["#..#..##."]);
-        assert_eq!(draw(found.floor.view()), ["#.##..##."]);
+        assert_eq!(drawn(&found.seeds), ["#..#..##."]);
+        assert_eq!(drawn(&found.floor), ["#.##..##."]);
     }
 
     #[test]
@@ -265,8 +374,8 @@ mod tests {
             }
             let found = mac_seeds(image.view(), &options);
             for (p, &v) in image.indexed_iter() {
-                prop_assert_eq!(found.seeds[p], v > 1.2 * minimum[p].abs());
-                prop_assert_eq!(found.floor[p], v > 0.7 * minimum[p].abs());
+                prop_assert_eq!(found.seeds.get(p.0, p.1), v > 1.2 * minimum[p].abs());
+                prop_assert_eq!(found.floor.get(p.0, p.1), v > 0.7 * minimum[p].abs());
             }
         }
     }

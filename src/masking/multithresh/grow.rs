@@ -1,6 +1,7 @@
 //! Growing the mask of the cycle before into the low-noise region.
 
 use crate::kernels::bitmask::BitMask;
+use crate::kernels::{Connectivity, geodesic_dilation_bits};
 
 /// Dilates `seeds & allowed` inside `allowed` by up to `steps` steps through the four neighbours.
 ///
@@ -14,62 +15,10 @@ use crate::kernels::bitmask::BitMask;
 /// . . . . .   . # . . #   . # . . .   . # . . .   and in 3 steps (0, 3)
 /// ```
 pub fn grow(seeds: &BitMask, allowed: &BitMask, steps: u32) -> BitMask {
-    let (ny, nx) = seeds.dim();
     let mut grown = seeds.clone();
     grown.and_with(allowed);
-    if steps == 0 || ny == 0 || nx == 0 {
-        return grown;
-    }
-    let mut frontier = first_step(&grown, allowed);
-    let mut next = Vec::new();
-    for &(y, x) in &frontier {
-        grown.set(y as usize, x as usize);
-    }
-    for _ in 1..steps {
-        if frontier.is_empty() {
-            break;
-        }
-        for &(y, x) in &frontier {
-            let neighbours =
-                [(y.wrapping_sub(1), x), (y + 1, x), (y, x.wrapping_sub(1)), (y, x + 1)].into_iter().filter(
-                    // Wrapped indices are far beyond the image, too.
-                    |&(y, x)| (y as usize) < ny && (x as usize) < nx,
-                );
-            for (y, x) in neighbours {
-                if allowed.get(y as usize, x as usize) && !grown.get(y as usize, x as usize) {
-                    grown.set(y as usize, x as usize);
-                    next.push((y, x));
-                }
-            }
-        }
-        std::mem::swap(&mut frontier, &mut next);
-        next.clear();
-    }
+    geodesic_dilation_bits(&mut grown, allowed, Connectivity::Four, Some(steps as usize));
     grown
-}
-
-/// The pixels that the first step adds, found a word at a time.
-fn first_step(seeds: &BitMask, allowed: &BitMask) -> Vec<(u32, u32)> {
-    let (ny, _) = seeds.dim();
-    let mut added = Vec::new();
-    for y in 0..ny {
-        let row = seeds.row(y);
-        let above = (y > 0).then(|| seeds.row(y - 1));
-        let below = (y + 1 < ny).then(|| seeds.row(y + 1));
-        let allowed = allowed.row(y);
-        for (i, &word) in row.iter().enumerate() {
-            let before = if i > 0 { row[i - 1] >> 63 } else { 0 };
-            let after = row.get(i + 1).map_or(0, |w| w << 63);
-            let mut spread = (word << 1) | before | (word >> 1) | after;
-            spread |= above.map_or(0, |r| r[i]) | below.map_or(0, |r| r[i]);
-            let mut new = spread & allowed[i] & !word;
-            while new != 0 {
-                added.push((y as u32, (i * 64) as u32 + new.trailing_zeros()));
-                new &= new - 1;
-            }
-        }
-    }
-    added
 }
 
 #[cfg(test)]
