@@ -1,7 +1,7 @@
 //! The real workshop: imagers, calibrators and masks made from a resolved plan.
 
 use super::acceptance::{Gentler, last_accepted};
-use super::config::{CalibratorKind, MaskCadence, MaskMethod, StartColumn, StopOptions, WorkOn};
+use super::config::{CalibratorKind, ImagerKind, MaskCadence, MaskMethod, StartColumn, StopOptions, WorkOn};
 use super::cycle::{self, ImagerLimits, Measures, StopRules};
 use super::folder;
 use super::plan::{CalibrationPlan, ImagingPlan, MaskPlan, MeasurementSetPlan, Plan, RoundPlan};
@@ -69,6 +69,48 @@ impl Adapters {
             self.casa = Some(casa);
         }
         Ok(self.casa.clone().expect("just opened"))
+    }
+
+    /// Someone must read the measurement set. An imager that is a command and no calibration know their data themselves.
+    fn needs_casa(&self) -> bool {
+        self.plan.imager != ImagerKind::Command
+            || self.plan.calibrator != CalibratorKind::None
+            || self.plan.start_column == StartColumn::CorrectedData
+    }
+
+    /// Prepares without looking into the measurement set.
+    fn prepare_unread(&mut self, bench: &Bench) -> Result<Prepared> {
+        let copied = self.plan.work_on == WorkOn::Copy;
+        let size = if copied { folder::size_of(&self.set.path) } else { 0 };
+        folder::check_room(&bench.folder, size, "a copy of the data")?;
+        let mut job = self.job(StartColumn::Data.name(), bench);
+        job.measurement_sets = vec![self.set.path.clone()];
+        let imaging = self.plan.rounds[0].imaging.clone();
+        let mut imager = self.imager(&imaging, job, bench)?;
+        let checked = imager.setup();
+        let tools = IndexMap::from([("imager".to_string(), imager.capabilities().program)]);
+        imager.teardown();
+        checked?;
+        let measurement_set = self.working_set(bench, |_| Ok(()))?;
+        Ok(Prepared { measurement_set, summary: MsSummary::default(), facts: IndexMap::new(), tools })
+    }
+
+    /// The measurement set to work on: the original, or a copy on which `finish` has done its part.
+    fn working_set(&self, bench: &Bench, finish: impl FnOnce(&Path) -> Result<()>) -> Result<std::path::PathBuf> {
+        let source = &self.set.path;
+        if self.plan.work_on == WorkOn::Original {
+            return Ok(source.clone());
+        }
+        let target = bench.folder.join(format!("{}.ms", self.set.name));
+        let unfinished = bench.folder.join(format!(".{}.ms.part", self.set.name));
+        folder::remove(&unfinished)?;
+        folder::remove(&target)?;
+        let failed =
+            |e| Error::internal(format!("{}: cannot be copied to {}: {e}", source.display(), target.display()));
+        measurement_set::copy(source, &unfinished).map_err(failed)?;
+        finish(&unfinished)?;
+        std::fs::rename(&unfinished, &target).map_err(Error::internal)?;
+        Ok(target)
     }
 
     fn limits(&self, time: Option<std::time::Duration>) -> Limits {
@@ -276,6 +318,9 @@ impl Workshop for Adapters {
     }
 
     fn prepare(&mut self, bench: &Bench) -> Result<Prepared> {
+        if !self.needs_casa() {
+            return self.prepare_unread(bench);
+        }
         let source = self.set.path.clone();
         let casa = self.casa()?;
         let summary = MsSummary::read(&casa, &source)?;
@@ -307,23 +352,10 @@ impl Workshop for Adapters {
         tools.insert("imager".into(), imager.capabilities().program);
         imager.teardown();
         checked?;
-        let measurement_set = match self.plan.work_on {
-            WorkOn::Original => source,
-            WorkOn::Copy => {
-                let target = bench.folder.join(format!("{}.ms", self.set.name));
-                let unfinished = bench.folder.join(format!(".{}.ms.part", self.set.name));
-                folder::remove(&unfinished)?;
-                folder::remove(&target)?;
-                let failed =
-                    |e| Error::internal(format!("{}: cannot be copied to {}: {e}", source.display(), target.display()));
-                measurement_set::copy(&source, &unfinished).map_err(failed)?;
-                if start == StartColumn::CorrectedData {
-                    measurement_set::adopt_corrected(&casa, &unfinished)?;
-                }
-                std::fs::rename(&unfinished, &target).map_err(Error::internal)?;
-                target
-            }
-        };
+        let measurement_set = self.working_set(bench, |copy| match start {
+            StartColumn::CorrectedData => measurement_set::adopt_corrected(&casa, copy),
+            StartColumn::Data => Ok(()),
+        })?;
         let facts = facts(&summary);
         Ok(Prepared { measurement_set, summary, facts, tools })
     }

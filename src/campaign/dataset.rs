@@ -12,6 +12,7 @@ use super::acceptance::{
 use super::events::{Emitter, Event, Place, Step, StepEnd};
 use super::folder::{self, Layout};
 use super::journal::{self, Journal, key_of};
+use super::moved;
 use super::record::{
     CommandRecord, DatasetRecord, DecisionRecord, Level, MaskRecord, MessageRecord, RoundRecord, RuleRecord, State,
     ToolVersion,
@@ -146,7 +147,8 @@ impl<'a> DatasetRun<'a> {
         })
     }
 
-    /// Runs all rounds; returns the record of what was done.
+    /// Runs all rounds (or those up to `until_round`: then the state is [`State::Running`] as long as there are more to
+    /// come); returns the record of what was done.
     ///
     /// # Errors
     /// Bad input, an external program's failure, an interruption: all journalled, and the folder can be resumed.
@@ -161,6 +163,7 @@ impl<'a> DatasetRun<'a> {
         self.record.state = state;
         let entry = match &ended {
             Err(Error::Interrupted) => journal::Event::Interrupted,
+            Ok(State::Running) => journal::Event::Paused { round: self.settings.until_round.unwrap_or_default() },
             _ => journal::Event::Ended { state: state.word().into(), reason: reason.clone() },
         };
         // The run has ended either way; a journal that cannot take the last line must not hide why.
@@ -171,11 +174,13 @@ impl<'a> DatasetRun<'a> {
                 round.state = State::Failed;
             }
         }
-        self.events.emit(Event::DatasetFinished {
-            dataset: self.settings.name.clone(),
-            state,
-            best_round: self.record.best_round().map(|r| r.round),
-        });
+        if state.is_final() {
+            self.events.emit(Event::DatasetFinished {
+                dataset: self.settings.name.clone(),
+                state,
+                best_round: self.record.best_round().map(|r| r.round),
+            });
+        }
         let shown = on_record(&self.record, &self.tools);
         let ended = ended.and_then(|state| shown.map(|()| state));
         (self.record, ended)
@@ -190,7 +195,8 @@ impl<'a> DatasetRun<'a> {
         self.tools = prepared.tools.iter().map(tool).collect();
         on_record(&self.record, &self.tools)?;
         let last = self.settings.until_round.unwrap_or(usize::MAX).min(self.workshop.last_round());
-        let mut end = State::Done;
+        let more_to_come = last < self.workshop.last_round();
+        let mut end = if more_to_come { State::Running } else { State::Done };
         let (mut round, mut attempt, mut changes) = (0, 0, Vec::new());
         while round <= last {
             interrupt::check()?;
@@ -235,7 +241,10 @@ impl<'a> DatasetRun<'a> {
                 self.settings.name
             )));
         }
-        self.finish(&prepared)?;
+        // The product is chosen once all rounds are there.
+        if end != State::Running {
+            self.finish(&prepared)?;
+        }
         Ok(end)
     }
 
@@ -278,7 +287,7 @@ impl<'a> DatasetRun<'a> {
                 _ => return Err(e),
             },
         };
-        let key = key_of(&("prepare", identity));
+        let key = moved::prepare_key(&identity);
         let data = layout.root().join("data");
         folder::make(&data)?;
         let logs = layout.root().join("logs");

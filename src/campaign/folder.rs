@@ -60,14 +60,27 @@ pub struct Lock {
     file: File,
 }
 
+/// Lock file of a campaign: held by the run, or by whoever submits its jobs.
+pub const CAMPAIGN_LOCK: &str = "lock";
+/// Lock file of a measurement set's folder: held by whoever works on it, on any node that shares the file system.
+pub const DATASET_LOCK: &str = "dataset.lock";
+
 impl Lock {
-    /// Makes the folder if need be and takes its lock.
+    /// Makes the folder if need be and takes the campaign's lock.
     ///
     /// # Errors
     /// Another process holds it (the error names it), or the folder cannot be written.
     pub fn take(folder: &Path) -> Result<Self, FolderError> {
+        Self::take_named(folder, CAMPAIGN_LOCK)
+    }
+
+    /// As [`Lock::take`], with the lock file's name ([`CAMPAIGN_LOCK`] or [`DATASET_LOCK`]).
+    ///
+    /// # Errors
+    /// As [`Lock::take`].
+    pub fn take_named(folder: &Path, name: &str) -> Result<Self, FolderError> {
         std::fs::create_dir_all(folder).map_err(io(folder, "made"))?;
-        let path = folder.join("lock");
+        let path = folder.join(name);
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -89,6 +102,16 @@ impl Lock {
             .map_err(io(&path, "written"))?;
         Ok(Self { file })
     }
+}
+
+/// Who holds a lock that was not to be had: its words, as far as the holder wrote them.
+pub fn holder(folder: &Path, name: &str) -> Option<String> {
+    let path = folder.join(name);
+    let file = OpenOptions::new().read(true).write(true).open(&path).ok()?;
+    if file.try_lock().is_ok() {
+        return None;
+    }
+    Some(std::fs::read_to_string(&path).unwrap_or_default().trim().to_string())
 }
 
 impl Drop for Lock {

@@ -105,6 +105,11 @@ pub enum Event {
     },
     /// A signal ended the run.
     Interrupted,
+    /// The rounds that were asked for are done; another run (another job) does the further ones.
+    Paused {
+        /// The last round that is done.
+        round: usize,
+    },
     /// A message worth keeping.
     Note {
         /// Words.
@@ -187,6 +192,15 @@ impl Journal {
             source,
         })?;
         Ok(parse(path, &bytes)?.0)
+    }
+
+    /// The key with which a step was last done, from a journal that is only looked at; `None` also where there is none.
+    pub fn last_done_key(path: &Path, step: &str) -> Option<String> {
+        let entries = Self::read(path).ok()?;
+        entries.into_iter().rev().find_map(|entry| match entry.event {
+            Event::Done { step: done, key, .. } if done == step => Some(key),
+            _ => None,
+        })
     }
 
     fn take_in(&mut self, entry: Entry) {

@@ -8,12 +8,15 @@ pub mod dataset;
 pub mod events;
 pub mod folder;
 pub mod journal;
+pub mod moved;
 pub mod plan;
 pub mod preview;
 pub mod record;
 pub mod round_masks;
 pub mod run;
+pub mod showing;
 pub mod solint;
+pub mod stages;
 pub mod strategy;
 pub mod workshop;
 

@@ -89,6 +89,9 @@ pub struct RoundPlan {
     pub imaging: ImagingPlan,
     /// Column that is imaged, if no round is rejected on the way.
     pub data_column: String,
+    /// It begins only when every measurement set has ended the round before: something of it is made from all of them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub waits_for_all: bool,
 }
 
 /// Calibration of a round.
@@ -209,6 +212,7 @@ pub fn resolve_with(campaign: &Campaign, environment: &dyn Fn(&str) -> Option<St
             mask: mask(campaign, &options, &block, round)?,
             imaging,
             data_column: data_column.to_owned(),
+            waits_for_all: false,
         });
     }
     let mut warnings = campaign.warnings.clone();

@@ -1,17 +1,19 @@
 //! A whole campaign: the folder and its lock, all measurement sets side by side, the record and the report.
 
-use super::dataset::{DatasetRun, DatasetSettings};
+use super::dataset::{DatasetRun, DatasetSettings, OnRecord};
 use super::events::{Emitter, Event};
-use super::folder::{self, Layout, Lock};
+use super::folder::{self, DATASET_LOCK, Layout, Lock};
+use super::moved;
 use super::plan::{MeasurementSetPlan, Plan};
 use super::record::{CampaignRecord, DatasetRecord, Level, MessageRecord, State, ToolVersion};
+use super::showing::Showing;
+use super::stages::{self, Stage};
 use super::workshop::Workshop;
 use crate::campaign::config::{OnFailure, SchedulerKind};
 use crate::process::interrupt;
 use crate::scheduler::local;
 use crate::{Error, ExitStatus, Result};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Name of the frozen copy of the campaign file.
@@ -31,7 +33,13 @@ pub struct RunSettings<'a> {
     pub report: &'a (dyn Fn(&CampaignRecord, &Path) -> Result<()> + Sync),
     /// Makes the adapters of one measurement set.
     pub workshop: &'a MakeWorkshop,
+    /// What is done once, from all measurement sets, before a round that waits for all of them
+    /// ([`super::plan::RoundPlan::waits_for_all`]): gets the round and the records so far.
+    pub at_barrier: &'a AtBarrier,
 }
+
+/// The work at a barrier.
+pub type AtBarrier = dyn Fn(&Plan, usize, &[DatasetRecord]) -> Result<()> + Sync;
 
 /// Makes the adapters of one measurement set with its share of the machine.
 pub type MakeWorkshop = dyn Fn(&Plan, &MeasurementSetPlan, Share) -> Result<Box<dyn Workshop>> + Sync;
@@ -77,10 +85,43 @@ pub fn run(plan: &Plan, settings: &RunSettings<'_>, events: &Emitter) -> Result<
     if settings.restart {
         put_aside(plan, events)?;
     }
-    let record = Mutex::new(open_record(plan, settings)?);
+    let plan = &under_known_names(plan, settings, events);
+    let record = open_record(plan, settings)?;
+    freeze(plan, settings)?;
+    announce(plan, events);
+    let show = |record: &CampaignRecord| show(record.clone(), plan, settings);
+    let failed = |error: &Error| {
+        events.message(None, Level::Warning, format!("the report could not be renewed: {error}"));
+    };
+    let showing = Showing::new(record, &show, &failed);
+    let outcomes = showing.during(|| run_stages(plan, settings, events, &showing));
+    let mut record = showing.into_record();
+    let (state, result) = match outcomes {
+        Ok(outcomes) => summarise(plan, outcomes),
+        Err(Error::Interrupted) => (State::Interrupted, Err(Error::Interrupted)),
+        Err(error) => (State::Failed, Err(error)),
+    };
+    record.state = state;
+    record.finished = Some(jiff::Timestamp::now());
+    let shown = show(&record);
+    events.emit(Event::CampaignFinished { state });
+    result.and_then(|status| shown.map(|()| status))
+}
+
+/// The plan, with measurement sets that were renamed under the names of their folders.
+pub(super) fn under_known_names(plan: &Plan, settings: &RunSettings<'_>, events: &Emitter) -> Plan {
+    let identity = |set: &MeasurementSetPlan| (settings.workshop)(plan, set, Share::of(plan))?.data_identity();
+    moved::under_known_names(plan, &identity, events)
+}
+
+/// Writes down what was asked for, as written and as resolved.
+pub(super) fn freeze(plan: &Plan, settings: &RunSettings<'_>) -> Result<()> {
     folder::write_atomically(&plan.output.join(FROZEN_CONFIG), settings.config.as_bytes())?;
     let json = serde_json::to_vec_pretty(plan).expect("plans are plain data");
-    folder::write_atomically(&plan.output.join(FROZEN_PLAN), &json)?;
+    Ok(folder::write_atomically(&plan.output.join(FROZEN_PLAN), &json)?)
+}
+
+pub(super) fn announce(plan: &Plan, events: &Emitter) {
     events.emit(Event::CampaignStarted {
         name: plan.name.clone(),
         datasets: plan.measurement_sets.iter().map(|s| s.name.clone()).collect(),
@@ -93,62 +134,98 @@ pub fn run(plan: &Plan, settings: &RunSettings<'_>, events: &Emitter) -> Result<
         let text = format!("parts of the strategy that are not run: {}", plan.not_run.join(", "));
         events.message(None, Level::Info, text);
     }
-    let stop = AtomicBool::new(false);
-    let outcomes = local::run_all(plan.measurement_sets.len(), plan.resources.concurrent, &stop, |index| {
-        let outcome = run_one(plan, index, settings, events, &record);
-        let interrupted = matches!(outcome, Err(Error::Interrupted)) || interrupt::requested();
-        if interrupted || (outcome.is_err() && plan.on_failure == OnFailure::Stop) {
-            stop.store(true, Ordering::SeqCst);
-        }
-        outcome
-    });
-    let mut record = record.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let (state, result) = summarise(plan, outcomes);
-    record.state = state;
-    record.finished = Some(jiff::Timestamp::now());
-    let shown = show(&mut record, plan, settings);
-    events.emit(Event::CampaignFinished { state });
-    result.and_then(|status| shown.map(|()| status))
 }
 
-fn run_one(
+/// What became of each measurement set; `None`: it was not begun.
+type Outcomes = Vec<Option<Result<State>>>;
+
+/// Works through the stages; at a barrier all measurement sets wait for each other.
+fn run_stages(plan: &Plan, settings: &RunSettings<'_>, events: &Emitter, showing: &Showing<'_>) -> Result<Outcomes> {
+    let count = plan.measurement_sets.len();
+    let mut outcomes: Outcomes = (0..count).map(|_| None).collect();
+    let stop = AtomicBool::new(false);
+    for stage in stages::of(plan) {
+        let goes_on = |outcome: &Option<Result<State>>| matches!(outcome, None | Some(Ok(State::Running)));
+        let left: Vec<usize> = (0..count).filter(|i| goes_on(&outcomes[*i])).collect();
+        if left.is_empty() || stop.load(Ordering::SeqCst) {
+            break;
+        }
+        let last = match stage {
+            Stage::Barrier { round } => {
+                (settings.at_barrier)(plan, round, &showing.record().datasets)?;
+                continue;
+            }
+            Stage::Rounds { last, .. } => last,
+        };
+        let done = local::run_all(left.len(), plan.resources.concurrent, &stop, |i| {
+            let index = left[i];
+            let on_record = &mut |changed: &DatasetRecord, tools: &[ToolVersion]| {
+                showing.change(|record| {
+                    record.datasets[index] = changed.clone();
+                    note_tools(record, tools);
+                });
+                Ok(())
+            };
+            let outcome = run_one(plan, index, Some(last), Share::of(plan), settings, events, on_record);
+            let interrupted = matches!(outcome, Err(Error::Interrupted)) || interrupt::requested();
+            if interrupted || (outcome.is_err() && plan.on_failure == OnFailure::Stop) {
+                stop.store(true, Ordering::SeqCst);
+            }
+            outcome
+        });
+        for (index, outcome) in left.into_iter().zip(done) {
+            outcomes[index] = outcome;
+        }
+    }
+    Ok(outcomes)
+}
+
+pub(super) fn note_tools(record: &mut CampaignRecord, tools: &[ToolVersion]) {
+    for tool in tools {
+        if !record.tools.contains(tool) {
+            record.tools.push(tool.clone());
+        }
+    }
+}
+
+/// Works on one measurement set up to a round (or as far as it goes), under its lock.
+pub(super) fn run_one(
     plan: &Plan,
     index: usize,
+    until_round: Option<usize>,
+    share: Share,
     settings: &RunSettings<'_>,
     events: &Emitter,
-    record: &Mutex<CampaignRecord>,
+    on_record: OnRecord<'_>,
 ) -> Result<State> {
     let set = &plan.measurement_sets[index];
-    let mut workshop = (settings.workshop)(plan, set, Share::of(plan))?;
+    let layout = layout_of(plan, set);
+    let _lock = Lock::take_named(layout.root(), DATASET_LOCK)?;
+    let mut workshop = (settings.workshop)(plan, set, share)?;
     let dataset = DatasetSettings {
         name: set.name.clone(),
         sources: vec![set.path.clone()],
-        layout: layout_of(plan, set),
+        layout,
         acceptance: plan.acceptance.clone(),
-        plan_hashes: plan.rounds.iter().map(|r| (format!("round {}", r.round), r.hash())).collect(),
-        until_round: None,
+        plan_hashes: plan_hashes(plan),
+        until_round,
     };
-    let run = DatasetRun::new(dataset, workshop.as_mut(), events.clone())?;
-    let mut on_record = |changed: &DatasetRecord, tools: &[ToolVersion]| -> Result<()> {
-        let mut record = record.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        record.datasets[index] = changed.clone();
-        for tool in tools {
-            if !record.tools.contains(tool) {
-                record.tools.push(tool.clone());
-            }
-        }
-        show(&mut record, plan, settings)
-    };
-    run.run(&mut on_record).1
+    DatasetRun::new(dataset, workshop.as_mut(), events.clone())?.run(on_record).1
 }
 
-fn show(record: &mut CampaignRecord, plan: &Plan, settings: &RunSettings<'_>) -> Result<()> {
+/// The hash of each round's options, as the journals keep them.
+pub(super) fn plan_hashes(plan: &Plan) -> indexmap::IndexMap<String, String> {
+    plan.rounds.iter().map(|r| (format!("round {}", r.round), r.hash())).collect()
+}
+
+/// Writes the record and the report.
+pub(super) fn show(mut record: CampaignRecord, plan: &Plan, settings: &RunSettings<'_>) -> Result<()> {
     record.updated = Some(jiff::Timestamp::now());
     record.save(&plan.output)?;
-    (settings.report)(record, &plan.output)
+    (settings.report)(&record, &plan.output)
 }
 
-fn open_record(plan: &Plan, settings: &RunSettings<'_>) -> Result<CampaignRecord> {
+pub(super) fn open_record(plan: &Plan, settings: &RunSettings<'_>) -> Result<CampaignRecord> {
     let earlier = CampaignRecord::load(&plan.output).ok();
     if let Some(earlier) = earlier.as_ref().filter(|e| e.name != plan.name) {
         return Err(Error::bad_input(format!(
@@ -195,7 +272,7 @@ fn open_record(plan: &Plan, settings: &RunSettings<'_>) -> Result<CampaignRecord
 }
 
 /// Moves everything but the lock into `discarded-N`: a slip of the finger loses nothing.
-fn put_aside(plan: &Plan, events: &Emitter) -> Result<()> {
+pub(super) fn put_aside(plan: &Plan, events: &Emitter) -> Result<()> {
     let entries: Vec<PathBuf> = std::fs::read_dir(&plan.output)
         .map_err(Error::internal)?
         .flatten()
@@ -229,10 +306,10 @@ fn summarise(plan: &Plan, outcomes: Vec<Option<Result<State>>>) -> (State, Resul
         match outcome {
             Some(Ok(State::Diverged)) => diverged += 1,
             Some(Ok(State::Converged)) => converged += 1,
-            Some(Ok(_)) => {}
+            Some(Ok(State::Done | State::Failed | State::Interrupted | State::Waiting)) => {}
             Some(Err(Error::Interrupted)) => return (State::Interrupted, Err(Error::Interrupted)),
             Some(Err(e)) => failures.push((&set.name, e)),
-            None => not_begun += 1,
+            None | Some(Ok(State::Running)) => not_begun += 1,
         }
     }
     if interrupt::requested() {

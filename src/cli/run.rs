@@ -51,6 +51,7 @@ pub fn run_plan(campaign: &Campaign, plan: &Plan, restart: bool, terminal: Termi
         config: campaign.text.clone(),
         report: &|record, folder| Ok(crate::report::write(record, folder).map(|_| ())?),
         workshop: &|plan, set, share| Ok(Box::new(Adapters::new(plan, set, share))),
+        at_barrier: &|_, _, _| Ok(()),
     };
     let events = Emitter::new(crate::report::terminal::consumers(terminal.quiet, terminal.json));
     let status = run::run(plan, &settings, &events)?;

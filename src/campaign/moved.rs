@@ -1,0 +1,58 @@
+//! Measurement sets that were renamed since the campaign last ran.
+//!
+//! Each one's folder is called after it, so a new name would begin anew. The journal knows the identity of the data that
+//! its folder was made from; a set with a name that the campaign has not seen, whose data are those of a set that is
+//! listed no longer, goes on under the old name.
+
+use super::events::Emitter;
+use super::folder::Layout;
+use super::journal::{Journal, key_of};
+use super::plan::{MeasurementSetPlan, Plan};
+use super::record::{CampaignRecord, Level};
+use crate::Result;
+
+/// Name of the step that makes the working copy, and the first part of its key.
+pub const PREPARE: &str = "prepare";
+
+/// The key of [`PREPARE`] for data of this identity.
+pub fn prepare_key(identity: &str) -> String {
+    key_of(&(PREPARE, identity))
+}
+
+/// The plan with the names under which renamed measurement sets were known. `identity` reads a set's identity.
+pub fn under_known_names(
+    plan: &Plan,
+    identity: &dyn Fn(&MeasurementSetPlan) -> Result<String>,
+    events: &Emitter,
+) -> Plan {
+    let mut plan = plan.clone();
+    let Ok(earlier) = CampaignRecord::load(&plan.output) else { return plan };
+    // The only measurement set of a campaign has no folder of its own.
+    if plan.measurement_sets.len() < 2 || earlier.name != plan.name {
+        return plan;
+    }
+    let listed = |name: &str| plan.measurement_sets.iter().any(|s| s.name == name);
+    let known = |name: &str| earlier.datasets.iter().any(|d| d.name == name);
+    let mut gone: Vec<(String, String)> = earlier
+        .datasets
+        .iter()
+        .filter(|d| !listed(&d.name))
+        .filter_map(|d| {
+            let journal = Layout::new(plan.output.join(&d.name)).journal();
+            Some((d.name.clone(), Journal::last_done_key(&journal, PREPARE)?))
+        })
+        .collect();
+    let new: Vec<usize> =
+        (0..plan.measurement_sets.len()).filter(|i| !known(&plan.measurement_sets[*i].name)).collect();
+    for index in new {
+        let set = &mut plan.measurement_sets[index];
+        // A set that cannot be read says so when its turn comes.
+        let Ok(key) = identity(set).map(|identity| prepare_key(&identity)) else { continue };
+        let Some(found) = gone.iter().position(|(_, k)| *k == key) else { continue };
+        let (name, _) = gone.swap_remove(found);
+        let text = format!("{} holds the data of {name}: going on under that name", set.path.display());
+        events.message(Some(&name), Level::Info, text);
+        set.name = name;
+    }
+    plan
+}

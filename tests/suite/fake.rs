@@ -1,0 +1,165 @@
+//! Campaigns whose imager is a small shell script: it takes a moment, sometimes fails, and keeps a ledger, so that a
+//! test sees what was run and how often. The measurement sets are folders that only look like ones.
+
+use assert_cmd::Command;
+use cleanloop::campaign::record::CampaignRecord;
+use cleanloop::image::{Header, MaskType, write_plane};
+use ndarray::Array2;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Side of the images, pixels.
+const SIZE: usize = 24;
+
+/// The imager. Its folder holds `products/`, `ledger`, and `orders/NAME.ROUND`: a line for each call, with `fail`,
+/// `kill` (the imager dies), `sleep SECONDS` or `run WORDS`.
+const IMAGER: &str = r#"#!/bin/sh
+# usage: imager.sh ACTION MS FOLDER
+here=${0%/*} action=$1 name=${2##*/} folder=$3
+name=${name%.ms}
+[ "$action" = image ] || exit 0
+round=${folder%/image/*} round=${round##*/}
+echo "begin $name $round" >>"$here/ledger"
+order=
+if [ -s "$here/orders/$name.$round" ]; then
+    read -r order <"$here/orders/$name.$round"
+    tail -n +2 "$here/orders/$name.$round" >"$here/orders/$name.$round.left"
+    mv "$here/orders/$name.$round.left" "$here/orders/$name.$round"
+fi
+case $order in
+    fail) echo "told to fail"; exit 1 ;;
+    kill) kill -9 $$ ;;
+    sleep*) sleep "${order#sleep }" || exit 1 ;;
+    run*) eval "${order#run }" || exit 1 ;;
+esac
+[ ! -f "$here/pause" ] || sleep "$(cat "$here/pause")" || exit 1
+cp "$here"/products/*.fits "$folder" || exit 1
+echo "end $name $round" >>"$here/ledger"
+"#;
+
+/// A folder with measurement sets `b0000.ms`, ..., a campaign file and the imager.
+pub struct Fake {
+    pub folder: tempfile::TempDir,
+}
+
+impl Fake {
+    /// `sets` measurement sets, rounds 0 to `last`; `block` is added to the campaign block.
+    pub fn new(sets: usize, last: usize, block: &str) -> Self {
+        // In memory where that is possible: the tests are about counting, not about disks.
+        let memory = Path::new("/dev/shm");
+        let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
+        Self::within(folder, sets, last, block)
+    }
+
+    pub fn within(folder: tempfile::TempDir, sets: usize, last: usize, block: &str) -> Self {
+        let fake = Self { folder };
+        for i in 0..sets {
+            measurement_set(&fake.path(&format!("b{i:04}.ms")));
+        }
+        fs::create_dir_all(fake.path("imager/products")).unwrap();
+        fs::create_dir_all(fake.path("imager/orders")).unwrap();
+        fs::write(fake.path("imager/imager.sh"), IMAGER).unwrap();
+        executable(&fake.path("imager/imager.sh"));
+        fs::write(fake.path("imager/ledger"), "").unwrap();
+        for (name, scale) in [("image", 1.0), ("residual", 0.01), ("model", 0.0), ("psf", 1.0)] {
+            let plane = Array2::from_shape_fn((SIZE, SIZE), |(y, x)| {
+                let noise = ((x * 7 + y * 13) % 11) as f32 / 1000.0 - 0.005;
+                noise + if (y, x) == (SIZE / 2, SIZE / 2) { scale } else { 0.0 }
+            });
+            write_plane(
+                fake.path("imager/products").join(format!("{name}.fits")),
+                plane.view(),
+                MaskType::F32,
+                &Header::default(),
+                2,
+            )
+            .unwrap();
+        }
+        let imager = fake.path("imager/imager.sh");
+        fs::write(
+            fake.path("campaign.yaml"),
+            format!(
+                "version: 0.2\ncampaign:\n  name: many\n  measurement_sets: ['b*.ms']\n  output: out\n  rounds: {last}\n  \
+                 imager: command\n  calibrator: none\n  mask: none\n  acceptance: {{converged_rounds: 0}}\n  \
+                 executables: {{imager: ['{}', '{{action}}', '{{ms}}', '{{folder}}']}}\n{block}\nselfcal: {{0: {{}}}}\n",
+                imager.display()
+            ),
+        )
+        .unwrap();
+        fake
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// What the imager does in its next calls for this set and round.
+    pub fn order(&self, set: usize, round: usize, orders: &str) {
+        fs::write(self.path(&format!("imager/orders/b{set:04}.round-{round:02}")), orders).unwrap();
+    }
+
+    pub fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::cargo_bin("cleanloop").expect("the binary is built");
+        command.current_dir(self.folder.path()).args(words);
+        command
+    }
+
+    pub fn run(&self) -> std::process::Output {
+        self.command(&["run", "campaign.yaml", "--quiet"]).output().unwrap()
+    }
+
+    pub fn succeed(&self) -> CampaignRecord {
+        let output = self.run();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        self.record()
+    }
+
+    pub fn record(&self) -> CampaignRecord {
+        CampaignRecord::load(&self.path("out")).unwrap()
+    }
+
+    /// How often the imager began and ended, by `b0000 round-00`.
+    pub fn ledger(&self) -> BTreeMap<String, (usize, usize)> {
+        let mut all: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+        for line in fs::read_to_string(self.path("imager/ledger")).unwrap().lines() {
+            let (what, place) = line.split_once(' ').unwrap();
+            let entry = all.entry(place.to_string()).or_default();
+            match what {
+                "begin" => entry.0 += 1,
+                _ => entry.1 += 1,
+            }
+        }
+        all
+    }
+
+    /// Every round of every set was made exactly once, and begun as often as `begun` says (once, where it says nothing).
+    pub fn assert_each_once(&self, sets: usize, last: usize, begun: &dyn Fn(usize, usize) -> Option<usize>) {
+        let ledger = self.ledger();
+        for set in 0..sets {
+            for round in 0..=last {
+                let place = format!("b{set:04} round-{round:02}");
+                let (begins, ends) = ledger.get(&place).copied().unwrap_or_default();
+                assert_eq!(ends, 1, "{place} was made {ends} times");
+                let expected = begun(set, round).unwrap_or(1);
+                assert_eq!(begins, expected, "{place} was begun {begins} times");
+            }
+        }
+        assert_eq!(ledger.len(), sets * (last + 1), "nothing else was made");
+    }
+}
+
+/// A folder that passes for a measurement set where nobody reads the data.
+pub fn measurement_set(path: &Path) {
+    for name in ["ANTENNA", "SPECTRAL_WINDOW", "FIELD", "OBSERVATION", "POLARIZATION"] {
+        fs::create_dir_all(path.join(name)).unwrap();
+        fs::write(path.join(name).join("table.f0"), format!("{name} of {}", path.display())).unwrap();
+    }
+    fs::write(path.join("table.dat"), "main").unwrap();
+    fs::write(path.join("table.f1"), "data").unwrap();
+}
+
+pub fn executable(path: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
