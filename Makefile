@@ -2,12 +2,13 @@
 CARGO ?= cargo
 BIN := target/release/cleanloop
 
-.PHONY: help build demo test bench install-demo-parts install-test-parts lint
+.PHONY: help build demo test bench bench-selfcal install-demo-parts install-test-parts lint
 
 help:
 	@echo "make demo           build, simulate a small observation, self-calibrate it, say where the report is"
 	@echo "make test           install what the tests need and run all of them"
 	@echo "make bench          time masks, noise maps and auto-multithresh against their peers"
+	@echo "make bench-selfcal  compare automatic masks with masks at the true positions, on simulated fields (long)"
 	@echo "make build          the release binary, $(BIN)"
 
 build:
@@ -36,3 +37,6 @@ bench: build
 	benches/run_masks.sh
 	benches/run_automask.sh
 	benches/run_noise.sh
+
+bench-selfcal: install-demo-parts
+	benches/run_selfcal.sh

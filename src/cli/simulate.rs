@@ -36,6 +36,10 @@ pub struct Args {
     #[arg(long)]
     pub sources: Option<u32>,
 
+    /// Half the side of the square of sky that the sources lie in, arcsec; sizes of sources stay as they are.
+    #[arg(long = "field", value_name = "ARCSEC")]
+    pub field_arcsec: Option<f64>,
+
     /// Flux of the brightest source, Jy.
     #[arg(long = "bright", value_name = "JY")]
     pub bright_jy: Option<f64>,
@@ -72,6 +76,7 @@ impl Args {
             phase_rms_deg: None,
             amplitude_rms: None,
             sources: None,
+            field_arcsec: None,
             bright_jy: None,
             noise_jy: None,
             duration_s: None,
