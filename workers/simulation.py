@@ -158,10 +158,10 @@ def simulate(output, name="field", preset="demo", seed=1, event=None, **changes)
         raise BadInput(f"no preset {preset!r}: there are {', '.join(PRESETS)}")
     o = {**VLA, "antennas": None, "line": False, **PRESETS[preset]}
     o.update({k: v for k, v in changes.items() if v is not None})
-    # A smaller field draws the preset's large sources together, too.
-    preset_field = {**VLA, **PRESETS[preset]}["field_arcsec"]
-    o["gaussians"] = [(*size, east * o["field_arcsec"] / preset_field, north * o["field_arcsec"] / preset_field)
-                      for *size, east, north in o["gaussians"]]
+    # A smaller field is a smaller picture: the preset's large sources shrink and draw together with it.
+    part = o["field_arcsec"] / {**VLA, **PRESETS[preset]}["field_arcsec"]
+    o["gaussians"] = [(flux, part * major, part * minor, angle, part * east, part * north)
+                      for flux, major, minor, angle, east, north in o["gaussians"]]
     if o["channels"] < 1 or o["duration_s"] < o["integration_s"] or o["integration_s"] <= 0:
         raise BadInput("at least one channel and one integration are needed")
     if o["antennas"] is not None and o["antennas"] < 2:

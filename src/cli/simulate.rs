@@ -36,7 +36,7 @@ pub struct Args {
     #[arg(long)]
     pub sources: Option<u32>,
 
-    /// Half the side of the square of sky that the sources lie in, arcsec; sizes of sources stay as they are.
+    /// Half the side of the square of sky that the sources lie in, arcsec; large sources shrink with it.
     #[arg(long = "field", value_name = "ARCSEC")]
     pub field_arcsec: Option<f64>,
 
