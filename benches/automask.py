@@ -1,11 +1,14 @@
 """Times auto-multithresh against pclean's automask_plane and CASA on the same planes, and on cubes.
 
     automask.py PLANES CLEANLOOP [--sizes 512 1024 2048] [--folder DIR] [--cube-channels 64] [--long-cube 500]
+        [--casa ENVIRONMENT]
 
 PLANES is the program of benches/automask_planes.rs, CLEANLOOP the program itself. A plane is noise that is correlated
 like the beam, with few or many sources, and is called three times, the sources growing fainter. One thread each;
 best of some runs. pclean's function is that of the PyPI package casa-pclean, loaded as a single file (its other parts
-need CASA). CASA's times are those of a recorded run (casatasks 6.7.0.31, two-core machine), not of this one.
+need CASA). ENVIRONMENT is the folder that `cleanloop setup casa` prints: CASA's own masks of the same planes are then
+timed, too (casa_automask.py), and the numbers of masked pixels compared. CASA's tool, called by itself, counts no
+iterations: its later calls do not grow the mask, and so do less than ours.
 Prints Markdown tables.
 """
 
@@ -29,7 +32,6 @@ PARAMETERS = dict(
     sidelobethreshold=2.0, noisethreshold=4.25, lownoisethreshold=1.5, negativethreshold=0.0, smoothfactor=1.0,
     minbeamfrac=0.3, cutthreshold=0.01, growiterations=75, dogrowprune=True, minpercentchange=1.0, fastnoise=False,
 )
-RECORDED_CASA = {512: (0.26, 0.38, 0.45), 1024: (0.94, 1.46, 2.10), 2048: (4.18, 5.37, 9.06)}
 SOURCES = {"few regions": 10, "many regions": 1500}  # a 1024 x 1024 plane
 
 
@@ -86,6 +88,16 @@ def time_pclean(module, planes, runs):
     return best
 
 
+def time_casa(environment, program, folder, size, files):
+    """Seconds of each call and masked pixels, from the real CASA."""
+    if not os.path.exists(f"{folder}/field.ms"):
+        subprocess.run([program, "simulate", "--output", folder, "--preset", "low-snr", "-q"], check=True)
+    site = dict(os.environ, CASASITECONFIG=f"{environment}/casasiteconfig.py", HOME=f"{environment}/home")
+    command = [f"{environment}/bin/python", f"{os.path.dirname(__file__)}/casa_automask.py", f"{folder}/field.ms", str(size)]
+    out = subprocess.run([*command, *files], check=True, capture_output=True, env=site, text=True).stdout
+    return json.loads(out.strip().splitlines()[-1])
+
+
 def header():
     header = fits.Header()
     for i, (kind, step) in enumerate([("RA---SIN", -1 / 3600), ("DEC--SIN", 1 / 3600), ("FREQ", 1e6), ("STOKES", 1)]):
@@ -132,7 +144,9 @@ def main():
     parser.add_argument("--sizes", type=int, nargs="*", default=[512, 1024, 2048])
     parser.add_argument("--folder", default="target/bench-automask")
     parser.add_argument("--pclean", help="imaging/automask.py of casa-pclean")
+    parser.add_argument("--casa", help="the folder that `cleanloop setup casa` prints")
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--casa-runs", type=int, default=2)
     parser.add_argument("--cube-channels", type=int, default=64)
     parser.add_argument("--long-cube", type=int, default=500)
     args = parser.parse_args()
@@ -140,8 +154,8 @@ def main():
     pclean = load_pclean(args.pclean) if args.pclean else None
 
     if args.sizes:
-        print("| plane | call | cleanloop / ms | pclean / ms | ratio | CASA, recorded / ms | ratio | masked |")
-        print("|---|---|---|---|---|---|---|---|")
+        print("| plane | call | cleanloop / ms | pclean / ms | ratio | CASA / ms | ratio | masked | CASA's differ by |")
+        print("|---|---|---|---|---|---|---|---|---|")
     for size in args.sizes:
         for name, sources in SOURCES.items():
             planes = residuals(size, sources, size)
@@ -152,12 +166,18 @@ def main():
             command = [args.planes_program, "--bench", "--size", str(size), *files]
             ours = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
             theirs = time_pclean(pclean, planes, args.runs) if pclean else [math.nan] * 3
+            nothing = {"seconds": [math.nan] * 3, "mask_pixels": [math.nan] * 3}
+            real = nothing
+            if args.casa:
+                runs = [time_casa(args.casa, args.program, args.folder, size, files) for _ in range(args.casa_runs)]
+                real = {"seconds": [min(r["seconds"][i] for r in runs) for i in range(3)], "mask_pixels": runs[0]["mask_pixels"]}
             for call, seconds in enumerate(ours["seconds"]):
-                casa = RECORDED_CASA.get(size, (math.nan,) * 3)[call]
+                casa = real["seconds"][call]
                 print(
                     f"| {size}², {name} | {call} | {1e3 * seconds:.2f} | {1e3 * theirs[call]:.1f} "
                     f"| {theirs[call] / seconds:.1f} | {1e3 * casa:.0f} | {casa / seconds:.0f} "
-                    f"| {100 * ours['mask_pixels'][call] / size**2:.1f} % |",
+                    f"| {100 * ours['mask_pixels'][call] / size**2:.1f} % "
+                    f"| {real['mask_pixels'][call] - ours['mask_pixels'][call]} |",
                     flush=True,
                 )
 

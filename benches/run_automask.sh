@@ -23,4 +23,5 @@ for line in sys.stdin:
         print(message["executable"])')
 automask=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib") + "/pclean/imaging/automask.py")')
 echo "Machine: $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1), $(nproc) cores, load $(cut -d' ' -f1 /proc/loadavg); $stamp $pclean"
-exec "$venv/bin/python" benches/automask.py "$planes" target/release/cleanloop --pclean "$automask" "$@"
+casa=$(target/release/cleanloop setup casa | sed -n 's/^casa [^:]*: //p')
+exec "$venv/bin/python" benches/automask.py "$planes" target/release/cleanloop --pclean "$automask" --casa "$casa" "$@"

@@ -3,6 +3,7 @@
 use super::{Beam, Header, ImageError};
 use crate::kernels::bitmask::{BitMask, unpack_row};
 use fitsio_sys as sys;
+use multiversion::multiversion;
 use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 use std::ffi::{CStr, CString, c_int, c_void};
@@ -190,10 +191,15 @@ impl PlainPixels {
         // Any four bytes are a float.
         let bytes = unsafe { std::slice::from_raw_parts_mut(out.as_mut_ptr().cast::<u8>(), size_of_val(&*out)) };
         self.file.read_exact_at(bytes, at)?;
-        // FITS is big-endian.
-        out.iter_mut().for_each(|v| *v = f32::from_bits(u32::from_be(v.to_bits())));
+        from_big_endian(out);
         Ok(())
     }
+}
+
+/// FITS is big-endian.
+#[multiversion(targets("x86_64+avx2"))]
+fn from_big_endian(pixels: &mut [f32]) {
+    pixels.iter_mut().for_each(|v| *v = f32::from_bits(u32::from_be(v.to_bits())));
 }
 
 /// A plane of a plain file; see [`FitsImage::plain_plane`].

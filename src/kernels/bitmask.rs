@@ -6,6 +6,7 @@
 
 use super::rows::bands;
 use super::runs::Run;
+use multiversion::multiversion;
 use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 
@@ -234,6 +235,7 @@ impl BitMask {
 }
 
 /// Packs `keep` of each pixel of a row into words; the words are overwritten.
+#[multiversion(targets("x86_64+avx2"))]
 pub fn pack_row<T: Copy>(row: &[T], words: &mut [u64], keep: impl Fn(T) -> bool) {
     let mut chunks = row.chunks_exact(WORD);
     let mut out = words.iter_mut();
@@ -249,6 +251,7 @@ pub fn pack_row<T: Copy>(row: &[T], words: &mut [u64], keep: impl Fn(T) -> bool)
 }
 
 /// Writes a value for each pixel of a row of words.
+#[multiversion(targets("x86_64+avx2"))]
 pub fn unpack_row<T>(words: &[u64], out: &mut [T], value: impl Fn(bool) -> T) {
     for (chunk, &word) in out.chunks_mut(WORD).zip(words) {
         for (bit, v) in chunk.iter_mut().enumerate() {
@@ -258,13 +261,24 @@ pub fn unpack_row<T>(words: &[u64], out: &mut [T], value: impl Fn(bool) -> T) {
 }
 
 /// Packs `keep` of each pair of pixels of two rows into words; the words are overwritten.
+#[multiversion(targets("x86_64+avx2"))]
 pub fn pack_rows(row: &[f32], other: &[f32], words: &mut [u64], keep: impl Fn(f32, f32) -> bool) {
-    for ((a, b), out) in row.chunks(WORD).zip(other.chunks(WORD)).zip(words) {
+    assert_eq!(row.len(), other.len());
+    let mut words = words.iter_mut();
+    let (mut left, mut right) = (row.chunks_exact(WORD), other.chunks_exact(WORD));
+    for ((a, b), out) in (&mut left).zip(&mut right).zip(&mut words) {
+        let (a, b): (&[f32; WORD], &[f32; WORD]) = (a.try_into().expect("a word"), b.try_into().expect("a word"));
         let mut bytes = [0u8; WORD];
         for ((byte, &a), &b) in bytes.iter_mut().zip(a).zip(b) {
             *byte = u8::from(keep(a, b));
         }
         *out = gather(&bytes);
+    }
+    let (left, right) = (left.remainder(), right.remainder());
+    if !left.is_empty() {
+        let rest = left.iter().zip(right).enumerate();
+        let word = rest.fold(0, |w, (i, (&a, &b))| w | u64::from(keep(a, b)) << i);
+        *words.next().expect("a word for the rest") = word;
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Masks are `bool` arrays (one byte a pixel) or [`bitmask::BitMask`] (one bit a pixel; the functions named `..._bits`
 //! work on it, and are what large images are masked with), never floats. NaN is *no data*: minima, maxima, counts and medians
-//! ignore it. Kernels use rayon's threads; results do not depend on how many there are.
+//! ignore it. Hot loops are compiled for AVX2, too, and chosen at run time (`multiversion`): the same
+//! operations in the same order. Kernels use rayon's threads; results do not depend on how many there are.
 //!
 //! | kernel | what | cost |
 //! |---|---|---|

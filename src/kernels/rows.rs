@@ -5,6 +5,7 @@
 //! Every output pixel is computed in the same order of operations in whichever band it falls, so results do not
 //! depend on the number of threads.
 
+use multiversion::multiversion;
 use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 
@@ -51,7 +52,7 @@ impl RowStream for ImageRows<'_> {
         let nan = self.nan;
         let clean = |&v: &f32| if v.is_nan() { nan } else { v };
         match row.as_slice() {
-            Some(row) => out.iter_mut().zip(row).for_each(|(o, v)| *o = clean(v)),
+            Some(row) => copy_with(row, out, clean),
             None => out.iter_mut().zip(row).for_each(|(o, v)| *o = clean(v)),
         }
     }
@@ -100,8 +101,8 @@ pub(crate) struct RollingRows<S, E> {
     block: Vec<f32>,
     prefix: Vec<f32>,
     row: Vec<f32>,
-    wide: Vec<f32>,
-    wide_other: Vec<f32>,
+    padded: Vec<f32>,
+    padded_other: Vec<f32>,
     /// Position of the next output within its block; `None` before the first row.
     phase: Option<usize>,
     extremum: std::marker::PhantomData<E>,
@@ -126,8 +127,8 @@ impl<S: RowStream, E: Extremum> RollingRows<S, E> {
             block: vec![0.0; lean_y * nx],
             prefix: vec![0.0; nx],
             row: vec![0.0; nx],
-            wide: vec![0.0; nx + lean_x],
-            wide_other: vec![0.0; nx + lean_x],
+            padded: vec![0.0; nx + lean_x],
+            padded_other: vec![0.0; nx + lean_x],
             phase: None,
             extremum: std::marker::PhantomData,
         }
@@ -142,25 +143,23 @@ impl<S: RowStream, E: Extremum> RollingRows<S, E> {
             return;
         }
         let before = n / 2;
-        self.source.next_row(&mut self.wide[before..before + nx]);
-        self.wide.copy_within(nx..nx + before, 0);
-        self.wide.copy_within(before..n, nx + before);
-        let (mut a, mut b) = (&mut self.wide, &mut self.wide_other);
+        self.source.next_row(&mut self.padded[before..before + nx]);
+        self.padded.copy_within(nx..nx + before, 0);
+        self.padded.copy_within(before..n, nx + before);
+        let (mut a, mut b) = (&mut self.padded, &mut self.padded_other);
         let mut reach = 1;
         let mut length = nx + n - 1;
         while 2 * reach <= n {
             length -= reach;
             let (left, right) = (&a[..length], &a[reach..reach + length]);
-            for ((o, &l), &r) in b[..length].iter_mut().zip(left).zip(right) {
-                *o = E::pick(l, r);
-            }
+            let out = &mut b[..length];
+            pick_each::<E>(left, right, out);
             std::mem::swap(&mut a, &mut b);
             reach *= 2;
         }
         let (left, right) = (&a[..nx], &a[n - reach..n - reach + nx]);
-        for ((o, &l), &r) in self.row.iter_mut().zip(left).zip(right) {
-            *o = E::pick(l, r);
-        }
+        let out = &mut self.row;
+        pick_each::<E>(left, right, out);
     }
 
     /// Pulls a row into slot `i` of the block.
@@ -175,9 +174,8 @@ impl<S: RowStream, E: Extremum> RollingRows<S, E> {
         let nx = self.row.len();
         for i in (0..self.box_y - 1).rev() {
             let (head, tail) = self.block.split_at_mut((i + 1) * nx);
-            for (o, &below) in head[i * nx..].iter_mut().zip(&tail[..nx]) {
-                *o = E::pick(*o, below);
-            }
+            let (head, tail) = (&mut head[i * nx..], &tail[..nx]);
+            pick_into::<E>(head, tail);
         }
         self.prefix.fill(E::NEUTRAL);
     }
@@ -207,10 +205,8 @@ impl<S: RowStream, E: Extremum> RowStream for RollingRows<S, E> {
             let nx = self.row.len();
             let (before, suffix) = self.block.split_at_mut(phase * nx);
             before[(phase - 1) * nx..].copy_from_slice(&self.row);
-            for (((o, p), &r), &s) in out.iter_mut().zip(&mut self.prefix).zip(&self.row).zip(&suffix[..nx]) {
-                *p = E::pick(*p, r);
-                *o = E::pick(*p, s);
-            }
+            let (prefix, row, suffix) = (&mut self.prefix[..nx], &self.row[..nx], &suffix[..nx]);
+            pick_between::<E>(row, suffix, prefix, out);
         }
         self.phase = Some(phase + 1);
     }
@@ -246,7 +242,7 @@ impl<'a, T, F: Fn(&T) -> bool> CountRows<'a, T, F> {
         let counted = &self.counted;
         let add = |count: &mut u32, value: &T| *count = count.wrapping_add(if counted(value) { one } else { 0 });
         match self.image.row(y).as_slice() {
-            Some(row) => self.columns.iter_mut().zip(row).for_each(|(c, v)| add(c, v)),
+            Some(row) => add_each(row, &mut self.columns, add),
             None => self.columns.iter_mut().zip(self.image.row(y)).for_each(|(c, v)| add(c, v)),
         }
     }
@@ -277,11 +273,49 @@ impl<'a, T, F: Fn(&T) -> bool> CountRows<'a, T, F> {
         }
         if left < right {
             let ends = &sums[left + after + 1..right + after + 1];
-            for ((o, &end), &start) in out[left..right].iter_mut().zip(ends).zip(&sums[left - before..]) {
-                *o = end - start;
-            }
+            let (out, starts) = (&mut out[left..right], &sums[left - before..]);
+            differences(ends, starts, out);
         }
     }
+}
+
+/// `value` of each pixel.
+#[multiversion(targets("x86_64+avx2"))]
+fn copy_with(row: &[f32], out: &mut [f32], value: impl Fn(&f32) -> f32) {
+    out.iter_mut().zip(row).for_each(|(o, v)| *o = value(v));
+}
+
+/// The winner of each pair.
+#[multiversion(targets("x86_64+avx2"))]
+fn pick_each<E: Extremum>(left: &[f32], right: &[f32], out: &mut [f32]) {
+    out.iter_mut().zip(left).zip(right).for_each(|((o, &l), &r)| *o = E::pick(l, r));
+}
+
+/// The winner of each pair, in place of the first.
+#[multiversion(targets("x86_64+avx2"))]
+fn pick_into<E: Extremum>(row: &mut [f32], other: &[f32]) {
+    row.iter_mut().zip(other).for_each(|(o, &v)| *o = E::pick(*o, v));
+}
+
+/// Takes a row into the prefix extrema; `out` are the winners of prefix and suffix.
+#[multiversion(targets("x86_64+avx2"))]
+fn pick_between<E: Extremum>(row: &[f32], suffix: &[f32], prefix: &mut [f32], out: &mut [f32]) {
+    for (((o, p), &r), &s) in out.iter_mut().zip(prefix).zip(row).zip(suffix) {
+        *p = E::pick(*p, r);
+        *o = E::pick(*p, s);
+    }
+}
+
+/// Changes each count as its pixel says.
+#[multiversion(targets("x86_64+avx2"))]
+fn add_each<T>(row: &[T], counts: &mut [u32], add: impl Fn(&mut u32, &T)) {
+    counts.iter_mut().zip(row).for_each(|(c, v)| add(c, v));
+}
+
+/// `ends - starts`, one by one.
+#[multiversion(targets("x86_64+avx2"))]
+fn differences(ends: &[u32], starts: &[u32], out: &mut [u32]) {
+    out.iter_mut().zip(ends).zip(starts).for_each(|((o, &end), &start)| *o = end - start);
 }
 
 /// Rows `first .. first + count` of each band, one band a thread.

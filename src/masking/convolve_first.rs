@@ -6,6 +6,7 @@ use super::{MaskBits, MaskingOptions, flood};
 use crate::image::PixelBeam;
 use crate::kernels::fill_holes_bits;
 use crate::kernels::rows::{Extremum, Greatest, ImageRows, Least, Outside, RollingRows, RowStream, collect};
+use multiversion::multiversion;
 use ndarray::{Array2, ArrayView2, Zip};
 
 /// The smoothing Gaussian's FWHM in units of the scale.
@@ -170,17 +171,24 @@ impl<S: RowStream> RowStream for SmoothedRows<'_, S> {
 fn add_products<'a>(out: &mut [f32], weights: &[f32], row: impl Fn(usize) -> &'a [f32]) {
     let fours = weights.len() / 4 * 4;
     for j in (0..fours).step_by(4) {
-        let [p, q, r, s] = [weights[j], weights[j + 1], weights[j + 2], weights[j + 3]];
-        let rows = row(j).iter().zip(row(j + 1)).zip(row(j + 2)).zip(row(j + 3));
-        for (o, (((a, b), c), d)) in out.iter_mut().zip(rows) {
-            *o = (((*o + p * a) + q * b) + r * c) + s * d;
-        }
+        let four = [weights[j], weights[j + 1], weights[j + 2], weights[j + 3]];
+        add_four(out, four, [row(j), row(j + 1), row(j + 2), row(j + 3)]);
     }
     for (j, &weight) in weights.iter().enumerate().skip(fours) {
-        for (o, &v) in out.iter_mut().zip(row(j)) {
-            *o += weight * v;
-        }
+        add_one(out, weight, row(j));
     }
+}
+
+#[multiversion(targets("x86_64+avx2"))]
+fn add_four(out: &mut [f32], [p, q, r, s]: [f32; 4], [a, b, c, d]: [&[f32]; 4]) {
+    for (o, (((a, b), c), d)) in out.iter_mut().zip(a.iter().zip(b).zip(c).zip(d)) {
+        *o = (((*o + p * a) + q * b) + r * c) + s * d;
+    }
+}
+
+#[multiversion(targets("x86_64+avx2"))]
+fn add_one(out: &mut [f32], weight: f32, row: &[f32]) {
+    out.iter_mut().zip(row).for_each(|(o, &v)| *o += weight * v);
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use super::{MaskBits, MaskNote, MaskingError, MaskingOptions, mask_of_signal, si
 use crate::image::{FitsImage, Header, ImageError, MaskType, PixelBeam, PlainPlane, PlaneWriter, sidecar_path};
 use crate::noise::{self, NoiseOptions};
 use crate::{Error, Result};
+use multiversion::multiversion;
 use ndarray::Array2;
 use std::path::{Path, PathBuf};
 
@@ -207,6 +208,7 @@ fn plane_of(map: &FitsImage, of: (usize, usize)) -> (usize, usize) {
 }
 
 /// Turns a strip of the image into signal.
+#[multiversion(targets("x86_64+avx2"))]
 fn to_signal_strip(strip: &mut [f32], background: &[f32], rms: &[f32]) {
     strip.iter_mut().zip(background).zip(rms).for_each(|((v, &b), &r)| *v = signal_of(*v, b, r));
 }

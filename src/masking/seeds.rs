@@ -4,6 +4,7 @@ use super::{MaskNote, MaskingOptions};
 use crate::kernels::bitmask::{BitMask, WORD, pack_row, pack_rows};
 use crate::kernels::rows::RowStream;
 use crate::kernels::rows::{CountRows, Extremum, ImageRows, Least, Outside, RollingRows, bands, split_rows};
+use multiversion::multiversion;
 use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 
@@ -108,16 +109,7 @@ pub fn clip_rows<E: Send>(
                     }
                 }
             }
-            // Lanes keep the compiler's hands free: a maximum of floats is not associative to it.
-            let mut greatest = [f32::NEG_INFINITY; LANES];
-            let mut any = false;
-            for chunk in signal.chunks(LANES) {
-                for (g, &v) in greatest.iter_mut().zip(chunk) {
-                    any |= !v.is_nan();
-                    *g = if v > *g { v } else { *g };
-                }
-            }
-            Ok(any.then(|| greatest.into_iter().fold(f32::NEG_INFINITY, f32::max)))
+            Ok(greatest_of(signal))
         },
     );
     let greatest = greatest.try_reduce(
@@ -130,6 +122,24 @@ pub fn clip_rows<E: Send>(
         },
     )?;
     Ok((masks, greatest))
+}
+
+/// The greatest number; `None` when all are NaN.
+#[multiversion(targets("x86_64+avx2"))]
+fn greatest_of(signal: &[f32]) -> Option<f32> {
+    // Lanes keep the compiler's hands free: a maximum of floats is not associative to it.
+    let mut greatest = [f32::NEG_INFINITY; LANES];
+    let mut numbers = [false; LANES];
+    let mut look = |chunk: &[f32]| {
+        for ((g, n), &v) in greatest.iter_mut().zip(&mut numbers).zip(chunk) {
+            *n |= !v.is_nan();
+            *g = if v > *g { v } else { *g };
+        }
+    };
+    let chunks = signal.chunks_exact(LANES);
+    look(chunks.remainder());
+    chunks.for_each(look);
+    numbers.contains(&true).then(|| greatest.into_iter().fold(f32::NEG_INFINITY, f32::max))
 }
 
 /// The rows of a signal in memory.
@@ -265,11 +275,7 @@ fn adaptive_minimum(image: ArrayView2<'_, f32>, options: &MacOptions, depth: usi
                 for out in part.chunks_exact_mut(nx) {
                     counts.next_row(&mut count);
                     stream.next_row(&mut row);
-                    for ((o, &m), &c) in out.iter_mut().zip(&row).zip(&count) {
-                        let skewed = c >= limit;
-                        *o = if skewed { m } else { *o };
-                        any |= skewed;
-                    }
+                    any |= replace_where(out, &row, &count, limit);
                 }
                 any
             })
@@ -280,6 +286,18 @@ fn adaptive_minimum(image: ArrayView2<'_, f32>, options: &MacOptions, depth: usi
         box_size = enlarged;
     }
     minimum
+}
+
+/// Takes the larger box's minimum where the count reaches `limit`; whether it does so anywhere.
+#[multiversion(targets("x86_64+avx2"))]
+fn replace_where(out: &mut [f32], minimum: &[f32], counts: &[u32], limit: u32) -> bool {
+    let mut any = false;
+    for ((o, &m), &c) in out.iter_mut().zip(minimum).zip(counts) {
+        let skewed = c >= limit;
+        *o = if skewed { m } else { *o };
+        any |= skewed;
+    }
+    any
 }
 
 /// The least count of positive pixels whose fraction of the box exceeds 0.5 + delta.

@@ -7,6 +7,7 @@ use super::thresholds::{Cut, PlaneStatistics, ThresholdKind, Thresholds};
 use super::{ChannelMaskState, MultithreshError, MultithreshOptions};
 use crate::image::PixelBeam;
 use crate::kernels::bitmask::{BitMask, Runs, pack_row};
+use multiversion::multiversion;
 use ndarray::ArrayView2;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -306,12 +307,7 @@ impl Survey {
             }
             for (chunk, &word) in row.chunks(LANES).zip(words.iter()) {
                 if word == !0 {
-                    for eight in chunk.chunks_exact(8) {
-                        for ((low, high), &v) in low.iter_mut().zip(&mut high).zip(eight) {
-                            *low = if v < *low { v } else { *low };
-                            *high = if v > *high { v } else { *high };
-                        }
-                    }
+                    widen(chunk, &mut low, &mut high);
                 } else {
                     for_each_bit(word, |bit| {
                         low[0] = low[0].min(chunk[bit]);
@@ -332,6 +328,17 @@ impl Survey {
             Some((low, high)) if low.abs() > high.abs() => low,
             Some((_, high)) => high,
             None => 0.0,
+        }
+    }
+}
+
+/// Takes 64 values into the running extremes.
+#[multiversion(targets("x86_64+avx2"))]
+fn widen(chunk: &[f32], low: &mut [f32; 8], high: &mut [f32; 8]) {
+    for eight in chunk.chunks_exact(8) {
+        for ((low, high), &v) in low.iter_mut().zip(&mut *high).zip(eight) {
+            *low = if v < *low { v } else { *low };
+            *high = if v > *high { v } else { *high };
         }
     }
 }

@@ -6,6 +6,7 @@
 //! so results do not depend on threads.
 
 use crate::kernels::bitmask::pack_word;
+use multiversion::multiversion;
 use statrs::function::erf::erfc;
 
 /// CASA's factor from the MAD to the standard deviation of a Gaussian.
@@ -160,30 +161,7 @@ impl Core {
         let reach = CORE_SIGMAS * SIGMA_PER_MAD * nth(&mut distances, |n| n / 2);
         let (low, high) = (at_least(median - reach), at_most(median + reach));
         let mut core = Self { low, high, shift: median, bulk: Moments::default(), outside: Vec::new() };
-        let inside = |v: f32| (v >= low) & (v <= high);
-        let (mut sums, mut squares) = ([0f64; 8], [0f64; 8]);
-        let chunks = values.chunks_exact(LANES);
-        for &v in chunks.remainder() {
-            if inside(v) { core.bulk.add(f64::from(v) - median) } else { core.outside.push(v) }
-        }
-        for chunk in chunks {
-            let chunk: &[f32; LANES] = chunk.try_into().expect("chunks of this length");
-            let mut out = pack_word(chunk, |v| !inside(v));
-            core.bulk.n += u64::from(out.count_zeros());
-            for eight in chunk.chunks_exact(8) {
-                for ((sum, square), &v) in sums.iter_mut().zip(&mut squares).zip(eight) {
-                    let d = if inside(v) { f64::from(v) - median } else { 0.0 };
-                    *sum += d;
-                    *square += d * d;
-                }
-            }
-            while out != 0 {
-                core.outside.push(chunk[out.trailing_zeros() as usize]);
-                out &= out - 1;
-            }
-        }
-        core.bulk.sum += sums.iter().sum::<f64>();
-        core.bulk.squares += squares.iter().sum::<f64>();
+        core.bulk = split(values, (low, high), median, &mut core.outside);
         core
     }
 
@@ -195,11 +173,67 @@ impl Core {
         } else {
             values
         };
-        for &v in all.iter().filter(|&&v| v >= interval.low && v <= interval.high) {
-            moments.add(f64::from(v) - self.shift);
-        }
+        let more = moments_of(all, interval, self.shift);
+        moments.n += more.n;
+        moments.sum += more.sum;
+        moments.squares += more.squares;
         moments
     }
+}
+
+/// Moments of the values in a closed interval, relative to `shift`; the others go into `outside`.
+#[multiversion(targets("x86_64+avx2"))]
+fn split(values: &[f32], (low, high): (f32, f32), shift: f64, outside: &mut Vec<f32>) -> Moments {
+    let inside = |v: f32| (v >= low) & (v <= high);
+    let mut moments = Moments::default();
+    let (mut sums, mut squares) = ([0f64; 8], [0f64; 8]);
+    let chunks = values.chunks_exact(LANES);
+    for &v in chunks.remainder() {
+        if inside(v) { moments.add(f64::from(v) - shift) } else { outside.push(v) }
+    }
+    for chunk in chunks {
+        let chunk: &[f32; LANES] = chunk.try_into().expect("chunks of this length");
+        let mut out = pack_word(chunk, |v| !inside(v));
+        moments.n += u64::from(out.count_zeros());
+        for eight in chunk.chunks_exact(8) {
+            for ((sum, square), &v) in sums.iter_mut().zip(&mut squares).zip(eight) {
+                let d = if inside(v) { f64::from(v) - shift } else { 0.0 };
+                *sum += d;
+                *square += d * d;
+            }
+        }
+        while out != 0 {
+            outside.push(chunk[out.trailing_zeros() as usize]);
+            out &= out - 1;
+        }
+    }
+    moments.sum += sums.iter().sum::<f64>();
+    moments.squares += squares.iter().sum::<f64>();
+    moments
+}
+
+/// Moments of the values in the interval, relative to `shift`: without a branch a value, in lanes of a fixed order.
+#[multiversion(targets("x86_64+avx2"))]
+fn moments_of(values: &[f32], interval: Interval, shift: f64) -> Moments {
+    let inside = |v: f32| (v >= interval.low) & (v <= interval.high);
+    let (mut n, mut sums, mut squares) = ([0u32; 8], [0f64; 8], [0f64; 8]);
+    let mut moments = Moments::default();
+    let eights = values.chunks_exact(8);
+    for &v in eights.remainder().iter().filter(|&&v| inside(v)) {
+        moments.add(f64::from(v) - shift);
+    }
+    for eight in eights {
+        for (((n, sum), square), &v) in n.iter_mut().zip(&mut sums).zip(&mut squares).zip(eight) {
+            let d = if inside(v) { f64::from(v) - shift } else { 0.0 };
+            *n += u32::from(inside(v));
+            *sum += d;
+            *square += d * d;
+        }
+    }
+    moments.n += n.iter().map(|&n| u64::from(n)).sum::<u64>();
+    moments.sum += sums.iter().sum::<f64>();
+    moments.squares += squares.iter().sum::<f64>();
+    moments
 }
 
 fn median_mad_within(values: &[f32], interval: Interval) -> Option<MedianMad> {
@@ -264,7 +298,7 @@ fn middle_distances(values: &[f32], Interval { low, high, count }: Interval, cen
 }
 
 /// Counts the values of one kind and visits those of another, 64 at a time.
-#[inline(always)]
+#[multiversion(targets("x86_64+avx2"))]
 fn scan(
     values: &[f32],
     counted: impl Fn(f32) -> bool,
