@@ -13,14 +13,16 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The Python sources of the worker, by file name; the first is the one that is started.
-const SOURCES: [(&str, &str); 8] = [
+const SOURCES: [(&str, &str); 10] = [
     ("casa_worker.py", include_str!("../workers/casa_worker.py")),
     ("calibration.py", include_str!("../workers/calibration.py")),
     ("casa_images.py", include_str!("../workers/casa_images.py")),
     ("fits.py", include_str!("../workers/fits.py")),
+    ("gain_quality.py", include_str!("../workers/gain_quality.py")),
     ("imaging.py", include_str!("../workers/imaging.py")),
     ("measurement_set.py", include_str!("../workers/measurement_set.py")),
     ("problems.py", include_str!("../workers/problems.py")),
+    ("quartical_gains.py", include_str!("../workers/quartical_gains.py")),
     ("simulation.py", include_str!("../workers/simulation.py")),
 ];
 
@@ -114,6 +116,11 @@ impl Casa {
         let versions: Value = self.call("versions", serde_json::json!({}), None)?;
         Ok(format!("casatasks {}", versions["casatasks"].as_str().unwrap_or("of unknown version")))
     }
+}
+
+/// A source for programs other than the worker, by its name in `workers/`.
+pub(crate) fn source(name: &str) -> Result<PathBuf> {
+    Ok(write_sources()?.join(name))
 }
 
 /// Puts the sources into a folder named by their hash, and returns the folder.

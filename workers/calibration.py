@@ -13,6 +13,7 @@ from measurement_set import opened
 from problems import BadInput
 
 ANTENNAS_KEYWORD = "CLEANLOOP_ANTENNAS"  # antennas that had data when the table was made
+THROUGH_KEYWORD = "CLEANLOOP_UNCORRECTED"  # antennas whose data pass uncorrected, though they had data
 MAD_TO_SIGMA = 1.4826
 SELECTIONS = ("uvrange", "spw", "field", "antenna", "timerange", "scan")
 
@@ -94,15 +95,42 @@ def applycal(ms, tables, applymode="calonly", interp="linear", calwt=False):
         # Channels that no table covers keep their raw values.
         mset.copy_column(ms, "DATA", "CORRECTED_DATA")
     for call in calls:
-        apply_once(ms, call, applymode, interp, calwt)
+        through = sorted({name for table in call["tables"] for name in keyword(table, THROUGH_KEYWORD)})
+        if not through or applymode == "calonly":
+            apply_once(ms, call, "", applymode, interp, calwt)
+            continue
+        # Flags for all but the antennas that are given up: their data stay, uncorrected.
+        apply_once(ms, call, ";".join(f"!{name}" for name in through), applymode, interp, calwt)
+        for name in through:
+            apply_once(ms, call, name, "calonly", interp, calwt)
     return {"calls": len(calls)}
 
 
-def apply_once(ms, call, applymode, interp, calwt):
+def keyword(table, name):
+    with opened(table) as tb:
+        return [str(value) for value in tb.getkeyword(name)] if name in tb.keywordnames() else []
+
+
+def apply_once(ms, call, antenna, applymode, interp, calwt):
     from casatasks import applycal as task
 
-    task(vis=ms, spw=call["spw"], gaintable=call["tables"], spwmap=call["spwmap"], applymode=applymode,
-         interp=[interp] * len(call["tables"]), calwt=[calwt] * len(call["tables"]), parang=False, flagbackup=False)
+    task(vis=ms, spw=call["spw"], antenna=antenna, gaintable=call["tables"], spwmap=call["spwmap"],
+         applymode=applymode, interp=[interp] * len(call["tables"]), calwt=[calwt] * len(call["tables"]), parang=False,
+         flagbackup=False)
+
+
+def pass_through(tables, antennas):
+    """Flags every solution of these antennas: applied without flagging, the tables leave their data as they are."""
+    for table in tables:
+        with opened(os.path.join(table["path"], "ANTENNA")) as tb:
+            numbers = [k for k, name in enumerate(tb.getcol("NAME")) if name in antennas]
+        with opened(table["path"], write=True) as tb:
+            rows = np.isin(tb.getcol("ANTENNA1"), numbers)
+            flag = tb.getcol("FLAG")
+            flag[..., rows] = True
+            tb.putcol("FLAG", flag)
+            tb.putkeyword(THROUGH_KEYWORD, list(antennas))
+    return {}
 
 
 def application(ms, tables):

@@ -174,10 +174,10 @@ def save_flags(ms, name):
 
 
 @method
-def restore_flags(ms, name):
+def restore_flags(ms, name, missing_ok=False):
     import measurement_set
 
-    return measurement_set.restore_flags(ms, name)
+    return measurement_set.restore_flags(ms, name, missing_ok)
 
 
 @method
@@ -245,6 +245,20 @@ def table_statistics(tables):
     import calibration
 
     return calibration.statistics(tables)
+
+
+@method
+def pass_through(tables, antennas):
+    import calibration
+
+    return calibration.pass_through(tables, antennas)
+
+
+@method
+def gain_statistics(**options):
+    import gain_quality
+
+    return gain_quality.gain_statistics(**options)
 
 
 if __name__ == "__main__":

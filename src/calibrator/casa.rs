@@ -104,6 +104,33 @@ impl Calibrator for CasaCalibrator {
         self.casa.call("table_statistics", json!({"tables": tables}), None)
     }
 
+    fn pass_through(&mut self, tables: &[SolutionTable], antennas: &[String], log: &Path) -> Result<()> {
+        self.casa.call::<Value>("pass_through", json!({"tables": tables, "antennas": antennas}), Some(log)).map(drop)
+    }
+
+    fn apply_line(&self, tables: &[SolutionTable]) -> Option<String> {
+        let name = |t: &SolutionTable| text(&json!(t.path.file_name().unwrap_or_default().to_string_lossy()));
+        let o = &self.options;
+        let rest = format!(
+            "interp={}, applymode={}, calwt={}, flagbackup=False)",
+            text(&json!(o.interp)),
+            text(&json!(o.applymode)),
+            text(&json!(o.calwt))
+        );
+        if tables.iter().all(|t| t.channels.is_none()) {
+            let names: Vec<String> = tables.iter().map(name).collect();
+            let list = format!("gaintable=[{}]", names.join(", "));
+            return (!names.is_empty()).then(|| format!("applycal(vis='OTHER.ms', {list}, {rest}"));
+        }
+        let lines = tables.iter().map(|t| {
+            let spw = t.channels.map_or_else(String::new, |(first, last)| {
+                format!("spw='{}:{first}~{last}', ", t.spectral_window.unwrap_or(0))
+            });
+            format!("applycal(vis='OTHER.ms', {spw}gaintable=[{}], {rest}", name(t))
+        });
+        Some(lines.collect::<Vec<_>>().join("\n"))
+    }
+
     fn command_lines(&self, request: &SolveRequest) -> Vec<Vec<String>> {
         let ms = text(&json!(request.measurement_set));
         let table = request.folder.join(TABLE);

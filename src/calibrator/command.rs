@@ -212,8 +212,18 @@ impl Calibrator for CommandCalibrator {
         Ok(SolutionStats::default())
     }
 
+    fn pass_through(&mut self, _tables: &[SolutionTable], _antennas: &[String], _log: &Path) -> Result<()> {
+        // Without statistics no antenna is ever named.
+        Ok(())
+    }
+
     fn command_lines(&self, request: &SolveRequest) -> Vec<Vec<String>> {
         vec![self.words(request)]
+    }
+
+    fn apply_line(&self, _tables: &[SolutionTable]) -> Option<String> {
+        // What was kept is a column of this measurement set.
+        None
     }
 }
 

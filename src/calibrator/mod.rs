@@ -7,9 +7,11 @@
 mod casa;
 mod command;
 pub mod options;
+mod quartical;
 
 pub use casa::CasaCalibrator;
 pub use command::{CommandCalibrator, CommandError, PLACEHOLDERS};
+pub use quartical::{QuarticalCalibrator, QuarticalError};
 
 use crate::Result;
 use crate::casa::Casa;
@@ -73,8 +75,19 @@ pub trait Calibrator: Send {
     /// The program's failure.
     fn inspect(&mut self, tables: &[SolutionTable]) -> Result<crate::quality::solutions::SolutionStats>;
 
+    /// Changes the tables so that the data of these antennas (names) pass uncorrected when they are applied, and are
+    /// not flagged either.
+    ///
+    /// # Errors
+    /// Tables that cannot be read or written.
+    fn pass_through(&mut self, tables: &[SolutionTable], antennas: &[String], log: &Path) -> Result<()>;
+
     /// What would be run, one line of words a step, for `plan`.
     fn command_lines(&self, request: &SolveRequest) -> Vec<Vec<String>>;
+
+    /// The line (or lines) that apply the tables to another measurement set, `OTHER.ms`, with the tables in the
+    /// working folder under their own names; `None`: there is no table that fits other data.
+    fn apply_line(&self, tables: &[SolutionTable]) -> Option<String>;
 }
 
 /// The programs that can calibrate.
@@ -82,6 +95,8 @@ pub trait Calibrator: Send {
 pub enum Kind {
     /// CASA's gaincal and applycal.
     Casa,
+    /// QuartiCal: the command of a Python that can import it; empty: the one that `cleanloop setup quartical` makes.
+    Quartical(Vec<String>),
     /// Any program: the words of its template.
     Command(Vec<String>),
 }
@@ -93,6 +108,7 @@ pub enum Kind {
 pub fn open(kind: Kind, options: options::GaincalOptions, casa: Casa, limits: Limits) -> Result<Box<dyn Calibrator>> {
     Ok(match kind {
         Kind::Casa => Box::new(CasaCalibrator::new(casa, options)?),
+        Kind::Quartical(python) => Box::new(QuarticalCalibrator::new(python, options, casa, limits)?),
         Kind::Command(template) => Box::new(CommandCalibrator::new(template, options, casa, limits)?),
     })
 }

@@ -20,6 +20,7 @@ use crate::imager::{self, Imager, ImagerOptions, ImagingJob, Products, Surroundi
 use crate::measurement_set::{self, MsSummary};
 use crate::process::Limits;
 use crate::quality;
+use crate::quality::solutions::{SolutionStats, UncorrectedAntenna};
 use crate::{Error, Result};
 use indexmap::IndexMap;
 use serde::de::DeserializeOwned;
@@ -157,9 +158,7 @@ impl Adapters {
         let options: GaincalOptions = plan.gaincal.clone();
         let kind = match plan.calibrator {
             CalibratorKind::Command => calibrator::Kind::Command(self.plan.executables.calibrator.clone()),
-            CalibratorKind::Quartical => {
-                return Err(Error::bad_input("campaign.calibrator: quartical is not there yet; use calibrator: casa"));
-            }
+            CalibratorKind::Quartical => calibrator::Kind::Quartical(self.plan.executables.quartical.clone()),
             CalibratorKind::Casa | CalibratorKind::None => calibrator::Kind::Casa,
         };
         let limits = self.limits(self.plan.resources.calibrator_time_limit.as_ref().map(|l| l.0));
@@ -178,6 +177,20 @@ impl Adapters {
             reference_antenna: calibration.reference_antenna.clone().or_else(|| self.summary.reference_antenna.clone()),
             threads: self.share.threads,
         }
+    }
+
+    /// Antennas with data whose solutions are of no use. None where that would be all of them: such tables are judged,
+    /// and refused, as they are.
+    fn hopeless(&self, stats: &SolutionStats) -> Vec<UncorrectedAntenna> {
+        let known = |name: &str| self.summary.antennas.iter().find(|a| a.name == name);
+        let has_data = |name: &str| known(name).is_none_or(|a| a.has_data && a.unflagged_fraction > 0.0);
+        let found: Vec<UncorrectedAntenna> = solint::hopeless_antennas(stats, &self.plan.solint)
+            .into_iter()
+            .filter(|(name, _)| has_data(name))
+            .map(|(name, why)| UncorrectedAntenna { name, why })
+            .collect();
+        let with_data = stats.antennas.iter().filter(|a| has_data(&a.name)).count();
+        if found.len() < with_data { found } else { Vec::new() }
     }
 
     fn observation(&self) -> Observation {
@@ -344,6 +357,12 @@ impl Workshop for Adapters {
         let what = if copied { "a copy of the data, two columns and the images" } else { "two columns and the images" };
         folder::check_room(&bench.folder, data + images, what)?;
         let mut tools = IndexMap::from([("casa".to_string(), casa.version()?)]);
+        if let Some(calibration) = self.plan.rounds.iter().find_map(|r| r.calibration.clone())
+            && calibration.calibrator != CalibratorKind::Casa
+        {
+            // Before hours of imaging: options that it does not know, a program that is not there.
+            tools.insert("calibrator".into(), self.calibrator(&calibration)?.version()?);
+        }
         let mut job = self.job(start.name(), bench);
         job.measurement_sets = vec![source.clone()];
         let imaging = self.plan.rounds[0].imaging.clone();
@@ -431,7 +450,13 @@ impl Workshop for Adapters {
         let mut calibrator = self.calibrator(&calibration)?;
         let request = self.request(plan, &calibration, bench);
         let tables = calibrator.solve(&request)?;
-        let stats = calibrator.inspect(&tables)?;
+        let mut stats = calibrator.inspect(&tables)?;
+        let hopeless = self.hopeless(&stats);
+        if !hopeless.is_empty() {
+            let names: Vec<String> = hopeless.iter().map(|a| a.name.clone()).collect();
+            calibrator.pass_through(&tables, &names, &request.log)?;
+            stats.pass_through(hopeless);
+        }
         Ok(Solved { tables, stats, commands: calibrator.command_lines(&request) })
     }
 
@@ -504,34 +529,9 @@ impl Workshop for Adapters {
         result
     }
 
-    fn apply_line(&self, tables: &[SolutionTable]) -> Option<String> {
-        if tables.is_empty() {
-            return None;
-        }
-        let names: Vec<String> =
-            tables.iter().map(|t| format!("'{}'", t.path.file_name().unwrap_or_default().to_string_lossy())).collect();
-        let windows: Vec<String> = tables
-            .iter()
-            .map(|t| match t.channels {
-                Some((first, last)) => format!("'{}:{first}~{last}'", t.spectral_window.unwrap_or(0)),
-                None => "''".to_string(),
-            })
-            .collect();
-        let several = tables.iter().any(|t| t.channels.is_some());
-        if !several {
-            return Some(format!(
-                "applycal(vis='OTHER.ms', gaintable=[{}], interp='linear', applymode='calonly', calwt=False)",
-                names.join(", ")
-            ));
-        }
-        let lines: Vec<String> = names
-            .iter()
-            .zip(&windows)
-            .map(|(n, w)| {
-                format!("applycal(vis='OTHER.ms', spw={w}, gaintable=[{n}], interp='linear', applymode='calonly', calwt=False)")
-            })
-            .collect();
-        Some(lines.join("\n"))
+    fn apply_line(&mut self, plan: &AttemptPlan, tables: &[SolutionTable]) -> Option<String> {
+        let calibration: CalibrationPlan = planned(plan.calibration.as_ref()?).ok()?;
+        self.calibrator(&calibration).ok()?.apply_line(tables)
     }
 }
 

@@ -22,7 +22,7 @@ use crate::calibrator::SolutionTable;
 use crate::imager::progress::Progress;
 use crate::process::interrupt;
 use crate::quality::metrics::{ImageMetrics, RoundFiles};
-use crate::quality::solutions::SolutionStats;
+use crate::quality::solutions::{SolutionStats, UncorrectedAntenna};
 use crate::{Error, Result};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -400,6 +400,10 @@ impl<'a> DatasetRun<'a> {
             run.workshop.solve(plan, &bench)
         })?;
         self.note_commands("solve", &solved.commands, &bench.log);
+        for antenna in &solved.stats.uncorrected {
+            let UncorrectedAntenna { name, why } = antenna;
+            self.tell(Level::Warning, format!("round {}: antenna {name} passes uncorrected: {why}", plan.round));
+        }
         self.current().solutions = Some(solved.stats.clone());
         self.current().tables.clone_from(&solved.tables);
         let tables_only = RoundMetrics {
@@ -576,7 +580,8 @@ impl<'a> DatasetRun<'a> {
         self.ensure_corrected(data, &best.in_force)?;
         self.ensure_model(data, &best)?;
         let tables = best.in_force.tables();
-        self.record.apply_line = self.workshop.apply_line(&tables);
+        let applied = best.in_force.applied.as_ref();
+        self.record.apply_line = applied.and_then(|a| self.workshop.apply_line(&a.plan, &a.tables));
         let apply_line = self.record.apply_line.clone();
         let target = self.settings.layout.final_folder();
         let spec = StepSpec {

@@ -200,7 +200,7 @@ impl Workshop for FakeWorkshop {
         })
     }
 
-    fn apply_line(&self, _: &[SolutionTable]) -> Option<String> {
+    fn apply_line(&mut self, _: &AttemptPlan, _: &[SolutionTable]) -> Option<String> {
         Some("applycal(...)".into())
     }
 }

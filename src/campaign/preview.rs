@@ -97,7 +97,8 @@ fn calibration(plan: &Plan, round: &RoundPlan, layout: &Layout, measurement_set:
     let kind = match calibration.calibrator {
         CalibratorKind::Casa => calibrator::Kind::Casa,
         CalibratorKind::Command => calibrator::Kind::Command(plan.executables.calibrator.clone()),
-        CalibratorKind::Quartical | CalibratorKind::None => return Ok(Vec::new()),
+        CalibratorKind::Quartical => calibrator::Kind::Quartical(plan.executables.quartical.clone()),
+        CalibratorKind::None => return Ok(Vec::new()),
     };
     // The worker starts at its first request, which never comes: any Python does.
     let python = if plan.executables.casa.is_empty() { &["python3".to_owned()][..] } else { &plan.executables.casa };

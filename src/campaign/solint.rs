@@ -19,6 +19,8 @@ use std::fmt;
 
 /// Antennas below which the formula has no meaning (N - 3 must be positive) and phases do not close.
 pub const MIN_ANTENNAS: usize = 4;
+/// A hopeless antenna's S/N is below this part of the array's median.
+const HOPELESS_SHARE: f64 = 0.5;
 /// Degrees of freedom that the solution takes.
 const SOLVED_ANTENNAS: f64 = 3.0;
 
@@ -427,13 +429,17 @@ pub fn refused(solutions: &SolutionStats, options: &SolintOptions) -> Option<Str
 }
 
 /// Antennas whose solutions are of no use, with the reason: they should pass through uncorrected rather than be lost.
+/// A low S/N counts only where the array's is better: in a faint field all antennas are alike.
 pub fn hopeless_antennas(solutions: &SolutionStats, options: &SolintOptions) -> Vec<(String, String)> {
+    let mut all: Vec<f64> = solutions.antennas.iter().filter_map(|a| a.median_snr).collect();
+    all.sort_unstable_by(f64::total_cmp);
+    let array = all.get(all.len() / 2).copied().unwrap_or(0.0);
     let why = |a: &AntennaSolutions| {
         if a.flagged_fraction > options.hopeless_flagged {
             return Some(format!("{:.0} % of its solutions are flagged", 100.0 * a.flagged_fraction));
         }
-        let snr = a.median_snr.filter(|&snr| snr < options.min_snr)?;
-        Some(format!("median S/N of its solutions is {snr:.1}, {} is wanted", options.min_snr))
+        let snr = a.median_snr.filter(|&snr| snr < options.min_snr && snr < HOPELESS_SHARE * array)?;
+        Some(format!("median S/N of its solutions is {snr:.1}, that of all antennas {array:.1}"))
     };
     solutions.antennas.iter().filter_map(|a| Some((a.name.clone(), why(a)?))).collect()
 }

@@ -182,6 +182,6 @@ pub trait Workshop: Send {
         crate::quality::metrics::of_files(files)
     }
 
-    /// The line that applies the tables to another measurement set.
-    fn apply_line(&self, tables: &[SolutionTable]) -> Option<String>;
+    /// The line that applies this attempt's tables to another measurement set.
+    fn apply_line(&mut self, plan: &AttemptPlan, tables: &[SolutionTable]) -> Option<String>;
 }

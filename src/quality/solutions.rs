@@ -18,6 +18,35 @@ pub struct SolutionStats {
     pub amplitude_scatter: Option<f64>,
     /// By antenna, in the order of the antenna table.
     pub antennas: Vec<AntennaSolutions>,
+    /// Antennas whose solutions are of no use: their data pass uncorrected.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub uncorrected: Vec<UncorrectedAntenna>,
+}
+
+/// An antenna whose data pass uncorrected.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct UncorrectedAntenna {
+    /// Antenna name.
+    pub name: String,
+    /// Why.
+    pub why: String,
+}
+
+impl SolutionStats {
+    /// Counts all solutions of these antennas as flagged, and notes why. What each antenna's own solutions were stays.
+    pub fn pass_through(&mut self, antennas: Vec<UncorrectedAntenna>) {
+        let good: f64 = self
+            .antennas
+            .iter()
+            .filter(|a| antennas.iter().any(|u| u.name == a.name))
+            .map(|a| a.series.iter().map(|s| s.flagged.iter().filter(|f| !**f).count()).sum::<usize>() as f64)
+            .sum();
+        if self.solutions > 0 {
+            self.flagged_fraction = (self.flagged_fraction + good / self.solutions as f64).min(1.0);
+        }
+        self.uncorrected = antennas;
+    }
 }
 
 /// Solutions of one antenna (first table and polarisation first, time ascending within).
@@ -50,4 +79,26 @@ pub struct GainSeries {
     pub amplitude: Vec<Option<f64>>,
     /// Flag of each solution (the flagged ones are drawn, but not counted).
     pub flagged: Vec<bool>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn antennas_that_are_given_up_count_as_flagged() {
+        let antenna = |name: &str, flagged: Vec<bool>| AntennaSolutions {
+            name: name.into(),
+            series: vec![GainSeries { flagged, ..GainSeries::default() }],
+            ..AntennaSolutions::default()
+        };
+        let mut stats = SolutionStats {
+            solutions: 8,
+            flagged_fraction: 0.25,
+            antennas: vec![antenna("a", vec![true, false, false, true]), antenna("b", vec![false; 4])],
+            ..SolutionStats::default()
+        };
+        stats.pass_through(vec![UncorrectedAntenna { name: "a".into(), why: "noise".into() }]);
+        assert_eq!((stats.flagged_fraction, stats.uncorrected.len()), (0.5, 1));
+    }
 }

@@ -44,7 +44,7 @@ pub struct Executables {
     #[serde(deserialize_with = "words")]
     #[schemars(with = "Words")]
     pub casa: Vec<String>,
-    /// QuartiCal.
+    /// The Python that can import quartical. Empty: the one that `cleanloop setup quartical` makes.
     #[serde(deserialize_with = "words")]
     #[schemars(with = "Words")]
     pub quartical: Vec<String>,
@@ -63,7 +63,7 @@ impl Default for Executables {
         Self {
             wsclean: vec!["wsclean".to_owned()],
             casa: Vec::new(),
-            quartical: vec!["goquartical".to_owned()],
+            quartical: Vec::new(),
             imager: Vec::new(),
             calibrator: Vec::new(),
         }
