@@ -24,6 +24,7 @@ install-test-parts:
 	@scripts/install-packages.sh wsclean chromium
 	$(CARGO) build
 	target/debug/cleanloop setup casa
+	target/debug/cleanloop setup quartical
 	scripts/python-environment.sh tests/requirements.txt target/test-venv
 
 lint:

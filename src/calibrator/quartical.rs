@@ -233,7 +233,10 @@ impl QuarticalCalibrator {
                     Some(Solint::Integration) => "1".into(),
                     _ => "0".into(),
                 };
-                (same("time_interval", time), same("freq_interval", if self.options.nspw > 1 { "1" } else { "0" }.into()))
+                (
+                    same("time_interval", time),
+                    same("freq_interval", if self.options.nspw > 1 { "1" } else { "0" }.into()),
+                )
             };
             all.insert(format!("{term}.time_interval"), time);
             all.insert(format!("{term}.freq_interval"), frequency);
@@ -296,8 +299,7 @@ impl Calibrator for QuarticalCalibrator {
         let o = &self.options;
         let normalise = (o.solnorm && o.calmode.amplitudes() && o.gaintype != GainType::K)
             .then(|| if o.normtype == NormType::Median { "median" } else { "mean" });
-        let params =
-            json!({"ms": ms, "gains": plain, "edits": edits, "minsnr": o.minsnr, "normalise": normalise});
+        let params = json!({"ms": ms, "gains": plain, "edits": edits, "minsnr": o.minsnr, "normalise": normalise});
         let stats: Value = self.casa.call("gain_statistics", params, None)?;
         self.run("edit", vec![text(&gains), text(&edits)], &request.log)?;
         let file = request.folder.join(STATISTICS);
@@ -396,9 +398,8 @@ fn uv_range(text: &str) -> Option<(f64, f64)> {
 
 /// Options of gaincal that QuartiCal has nothing like, and options of QuartiCal that are ours to set.
 fn check(o: &GaincalOptions) -> Result<(), OptionError> {
-    let wrong = |key, found: &str, expected| {
-        Err(OptionError { mode: "gaincal", key, found: found.to_owned(), expected })
-    };
+    let wrong =
+        |key, found: &str, expected| Err(OptionError { mode: "gaincal", key, found: found.to_owned(), expected });
     if o.selectdata && !o.uvrange.trim().is_empty() && uv_range(&o.uvrange).is_none() {
         return wrong("uvrange", &o.uvrange, "QuartiCal takes one range in m or km: `>200m`, `<5km` or `200~5000m`");
     }
@@ -499,7 +500,8 @@ mod tests {
             calibrator(value).expect("a calibrator").apply_line(&[table]).expect("a line")
         };
         let linear = line(json!({"calmode": "ap"}));
-        for word in ["goquartical input_ms.path=OTHER.ms", "G.load_from=gains.qc/G", "G.time_interval=1 ", "CORRECTED_DATA"]
+        for word in
+            ["goquartical input_ms.path=OTHER.ms", "G.load_from=gains.qc/G", "G.time_interval=1 ", "CORRECTED_DATA"]
         {
             assert!(linear.contains(word), "{word} is not in {linear}");
         }

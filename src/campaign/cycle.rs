@@ -5,7 +5,7 @@
 
 use super::config::StopOptions;
 use super::folder;
-use super::record::{ChannelCycle, CycleRecord};
+use super::record::{ChannelCycle, ConfettiRecord, CycleRecord};
 use crate::imager::{ChannelControls, Imager, MinorControls, MinorCycle, Products, Residual, StopReason};
 use crate::process::interrupt;
 use crate::quality::residual::{PlaneResidual, ResidualState};
@@ -104,8 +104,27 @@ pub struct MaskMoment<'a> {
     pub previous: Option<&'a CycleMask>,
 }
 
+/// What is not on the sky, and the model without it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct CycleVeto {
+    /// The pixels.
+    pub found: Vec<ConfettiRecord>,
+    /// The repaired model cube.
+    pub model: PathBuf,
+}
+
 /// Makes the masks. The same moment must give the same mask again: a run that was killed asks twice.
 pub trait CycleMasks {
+    /// Looks for confetti in the model of the cycles so far; masks made from now on leave it out. A repaired model is
+    /// free of what was found: asked again, there is nothing.
+    ///
+    /// # Errors
+    /// Cubes that cannot be read, files that cannot be written.
+    fn veto(&mut self, residual: &Residual, moment: &MaskMoment<'_>) -> Result<Option<CycleVeto>> {
+        let _ = (residual, moment);
+        Ok(None)
+    }
+
     /// The mask for the next minor cycle, from the residual just made.
     ///
     /// # Errors
@@ -177,13 +196,28 @@ pub fn run(
             last: finished.last().map(|f| &f.minor),
             previous: finished.last().map(|f| &f.mask),
         };
-        let settled = moment.previous.filter(|p| is_settled(p, cycle - 1, rules));
+        let mut confetti = Vec::new();
+        if !finished.is_empty()
+            && let Some(veto) = masks.veto(&residual, &moment)?
+        {
+            let repaired = imager.replace_model(&veto.model)?;
+            confetti = veto.found;
+            for pixel in &mut confetti {
+                pixel.cycle = Some(cycle);
+                if repaired.is_none() {
+                    pixel.action = "left the mask; this imager keeps its model".into();
+                }
+            }
+            residual = repaired.unwrap_or(residual);
+        }
+        let settled = moment.previous.filter(|p| is_settled(p, cycle - 1, rules) && confetti.is_empty());
         let mask = match settled {
             Some(mask) => CycleMask { added: 0, removed: 0, kept_residual: None, ..mask.clone() },
             None => masks.make(&residual, &moment)?,
         };
         let state = (measures.residual)(&residual.residual, Some(&mask.path), residual.pixel_mask.as_deref())?;
         let mut record = describe(cycle, &residual, &mask, &state, rules);
+        record.confetti = confetti;
         if settled.is_some() {
             // The imager's own file goes with the imager, and nobody kept a copy.
             record.residual = None;
@@ -375,11 +409,20 @@ mod tests {
         worse_at: Option<usize>,
         /// It does one major iteration, however many it may.
         one_by_one: bool,
+        /// It takes repaired models; those it was given.
+        repairs: Option<Vec<PathBuf>>,
     }
 
     impl FakeImager {
         fn new() -> Self {
-            Self { peak: 16.0, history: Vec::new(), calls: Vec::new(), worse_at: None, one_by_one: false }
+            Self {
+                peak: 16.0,
+                history: Vec::new(),
+                calls: Vec::new(),
+                worse_at: None,
+                one_by_one: false,
+                repairs: None,
+            }
         }
     }
 
@@ -450,6 +493,12 @@ mod tests {
             }
             Ok(())
         }
+        fn replace_model(&mut self, model: &Path) -> Result<Option<Residual>> {
+            let Some(repairs) = &mut self.repairs else { return Ok(None) };
+            repairs.push(model.to_path_buf());
+            self.peak += 0.25;
+            self.run_major_cycle(false).map(Some)
+        }
         fn image_once(&mut self, _: Option<&Path>) -> Result<Products> {
             self.restore()
         }
@@ -516,6 +565,42 @@ mod tests {
         let peaks: Vec<f64> = report.cycles.iter().map(|c| c.peak.unwrap()).collect();
         assert_eq!(peaks, [16.0, 8.0, 4.0, 2.0, 1.0]);
         assert_eq!(report.mask.unwrap().pixels, 40, "the mask that was last cleaned with");
+    }
+
+    /// Masks that never change, with confetti before cycle 2.
+    struct Confetti(FakeMasks);
+
+    impl CycleMasks for Confetti {
+        fn veto(&mut self, _: &Residual, moment: &MaskMoment<'_>) -> Result<Option<CycleVeto>> {
+            let found = vec![ConfettiRecord { channel: 3, action: "zeroed".into(), ..Default::default() }];
+            Ok((moment.cycle == 2).then(|| CycleVeto { found, model: "repaired".into() }))
+        }
+        fn make(&mut self, residual: &Residual, moment: &MaskMoment<'_>) -> Result<CycleMask> {
+            let mut mask = self.0.make(residual, moment)?;
+            mask.added = 1;
+            Ok(mask)
+        }
+    }
+
+    #[test]
+    fn confetti_is_vetoed_and_the_mask_made_anew() {
+        let go = |mut imager: FakeImager| {
+            let folder = tempfile::tempdir().unwrap();
+            let rules = StopRules { freeze_change: 0.5, ..rules() };
+            let report = run(&mut imager, &mut Confetti(FakeMasks(vec![10])), MEASURES, &rules, folder.path()).unwrap();
+            (imager, report)
+        };
+        // A settled mask runs the rest in one call; before that there is time for one veto.
+        let (imager, report) = go(FakeImager { repairs: Some(Vec::new()), one_by_one: true, ..FakeImager::new() });
+        assert_eq!(imager.repairs.unwrap(), [PathBuf::from("repaired")]);
+        let found: Vec<usize> = report.cycles.iter().map(|c| c.confetti.len()).collect();
+        assert_eq!(found[..3], [0, 0, 1]);
+        let vetoed = &report.cycles[2].confetti[0];
+        assert_eq!((vetoed.cycle, vetoed.action.as_str()), (Some(2), "zeroed"));
+        assert_eq!(report.cycles[2].peak, Some(4.25), "the residual is that of the repaired model");
+        let (_, report) = go(FakeImager { one_by_one: true, ..FakeImager::new() });
+        assert_eq!(report.cycles[2].confetti[0].action, "left the mask; this imager keeps its model");
+        assert_eq!(report.cycles[2].peak, Some(4.0));
     }
 
     #[rstest::rstest]

@@ -348,10 +348,18 @@ impl<'a> DatasetRun<'a> {
         record.data_column = column.to_string();
         record.products = Some(imaged.products.clone());
         record.cycles.clone_from(&imaged.cycles);
+        record.confetti = imaged.cycles.iter().flat_map(|c| c.confetti.iter().cloned()).collect();
+        let (round, vetoed) = (record.round, record.confetti.len());
         record.stopped.clone_from(&imaged.stopped);
         record.mask.clone_from(&mask);
         record.metrics = Some(image.clone());
         record.tables.clone_from(&tables);
+        if vetoed > 0 {
+            self.tell(
+                Level::Warning,
+                format!("round {round}: {vetoed} pixels of the model were confetti and were vetoed"),
+            );
+        }
         let metrics = RoundMetrics {
             image,
             solutions: stats,

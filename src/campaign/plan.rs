@@ -17,6 +17,7 @@ use crate::masking::MaskingOptions;
 use crate::masking::auto::AutoMaskOptions;
 use crate::masking::multithresh::MultithreshOptions;
 use crate::noise::NoiseOptions;
+use crate::quality::confetti::ConfettiOptions;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
@@ -130,6 +131,9 @@ pub struct MaskPlan {
     pub exclude: Vec<PathBuf>,
     /// A mask that changes by less than this fraction is kept.
     pub freeze_change: f64,
+    /// Limits of the confetti veto between cycles; `None`: no veto.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confetti: Option<ConfettiOptions>,
 }
 
 /// Imaging of a round.
@@ -284,6 +288,7 @@ fn mask(
         include: files(&settings.include)?,
         exclude: files(&settings.exclude)?,
         freeze_change: settings.freeze_change,
+        confetti: (settings.cadence == MaskCadence::Cycle && settings.confetti_veto).then(|| settings.confetti.clone()),
     }))
 }
 

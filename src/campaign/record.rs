@@ -373,6 +373,9 @@ pub struct CycleRecord {
     pub seconds: Option<f64>,
     /// By channel; empty for continuum.
     pub channels: Vec<ChannelCycle>,
+    /// Confetti that was found in the model before this cycle (cubes).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub confetti: Vec<ConfettiRecord>,
 }
 
 /// One channel in one major cycle.
@@ -437,6 +440,8 @@ pub struct ConfettiRecord {
     pub spectrum_first: usize,
     /// What was done about it.
     pub action: String,
+    /// Picture of the channels around it (SVG).
+    pub picture: Option<PathBuf>,
 }
 
 impl CampaignRecord {

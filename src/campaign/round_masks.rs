@@ -1,14 +1,16 @@
 //! The masks of one round: before imaging from the last accepted image, and between cycles from the residual.
 
 use super::config::{MaskCombine, MaskMethod};
-use super::cycle::{CycleMask, CycleMasks, MaskMoment};
+use super::cycle::{CycleMask, CycleMasks, CycleVeto, MaskMoment};
 use super::folder;
 use super::plan::MaskPlan;
-use super::record::MaskRecord;
+use super::record::{ConfettiRecord, MaskRecord};
+use crate::image::FitsImage;
 use crate::imager::{Products, Residual};
 use crate::masking::MaskingOptions;
 use crate::masking::files::{self, Automatic, MaskFileRequest, MaskFileSummary, Together};
 use crate::masking::multithresh::{self, CycleInputs, StateFolder};
+use crate::quality::confetti::{self, ConfettiFiles, VetoFiles, Vetoed};
 use crate::{Error, Result};
 use indexmap::IndexMap;
 use serde_json::Value;
@@ -16,6 +18,8 @@ use std::path::{Path, PathBuf};
 
 /// State of auto-multithresh within a round's mask folder.
 const STATE: &str = "automask-state";
+/// Pixels that were vetoed, within a round's mask folder.
+const VETO: &str = "confetti.veto.fits";
 
 /// Makes a round's mask from an accepted image. `caution` multiplies levels that are chosen from the image.
 ///
@@ -86,7 +90,15 @@ pub fn from_image(
         let made = multithresh::run_cycle(&inputs, &mask.automask, &state, &automask)?;
         why.extend(made.warnings);
         let second = flint.as_ref().map(|(p, _)| p.as_path());
-        files::combine(&source.image, (&automask, second), together(mask.combine), users.both(), previous_path, &path)?
+        files::combine(
+            &source.image,
+            (&automask, second),
+            together(mask.combine),
+            users.both(),
+            previous_path,
+            None,
+            &path,
+        )?
     } else {
         flint.map(|(_, made)| made).unwrap_or_default()
     };
@@ -108,6 +120,11 @@ impl<'a> RoundMasks<'a> {
     /// Masks for one imaging, kept in `folder`.
     pub fn new(mask: &'a MaskPlan, caution: f64, base: Option<&'a Path>, folder: PathBuf) -> Self {
         Self { mask, caution, base, folder }
+    }
+
+    /// Pixels that are never cleaned again, by channel.
+    fn veto_file(&self) -> PathBuf {
+        self.folder.join(VETO)
     }
 
     fn file(&self, cycle: usize, kind: &str) -> PathBuf {
@@ -158,6 +175,37 @@ impl<'a> RoundMasks<'a> {
 }
 
 impl CycleMasks for RoundMasks<'_> {
+    fn veto(&mut self, residual: &Residual, moment: &MaskMoment<'_>) -> Result<Option<CycleVeto>> {
+        let (Some(options), Some(model)) = (&self.mask.confetti, &residual.model) else { return Ok(None) };
+        if FitsImage::open(model)?.channels() < 2 {
+            return Ok(None);
+        }
+        let veto = self.veto_file();
+        if moment.cycle == 1 {
+            // What an earlier imaging in this folder found.
+            folder::remove(&veto)?;
+        }
+        let dirty = self.file(0, ".residual");
+        let mut cubes = ConfettiFiles {
+            model: model.clone(),
+            residual: Some(residual.residual.clone()),
+            dirty: dirty.exists().then_some(dirty),
+            ..ConfettiFiles::default()
+        };
+        let psf = FitsImage::open(&residual.psf)?;
+        cubes.beam_pixels = match (psf.beam(), psf.pixel_deg()) {
+            (Some(beam), Ok(pixel)) => {
+                let beam = beam.in_pixels(pixel);
+                Some((beam.major * beam.minor).sqrt())
+            }
+            _ => None,
+        };
+        let repaired = self.file(moment.cycle, ".model");
+        let to = VetoFiles { veto: &veto, model: &repaired, pictures: &self.folder.join("confetti") };
+        let Some(report) = confetti::veto_files(&cubes, options, to)? else { return Ok(None) };
+        Ok(Some(CycleVeto { found: report.vetoed.iter().map(confetti_record).collect(), model: repaired }))
+    }
+
     fn make(&mut self, residual: &Residual, moment: &MaskMoment<'_>) -> Result<CycleMask> {
         folder::make(&self.folder)?;
         let output = self.file(moment.cycle, "");
@@ -180,7 +228,9 @@ impl CycleMasks for RoundMasks<'_> {
             (None, None) => return Err(Error::internal("a mask between cycles without a method")),
         };
         let second = if method == MaskMethod::Multithresh { None } else { second };
-        let made = files::combine(&residual.residual, (first, second), rule, users.both(), before, &output)?;
+        let veto = Some(self.veto_file()).filter(|p| moment.cycle > 0 && p.exists());
+        let pair = (first, second);
+        let made = files::combine(&residual.residual, pair, rule, users.both(), before, veto.as_deref(), &output)?;
         let kept = self.file(moment.cycle, ".residual");
         folder::remove(&kept)?;
         folder::link_or_copy(&residual.residual, &kept)?;
@@ -191,6 +241,26 @@ impl CycleMasks for RoundMasks<'_> {
             removed: made.removed.unwrap_or(0),
             kept_residual: Some(kept),
         })
+    }
+}
+
+fn confetti_record(v: &Vetoed) -> ConfettiRecord {
+    let c = &v.candidate;
+    let filled = if v.from_neighbours { "filled from the neighbouring channels" } else { "set to zero" };
+    ConfettiRecord {
+        pixel: c.pixel,
+        channel: c.channel,
+        cycle: None,
+        verdict: c.verdict.to_string(),
+        score: c.score,
+        flux: c.flux,
+        isolation: Some(c.isolation),
+        pedestal: Some(c.pedestal),
+        support: c.dirty_excess.map(|e| e / c.noise),
+        spectrum: v.spectrum.iter().map(|&f| f.is_finite().then_some(f64::from(f))).collect(),
+        spectrum_first: v.spectrum_first,
+        action: format!("left the mask; its patch of the model was {filled}"),
+        picture: v.picture.clone(),
     }
 }
 

@@ -706,14 +706,20 @@ mod tests {
         let mut stats = tables([0.0; 5]);
         stats.antennas[1].flagged_fraction = 0.9;
         stats.antennas[3].median_snr = Some(1.4);
-        stats.antennas[4].median_snr = Some(30.0);
+        for k in [0, 2, 4] {
+            stats.antennas[k].median_snr = Some(30.0);
+        }
         let hopeless = hopeless_antennas(&stats, &SolintOptions::default());
         assert_eq!(
             hopeless,
             [
                 ("a1".to_string(), "90 % of its solutions are flagged".to_string()),
-                ("a3".to_string(), "median S/N of its solutions is 1.4, 3 is wanted".to_string())
+                ("a3".to_string(), "median S/N of its solutions is 1.4, that of all antennas 30.0".to_string())
             ]
         );
+        // In a faint field all are alike, and none is given up.
+        let mut faint = tables([0.0; 5]);
+        faint.antennas.iter_mut().for_each(|a| a.median_snr = Some(1.5));
+        assert_eq!(hopeless_antennas(&faint, &SolintOptions::default()), []);
     }
 }

@@ -298,6 +298,16 @@ pub trait Imager: Send {
         Err(crate::Error::internal(format!("{} cannot go back to cycle {cycle}", self.capabilities().program)))
     }
 
+    /// Takes this cube (of the shape of [`Residual::model`]) as the present model, and returns the residual that belongs
+    /// to it. `None`: this imager keeps its own model, and nothing was changed.
+    ///
+    /// # Errors
+    /// A cube that does not fit, files that cannot be written.
+    fn replace_model(&mut self, model: &Path) -> Result<Option<Residual>> {
+        let _ = model;
+        Ok(None)
+    }
+
     /// The whole imaging with one fixed mask, in as few calls of the program as possible.
     ///
     /// # Errors

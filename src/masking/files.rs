@@ -224,7 +224,7 @@ pub enum Together {
 }
 
 /// Puts two mask files together, with a user's pixels in or out, and writes the result on the grid of `like`. A mask of
-/// one plane stands for all channels.
+/// one plane stands for all channels. Whatever is set in the file `veto` is left out, channel by channel.
 ///
 /// # Errors
 /// Files that cannot be read or written, planes that differ in size.
@@ -234,15 +234,18 @@ pub fn combine(
     together: Together,
     (include, exclude): (Option<&Array2<bool>>, Option<&Array2<bool>>),
     previous: Option<&Path>,
+    veto: Option<&Path>,
     output: &Path,
 ) -> Result<MaskFileSummary> {
     let image = FitsImage::open(like)?;
+    let mut veto = veto.map(|p| image.companion(p)).transpose()?;
     let mut first = image.companion(first)?;
     let mut second = second.map(|p| image.companion(p)).transpose()?;
     let mut previous = previous.map(|p| image.companion(p)).transpose()?;
     let (ny, nx) = image.plane_shape();
     // One plane where one is enough: all masks are the same for all channels.
-    let channels = first.channels().max(second.as_ref().map_or(1, FitsImage::channels));
+    let planes = |file: &Option<FitsImage>| file.as_ref().map_or(1, FitsImage::channels);
+    let channels = first.channels().max(planes(&second)).max(planes(&veto));
     let axes = if channels == image.channels() && image.polarisations() == 1 {
         image.axes().to_vec()
     } else {
@@ -274,6 +277,9 @@ pub fn combine(
         }
         if let Some(exclude) = exclude {
             Operation::Difference.apply(&mut mask, exclude.view());
+        }
+        if let Some(veto) = &mut veto {
+            Operation::Difference.apply(&mut mask, read(veto, channel)?.view());
         }
         let before = previous.as_mut().map(|file| read(file, channel)).transpose()?;
         summary.count(&mask, before.as_ref());

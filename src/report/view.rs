@@ -297,6 +297,7 @@ pub struct ConfettiView {
     pub class: String,
     pub facts: Vec<(String, String)>,
     pub spectrum: String,
+    pub picture: String,
 }
 
 /// A dataset in the overview of many.
@@ -851,7 +852,7 @@ pub fn round(
         channels: drawn.channels.iter().map(|(n, f)| FigureView::new(format!("channel {n}"), f)).collect(),
         channel_curves: channel_curves(round),
         solutions: solutions(folder, round),
-        confetti: confetti(round),
+        confetti: confetti(folder, round),
         commands: commands(folder, page, &round.commands),
         messages: messages(&round.messages),
         previous,
@@ -1123,6 +1124,7 @@ fn solutions(folder: &Path, round: &RoundRecord) -> Option<SolutionsView> {
         ("phase scatter", stats.phase_scatter_deg.map(|v| format!("{}°", significant(v, 3)))),
         ("amplitude scatter", stats.amplitude_scatter.filter(|s| *s > NO_SCATTER).map(percent)),
         ("tables applied", Some(tables.join(", "))),
+        ("passed uncorrected", uncorrected(&stats)),
     ]);
     let (thinned, plots) = chart::gains(&stats);
     let names = ["Antenna", "Flagged", "Median S/N"];
@@ -1170,6 +1172,12 @@ fn solutions(folder: &Path, round: &RoundRecord) -> Option<SolutionsView> {
     })
 }
 
+/// Antennas that get no correction, with the reasons.
+fn uncorrected(stats: &SolutionStats) -> Option<String> {
+    let names: Vec<String> = stats.uncorrected.iter().map(|a| format!("{} ({})", a.name, a.why)).collect();
+    (!names.is_empty()).then(|| names.join("; "))
+}
+
 /// Modified Julian date in seconds as a time.
 fn mjd_time(seconds: f64) -> Option<String> {
     /// The Unix epoch as a modified Julian date, seconds.
@@ -1178,7 +1186,7 @@ fn mjd_time(seconds: f64) -> Option<String> {
     Some(time(Some(t.ok()?)))
 }
 
-fn confetti(round: &RoundRecord) -> Vec<ConfettiView> {
+fn confetti(folder: &Path, round: &RoundRecord) -> Vec<ConfettiView> {
     round
         .confetti
         .iter()
@@ -1207,6 +1215,12 @@ fn confetti(round: &RoundRecord) -> Vec<ConfettiView> {
                 &format!("Model against channel at pixel {}, {}", c.pixel[0], c.pixel[1]),
             )
             .unwrap_or_default(),
+            picture: c
+                .picture
+                .as_ref()
+                .and_then(|p| std::fs::read_to_string(folder.join(p)).ok())
+                .map(|svg| svg[svg.find("<svg").unwrap_or(0)..].to_owned())
+                .unwrap_or_default(),
         })
         .collect()
 }

@@ -1,4 +1,5 @@
 //! Integration tests, one module a subject.
+mod calibrators;
 mod campaign;
 mod casa;
 mod combine;

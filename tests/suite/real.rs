@@ -55,3 +55,32 @@ pub fn field(casa: &Casa, folder: &Path, options: &Value) -> Field {
 pub fn tiny(casa: &Casa, folder: &Path) -> Field {
     field(casa, folder, &json!({"antennas": 9, "duration_s": 600}))
 }
+
+/// Runs a Python program in CASA's environment; `tb` is a table tool, `ms` the measurement set.
+pub fn python(ms: &Path, program: &str) -> String {
+    let environment = cleanloop::setup::Environment::ready(cleanloop::setup::Kind::Casa).expect("set up");
+    let text = format!(
+        "import sys\nimport numpy as np\nfrom casatools import table\nms = sys.argv[1]\ntb = table()\n{program}"
+    );
+    let output = std::process::Command::new(environment.python())
+        .args(["-c", &text])
+        .arg(ms)
+        .env("CASASITECONFIG", environment.root.join("casasiteconfig.py"))
+        .env("HOME", environment.root.join("home"))
+        .output()
+        .expect("it starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// Whether QuartiCal is set up; it must be where `make test` runs.
+pub fn quartical() -> Option<()> {
+    match cleanloop::setup::Environment::ready(cleanloop::setup::Kind::Quartical) {
+        Ok(_) => Some(()),
+        Err(e) if std::env::var_os("CLEANLOOP_REQUIRE_REAL").is_some() => panic!("CLEANLOOP_REQUIRE_REAL is set: {e}"),
+        Err(e) => {
+            eprintln!("skipped: {e}");
+            None
+        }
+    }
+}

@@ -200,6 +200,7 @@ fn solutions(seed: u64, interval_s: f64, amplitudes: bool, flagged: f64) -> Solu
         phase_scatter_deg: Some(31.2),
         amplitude_scatter: amplitudes.then_some(0.05),
         antennas,
+        uncorrected: Vec::new(),
     }
 }
 
@@ -247,6 +248,7 @@ fn cycles(folder: &Path, at: &str, quality: Quality, seed: u64) -> Vec<CycleReco
                 stopped: (i == 4).then_some(StopReason::NSigma),
                 seconds: Some(3.2),
                 channels: Vec::new(),
+                confetti: Vec::new(),
             }
         })
         .collect()
@@ -550,6 +552,7 @@ fn cube(folder: &Path) -> DatasetRecord {
             spectrum: vec![Some(0.0), Some(1e-3), Some(0.02), None, Some(-1e-3)],
             spectrum_first: 3,
             action: "vetoed for the following cycles".into(),
+            picture: None,
         }],
         ..Default::default()
     };

@@ -3,6 +3,7 @@
 use super::rounds::RoundSelection;
 use crate::masking::auto::AutoMaskOptions;
 use crate::noise::NoiseOptions;
+use crate::quality::confetti::ConfettiOptions;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::path::PathBuf;
@@ -74,6 +75,11 @@ pub struct MaskSettings {
     pub noise: NoiseOptions,
     /// Limits of the method `auto`.
     pub auto: AutoMaskOptions,
+    /// With cadence `cycle`, in cubes: model pixels that are confetti (see `docs/confetti.md`) leave the mask for good,
+    /// and the model is repaired, before each mask.
+    pub confetti_veto: bool,
+    /// Limits of the confetti statistic.
+    pub confetti: ConfettiOptions,
     /// With cadence `cycle`: once a new mask differs from the last in less than this fraction of its pixels, it is
     /// kept for the rest of the round, which then runs in one call.
     #[schemars(range(min = 0.0, max = 1.0))]
@@ -96,6 +102,8 @@ impl Default for MaskSettings {
             exclude: Vec::new(),
             noise: NoiseOptions::default(),
             auto: AutoMaskOptions::default(),
+            confetti_veto: true,
+            confetti: ConfettiOptions::default(),
             freeze_change: DEFAULT_FREEZE_CHANGE,
         }
     }

@@ -76,9 +76,9 @@ struct CycleState {
 
 /// One process of a chain: the whole image, or one channel of a cube.
 #[derive(Debug, Clone, PartialEq)]
-struct Lane {
+pub(super) struct Lane {
     /// Sub-folder, and the number of the channel.
-    name: String,
+    pub(super) name: String,
     range: Option<(u64, u64)>,
 }
 
@@ -92,6 +92,10 @@ impl WscleanImager {
         Self { job, options, surroundings, installed, start: None, cycles: Vec::new(), checked: false, finished: false }
     }
 
+    pub(super) fn executable(&self) -> &[String] {
+        &self.surroundings.executable
+    }
+
     fn scratch(&self) -> PathBuf {
         self.job.folder.join(SCRATCH)
     }
@@ -100,12 +104,12 @@ impl WscleanImager {
         self.scratch().join(format!("cycle-{cycle:04}"))
     }
 
-    fn start_folder(&self) -> PathBuf {
+    pub(super) fn start_folder(&self) -> PathBuf {
         self.scratch().join("start")
     }
 
     /// Folder of the present state: the last cycle, or the dirty images.
-    fn state_folder(&self) -> PathBuf {
+    pub(super) fn state_folder(&self) -> PathBuf {
         if self.cycles.is_empty() { self.start_folder() } else { self.cycle_folder(self.cycles.len()) }
     }
 
@@ -114,7 +118,7 @@ impl WscleanImager {
         self.options.channels_out > 1 && !self.options.join_channels
     }
 
-    fn lanes(&self) -> Vec<Lane> {
+    pub(super) fn lanes(&self) -> Vec<Lane> {
         let ranges = self.start.as_ref().map_or(&[][..], |s| &s.ranges);
         if ranges.is_empty() {
             return vec![Lane { name: "all".into(), range: None }];
@@ -191,7 +195,7 @@ impl WscleanImager {
         Ok(a)
     }
 
-    fn run(&self, line: Vec<String>) -> std::result::Result<RunLog, WscleanError> {
+    pub(super) fn run(&self, line: Vec<String>) -> std::result::Result<RunLog, WscleanError> {
         call(line, &self.job.log, &self.surroundings, &self.surroundings.progress, None)
     }
 
@@ -383,7 +387,13 @@ impl WscleanImager {
     }
 
     /// Puts the lanes' images of one kind together as `to/name.fits`.
-    fn assemble_lanes(&self, from: &Path, to: &Path, kind: &str, name: &str) -> std::result::Result<(), WscleanError> {
+    pub(super) fn assemble_lanes(
+        &self,
+        from: &Path,
+        to: &Path,
+        kind: &str,
+        name: &str,
+    ) -> std::result::Result<(), WscleanError> {
         let planes: Vec<_> =
             self.lanes().iter().map(|l| from.join(&l.name).join(format!("{PREFIX}-{kind}.fits"))).collect();
         files::assemble(&planes, &to.join(format!("{name}.fits")))
@@ -926,7 +936,7 @@ enum Stops {
 }
 
 /// Values of `-beam-shape`.
-fn beam_words(beam: &crate::image::Beam) -> [String; 3] {
+pub(super) fn beam_words(beam: &crate::image::Beam) -> [String; 3] {
     let asec = |deg: f64| format!("{}asec", deg * 3600.0);
     [asec(beam.major_deg), asec(beam.minor_deg), format!("{}deg", beam.pa_deg)]
 }
@@ -1094,6 +1104,14 @@ impl Imager for WscleanImager {
             write_state(&self.cycle_folder(cycle), &state)?;
         }
         Ok(())
+    }
+
+    fn replace_model(&mut self, model: &Path) -> Result<Option<Residual>> {
+        if !self.is_cube() || self.cycles.is_empty() {
+            return Ok(None);
+        }
+        self.repair(model)?;
+        Ok(Some(self.residual()?))
     }
 
     fn image_once(&mut self, mask: Option<&Path>) -> Result<Products> {

@@ -10,6 +10,7 @@ mod installed;
 mod log;
 mod memory;
 mod options;
+mod repair;
 mod words;
 
 pub use error::WscleanError;

@@ -187,6 +187,11 @@ fn open(files: &ConfettiFiles) -> Result<(Cubes, PixelBeam, usize)> {
     Ok((Cubes { cubes: [Some(model), image, dirty], residual, noise: files.noise }, beam, channels))
 }
 
+/// The beam that cubes are judged with.
+pub(super) fn beam_of(files: &ConfettiFiles) -> Result<PixelBeam> {
+    Ok(open(files)?.1)
+}
+
 /// Judges every channel of finished cubes. The same report for any number of threads.
 ///
 /// # Errors

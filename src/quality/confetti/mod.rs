@@ -16,11 +16,13 @@
 //! [`judge_channel`] is the statistic, a pure function of three planes; [`veto_channel`] is what a campaign does
 //! about it; [`of_files`] streams finished cubes.
 
+mod between_cycles;
 mod files;
 mod plots;
 mod statistic;
 mod veto;
 
+pub use between_cycles::{VetoFiles, VetoReport, Vetoed, veto_files};
 pub use files::{ConfettiFiles, ConfettiReport, Counts, Cutouts, of_files, regions};
 pub use plots::draw;
 pub use statistic::{ChannelPlanes, judge_channel, judge_cube};

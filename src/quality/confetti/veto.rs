@@ -43,6 +43,17 @@ pub fn veto_channel(planes: &ChannelPlanes<'_>, beam: PixelBeam, options: &Confe
     if confetti.is_empty() {
         return ChannelVeto { candidates, ..ChannelVeto::default() };
     }
+    let (mask, patches) = repairs(planes, &confetti, beam, options);
+    ChannelVeto { candidates, mask: Some(mask), patches }
+}
+
+/// Mask and patches of the pixels that are confetti.
+pub(super) fn repairs(
+    planes: &ChannelPlanes<'_>,
+    confetti: &[[usize; 2]],
+    beam: PixelBeam,
+    options: &ConfettiOptions,
+) -> (Array2<bool>, Vec<Patch>) {
     let shape = planes.model.dim();
     let inside = |[x, y]: [usize; 2], (dy, dx): (isize, isize)| {
         let p = (y.checked_add_signed(dy)?, x.checked_add_signed(dx)?);
@@ -50,7 +61,7 @@ pub fn veto_channel(planes: &ChannelPlanes<'_>, beam: PixelBeam, options: &Confe
     };
     let guard = footprint(beam, options.guard_radius);
     let mut mask = Array2::from_elem(shape, false);
-    for &pixel in &confetti {
+    for &pixel in confetti {
         mask[(pixel[1], pixel[0])] = true;
         for p in guard.iter().filter_map(|&(dy, dx, _)| inside(pixel, (dy, dx))) {
             mask[p] = true;
@@ -74,7 +85,7 @@ pub fn veto_channel(planes: &ChannelPlanes<'_>, beam: PixelBeam, options: &Confe
             }
         })
         .collect();
-    ChannelVeto { candidates, mask: Some(mask), patches }
+    (mask, patches)
 }
 
 fn agree(a: ArrayView2<'_, f32>, b: ArrayView2<'_, f32>, places: &[(usize, usize)], noise: f64) -> bool {

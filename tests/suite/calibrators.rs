@@ -1,0 +1,220 @@
+//! QuartiCal for real, alone and in a campaign; lines that apply a product's solutions to other data; antennas that
+//! cannot be calibrated.
+
+use crate::real;
+use assert_cmd::Command;
+use cleanloop::calibrator::{self, SolveRequest};
+use cleanloop::campaign::record::{CampaignRecord, DatasetRecord, State};
+use cleanloop::measurement_set::checksum;
+use cleanloop::process::Limits;
+use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
+
+/// Phases once, on 15 antennas and 20 minutes.
+const CAMPAIGN: &str = "
+version: 0.2
+campaign: {name: small, measurement_sets: [field.ms], output: out, rounds: 1, imager: wsclean, calibrator: casa,
+           mask: {rounds: 1}, resources: {threads: 1}}
+defaults:
+  wsclean: {size: 512, scale: 3asec, weight: briggs 0, niter: 3000, nmiter: 4, mgain: 0.8, auto_mask: 8, local_rms: false,
+            auto_threshold: 3, channels_out: 1, join_channels: false, abs_mem: 2}
+  gaincal: {gaintype: T, uvrange: ''}
+  masking: {flood_fill: true, flood_fill_use_mac: true, flood_fill_use_mac_box_size: 100,
+            flood_fill_positive_seed_clip: 1.3, flood_fill_positive_flood_clip: 0.8}
+selfcal:
+  0: {}
+  1: {gaincal: {solint: 120s, calmode: p}}
+";
+/// One antenna hears noise alone, as loud as everybody's.
+const DEAF: &str = "
+tb.open(ms + '/ANTENNA'); deaf = list(tb.getcol('NAME')).index('E12'); tb.close()
+tb.open(ms, nomodify=False)
+data = tb.getcol('DATA')
+rows = (tb.getcol('ANTENNA1') == deaf) | (tb.getcol('ANTENNA2') == deaf)
+noise = np.random.default_rng(3).normal(scale=0.3, size=(2, *data[..., rows].shape))
+data[..., rows] = noise[0] + 1j * noise[1]
+tb.putcol('DATA', data); tb.close()
+";
+/// Of the baseline of that antenna and the reference, whose gain is 1: visibilities that differ between DATA and
+/// CORRECTED_DATA, all of them, and flags of that antenna; then the visibilities of all baselines that differ.
+const OF_DEAF: &str = "
+tb.open(ms + '/ANTENNA'); names = list(tb.getcol('NAME')); tb.close()
+deaf, reference = names.index('E12'), names.index('W28')
+tb.open(ms)
+data, corrected, flag = (tb.getcol(c) for c in ('DATA', 'CORRECTED_DATA', 'FLAG'))
+first, second = tb.getcol('ANTENNA1'), tb.getcol('ANTENNA2')
+rows = ((first == deaf) & (second == reference)) | ((first == reference) & (second == deaf))
+differ = ~np.isclose(data, corrected, rtol=1e-5)
+print(differ[..., rows].sum(), data[..., rows].size, flag[..., (first == deaf) | (second == deaf)].sum(), differ.sum())
+";
+
+fn cleanloop(folder: &Path) -> Command {
+    let mut command = Command::cargo_bin("cleanloop").expect("the binary is built");
+    command.current_dir(folder);
+    command
+}
+
+fn with_data(folder: &Path, campaign: &str) -> Option<()> {
+    let casa = real::casa()?;
+    crate::simulated::require("wsclean")?;
+    real::field(&casa, folder, &json!({"antennas": 15, "duration_s": 1200}));
+    fs::write(folder.join("campaign.yaml"), campaign).expect("written");
+    Some(())
+}
+
+fn run(folder: &Path) -> DatasetRecord {
+    let output = cleanloop(folder).args(["run", "campaign.yaml"]).output().expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let record = CampaignRecord::load(&folder.join("out")).expect("a record");
+    record.datasets.into_iter().next().expect("a dataset")
+}
+
+fn dynamic_range(dataset: &DatasetRecord, round: usize) -> f64 {
+    dataset.rounds[round].metrics.as_ref().expect("metrics").dynamic_range
+}
+
+#[test]
+fn quartical_solves_applies_and_is_undone() {
+    let (Some(casa), Some(())) = (real::casa(), real::quartical()) else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let field = real::tiny(&casa, folder.path());
+    let of = |column: &str| checksum(&casa, &field.ms, column).expect("a checksum");
+    let (data, flags) = (of("DATA"), of("FLAG"));
+    casa.call::<Value>("fill_model", json!({"ms": field.ms, "sky": field.sky}), None).expect("filled");
+    let options = serde_json::from_value(json!({"solint": "60s", "uvrange": "", "minsnr": 3})).expect("options");
+    let kind = calibrator::Kind::Quartical(Vec::new());
+    let mut quartical = calibrator::open(kind, options, casa.clone(), Limits::default()).expect("opened");
+    assert_eq!(quartical.version().expect("a version"), "QuartiCal 0.2.7");
+    let request = SolveRequest {
+        measurement_set: field.ms.clone(),
+        folder: folder.path().join("tables"),
+        log: folder.path().join("quartical.log"),
+        round: 1,
+        reference_antenna: None,
+        threads: 2,
+    };
+    fs::create_dir(&request.folder).expect("made");
+    let tables = quartical.solve(&request).expect("solved");
+    let stats = quartical.inspect(&tables).expect("statistics");
+    assert_eq!((stats.antennas.len(), stats.solutions), (9, 9 * 2 * 10));
+    assert!(stats.flagged_fraction < 0.05 && stats.median_snr.is_some_and(|s| s > 10.0), "{:?}", stats.median_snr);
+    assert!(stats.phase_scatter_deg.is_some_and(|s| s > 5.0) && stats.amplitude_scatter.is_some_and(|s| s < 1e-3));
+    let agreement = crate::casa::agreement(&stats, &field.gains);
+    assert!(agreement > 0.95, "{agreement}");
+
+    quartical.apply(&field.ms, &tables, &request.log).expect("applied");
+    let first = of("CORRECTED_DATA");
+    assert_ne!(first, data);
+    quartical.apply(&field.ms, &[], &request.log).expect("undone");
+    assert_eq!(of("CORRECTED_DATA"), data, "no tables: a copy of DATA");
+    // An antenna that is given up passes with a gain of 1: only its partners' gains are left on its baselines.
+    let names: Vec<String> = stats.antennas.iter().map(|a| a.name.clone()).collect();
+    quartical.pass_through(&tables, &names, &request.log).expect("changed");
+    quartical.apply(&field.ms, &tables, &request.log).expect("applied");
+    let untouched = real::python(
+        &field.ms,
+        "tb.open(ms)\nprint(np.allclose(tb.getcol('DATA'), tb.getcol('CORRECTED_DATA'), rtol=1e-5))",
+    );
+    assert_eq!(untouched.trim(), "True");
+    assert_eq!((of("DATA"), of("FLAG")), (data, flags), "neither is ever written");
+}
+
+/// The same campaign with both calibrators: QuartiCal's image is as good as CASA's.
+#[test]
+fn a_campaign_with_quartical_is_as_good_as_with_casa() {
+    let Some(()) = real::quartical() else { return };
+    let mut found = Vec::new();
+    for name in ["casa", "quartical"] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let campaign = CAMPAIGN.replace("calibrator: casa", &format!("calibrator: {name}"));
+        let Some(()) = with_data(folder.path(), &campaign) else { return };
+        let casa = real::casa().expect("a worker");
+        let before = checksum(&casa, &folder.path().join("field.ms"), "DATA").expect("a checksum");
+        let dataset = run(folder.path());
+        assert_eq!(dataset.state, State::Done);
+        assert!(dataset.rounds[1].is_accepted());
+        let copy = folder.path().join("out/data/field.ms");
+        assert_eq!(checksum(&casa, &copy, "DATA").expect("a checksum"), before);
+        found.push((dynamic_range(&dataset, 0), dynamic_range(&dataset, 1)));
+        if name == "quartical" {
+            let line = fs::read_to_string(folder.path().join("out/final/apply-solutions.txt")).expect("a line");
+            assert!(line.starts_with("goquartical input_ms.path=OTHER.ms"), "{line}");
+            applies(&line, folder.path(), &copy);
+            let report = fs::read_to_string(folder.path().join("out/report/rounds/round-01.html"))
+                .or_else(|_| fs::read_to_string(folder.path().join("out/report/round-01.html")))
+                .expect("a page");
+            assert!(report.contains("gains.qc") && report.contains("goquartical"), "tables and command are shown");
+        }
+    }
+    let [(before, casa), (_, quartical)] = found[..] else { unreachable!("two runs") };
+    assert!(casa > 1.3 * before && quartical > 0.95 * casa, "{before:.0} -> CASA {casa:.0}, QuartiCal {quartical:.0}");
+}
+
+/// The line of the product, typed in the product's folder, gives other data the same CORRECTED_DATA.
+fn applies(line: &str, folder: &Path, expected: &Path) {
+    let casa = real::casa().expect("a worker");
+    let other = folder.join("out/final/OTHER.ms");
+    real::field(&casa, &folder.join("again"), &json!({"antennas": 15, "duration_s": 1200}));
+    fs::rename(folder.join("again/field.ms"), &other).expect("moved");
+    let line = line.trim();
+    if line.starts_with("goquartical") {
+        casa.call::<Value>("copy_column", json!({"ms": other, "source": "DATA", "target": "CORRECTED_DATA"}), None)
+            .expect("copied");
+        let environment = cleanloop::setup::Environment::ready(cleanloop::setup::Kind::Quartical).expect("set up");
+        let program = environment.root.join("bin/goquartical").display().to_string();
+        let output = std::process::Command::new("sh")
+            .args(["-c", &line.replacen("goquartical", &program, 1)])
+            .current_dir(folder.join("out/final"))
+            .envs(environment.variables())
+            .output()
+            .expect("it starts");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    } else {
+        let code = format!("import os\nfrom casatasks import applycal\nos.chdir(os.path.dirname(ms))\n{line}");
+        real::python(&other, &code);
+    }
+    let of = |ms: &Path| checksum(&casa, ms, "CORRECTED_DATA").expect("a checksum");
+    assert_eq!(of(&other), of(expected), "{line}");
+}
+
+#[test]
+fn the_line_of_the_product_applies_casas_tables_elsewhere() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let Some(()) = with_data(folder.path(), CAMPAIGN) else { return };
+    let dataset = run(folder.path());
+    assert_eq!(dataset.best_round().expect("a best round").round, 1);
+    for name in ["image", "residual", "model", "mask", "psf"] {
+        assert!(folder.path().join("out/final").join(format!("{name}.fits")).exists(), "{name}");
+    }
+    let line = fs::read_to_string(folder.path().join("out/final/apply-solutions.txt")).expect("a line");
+    assert!(line.starts_with("applycal(vis='OTHER.ms', gaintable=['gains']"), "{line}");
+    applies(&line, folder.path(), &folder.path().join("out/data/field.ms"));
+}
+
+/// An antenna of pure noise is neither lost nor "corrected", and everybody is told.
+#[test]
+fn an_antenna_of_noise_passes_uncorrected() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let campaign = CAMPAIGN.replace("calmode: p}", "calmode: p, refant: W28, applymode: calflag}");
+    let Some(()) = with_data(folder.path(), &campaign) else { return };
+    real::python(&folder.path().join("field.ms"), DEAF);
+    let dataset = run(folder.path());
+    let stats = dataset.rounds[1].solutions.as_ref().expect("statistics");
+    let names: Vec<&str> = stats.uncorrected.iter().map(|a| a.name.as_str()).collect();
+    let all: Vec<_> = stats.antennas.iter().map(|a| (&a.name, a.median_snr)).collect();
+    assert_eq!(names, ["E12"], "{all:?}");
+    assert!(dataset.rounds[1].is_accepted(), "{:?}", dataset.rounds[1].decision);
+    let numbers = real::python(&folder.path().join("out/data/field.ms"), OF_DEAF);
+    let numbers: Vec<u64> = numbers.split_whitespace().map(|n| n.parse().expect("a number")).collect();
+    assert!(numbers[0] == 0 && numbers[1] > 0 && numbers[2] == 0, "it gets no correction and no flags: {numbers:?}");
+    assert!(numbers[3] > numbers[1], "the others are corrected: {numbers:?}");
+    let told = "round 1: antenna E12 passes uncorrected: median S/N";
+    assert!(dataset.messages.iter().any(|m| m.text.starts_with(told)), "{:?}", dataset.messages);
+    let journal = fs::read_to_string(folder.path().join("out/journal.jsonl")).expect("a journal");
+    assert!(journal.contains(told));
+    let status = cleanloop(folder.path()).args(["status", "out"]).output().expect("it runs");
+    assert!(String::from_utf8_lossy(&status.stdout).contains(&told.to_lowercase()), "{status:?}");
+    let report = fs::read_to_string(folder.path().join("out/report/index.html")).expect("a report");
+    assert!(report.contains("antenna E12 passes uncorrected"));
+}
