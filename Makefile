@@ -2,11 +2,16 @@
 CARGO ?= cargo
 BIN := target/release/cleanloop
 
-.PHONY: help build demo test bench bench-selfcal install-demo-parts install-test-parts lint
+SLURM_TEST := $(CARGO) test --test suite slurm:: -- --test-threads 1 --nocapture
+
+.PHONY: help build demo test test-slurm test-slurm-full bench bench-selfcal install-demo-parts install-test-parts \
+	install-slurm-parts lint
 
 help:
 	@echo "make demo           build, simulate a small observation, self-calibrate it, say where the report is"
 	@echo "make test           install what the tests need and run all of them"
+	@echo "make test-slurm     start a Slurm of one node, test campaigns on it, stop it"
+	@echo "make test-slurm-full the same with 2,000 measurement sets"
 	@echo "make bench          time masks, noise maps and auto-multithresh against their peers"
 	@echo "make bench-selfcal  compare automatic masks with masks at the true positions, on simulated fields (long)"
 	@echo "make build          the release binary, $(BIN)"
@@ -21,7 +26,7 @@ demo: install-demo-parts build
 	$(BIN) demo --output demo
 
 install-test-parts:
-	@scripts/install-packages.sh wsclean chromium
+	@scripts/install-packages.sh wsclean chromium faketime
 	$(CARGO) build
 	target/debug/cleanloop setup casa
 	target/debug/cleanloop setup quartical
@@ -33,6 +38,17 @@ lint:
 
 test: install-test-parts lint
 	CLEANLOOP_REQUIRE_REAL=1 CLEANLOOP_ASTROPY_PYTHON=$(CURDIR)/target/test-venv/bin/python $(CARGO) test
+
+install-slurm-parts:
+	@scripts/install-packages.sh slurm-wlm:slurmctld munge:munged
+
+test-slurm: install-slurm-parts
+	$(CARGO) test --test suite --no-run
+	scripts/test-slurm.sh $(SLURM_TEST)
+
+test-slurm-full: install-slurm-parts
+	$(CARGO) test --test suite --no-run
+	CLEANLOOP_TEST_SLURM_SETS=2000 LOCAL_SLURM_MAX_ARRAY=1001 scripts/test-slurm.sh $(SLURM_TEST)
 
 bench: build
 	benches/run_masks.sh

@@ -1,10 +1,13 @@
 #!/bin/sh
-# Installs Debian packages that are not there yet. Without root it says what is missing and goes on:
+# Installs Debian packages that are not there yet. A package is there when a command of its name is, or the command that
+# stands behind a colon (slurm-wlm:slurmctld).
+# Without root it says what is missing and goes on:
 # the program itself tells what it cannot do without them.
 set -eu
+PATH=$PATH:/usr/sbin:/sbin
 missing=""
 for package in "$@"; do
-    command -v "$package" >/dev/null 2>&1 || missing="$missing $package"
+    command -v "${package#*:}" >/dev/null 2>&1 || missing="$missing ${package%%:*}"
 done
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then

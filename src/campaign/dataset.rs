@@ -49,6 +49,9 @@ pub struct DatasetSettings {
     pub plan_hashes: IndexMap<String, String>,
     /// Stop after this round (for schedulers that run one round a job); `None`: run them all.
     pub until_round: Option<usize>,
+    /// Keep the series of gain solutions out of the record, in files of their own: with many measurement sets they
+    /// would make most of it.
+    pub series_apart: bool,
 }
 
 /// Called with the record whenever it has changed enough to be shown (after each round, and at the end).
@@ -154,7 +157,11 @@ impl<'a> DatasetRun<'a> {
     /// Bad input, an external program's failure, an interruption: all journalled, and the folder can be resumed.
     pub fn run(mut self, on_record: OnRecord<'_>) -> (DatasetRecord, Result<State>) {
         self.record.state = State::Running;
-        let ended = self.run_rounds(on_record);
+        let ended = match self.run_rounds(on_record) {
+            // Whatever else failed then failed because all of us were asked to stop.
+            Err(_) if interrupt::requested() => Err(Error::Interrupted),
+            ended => ended,
+        };
         let (state, reason) = match &ended {
             Ok(state) => (*state, self.record.best_why.clone()),
             Err(Error::Interrupted) => (State::Interrupted, "interrupted by a signal".to_string()),
@@ -412,7 +419,7 @@ impl<'a> DatasetRun<'a> {
             let UncorrectedAntenna { name, why } = antenna;
             self.tell(Level::Warning, format!("round {}: antenna {name} passes uncorrected: {why}", plan.round));
         }
-        self.current().solutions = Some(solved.stats.clone());
+        self.record_solutions(&folder, &solved.stats)?;
         self.current().tables.clone_from(&solved.tables);
         let tables_only = RoundMetrics {
             solutions: Some(solved.stats.clone()),
@@ -427,6 +434,18 @@ impl<'a> DatasetRun<'a> {
         let applied = Applied { key: apply_key, plan: plan.clone(), tables: solved.tables };
         let in_force = InForce { column: "CORRECTED_DATA", applied: Some(applied) };
         Ok(Calibrated::Done { in_force: Box::new(in_force), stats: Some(solved.stats) })
+    }
+
+    fn record_solutions(&mut self, folder: &Path, stats: &SolutionStats) -> Result<()> {
+        let mut stats = stats.clone();
+        if self.settings.series_apart {
+            let file = folder.join("solutions.json");
+            folder::write_atomically(&file, &serde_json::to_vec(&stats).expect("statistics are plain data"))?;
+            stats.antennas.iter_mut().for_each(|a| a.series.clear());
+            self.current().solutions_file = Some(file);
+        }
+        self.current().solutions = Some(stats);
+        Ok(())
     }
 
     /// `CORRECTED_DATA` holds what `in_force` says.

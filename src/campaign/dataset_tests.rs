@@ -216,6 +216,7 @@ fn run(root: &Path, workshop: &mut FakeWorkshop) -> (DatasetRecord, Result<State
         acceptance: AcceptanceOptions::default(),
         plan_hashes,
         until_round: None,
+        series_apart: false,
     };
     let run = DatasetRun::new(settings, workshop, Emitter::new(vec![Box::new(events.clone())])).unwrap();
     let (record, end) = run.run(&mut |_, _| Ok(()));

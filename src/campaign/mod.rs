@@ -2,6 +2,7 @@
 
 pub mod acceptance;
 pub mod adapters;
+pub mod batch;
 pub mod config;
 pub mod cycle;
 pub mod dataset;

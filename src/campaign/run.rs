@@ -1,5 +1,6 @@
 //! A whole campaign: the folder and its lock, all measurement sets side by side, the record and the report.
 
+use super::batch::{self, Follow};
 use super::dataset::{DatasetRun, DatasetSettings, OnRecord};
 use super::events::{Emitter, Event};
 use super::folder::{self, DATASET_LOCK, Layout, Lock};
@@ -12,6 +13,7 @@ use super::workshop::Workshop;
 use crate::campaign::config::{OnFailure, SchedulerKind};
 use crate::process::interrupt;
 use crate::scheduler::local;
+use crate::scheduler::slurm::Slurm;
 use crate::{Error, ExitStatus, Result};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,6 +35,8 @@ pub struct RunSettings<'a> {
     pub report: &'a (dyn Fn(&CampaignRecord, &Path) -> Result<()> + Sync),
     /// Makes the adapters of one measurement set.
     pub workshop: &'a MakeWorkshop,
+    /// How a run on Slurm accompanies its jobs.
+    pub follow: Follow,
     /// What is done once, from all measurement sets, before a round that waits for all of them
     /// ([`super::plan::RoundPlan::waits_for_all`]): gets the round and the records so far.
     pub at_barrier: &'a AtBarrier,
@@ -76,17 +80,20 @@ pub fn layout_of(plan: &Plan, set: &MeasurementSetPlan) -> Layout {
 /// The folder is in use or belongs to another campaign; the failure of the only measurement set, or of some of many;
 /// an interruption.
 pub fn run(plan: &Plan, settings: &RunSettings<'_>, events: &Emitter) -> Result<ExitStatus> {
-    if plan.scheduler.engine != SchedulerKind::Local {
-        return Err(Error::bad_input(
-            "campaign.scheduler: slurm is not there yet in this version; leave the key out to run on this machine",
-        ));
-    }
     let _lock = Lock::take(&plan.output)?;
+    let slurm = plan.scheduler.engine == SchedulerKind::Slurm;
     if settings.restart {
+        batch::refuse_if_queued(&plan.output, &Slurm, "and --restart would take its folder away")?;
         put_aside(plan, events)?;
     }
     let plan = &under_known_names(plan, settings, events);
+    if !slurm {
+        batch::refuse_if_queued(&plan.output, &Slurm, "and this run is not on Slurm")?;
+    }
     let record = open_record(plan, settings)?;
+    if slurm {
+        return batch::run(plan, record, settings, events, &Slurm, settings.follow);
+    }
     freeze(plan, settings)?;
     announce(plan, events);
     let show = |record: &CampaignRecord| show(record.clone(), plan, settings);
@@ -209,13 +216,15 @@ pub(super) fn run_one(
         acceptance: plan.acceptance.clone(),
         plan_hashes: plan_hashes(plan),
         until_round,
+        series_apart: plan.measurement_sets.len() > 1,
     };
     DatasetRun::new(dataset, workshop.as_mut(), events.clone())?.run(on_record).1
 }
 
 /// The hash of each round's options, as the journals keep them.
 pub(super) fn plan_hashes(plan: &Plan) -> indexmap::IndexMap<String, String> {
-    plan.rounds.iter().map(|r| (format!("round {}", r.round), r.hash())).collect()
+    let rounds = plan.rounds.iter().map(|r| (format!("round {}", r.round), r.hash()));
+    rounds.chain([("acceptance".to_string(), super::plan::hash(&plan.acceptance))]).collect()
 }
 
 /// Writes the record and the report.
@@ -299,7 +308,7 @@ pub(super) fn put_aside(plan: &Plan, events: &Emitter) -> Result<()> {
     Ok(())
 }
 
-fn summarise(plan: &Plan, outcomes: Vec<Option<Result<State>>>) -> (State, Result<ExitStatus>) {
+pub(super) fn summarise(plan: &Plan, outcomes: Vec<Option<Result<State>>>) -> (State, Result<ExitStatus>) {
     let mut failures: Vec<(&str, Error)> = Vec::new();
     let (mut diverged, mut converged, mut not_begun) = (0, 0, 0);
     for (set, outcome) in plan.measurement_sets.iter().zip(outcomes) {

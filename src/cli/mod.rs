@@ -2,6 +2,7 @@
 
 pub mod automask;
 pub mod campaign_args;
+pub mod cancel;
 pub mod combine;
 pub mod completions;
 pub mod confetti;
@@ -22,6 +23,7 @@ pub mod schema;
 pub mod setup;
 pub mod simulate;
 pub mod status;
+pub mod task;
 pub mod validate;
 
 use crate::{ExitStatus, Result};
@@ -63,6 +65,11 @@ pub enum Command {
     Run(run::Args),
     /// Where a campaign stands, round by round, with the reasons.
     Status(status::Args),
+    /// End a campaign that is at work: its jobs in Slurm, or the run on this machine.
+    Cancel(cancel::Args),
+    /// What a job of a campaign does; Slurm calls it.
+    #[command(hide = true)]
+    Task(task::Args),
     /// The whole way on simulated data: set up, simulate, self-calibrate, report.
     Demo(demo::Args),
     /// CASA's auto-multithresh: the clean mask of one major cycle, with state kept between calls.
@@ -112,6 +119,8 @@ pub fn run(cli: Cli) -> Result<ExitStatus> {
     match cli.command {
         Command::Run(args) => run::run(args, terminal),
         Command::Status(args) => status::run(args),
+        Command::Cancel(args) => cancel::run(args),
+        Command::Task(args) => task::run(args),
         Command::Demo(args) => demo::run(args, terminal),
         Command::Automask(args) => automask::run(args),
         Command::Combine(args) => combine::run(*args),

@@ -2,6 +2,7 @@
 
 use super::campaign_args::CampaignArgs;
 use crate::campaign::adapters::Adapters;
+use crate::campaign::batch::Follow;
 use crate::campaign::config::Campaign;
 use crate::campaign::events::Emitter;
 use crate::campaign::plan::{self, Plan};
@@ -18,6 +19,24 @@ pub struct Args {
     /// Put aside what earlier runs left in the output folder, and begin anew.
     #[arg(long)]
     pub restart: bool,
+
+    /// With `scheduler: slurm`: submit the jobs and return. They go on by themselves.
+    #[arg(long)]
+    pub detach: bool,
+
+    /// With `scheduler: slurm`: Ctrl-C cancels the jobs. Without it, it only ends this program.
+    #[arg(long, conflicts_with = "detach")]
+    pub cancel_on_interrupt: bool,
+}
+
+impl Args {
+    fn follow(&self) -> Follow {
+        match (self.detach, self.cancel_on_interrupt) {
+            (true, _) => Follow::Detach,
+            (_, true) => Follow::CancelOnInterrupt,
+            _ => Follow::Along,
+        }
+    }
 }
 
 /// What is shown on the terminal while a campaign runs.
@@ -36,7 +55,7 @@ pub struct Terminal {
 pub fn run(args: Args, terminal: Terminal) -> Result<ExitStatus> {
     let campaign = args.campaign.load()?;
     let plan = plan::resolve(&campaign)?;
-    run_plan(&campaign, &plan, args.restart, terminal)
+    run_with(&campaign.text, &plan, args.restart, args.follow(), terminal)
 }
 
 /// Runs a resolved plan with progress on the terminal and a report that is renewed after each round.
@@ -44,15 +63,25 @@ pub fn run(args: Args, terminal: Terminal) -> Result<ExitStatus> {
 /// # Errors
 /// As [`run`].
 pub fn run_plan(campaign: &Campaign, plan: &Plan, restart: bool, terminal: Terminal) -> Result<ExitStatus> {
-    interrupt::install().map_err(Error::internal)?;
-    let settings = RunSettings {
+    run_with(&campaign.text, plan, restart, Follow::Along, terminal)
+}
+
+/// How a campaign is run with the real programs.
+pub(super) fn settings(config: &str, restart: bool, follow: Follow) -> RunSettings<'static> {
+    RunSettings {
         restart,
         command_line: std::env::args().collect(),
-        config: campaign.text.clone(),
+        config: config.to_string(),
         report: &|record, folder| Ok(crate::report::write(record, folder).map(|_| ())?),
         workshop: &|plan, set, share| Ok(Box::new(Adapters::new(plan, set, share))),
+        follow,
         at_barrier: &|_, _, _| Ok(()),
-    };
+    }
+}
+
+fn run_with(config: &str, plan: &Plan, restart: bool, follow: Follow, terminal: Terminal) -> Result<ExitStatus> {
+    interrupt::install().map_err(Error::internal)?;
+    let settings = settings(config, restart, follow);
     let events = Emitter::new(crate::report::terminal::consumers(terminal.quiet, terminal.json));
     let status = run::run(plan, &settings, &events)?;
     println!("report: {}", plan.output.join("report").join("index.html").display());

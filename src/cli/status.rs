@@ -1,6 +1,8 @@
 //! `cleanloop status DIR`: where a campaign stands, round by round, with the reasons.
 
+use crate::campaign::batch::{self, JobsStatus};
 use crate::campaign::record::{CampaignRecord, DatasetRecord, RoundRecord};
+use crate::scheduler::slurm::Slurm;
 use crate::{ExitStatus, Result};
 use std::path::PathBuf;
 
@@ -21,11 +23,17 @@ pub struct Args {
 /// # Errors
 /// A folder without the record of a campaign.
 pub fn run(args: Args) -> Result<ExitStatus> {
-    let record = CampaignRecord::load(&args.folder)?;
+    let mut record = CampaignRecord::load(&args.folder)?;
+    let jobs = batch::status(&args.folder, &mut record, &Slurm)?;
     if args.json {
         println!("{:#}", serde_json::to_value(&record).expect("records are plain data"));
     } else {
         print!("{}", text(&record));
+        match jobs {
+            None => {}
+            Some(Ok(jobs)) => print!("{}", jobs_text(&jobs)),
+            Some(Err(error)) => println!("\nSlurm does not tell where the jobs are: {error}"),
+        }
     }
     Ok(ExitStatus::Done)
 }
@@ -38,6 +46,22 @@ pub fn text(record: &CampaignRecord) -> String {
     }
     for dataset in &record.datasets {
         out.push_str(&dataset_text(dataset));
+    }
+    out
+}
+
+/// The jobs in Slurm, a line for what they do and their state.
+fn jobs_text(jobs: &JobsStatus) -> String {
+    let mut out = String::from("\njobs in Slurm");
+    if jobs.cancelled {
+        out.push_str(" (cancelled; `cleanloop run` goes on from what is done)");
+    }
+    out.push('\n');
+    for ((what, state), count) in &jobs.counts {
+        out.push_str(&format!("  {what:<14}  {count:>6}  {}\n", state.word().to_lowercase()));
+    }
+    if jobs.counts.is_empty() {
+        out.push_str("  none that Slurm still knows\n");
     }
     out
 }

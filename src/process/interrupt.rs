@@ -34,6 +34,15 @@ pub fn requested() -> bool {
     flag().load(Ordering::Relaxed)
 }
 
+/// Whether a signal has asked us to stop, or does so within `time`.
+pub fn comes_within(time: std::time::Duration) -> bool {
+    let waiting = std::time::Instant::now();
+    while !requested() && waiting.elapsed() < time {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    requested()
+}
+
 /// [`crate::Error::Interrupted`] if a signal asked us to stop: for loops between programs.
 ///
 /// # Errors

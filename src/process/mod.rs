@@ -5,11 +5,13 @@
 //! us: on an interruption (see [`interrupt`]), a limit, an error or a panic the whole group is asked to end (SIGTERM)
 //! and, after a grace, made to (SIGKILL). If cleanloop itself is killed, the kernel ends the program.
 
+mod capture;
 mod spawn;
 
 pub mod interrupt;
 pub mod worker;
 
+pub use capture::{Said, capture};
 pub use spawn::{Finished, Limits, Output, Program, isolate, kill_group};
 
 use std::path::{Path, PathBuf};

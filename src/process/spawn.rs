@@ -19,6 +19,8 @@ use std::time::{Duration, Instant};
 
 /// How long a group may take to end after SIGTERM, unless [`Limits::grace`] says otherwise.
 const GRACE: Duration = Duration::from_secs(5);
+/// Within what time a signal that ended our program reaches us, too, if it was meant for both.
+const SHARED_SIGNAL: Duration = Duration::from_millis(500);
 /// How often a waiting run looks at the clock and the interrupt flag.
 const TICK: Duration = Duration::from_millis(50);
 /// Bytes that are read from a program at once.
@@ -164,6 +166,11 @@ impl Program {
         let _ = writeln!(log, "# {} after {:.1} s", describe(status), elapsed.as_secs_f64());
         let command = shell_line(&self.words);
         let (log, last_lines) = (self.log.clone(), tail.into());
+        // A batch system that ends a job sends its signal to all processes of the job; ours may come a little later.
+        let failed = !matches!(status, WaitStatus::Exited(_, 0));
+        if failed && interrupt::comes_within(SHARED_SIGNAL) {
+            return Err(ProcessError::Interrupted { program });
+        }
         match status {
             WaitStatus::Exited(_, 0) => Ok(Finished { elapsed }),
             WaitStatus::Signaled(_, signal, _) => {

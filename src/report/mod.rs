@@ -109,8 +109,15 @@ fn write_pages(record: &CampaignRecord, folder: &Path, force: bool) -> Result<Pa
     record.datasets.par_iter().zip(&pages).zip(&trouble).try_for_each(|((dataset, page), trouble)| {
         let page_folder = if page.is_empty() { report.clone() } else { report.join(page) };
         let store_name = if page.is_empty() { "only" } else { page };
+        let mut campaign = campaign.clone();
+        if many {
+            // Pages of a set that has ended are finished, whatever the others still do.
+            campaign.running = !dataset.state.is_final();
+            campaign.state = dataset.state.word().to_string();
+        }
+        let campaign = &campaign;
         let stamp = report.join(FIGURES).join(store_name).join("written");
-        let key = key_of_pages(&campaign, dataset, trouble);
+        let key = key_of_pages(campaign, dataset, trouble);
         let last_page = page_folder.join("index.html");
         if !force && last_page.is_file() && std::fs::read_to_string(&stamp).is_ok_and(|k| k == key) {
             return Ok(());
@@ -118,7 +125,7 @@ fn write_pages(record: &CampaignRecord, folder: &Path, force: bool) -> Result<Pa
         make(&page_folder)?;
         let store = Store::new(report.join(FIGURES).join(store_name), force);
         make(&report.join(FIGURES).join(store_name))?;
-        dataset_pages(&environment, &campaign, &store, folder, &page_folder, dataset, trouble, many)?;
+        dataset_pages(&environment, campaign, &store, folder, &page_folder, dataset, trouble, many)?;
         write_atomically(&stamp, key.as_bytes())?;
         Ok::<_, ReportError>(())
     })?;

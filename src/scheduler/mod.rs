@@ -1,3 +1,5 @@
 //! Where the work of many measurement sets runs.
 
+pub mod ledger;
 pub mod local;
+pub mod slurm;

@@ -14,7 +14,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 /// Three rounds on 15 antennas and 20 minutes: a few seconds each.
-const CAMPAIGN: &str = "
+pub const CAMPAIGN: &str = "
 version: 0.2
 campaign: {name: small, measurement_sets: [field.ms], output: out, rounds: 2, imager: wsclean, calibrator: casa,
            mask: {rounds: 1}, resources: {threads: 1}}

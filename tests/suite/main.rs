@@ -17,6 +17,8 @@ mod multithresh_runs;
 mod real;
 mod report;
 mod simulated;
+mod slurm;
 mod strategies;
+mod survival;
 mod tclean;
 mod wsclean;

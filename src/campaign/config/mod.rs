@@ -31,7 +31,7 @@ pub use problem::{ConfigError, Problem, Span};
 pub use programs::{CalibratorKind, Executables, ImagerKind};
 pub use resources::Resources;
 pub use rounds::{RoundSelection, consider_mask_round};
-pub use scheduler::{SchedulerKind, SchedulerOptions};
+pub use scheduler::{JobOptions, Loss, SchedulerKind, SchedulerOptions};
 pub use stop::StopOptions;
 
 use crate::calibrator::options::GaincalOptions;
