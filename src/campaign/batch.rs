@@ -974,11 +974,18 @@ fn share(plan: &Plan, round: usize) -> Share {
 ///
 /// # Errors
 /// The work failed, or the folder cannot be written.
-pub fn barrier(plan: &Plan, hash: &str, round: usize, generation: u32, settings: &RunSettings<'_>) -> Result<()> {
+pub fn barrier(
+    plan: &Plan,
+    hash: &str,
+    round: usize,
+    generation: u32,
+    settings: &RunSettings<'_>,
+    events: &Emitter,
+) -> Result<()> {
     check_plan(plan, hash)?;
     let datasets: Vec<DatasetRecord> =
         plan.measurement_sets.iter().filter_map(|set| Some(read_dataset(&layout_of(plan, set))?.dataset)).collect();
-    let done = (settings.at_barrier)(plan, round, &datasets);
+    let done = (settings.at_barrier)(plan, round, &datasets, events);
     if matches!(done, Err(Error::Interrupted)) {
         return done;
     }

@@ -189,7 +189,7 @@ impl Bench {
             report: &|_, _| Ok(()),
             workshop: &|_, _, _| unreachable!("nothing is run here"),
             follow: Follow::Detach,
-            at_barrier: &|_, _, _| Ok(()),
+            at_barrier: &|_, _, _, _| Ok(()),
         };
         let events = Emitter::default();
         act(&mut Batch::new(&self.plan, &settings, &events, system))

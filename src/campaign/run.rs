@@ -43,7 +43,7 @@ pub struct RunSettings<'a> {
 }
 
 /// The work at a barrier.
-pub type AtBarrier = dyn Fn(&Plan, usize, &[DatasetRecord]) -> Result<()> + Sync;
+pub type AtBarrier = dyn Fn(&Plan, usize, &[DatasetRecord], &Emitter) -> Result<()> + Sync;
 
 /// Makes the adapters of one measurement set with its share of the machine.
 pub type MakeWorkshop = dyn Fn(&Plan, &MeasurementSetPlan, Share) -> Result<Box<dyn Workshop>> + Sync;
@@ -159,7 +159,7 @@ fn run_stages(plan: &Plan, settings: &RunSettings<'_>, events: &Emitter, showing
         }
         let last = match stage {
             Stage::Barrier { round } => {
-                (settings.at_barrier)(plan, round, &showing.record().datasets)?;
+                (settings.at_barrier)(plan, round, &showing.record().datasets, events)?;
                 continue;
             }
             Stage::Rounds { last, .. } => last,

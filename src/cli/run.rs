@@ -75,7 +75,7 @@ pub(super) fn settings(config: &str, restart: bool, follow: Follow) -> RunSettin
         report: &|record, folder| Ok(crate::report::write(record, folder).map(|_| ())?),
         workshop: &|plan, set, share| Ok(Box::new(Adapters::new(plan, set, share))),
         follow,
-        at_barrier: &|_, _, _| Ok(()),
+        at_barrier: &|_, _, _, _| Ok(()),
     }
 }
 

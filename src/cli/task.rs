@@ -61,7 +61,7 @@ pub fn run(args: Args) -> Result<ExitStatus> {
             Ok(ExitStatus::Done)
         }
         (_, Some(round), _) => {
-            batch::barrier(&plan, &args.plan, round, args.generation.unwrap_or_default(), &settings)?;
+            batch::barrier(&plan, &args.plan, round, args.generation.unwrap_or_default(), &settings, &events)?;
             Ok(ExitStatus::Done)
         }
         (_, _, true) => batch::steward(&plan, &settings, &events, &Slurm),
