@@ -282,7 +282,8 @@ fn a_full_queue_takes_the_rest_later() {
         bench.journal(set, journal::Event::Paused { round: 0 });
     }
     bench.advance(&system);
-    assert_eq!(system.text()[2..], ["round 0 +0 [2] ", "steward [] afterany:3"]);
+    let expected = ["round 0 +0 [2] ", "round 1 +0 [2] aftercorr:3", "steward [] afterany:4"];
+    assert_eq!(system.text()[2..], expected, "the set that was left out goes first");
     // Slurm's own limits are told by sbatch.
     let bench = Bench::new(3, 2, "");
     let system = Notes { full_after: Some(2), ..Notes::new(1001) };
