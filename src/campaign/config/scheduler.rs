@@ -155,7 +155,7 @@ impl SchedulerOptions {
 /// As written in the file: a word or a map.
 #[derive(JsonSchema)]
 #[schemars(untagged)]
-#[allow(dead_code)] // Stands for both in the schema; `read` tells them apart.
+#[allow(dead_code, clippy::large_enum_variant)] // Stands for both in the schema; `read` tells them apart.
 pub(super) enum SchedulerInput {
     Engine(SchedulerKind),
     Options(SchedulerOptions),
