@@ -5,13 +5,15 @@ BIN := target/release/cleanloop
 SLURM_TEST := $(CARGO) test --test suite slurm:: -- --test-threads 1 --nocapture
 
 .PHONY: help build demo test test-slurm test-slurm-full bench bench-selfcal install-demo-parts install-test-parts \
-	install-slurm-parts lint
+	install-slurm-parts lint test-python wheel
 
 help:
 	@echo "make demo           build, simulate a small observation, self-calibrate it, say where the report is"
 	@echo "make test           install what the tests need and run all of them"
 	@echo "make test-slurm     start a Slurm of one node, test campaigns on it, stop it"
 	@echo "make test-slurm-full the same with 2,000 measurement sets"
+	@echo "make test-python    build the Python package, install it and test it"
+	@echo "make wheel          the Python package as a wheel, in target/wheels"
 	@echo "make bench          time masks, noise maps and auto-multithresh against their peers"
 	@echo "make bench-selfcal  compare automatic masks with masks at the true positions, on simulated fields (long)"
 	@echo "make build          the release binary, $(BIN)"
@@ -33,7 +35,7 @@ install-test-parts:
 	scripts/python-environment.sh tests/requirements.txt target/test-venv
 
 lint:
-	$(CARGO) fmt --check
+	$(CARGO) fmt --all --check
 	$(CARGO) clippy --all-targets -- -D warnings
 
 test: install-test-parts lint
@@ -49,6 +51,12 @@ test-slurm: install-slurm-parts
 test-slurm-full: install-slurm-parts
 	$(CARGO) test --test suite --no-run
 	CLEANLOOP_TEST_SLURM_SETS=2000 LOCAL_SLURM_MAX_ARRAY=1001 scripts/test-slurm.sh $(SLURM_TEST)
+test-python:
+	scripts/test-python.sh
+
+wheel:
+	scripts/python-environment.sh python/tests/requirements.txt target/python-test-venv
+	target/python-test-venv/bin/maturin build --release --interpreter target/python-test-venv/bin/python
 
 bench: build
 	benches/run_masks.sh

@@ -18,6 +18,7 @@ ARCSEC = np.pi / 180 / 3600
 EPOCH = "2021/06/01/00:00:00"  # UTC; any date that the measures data know
 GAIN_CORRELATION_TIME = 720.0  # s
 MIN_AMPLITUDE = 0.1  # an antenna's gain never falls below this
+BEAM_WIDTH = 1.09  # FWHM of a primary beam, wavelengths over diameters
 BRIGHT_OFFSET = (60.0, -40.0)  # arcsec, of the brightest source
 
 VLA = dict(config="vla.b.cfg", telescope="VLA", frequency_hz=1.4e9, channel_width_hz=8e6, channels=4,
@@ -88,6 +89,27 @@ def make_sky(o, rng):
     return sky
 
 
+def axes_at(direction):
+    """Unit vectors towards east, north and a direction (right ascension, declination in rad)."""
+    a, d = direction
+    return np.array([[-np.sin(a), np.cos(a), 0.0], [-np.sin(d) * np.cos(a), -np.sin(d) * np.sin(a), np.cos(d)],
+                     [np.cos(d) * np.cos(a), np.cos(d) * np.sin(a), np.sin(d)]])
+
+
+def seen_by_beam(sky, field, beam, frequencies, dish):
+    """The field's sky about another phase centre, dimmed by the Gaussian primary beam of dishes of so many metres."""
+    seen = []
+    for source in sky:
+        l, m = source["east_arcsec"] * ARCSEC, source["north_arcsec"] * ARCSEC
+        l, m, n = axes_at(beam) @ (np.array([l, m, np.sqrt(1 - l * l - m * m)]) @ axes_at(field))
+        distance = np.arccos(min(n, 1.0))
+        width = BEAM_WIDTH * SPEED_OF_LIGHT / np.asarray(frequencies) / dish
+        response = np.exp(-4 * np.log(2) * (distance / width) ** 2)
+        seen.append({**source, "east_arcsec": float(l / ARCSEC), "north_arcsec": float(m / ARCSEC),
+                     "flux_jy": [float(f) for f in np.asarray(source["flux_jy"]) * response]})
+    return seen
+
+
 def drifting_gains(antennas, times, interval, amplitude_rms, phase_rms_deg, rng):
     """Complex gains [antenna, time]: amplitude and phase are Ornstein-Uhlenbeck processes."""
     keep = np.exp(-interval / GAIN_CORRELATION_TIME)
@@ -120,6 +142,19 @@ def visibilities(sky, uvw, frequency, channel):
     return total
 
 
+def phase_centre(o):
+    """The direction of the phase centre: the field's, or a beam's beside it."""
+    from casatools import measures, quanta
+
+    me, qa = measures(), quanta()
+    field = me.direction("J2000", *o["direction"])
+    if not o.get("pointing_arcsec"):
+        return field
+    ra, dec = field["m0"]["value"], field["m1"]["value"]
+    east, north = (offset * ARCSEC for offset in o["pointing_arcsec"])
+    return me.direction("J2000", qa.quantity(ra + east / np.cos(dec), "rad"), qa.quantity(dec + north, "rad"))
+
+
 def lay_out(path, o):
     """Writes an empty observation."""
     from casatools import ctsys, measures, simulator
@@ -142,7 +177,7 @@ def lay_out(path, o):
     sm.setspwindow(spwname="band", freq=f"{o['frequency_hz']}Hz", deltafreq=f"{o['channel_width_hz']}Hz",
                    freqresolution=f"{o['channel_width_hz']}Hz", nchannels=o["channels"], stokes=o["stokes"])
     sm.setfeed("perfect R L" if "R" in o["stokes"] else "perfect X Y", pol=[""])
-    sm.setfield(sourcename="field", sourcedirection=me.direction("J2000", *o["direction"]))
+    sm.setfield(sourcename="field", sourcedirection=phase_centre(o))
     sm.setlimits(shadowlimit=1e-6, elevationlimit="5deg")
     sm.setauto(0.0)
     sm.settimes(integrationtime=f"{o['integration_s']}s", usehourangle=True, referencetime=me.epoch("UTC", EPOCH))
@@ -174,6 +209,10 @@ def simulate(output, name="field", preset="demo", seed=1, event=None, **changes)
     shutil.rmtree(partial, ignore_errors=True)
 
     sky_seed, gain_seed, noise_seed = np.random.SeedSequence(seed).spawn(3)
+    if o.get("pointing_arcsec"):
+        # The sky is the field's; gains and noise are each beam's own.
+        own = [seed, *(int(round(10 * offset)) + 2**30 for offset in o["pointing_arcsec"])]
+        gain_seed, noise_seed = np.random.SeedSequence(own).spawn(2)
     lay_out(partial, o)
     tb = table()
     tb.open(partial, nomodify=False)
@@ -186,12 +225,18 @@ def simulate(output, name="field", preset="demo", seed=1, event=None, **changes)
     tb.close()
     tb.open(os.path.join(partial, "ANTENNA"))
     antennas = list(tb.getcol("NAME"))
+    dish = float(np.median(tb.getcol("DISH_DIAMETER")))
     tb.close()
     tb.open(os.path.join(partial, "SPECTRAL_WINDOW"))
     frequencies = tb.getcell("CHAN_FREQ", 0)
     tb.close()
 
     sky = make_sky(o, np.random.default_rng(sky_seed))
+    centre = phase_centre(o)
+    centre = centre["m0"]["value"], centre["m1"]["value"]
+    if o.get("pointing_arcsec"):
+        field = phase_centre({**o, "pointing_arcsec": None})
+        sky = seen_by_beam(sky, (field["m0"]["value"], field["m1"]["value"]), centre, frequencies, dish)
     gains = drifting_gains(len(antennas), stamps.size, o["integration_s"], o["amplitude_rms"], o["phase_rms_deg"],
                            np.random.default_rng(gain_seed))
     factor = gains[first, when] * gains[second, when].conj()

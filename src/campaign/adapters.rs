@@ -1,8 +1,10 @@
 //! The real workshop: imagers, calibrators and masks made from a resolved plan.
 
 use super::acceptance::{Gentler, last_accepted};
-use super::config::{CalibratorKind, ImagerKind, MaskCadence, MaskMethod, StartColumn, StopOptions, WorkOn};
+use super::config::{CalibratorKind, ImagerKind, MaskCadence, MaskImage, MaskMethod, StartColumn, StopOptions, WorkOn};
+use super::containers::{self, Mounts};
 use super::cycle::{self, ImagerLimits, Measures, StopRules};
+use super::field;
 use super::folder;
 use super::plan::{CalibrationPlan, ImagingPlan, MaskPlan, MeasurementSetPlan, Plan, RoundPlan};
 use super::record::MaskRecord;
@@ -33,7 +35,9 @@ const IMAGES_A_ROUND: u64 = 12;
 
 /// Adapters of one measurement set.
 pub struct Adapters {
+    /// Its executables have their bind mounts.
     plan: Plan,
+    mounts: Mounts,
     set: MeasurementSetPlan,
     share: Share,
     casa: Option<Casa>,
@@ -48,7 +52,8 @@ impl Adapters {
     /// Adapters of `set`, which may use `share` of the machine.
     pub fn new(plan: &Plan, set: &MeasurementSetPlan, share: Share) -> Self {
         Self {
-            plan: plan.clone(),
+            plan: containers::bound(plan, set),
+            mounts: Mounts::of(plan, set),
             set: set.clone(),
             share,
             casa: None,
@@ -119,7 +124,7 @@ impl Adapters {
         Limits { time, silence, ..Limits::default() }
     }
 
-    fn imager(&mut self, imaging: &ImagingPlan, job: ImagingJob, bench: &Bench) -> Result<Box<dyn Imager>> {
+    fn imager(&mut self, imaging: &ImagingPlan, mut job: ImagingJob, bench: &Bench) -> Result<Box<dyn Imager>> {
         let mut surroundings = Surroundings {
             executable: Vec::new(),
             limits: self.limits(self.plan.resources.imager_time_limit.as_ref().map(|l| l.0)),
@@ -129,6 +134,8 @@ impl Adapters {
         let options = match imaging {
             ImagingPlan::Wsclean(o) => {
                 surroundings.executable.clone_from(&self.plan.executables.wsclean);
+                let share = self.share.divided(containers::processes(&surroundings.executable));
+                (job.threads, job.memory_gb) = (share.threads, share.memory_gb);
                 ImagerOptions::Wsclean(Box::new(o.clone()))
             }
             ImagingPlan::Tclean(o) => {
@@ -136,7 +143,7 @@ impl Adapters {
             }
             ImagingPlan::Command(words) => {
                 surroundings.executable.clone_from(&self.plan.executables.imager);
-                ImagerOptions::Command(CommandOptions { template: words.clone() })
+                ImagerOptions::Command(CommandOptions { template: self.mounts.put_into(words) })
             }
         };
         imager::open(job, &options, surroundings)
@@ -436,6 +443,10 @@ impl Workshop for Adapters {
                 .map(|g| (g.solint.clone(), value(&g.calmode).as_str().unwrap_or_default().into())),
             interval_why: automatic.and_then(std::result::Result::ok),
             mask: before.map(|m| value(&(m, caution))),
+            field: match before.filter(|m| m.image == MaskImage::Field && round > 0) {
+                Some(_) => Some(field::load(&self.plan.output, round)?),
+                None => None,
+            },
             mask_may_be_empty: between.is_some(),
             imaging: value(&(&plan.imaging, between.map(|m| (m, caution)), &self.plan.stop)),
             first_interval: gaincal.is_some() && earlier_calibrations == 0,
@@ -474,7 +485,10 @@ impl Workshop for Adapters {
         bench: &Bench,
     ) -> Result<MaskRecord> {
         let (mask, caution): (MaskPlan, f64) = planned(plan.mask.as_ref().expect("only masked rounds get here"))?;
-        round_masks::from_image(&mask, caution, source, previous, &bench.folder)
+        match &plan.field {
+            Some(field) => round_masks::from_field(&mask, caution, field, source, previous, &bench.folder),
+            None => round_masks::from_image(&mask, caution, source, previous, &bench.folder),
+        }
     }
 
     fn image(&mut self, plan: &AttemptPlan, column: &str, mask: Option<&Path>, bench: &Bench) -> Result<Imaged> {

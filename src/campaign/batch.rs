@@ -572,7 +572,7 @@ impl<'a> Batch<'a> {
         self.ledger.announce(&submission)?;
         let logs = self.ledger.folder().join("logs").join(format!("{number:05}"));
         folder::make(&logs)?;
-        let program = std::env::current_exe().map_err(Error::internal)?;
+        let program = crate::process::own::executable().map_err(Error::internal)?;
         let mut words = vec![program.to_string_lossy().into_owned(), "task".into()];
         words.push(self.plan.output.to_string_lossy().into_owned());
         words.extend(["--plan".to_string(), self.hash.clone()]);
@@ -849,7 +849,10 @@ fn finish(batch: &Batch<'_>, mut record: CampaignRecord, outlook: &Outlook) -> R
     };
     record.state = state;
     record.finished = Some(jiff::Timestamp::now());
-    let shown = run::show(record, batch.plan, batch.settings);
+    let mut shown = run::show(record, batch.plan, batch.settings);
+    if state != State::Interrupted {
+        shown = shown.and_then(|()| run::collect(batch.plan, batch.events));
+    }
     batch.events.emit(Event::CampaignFinished { state });
     result.and_then(|status| shown.map(|()| status))
 }

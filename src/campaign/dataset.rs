@@ -9,6 +9,9 @@ use super::acceptance::{
     AcceptanceOptions, Decision, Gentler, Next, RoundMetrics, RoundOutcome, Verdict, best_accepted, judge,
     judge_solutions, last_accepted, why_best,
 };
+use super::archive::{self, Archived};
+use super::budget;
+use super::config::ArchiveOptions;
 use super::events::{Emitter, Event, Place, Step, StepEnd};
 use super::folder::{self, Layout};
 use super::journal::{self, Journal, key_of};
@@ -52,6 +55,10 @@ pub struct DatasetSettings {
     /// Keep the series of gain solutions out of the record, in files of their own: with many measurement sets they
     /// would make most of it.
     pub series_apart: bool,
+    /// Bytes that its folder may take; `None`: no limit.
+    pub disk_budget: Option<u64>,
+    /// What is collected when it is done.
+    pub archive: ArchiveOptions,
 }
 
 /// Called with the record whenever it has changed enough to be shown (after each round, and at the end).
@@ -69,6 +76,10 @@ pub struct DatasetRun<'a> {
     done: Vec<Attempted>,
     place: Place,
     last_seconds: IndexMap<Step, f64>,
+    /// It was said that the budget cannot be kept.
+    over_budget: bool,
+    /// Last round before a pause (a barrier between rounds): what is only gone through again is not told again.
+    told_until: Option<usize>,
 }
 
 /// What is kept of a judged attempt, beyond its record.
@@ -78,6 +89,8 @@ struct Attempted {
     in_force: InForce,
     image_key: String,
     imaged: Imaged,
+    /// The mask that the imaging began with.
+    given_mask: Option<PathBuf>,
     mask: Option<MaskRecord>,
 }
 
@@ -136,6 +149,10 @@ impl<'a> DatasetRun<'a> {
             ..DatasetRecord::default()
         };
         let place = Place { dataset: settings.name.clone(), round: 0, attempt: 1 };
+        let told_until = match journal.entries().last().map(|entry| &entry.event) {
+            Some(journal::Event::Paused { round }) => Some(*round),
+            _ => None,
+        };
         Ok(Self {
             settings,
             workshop,
@@ -147,6 +164,8 @@ impl<'a> DatasetRun<'a> {
             done: Vec::new(),
             place,
             last_seconds: IndexMap::new(),
+            over_budget: false,
+            told_until,
         })
     }
 
@@ -251,8 +270,14 @@ impl<'a> DatasetRun<'a> {
         // The product is chosen once all rounds are there.
         if end != State::Running {
             self.finish(&prepared)?;
+            self.collect()?;
         }
         Ok(end)
+    }
+
+    /// The round under way was told of by the run that paused after it.
+    fn was_told(&self) -> bool {
+        self.told_until.is_some_and(|round| self.place.round <= round)
     }
 
     /// Journals the start, and says what a changed campaign file invalidates.
@@ -272,7 +297,9 @@ impl<'a> DatasetRun<'a> {
                     if changed.len() == 1 { (*first).to_string() } else { changed.join(", ") }
                 ),
             };
-            self.events.message(Some(&self.settings.name), Level::Info, text);
+            if self.told_until.is_none() {
+                self.events.message(Some(&self.settings.name), Level::Info, text);
+            }
         }
         self.journal.append(journal::Event::Run {
             version: env!("CARGO_PKG_VERSION").into(),
@@ -312,7 +339,9 @@ impl<'a> DatasetRun<'a> {
     fn attempt(&mut self, data: &Prepared, plan: AttemptPlan) -> Result<Decision> {
         let (round, attempt) = (plan.round, plan.attempt);
         self.place = Place { dataset: self.settings.name.clone(), round, attempt: attempt + 1 };
-        self.events.emit(Event::RoundStarted { place: self.place.clone(), about: plan.about.clone() });
+        if !self.was_told() {
+            self.events.emit(Event::RoundStarted { place: self.place.clone(), about: plan.about.clone() });
+        }
         self.record.rounds.push(RoundRecord {
             round,
             attempt: attempt + 1,
@@ -328,10 +357,13 @@ impl<'a> DatasetRun<'a> {
             Calibrated::Refused(decision, metrics) => return self.conclude(plan, None, decision, *metrics),
             Calibrated::Done { in_force, stats } => (*in_force, stats),
         };
-        let mask_key = plan.mask.as_ref().zip(base.as_ref()).map(|(m, b)| key_of(&("mask", &b.image_key, m)));
+        let mask_key = plan.mask.as_ref().zip(base.as_ref()).map(|(m, b)| match &plan.field {
+            None => key_of(&("mask", &b.image_key, m)),
+            Some(field) => key_of(&("mask", &b.image_key, m, &field.key)),
+        });
         let image_key = key_of(&("image", self.data_key(), in_force.column, in_force.key(), &mask_key, &plan.imaging));
         let image_name = format!("{}/image", Layout::attempt_name(round, attempt));
-        if self.finished::<Imaged>(&image_name, &image_key, files_exist).is_none() {
+        if self.finished::<Imaged>(&image_name, &image_key, self.exist_or_removed()).is_none() {
             self.ensure_corrected(data, &in_force)?;
         }
         let mask = self.make_mask(data, &plan, mask_key.as_deref(), base.as_ref())?;
@@ -339,6 +371,7 @@ impl<'a> DatasetRun<'a> {
         let imaged = self.make_image(data, &plan, in_force.column, mask.as_ref(), spec)?;
         let column = in_force.column;
         let tables = in_force.tables();
+        let given_mask = mask.as_ref().map(|m| m.path.clone());
         let (mask_key, mask) = match (mask, &imaged.mask) {
             (_, Some(last)) => (None, Some(last.clone())),
             (Some(mask), None) => (mask_key, Some(mask)),
@@ -375,7 +408,7 @@ impl<'a> DatasetRun<'a> {
             more_to_try: plan.more_to_try,
         };
         let decision = judge(&self.history, &metrics, &self.settings.acceptance);
-        let kept = Attempted { plan: plan.clone(), in_force, image_key, imaged, mask };
+        let kept = Attempted { plan: plan.clone(), in_force, image_key, imaged, given_mask, mask };
         self.conclude(plan, Some(kept), decision, metrics)
     }
 
@@ -475,6 +508,10 @@ impl<'a> DatasetRun<'a> {
         if holder == Some(&base.image_key) || holder == Some(&key) {
             return Ok(());
         }
+        self.ensure_files(data, base)?;
+        if self.journal.holder(MODEL) == Some(&base.image_key) {
+            return Ok(());
+        }
         let plan = base.plan.clone();
         let bench = self.round_bench(data, &plan, "logs", "predict.log", Step::Revert)?;
         let name = format!("{}/predict", Layout::attempt_name(plan.round, plan.attempt));
@@ -487,6 +524,27 @@ impl<'a> DatasetRun<'a> {
                 Ok(Nothing {})
             },
         )?;
+        Ok(())
+    }
+
+    /// The images of `base` are there: those that were removed to keep the disk budget are made again.
+    fn ensure_files(&mut self, data: &Prepared, base: &Attempted) -> Result<()> {
+        let products = &base.imaged.products;
+        if [&products.image, &products.model, &products.residual, &products.psf].iter().all(|file| file.exists()) {
+            return Ok(());
+        }
+        let plan = base.plan.clone();
+        let name = Layout::attempt_name(plan.round, plan.attempt);
+        self.tell(
+            Level::Info,
+            format!("{name}: its images were removed to keep the disk budget, but are needed now: imaging again"),
+        );
+        self.ensure_corrected(data, &base.in_force)?;
+        let bench = self.round_bench(data, &plan, "image", "imager.log", Step::Image)?;
+        let key = base.image_key.clone();
+        let spec = StepSpec { step: Step::Image, name: format!("{name}/image"), key, touches: &[MODEL] };
+        let (column, mask) = (base.in_force.column, base.given_mask.as_deref());
+        self.step(spec, |_: &Imaged| false, |run| run.workshop.image(&plan, column, mask, &bench))?;
         Ok(())
     }
 
@@ -505,7 +563,10 @@ impl<'a> DatasetRun<'a> {
         let mask = self.step(
             spec,
             |m: &MaskRecord| m.path.exists(),
-            |run| run.workshop.mask(plan, &base.imaged.products, previous.as_ref(), &bench),
+            |run| {
+                run.ensure_files(data, base)?;
+                run.workshop.mask(plan, &base.imaged.products, previous.as_ref(), &bench)
+            },
         )?;
         if mask.pixels == 0 && !plan.mask_may_be_empty {
             return Err(Error::bad_input(format!(
@@ -528,7 +589,8 @@ impl<'a> DatasetRun<'a> {
     ) -> Result<Imaged> {
         let bench = self.round_bench(data, plan, "image", "imager.log", Step::Image)?;
         let mask = mask.map(|m| m.path.clone());
-        let imaged = self.step(spec, files_exist, |run| run.workshop.image(plan, column, mask.as_deref(), &bench))?;
+        let there = self.exist_or_removed();
+        let imaged = self.step(spec, there, |run| run.workshop.image(plan, column, mask.as_deref(), &bench))?;
         self.note_commands("image", &imaged.commands, &bench.log);
         Ok(imaged)
     }
@@ -571,14 +633,16 @@ impl<'a> DatasetRun<'a> {
             self.journal.append(journal::Event::Done { step: name, key, touches: Vec::new(), seconds: 0.0, result })?;
         }
         let image = (!metrics.image.non_finite && kept.is_some()).then_some(&metrics.image);
-        self.events.emit(Event::RoundFinished {
-            place: self.place.clone(),
-            verdict: verdict(decision.verdict),
-            why: decision.summary(),
-            rms: image.map(|m| m.rms),
-            peak: image.map(|m| m.peak),
-            dynamic_range: image.map(|m| m.dynamic_range),
-        });
+        if !self.was_told() {
+            self.events.emit(Event::RoundFinished {
+                place: self.place.clone(),
+                verdict: verdict(decision.verdict),
+                why: decision.summary(),
+                rms: image.map(|m| m.rms),
+                peak: image.map(|m| m.peak),
+                dynamic_range: image.map(|m| m.dynamic_range),
+            });
+        }
         let record = self.current();
         record.state = State::Done;
         record.finished = Some(jiff::Timestamp::now());
@@ -587,7 +651,55 @@ impl<'a> DatasetRun<'a> {
         let (round, attempt) = (plan.round, plan.attempt);
         self.history.push(RoundOutcome { round, attempt, metrics, decision: decision.clone() });
         self.choose_best();
+        self.keep_budget()?;
         Ok(decision)
+    }
+
+    /// Removes files of old rounds, if the folder takes more than it may.
+    fn keep_budget(&mut self) -> Result<()> {
+        let Some(limit) = self.settings.disk_budget else { return Ok(()) };
+        let layout = self.settings.layout.clone();
+        let needed: Vec<(usize, usize)> = [last_accepted(&self.history), best_accepted(&self.history)]
+            .into_iter()
+            .flatten()
+            .map(|outcome| (outcome.round, outcome.attempt))
+            .collect();
+        let attempts: Vec<budget::Attempt> = self
+            .done
+            .iter()
+            .map(|a| budget::Attempt {
+                folder: layout.root().join(Layout::attempt_name(a.plan.round, a.plan.attempt)),
+                needed: needed.contains(&(a.plan.round, a.plan.attempt)),
+                masks: a.given_mask.iter().cloned().chain(a.mask.as_ref().map(|m| m.path.clone())).collect(),
+                images: vec![a.imaged.products.image.clone(), a.imaged.products.model.clone()],
+            })
+            .collect();
+        let chosen = budget::choose(limit, layout.root(), &attempts, &self.settings.archive);
+        if chosen.files.is_empty() && chosen.left <= limit {
+            return Ok(());
+        }
+        const GB: f64 = 1e9;
+        if !chosen.files.is_empty() {
+            // Written down first: a file that is gone without a word would be taken for lost.
+            self.journal.append(journal::Event::Removed { files: chosen.files.clone() })?;
+            for file in &chosen.files {
+                folder::remove(file)?;
+            }
+            let (count, size) = (chosen.files.len(), chosen.bytes as f64 / GB);
+            let text = format!("{count} files of old rounds ({size:.3} GB) removed to keep the disk budget");
+            self.tell(Level::Info, text);
+        }
+        if chosen.left > limit && !self.over_budget {
+            self.over_budget = true;
+            let (left, limit) = (chosen.left as f64 / GB, limit as f64 / GB);
+            let text = format!(
+                "the folder takes {left:.3} GB, more than its part of the disk budget ({limit:.3} GB): what is left is \
+                 needed (the working copy, tables, the best and the last accepted round). Raise \
+                 `campaign.resources.disk_budget_gb`"
+            );
+            self.tell(Level::Warning, text);
+        }
+        Ok(())
     }
 
     fn choose_best(&mut self) {
@@ -621,7 +733,8 @@ impl<'a> DatasetRun<'a> {
         self.step(
             spec,
             |_: &Nothing| image.exists(),
-            |_| {
+            |run| {
+                run.ensure_files(data, &best)?;
                 let fresh = target.with_extension("new");
                 folder::remove(&fresh)?;
                 folder::make(&fresh)?;
@@ -651,6 +764,38 @@ impl<'a> DatasetRun<'a> {
         Ok(())
     }
 
+    /// Collects what the archive is to hold.
+    fn collect(&mut self) -> Result<()> {
+        let options = self.settings.archive.clone();
+        let Some(finish) = self.journal.last_key("finish").map(str::to_string).filter(|_| !options.is_empty()) else {
+            return Ok(());
+        };
+        let (root, name) = (self.settings.layout.root().to_path_buf(), self.settings.name.clone());
+        let target = archive::target(&options, &root, &name);
+        // All attempts count, not the best one alone: patterns may name any of them.
+        let rounds: Vec<&str> = self.done.iter().map(|a| a.image_key.as_str()).collect();
+        let key = key_of(&("archive", &finish, rounds, &options));
+        let spec = StepSpec { step: Step::Archive, name: "archive".into(), key, touches: &[] };
+        let archived = self.step(spec, Archived::is_there, |_| {
+            archive::collect(&options, &root, archive::Part::MeasurementSet, &target, &name)
+        })?;
+        for pattern in &archived.unmatched {
+            // Report and campaign file are matched at the end of the campaign.
+            if !archive::is_of_the_campaign(pattern) {
+                self.tell(Level::Warning, format!("archive: no file matches the pattern `{pattern}`"));
+            }
+        }
+        Ok(())
+    }
+
+    /// For steps that image: the files are there, or were removed to keep the disk budget.
+    fn exist_or_removed(&self) -> impl Fn(&Imaged) -> bool + use<> {
+        let removed = self.journal.removed_files();
+        move |imaged: &Imaged| {
+            [&imaged.products.image, &imaged.products.model].iter().all(|f| f.exists() || removed.contains(*f))
+        }
+    }
+
     /// Does the step unless it is done with the same key and its outputs are still there.
     fn step<T: Serialize + DeserializeOwned>(
         &mut self,
@@ -662,7 +807,9 @@ impl<'a> DatasetRun<'a> {
         let place = self.place.clone();
         if let Some(result) = self.finished(&name, &key, still_there) {
             let seconds = self.journal.done(&name, &key).map_or(0.0, |d| d.seconds);
-            self.events.emit(Event::StepFinished { place, step, end: StepEnd::AlreadyDone, seconds });
+            if !self.was_told() {
+                self.events.emit(Event::StepFinished { place, step, end: StepEnd::AlreadyDone, seconds });
+            }
             return Ok(result);
         }
         interrupt::check()?;
@@ -816,10 +963,6 @@ fn decision_record(decision: &Decision) -> DecisionRecord {
 
 fn message(level: Level, text: &str) -> MessageRecord {
     MessageRecord { at: Some(jiff::Timestamp::now()), level, text: text.to_string() }
-}
-
-fn files_exist(imaged: &Imaged) -> bool {
-    imaged.products.image.exists() && imaged.products.model.exists()
 }
 
 fn file_name(path: &Path) -> String {

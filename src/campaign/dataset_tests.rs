@@ -2,6 +2,7 @@
 //! (a column half-written) is done here on purpose, at every step.
 
 use super::acceptance::{AcceptanceOptions, Gentler};
+use super::config::ArchiveOptions;
 use super::dataset::{DatasetRun, DatasetSettings};
 use super::events::{Collect, Emitter, Event, Step, StepEnd};
 use super::folder::Layout;
@@ -108,6 +109,7 @@ impl Workshop for FakeWorkshop {
             interval: None,
             interval_why: None,
             mask: (round > 0).then(|| options.clone()),
+            field: None,
             mask_may_be_empty: false,
             imaging: options,
             first_interval: round == 1,
@@ -206,6 +208,15 @@ impl Workshop for FakeWorkshop {
 }
 
 fn run(root: &Path, workshop: &mut FakeWorkshop) -> (DatasetRecord, Result<State>, Collect) {
+    run_with(root, workshop, None, ArchiveOptions::default())
+}
+
+fn run_with(
+    root: &Path,
+    workshop: &mut FakeWorkshop,
+    disk_budget: Option<u64>,
+    archive: ArchiveOptions,
+) -> (DatasetRecord, Result<State>, Collect) {
     let events = Collect::default();
     let plan_hashes =
         workshop.script.options.iter().enumerate().map(|(r, o)| (format!("round-{r:02}"), o.to_string())).collect();
@@ -215,6 +226,8 @@ fn run(root: &Path, workshop: &mut FakeWorkshop) -> (DatasetRecord, Result<State
         layout: Layout::new(root.join("out")),
         acceptance: AcceptanceOptions::default(),
         plan_hashes,
+        disk_budget,
+        archive,
         until_round: None,
         series_apart: false,
     };
@@ -394,4 +407,88 @@ fn steps_tell_what_they_do() {
         })
         .collect();
     assert_eq!(started, [Step::Solve, Step::Apply, Step::Mask, Step::Image, Step::Metrics]);
+}
+
+fn images_left(root: &Path) -> Vec<String> {
+    let mut left: Vec<String> = glob::glob(&format!("{}/out/round-*/image/*", root.display()))
+        .unwrap()
+        .flatten()
+        .map(|p| p.strip_prefix(root.join("out")).unwrap().display().to_string())
+        .collect();
+    left.sort();
+    left
+}
+
+#[test]
+fn a_disk_budget_removes_old_images_and_a_resume_does_not_miss_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = FakeWorkshop::new(folder.path(), Script::rising());
+    let (record, end, events) = run_with(folder.path(), &mut first, Some(1), ArchiveOptions::default());
+    end.unwrap();
+    let left = images_left(folder.path());
+    assert!(!left.is_empty() && left.iter().all(|f| f.starts_with("round-03/")), "{left:?}");
+    let texts: Vec<&str> = record.messages.iter().map(|m| m.text.as_str()).collect();
+    assert!(texts.iter().any(|t| t.contains("removed to keep the disk budget")), "{texts:?}");
+    assert_eq!(texts.iter().filter(|t| t.contains("more than its part of the disk budget")).count(), 1);
+    drop(events);
+    let mut second = FakeWorkshop::new(folder.path(), Script::rising());
+    run_with(folder.path(), &mut second, Some(1), ArchiveOptions::default()).1.unwrap();
+    assert!(second.calls.is_empty(), "nothing is done again: {:?}", second.calls);
+    assert_eq!(outcome(folder.path()), uninterrupted(&Script::rising()).0);
+}
+
+#[test]
+fn what_a_budget_removed_is_made_again_when_a_changed_round_needs_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut workshop = FakeWorkshop::new(folder.path(), Script::rising());
+    run_with(folder.path(), &mut workshop, Some(1), ArchiveOptions::default()).1.unwrap();
+    let mut changed = Script::rising();
+    changed.options[2] = 7;
+    let mut workshop = FakeWorkshop::new(folder.path(), changed.clone());
+    run_with(folder.path(), &mut workshop, Some(1), ArchiveOptions::default()).1.unwrap();
+    assert_eq!(workshop.calls[..3], ["apply 1.0", "image 1.0 CORRECTED_DATA", "solve 2.0"]);
+    assert_eq!(outcome(folder.path()), uninterrupted(&changed).0);
+}
+
+/// A failure at any call, with files of old rounds gone, changes nothing either.
+#[test]
+fn a_failure_anywhere_with_a_budget_changes_nothing_in_the_end() {
+    let mut rejecting = Script::rising();
+    rejecting.dynamic_range[3] = vec![150.0, 320.0];
+    let (expected, calls) = uninterrupted(&rejecting);
+    for (n, call) in calls.iter().enumerate() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut first = FakeWorkshop::new(folder.path(), rejecting.clone());
+        first.fail_at = Some(n);
+        assert!(run_with(folder.path(), &mut first, Some(1), ArchiveOptions::default()).1.is_err());
+        let mut second = FakeWorkshop::new(folder.path(), rejecting.clone());
+        run_with(folder.path(), &mut second, Some(1), ArchiveOptions::default()).1.unwrap();
+        assert_eq!(outcome(folder.path()), expected, "failed at {call}");
+    }
+}
+
+#[test]
+fn the_archive_is_collected_once_and_again_when_something_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = ArchiveOptions {
+        copy: vec!["final/*.fits".into(), "report/*".into(), "nothing".into()],
+        compress: vec!["**/*.cal".into(), "round-*/logs".into()],
+        to: Some(folder.path().join("kept")),
+    };
+    let mut workshop = FakeWorkshop::new(folder.path(), Script::rising());
+    let (record, end, _) = run_with(folder.path(), &mut workshop, None, options.clone());
+    end.unwrap();
+    let kept = folder.path().join("kept/field");
+    let image = kept.join("final/image.fits");
+    assert_eq!(fs::read(&image).unwrap(), fs::read(folder.path().join("out/final/image.fits")).unwrap());
+    let packed = kept.join("field.tar.gz");
+    let written = fs::metadata(&packed).unwrap().modified().unwrap();
+    let texts: Vec<&str> = record.messages.iter().map(|m| m.text.as_str()).collect();
+    assert_eq!(texts, ["archive: no file matches the pattern `nothing`"]);
+    let again = |workshop: &mut FakeWorkshop| run_with(folder.path(), workshop, None, options.clone()).1.unwrap();
+    again(&mut FakeWorkshop::new(folder.path(), Script::rising()));
+    assert_eq!(fs::metadata(&packed).unwrap().modified().unwrap(), written, "not written again");
+    fs::remove_file(&image).unwrap();
+    again(&mut FakeWorkshop::new(folder.path(), Script::rising()));
+    assert!(image.exists());
 }

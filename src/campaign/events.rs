@@ -32,6 +32,8 @@ pub enum Step {
     Revert,
     /// The best round's products are collected.
     Finish,
+    /// What is to be kept is copied and packed.
+    Archive,
     /// The report is written.
     Report,
 }
@@ -51,6 +53,7 @@ impl Step {
             Self::Decide => "judging the round",
             Self::Revert => "going back to the last accepted round",
             Self::Finish => "collecting the products",
+            Self::Archive => "collecting the archive",
             Self::Report => "writing the report",
         }
     }

@@ -7,7 +7,7 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -110,6 +110,11 @@ pub enum Event {
         /// The last round that is done.
         round: usize,
     },
+    /// Files of old rounds that were removed to keep the disk budget.
+    Removed {
+        /// The files.
+        files: Vec<PathBuf>,
+    },
     /// A message worth keeping.
     Note {
         /// Words.
@@ -145,6 +150,7 @@ pub struct Journal {
     done: HashMap<(String, String), DoneStep>,
     last_key: HashMap<String, String>,
     holders: HashMap<String, Option<String>>,
+    removed: HashSet<PathBuf>,
 }
 
 impl Journal {
@@ -174,6 +180,7 @@ impl Journal {
             done: HashMap::new(),
             last_key: HashMap::new(),
             holders: HashMap::new(),
+            removed: HashSet::new(),
         };
         for entry in entries {
             journal.take_in(entry);
@@ -219,6 +226,7 @@ impl Journal {
                     self.holders.insert(what.clone(), Some(key.clone()));
                 }
             }
+            Event::Removed { files } => self.removed.extend(files.iter().cloned()),
             _ => {}
         }
         self.entries.push(entry);
@@ -263,6 +271,11 @@ impl Journal {
     /// The key with which the step was last done.
     pub fn last_key(&self, step: &str) -> Option<&str> {
         self.last_key.get(step).map(String::as_str)
+    }
+
+    /// The files that were removed on purpose (some may have been made again since).
+    pub fn removed_files(&self) -> HashSet<PathBuf> {
+        self.removed.clone()
     }
 
     /// The key of the step whose output `what` (`model`, `corrected`) holds; `None` while that is not known.

@@ -2,11 +2,15 @@
 
 pub mod acceptance;
 pub mod adapters;
+pub mod archive;
 pub mod batch;
+pub mod budget;
 pub mod config;
+pub mod containers;
 pub mod cycle;
 pub mod dataset;
 pub mod events;
+pub mod field;
 pub mod folder;
 pub mod journal;
 pub mod moved;

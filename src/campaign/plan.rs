@@ -5,9 +5,11 @@
 
 use super::acceptance::AcceptanceOptions;
 use super::config::{
-    ArchiveOptions, CalibratorKind, Campaign, ConfigError, Executables, ImagerKind, MaskCadence, MaskCombine,
-    MaskMethod, OnFailure, Problem, Resources, SchedulerOptions, StartColumn, StopOptions, WorkOn, consider_mask_round,
+    ArchiveOptions, CalibratorKind, Campaign, ConfigError, Executables, FieldOptions, ImagerKind, MaskCadence,
+    MaskCombine, MaskImage, MaskMethod, OnFailure, Problem, Resources, SchedulerOptions, StartColumn, StopOptions,
+    WorkOn, consider_mask_round,
 };
+use super::containers;
 use super::solint::SolintOptions;
 use super::strategy::{self, Options};
 use crate::calibrator::options::GaincalOptions;
@@ -111,6 +113,12 @@ pub struct CalibrationPlan {
 pub struct MaskPlan {
     /// How it is made; never [`MaskMethod::None`].
     pub method: MaskMethod,
+    /// The image that it is made from.
+    #[serde(default, skip_serializing_if = "MaskImage::is_default")]
+    pub image: MaskImage,
+    /// With image `field`: how that is made.
+    #[serde(default, skip_serializing_if = "FieldOptions::is_default")]
+    pub field: FieldOptions,
     /// How often.
     pub cadence: MaskCadence,
     /// With cadence cycle: before every n-th major cycle.
@@ -210,18 +218,24 @@ pub fn resolve_with(campaign: &Campaign, environment: &dyn Fn(&str) -> Option<St
         if let ImagingPlan::Wsclean(wsclean) = &mut imaging {
             wsclean.data_column = data_column.to_owned();
         }
+        let mask = mask(campaign, &options, &block, round)?;
+        let waits_for_all = round > 0 && mask.as_ref().is_some_and(|m| m.image == MaskImage::Field);
         rounds.push(RoundPlan {
             round,
             calibration,
-            mask: mask(campaign, &options, &block, round)?,
+            mask,
             imaging,
             data_column: data_column.to_owned(),
-            waits_for_all: false,
+            waits_for_all,
         });
     }
     let mut warnings = campaign.warnings.clone();
     warnings.extend(strategy::warnings(campaign, &block));
-    Ok(Plan {
+    let mut archive = block.archive;
+    if let Some(to) = &mut archive.to {
+        *to = absolute(&campaign.folder().join(&*to))?;
+    }
+    let mut plan = Plan {
         name: campaign.name(),
         campaign_file: absolute(&campaign.path)?,
         output,
@@ -239,10 +253,13 @@ pub fn resolve_with(campaign: &Campaign, environment: &dyn Fn(&str) -> Option<St
         start_column: block.start_column,
         scheduler: block.scheduler,
         on_failure: block.on_failure,
-        archive: block.archive,
+        archive,
         not_run: campaign.not_run.clone(),
         warnings,
-    })
+    };
+    let more = containers::warnings(&plan);
+    plan.warnings.extend(more);
+    Ok(plan)
 }
 
 fn calibration(
@@ -278,6 +295,8 @@ fn mask(
     let files = |files: &[PathBuf]| files.iter().map(|file| absolute(&base.join(file))).collect::<Result<Vec<_>, _>>();
     Ok(Some(MaskPlan {
         method: settings.method,
+        image: settings.image,
+        field: settings.field.clone(),
         cadence: settings.cadence,
         every: settings.every,
         combine: settings.combine,

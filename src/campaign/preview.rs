@@ -4,6 +4,7 @@
 //! that a run would use; what a run decides (a retry, an automatic interval, the mask's pixels) is not known here.
 
 use super::config::{CalibratorKind, MaskCadence, WorkOn};
+use super::containers::{self, Mounts};
 use super::folder::Layout;
 use super::plan::{ImagingPlan, MeasurementSetPlan, Plan, RoundPlan};
 use super::run::{self, Share};
@@ -31,7 +32,8 @@ pub struct RoundLines {
 
 /// The command lines of every round of a measurement set.
 pub fn command_lines(plan: &Plan, set: &MeasurementSetPlan) -> Vec<RoundLines> {
-    plan.rounds.iter().map(|round| round_lines(plan, set, round)).collect()
+    let bound = containers::bound(plan, set);
+    bound.rounds.iter().map(|round| round_lines(&bound, set, round)).collect()
 }
 
 /// The programs of the plan that are not found on this machine.
@@ -76,7 +78,7 @@ fn round_lines(plan: &Plan, set: &MeasurementSetPlan, round: &RoundPlan) -> Roun
         Ok(words) => lines.calibration = words,
         Err(error) => lines.notes.push(format!("the calibration cannot be shown: {error}")),
     }
-    match imaging(plan, round, &layout, measurement_set) {
+    match imaging(plan, set, round, &layout, measurement_set) {
         Ok(words) => {
             lines.imaging = words;
             if let ImagingPlan::Wsclean(options) = &round.imaging {
@@ -114,16 +116,23 @@ fn calibration(plan: &Plan, round: &RoundPlan, layout: &Layout, measurement_set:
     Ok(calibrator::open(kind, calibration.gaincal.clone(), casa, Limits::default())?.command_lines(&request))
 }
 
-fn imaging(plan: &Plan, round: &RoundPlan, layout: &Layout, measurement_set: PathBuf) -> Result<Vec<Vec<String>>> {
+fn imaging(
+    plan: &Plan,
+    set: &MeasurementSetPlan,
+    round: &RoundPlan,
+    layout: &Layout,
+    measurement_set: PathBuf,
+) -> Result<Vec<Vec<String>>> {
     let (options, executable) = match &round.imaging {
         ImagingPlan::Wsclean(options) => (ImagerOptions::Wsclean(Box::new(options.clone())), &plan.executables.wsclean),
-        ImagingPlan::Command(words) => {
-            (ImagerOptions::Command(CommandOptions { template: words.clone() }), &plan.executables.imager)
-        }
+        ImagingPlan::Command(words) => (
+            ImagerOptions::Command(CommandOptions { template: Mounts::of(plan, set).put_into(words) }),
+            &plan.executables.imager,
+        ),
         // The worker is asked step by step, with the options that the plan shows.
         ImagingPlan::Tclean(_) => return Ok(Vec::new()),
     };
-    let share = Share::of(plan);
+    let share = Share::of(plan).divided(containers::processes(executable));
     let job = ImagingJob {
         measurement_sets: vec![measurement_set],
         data_column: round.data_column.clone(),

@@ -2,12 +2,14 @@
 
 use super::config::{MaskCombine, MaskMethod};
 use super::cycle::{CycleMask, CycleMasks, CycleVeto, MaskMoment};
+use super::field::{self, FieldImage};
 use super::folder;
 use super::plan::MaskPlan;
 use super::record::{ConfettiRecord, MaskRecord};
 use crate::image::FitsImage;
 use crate::imager::{Products, Residual};
 use crate::masking::MaskingOptions;
+use crate::masking::field::{CutRequest, cut};
 use crate::masking::files::{self, Automatic, MaskFileRequest, MaskFileSummary, Together};
 use crate::masking::multithresh::{self, CycleInputs, StateFolder};
 use crate::quality::confetti::{self, ConfettiFiles, VetoFiles, Vetoed};
@@ -103,6 +105,39 @@ pub fn from_image(
         flint.map(|(_, made)| made).unwrap_or_default()
     };
     Ok(record(path, method, Some(&source.image), (options, numbers, why), &summary))
+}
+
+/// Makes a round's mask from the image of the whole field: the field's mask, cut to this measurement set's image.
+///
+/// # Errors
+/// Files that cannot be read or written, options without sense.
+pub fn from_field(
+    mask: &MaskPlan,
+    caution: f64,
+    field: &FieldImage,
+    source: &Products,
+    previous: Option<&MaskRecord>,
+    folder: &Path,
+) -> Result<MaskRecord> {
+    let path = folder.join("mask.fits");
+    let users = Users::load(mask, &source.image)?;
+    let whole = field::mask_of(field, mask, caution)?;
+    let (include, exclude) = users.both();
+    let summary = cut(&CutRequest {
+        field_mask: &whole.path,
+        scales: whole.scales,
+        beam_image: &source.image,
+        include,
+        exclude,
+        previous: previous.map(|p| p.path.as_path()),
+        output: &path,
+    })?;
+    let method = format!("{}, cut from the field's mask", value(&mask.method).as_str().unwrap_or_default());
+    let numbers: IndexMap<String, f64> =
+        whole.rms.map(|rms| ("rms of the field's noise map, Jy/beam".to_string(), rms)).into_iter().collect();
+    let mut why = vec![field.about()];
+    why.extend(whole.notes);
+    Ok(record(path, method, Some(&field.image), (differing(&mask.masking), numbers, why), &summary))
 }
 
 /// Masks between cycles: auto-multithresh on the residual with its state, flint's pipeline (or automatic levels) on the

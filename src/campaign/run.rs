@@ -1,5 +1,6 @@
 //! A whole campaign: the folder and its lock, all measurement sets side by side, the record and the report.
 
+use super::archive;
 use super::batch::{self, Follow};
 use super::dataset::{DatasetRun, DatasetSettings, OnRecord};
 use super::events::{Emitter, Event};
@@ -58,6 +59,12 @@ pub struct Share {
 }
 
 impl Share {
+    /// The part of each of some processes that share it.
+    pub fn divided(self, processes: usize) -> Self {
+        let parts = processes.max(1);
+        Self { threads: (self.threads / parts).max(1), memory_gb: self.memory_gb.map(|gb| gb / parts as f64) }
+    }
+
     /// Threads and memory divided among the measurement sets that are worked on at the same time.
     pub fn of(plan: &Plan) -> Self {
         let machine = std::thread::available_parallelism().map_or(1, usize::from);
@@ -110,7 +117,7 @@ pub fn run(plan: &Plan, settings: &RunSettings<'_>, events: &Emitter) -> Result<
     };
     record.state = state;
     record.finished = Some(jiff::Timestamp::now());
-    let shown = show(&record);
+    let shown = show(&record).and_then(|()| if state != State::Interrupted { collect(plan, events) } else { Ok(()) });
     events.emit(Event::CampaignFinished { state });
     result.and_then(|status| shown.map(|()| status))
 }
@@ -217,8 +224,33 @@ pub(super) fn run_one(
         plan_hashes: plan_hashes(plan),
         until_round,
         series_apart: plan.measurement_sets.len() > 1,
+        disk_budget: disk_budget(plan),
+        archive: plan.archive.clone(),
     };
     DatasetRun::new(dataset, workshop.as_mut(), events.clone())?.run(on_record).1
+}
+
+/// Each measurement set's part of the disk budget, bytes.
+fn disk_budget(plan: &Plan) -> Option<u64> {
+    const GB: f64 = 1e9;
+    let parts = plan.measurement_sets.len().max(1) as f64;
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Checked to be positive; far below 2^64.
+    plan.resources.disk_budget_gb.map(|gb| (gb * GB / parts) as u64)
+}
+
+/// Collects what the archive is to hold of the campaign as a whole: report, field images, campaign file, record.
+pub(super) fn collect(plan: &Plan, events: &Emitter) -> Result<()> {
+    if plan.archive.is_empty() {
+        return Ok(());
+    }
+    let target = archive::target(&plan.archive, &plan.output, "campaign");
+    let made = archive::collect(&plan.archive, &plan.output, archive::Part::Campaign, &target, "campaign")?;
+    for pattern in
+        made.unmatched.iter().filter(|pattern| archive::is_of_the_campaign(pattern) && !pattern.contains('*'))
+    {
+        events.message(None, Level::Warning, format!("archive: no file matches the pattern `{pattern}`"));
+    }
+    Ok(())
 }
 
 /// The hash of each round's options, as the journals keep them.

@@ -175,14 +175,5 @@ pub(super) fn warnings(campaign: &Campaign, block: &CampaignBlock) -> Vec<String
             "the options of `bane` set box and grid of the built-in noise maps; BANE itself is not run".to_owned(),
         );
     }
-    let archived = !block.archive.copy.is_empty() || !block.archive.compress.is_empty();
-    for (given, key) in [
-        (archived, "campaign.archive"),
-        (block.resources.disk_budget_gb.is_some(), "campaign.resources.disk_budget_gb"),
-    ] {
-        if given {
-            warnings.push(format!("`{key}` is read, but this version does nothing with it yet"));
-        }
-    }
     warnings
 }

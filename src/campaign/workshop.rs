@@ -2,6 +2,7 @@
 //! measurements). The driver sees this trait, paths and metrics; never pixels or command lines.
 
 use super::acceptance::Gentler;
+use super::field::FieldImage;
 use super::record::{CycleRecord, MaskRecord};
 use crate::Result;
 use crate::calibrator::SolutionTable;
@@ -35,6 +36,9 @@ pub struct AttemptPlan {
     pub interval_why: Option<String>,
     /// Options of the mask that is made before imaging; `None`: no mask.
     pub mask: Option<serde_json::Value>,
+    /// The field image that the mask comes from; `None`: it is made from the measurement set's own image.
+    #[serde(default)]
+    pub field: Option<FieldImage>,
     /// An empty mask is no mistake: masks are made again between cycles.
     pub mask_may_be_empty: bool,
     /// Options of the imaging, including how masks are made between cycles.

@@ -26,8 +26,10 @@ pub mod status;
 pub mod task;
 pub mod validate;
 
+use crate::process::own;
 use crate::{ExitStatus, Result};
 use clap::{Parser, Subcommand};
+use std::ffi::OsString;
 
 /// Self-calibration campaigns and clean masks for radio interferometric imaging.
 #[derive(Debug, Parser)]
@@ -109,10 +111,36 @@ pub enum Command {
     Noise(noise::Args),
 }
 
+/// The whole program: reads the words (its own name first), runs the command, prints its error if there is one, and
+/// returns the exit code. `main` calls it, and the Python package's `cleanloop` command.
+pub fn main(words: impl IntoIterator<Item = OsString>) -> u8 {
+    let words = own::set_words(words);
+    let cli = match Cli::try_parse_from(words) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            // 2 for bad arguments, which is our code for bad input, too; 0 for --help.
+            return u8::try_from(error.exit_code()).unwrap_or(ExitStatus::BadInput as u8);
+        }
+    };
+    match run(cli) {
+        Ok(status) => status as u8,
+        Err(error) => {
+            eprintln!("error: {error}");
+            let mut source = std::error::Error::source(&error);
+            while let Some(cause) = source {
+                eprintln!("  because: {cause}");
+                source = cause.source();
+            }
+            error.exit_status() as u8
+        }
+    }
+}
+
 /// Runs the command and returns the exit status of success (0, or 4 for a diverged campaign).
 ///
 /// # Errors
-/// Whatever the command's library calls return; `main` prints it and takes the exit code from it.
+/// Whatever the command's library calls return; [`main`] prints it and takes the exit code from it.
 pub fn run(cli: Cli) -> Result<ExitStatus> {
     logging::start(&cli);
     let terminal = run::Terminal { quiet: cli.quiet, json: cli.log_format == LogFormat::Json };

@@ -1,13 +1,16 @@
 //! `cleanloop plan`: what a campaign would do, with every option resolved and every command line.
 
 use super::campaign_args::CampaignArgs;
-use crate::campaign::config::{Campaign, MaskCadence, MaskMethod, schema};
+use crate::campaign::config::{Campaign, MaskCadence, MaskImage, MaskMethod, schema};
+use crate::campaign::containers::{self, Mounts};
+use crate::campaign::field;
 use crate::campaign::plan::{self, ImagingPlan, MaskPlan, Plan, RoundPlan};
 use crate::campaign::preview::{self, RoundLines};
 use crate::{ExitStatus, Result};
 use serde::Serialize;
 use serde_json::Value as Json;
 use std::fmt::Write;
+use std::path::Path;
 
 /// Width of printed lines, characters.
 const WIDTH: usize = 110;
@@ -79,6 +82,14 @@ pub fn text(plan: &Plan) -> String {
     options(&mut out, "stop", &plan.stop);
     options(&mut out, "resources", &plan.resources);
     options(&mut out, "scheduler", &plan.scheduler);
+    if !plan.archive.is_empty() {
+        options(&mut out, "archive", &plan.archive);
+    }
+    if let Some(set) = plan.measurement_sets.first().filter(|_| containers::in_use(plan)) {
+        let mounts = Mounts::of(plan, set);
+        let folders: Vec<String> = mounts.folders().iter().map(|f| f.display().to_string()).collect();
+        line(&mut out, "bind mounts", &format!("{} (for {})", folders.join(" "), set.name));
+    }
     let lines = plan.measurement_sets.first().map(|set| preview::command_lines(plan, set)).unwrap_or_default();
     if plan.measurement_sets.len() > 1 {
         let first = &plan.measurement_sets[0].name;
@@ -89,7 +100,7 @@ pub fn text(plan: &Plan) -> String {
         );
     }
     for (index, round) in plan.rounds.iter().enumerate() {
-        round_text(&mut out, round, lines.get(index));
+        round_text(&mut out, round, &plan.output, lines.get(index));
     }
     out.push('\n');
     for program in preview::not_found(plan) {
@@ -107,7 +118,7 @@ pub fn text(plan: &Plan) -> String {
     out
 }
 
-fn round_text(out: &mut String, round: &RoundPlan, lines: Option<&RoundLines>) {
+fn round_text(out: &mut String, round: &RoundPlan, output: &Path, lines: Option<&RoundLines>) {
     let _ = writeln!(out, "\nround {}", round.round);
     match &round.calibration {
         None => line(out, "calibration", "none"),
@@ -118,7 +129,7 @@ fn round_text(out: &mut String, round: &RoundPlan, lines: Option<&RoundLines>) {
     }
     match &round.mask {
         None => line(out, "mask", "none"),
-        Some(mask) => mask_text(out, mask),
+        Some(mask) => mask_text(out, mask, output, round.round),
     }
     line(out, "imaging", &format!("column {}", round.data_column));
     match &round.imaging {
@@ -136,8 +147,15 @@ fn round_text(out: &mut String, round: &RoundPlan, lines: Option<&RoundLines>) {
     }
 }
 
-fn mask_text(out: &mut String, mask: &MaskPlan) {
+fn mask_text(out: &mut String, mask: &MaskPlan, output: &Path, round: usize) {
     let source = match (mask.cadence, mask.method) {
+        (MaskCadence::Round, _) if mask.image == MaskImage::Field => {
+            let folder = field::folder_of(output, round);
+            format!(
+                "cut from the field's mask: all measurement sets wait, then {}",
+                folder.join("image.fits").display()
+            )
+        }
         (MaskCadence::Round, _) => "from the last accepted image".to_owned(),
         (MaskCadence::Cycle, _) if mask.every > 1 => format!("fresh before every {} major cycles", mask.every),
         (MaskCadence::Cycle, _) => "fresh before each major cycle".to_owned(),

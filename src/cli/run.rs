@@ -5,9 +5,10 @@ use crate::campaign::adapters::Adapters;
 use crate::campaign::batch::Follow;
 use crate::campaign::config::Campaign;
 use crate::campaign::events::Emitter;
+use crate::campaign::field;
 use crate::campaign::plan::{self, Plan};
 use crate::campaign::run::{self, RunSettings};
-use crate::process::interrupt;
+use crate::process::{interrupt, own};
 use crate::{Error, ExitStatus, Result};
 
 /// Arguments of `run`.
@@ -70,12 +71,14 @@ pub fn run_plan(campaign: &Campaign, plan: &Plan, restart: bool, terminal: Termi
 pub(super) fn settings(config: &str, restart: bool, follow: Follow) -> RunSettings<'static> {
     RunSettings {
         restart,
-        command_line: std::env::args().collect(),
+        command_line: own::words(),
         config: config.to_string(),
         report: &|record, folder| Ok(crate::report::write(record, folder).map(|_| ())?),
         workshop: &|plan, set, share| Ok(Box::new(Adapters::new(plan, set, share))),
         follow,
-        at_barrier: &|_, _, _, _| Ok(()),
+        at_barrier: &|plan, round, records, events| {
+            field::make(plan, round, records, &|level, text| events.message(None, level, text))
+        },
     }
 }
 

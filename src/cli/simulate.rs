@@ -40,6 +40,11 @@ pub struct Args {
     #[arg(long = "field", value_name = "ARCSEC")]
     pub field_arcsec: Option<f64>,
 
+    /// One beam of a field: its phase centre lies this far east and north of the field's, arcsec. The sky is that of the
+    /// seed, dimmed by the primary beam; noise and gains are the beam's own.
+    #[arg(long = "pointing", value_name = "EAST,NORTH", value_parser = pair, allow_hyphen_values = true)]
+    pub pointing_arcsec: Option<[f64; 2]>,
+
     /// Flux of the brightest source, Jy.
     #[arg(long = "bright", value_name = "JY")]
     pub bright_jy: Option<f64>,
@@ -77,6 +82,7 @@ impl Args {
             amplitude_rms: None,
             sources: None,
             field_arcsec: None,
+            pointing_arcsec: None,
             bright_jy: None,
             noise_jy: None,
             duration_s: None,
@@ -85,6 +91,13 @@ impl Args {
             channels: None,
         }
     }
+}
+
+/// Two numbers with a comma between them.
+fn pair(text: &str) -> std::result::Result<[f64; 2], String> {
+    let numbers: Option<Vec<f64>> = text.split(',').map(|part| part.trim().parse().ok()).collect();
+    let numbers = numbers.filter(|numbers| numbers.iter().all(|n| n.is_finite()));
+    numbers.and_then(|n| n.try_into().ok()).ok_or_else(|| "two numbers were expected, as in -300,0".to_owned())
 }
 
 /// Fields that the program knows.

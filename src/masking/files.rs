@@ -289,6 +289,14 @@ pub fn combine(
     Ok(summary)
 }
 
+/// The counts of one mask, beside an earlier one.
+pub(super) fn counted(mask: &Array2<bool>, before: Option<&Array2<bool>>) -> MaskFileSummary {
+    let compared = before.map(|_| 0);
+    let mut summary = MaskFileSummary { added: compared, removed: compared, ..MaskFileSummary::default() };
+    summary.count(mask, before);
+    summary
+}
+
 impl MaskFileSummary {
     fn count(&mut self, mask: &Array2<bool>, before: Option<&Array2<bool>>) {
         self.pixels += mask.iter().map(|&m| u64::from(m)).sum::<u64>();

@@ -9,6 +9,7 @@ mod capture;
 mod spawn;
 
 pub mod interrupt;
+pub mod own;
 pub mod worker;
 
 pub use capture::{Said, capture};

@@ -19,6 +19,7 @@ mod report;
 mod simulated;
 mod slurm;
 mod strategies;
+mod surveys;
 mod survival;
 mod tclean;
 mod wsclean;

@@ -2,6 +2,7 @@
 
 use super::rounds::RoundSelection;
 use crate::masking::auto::AutoMaskOptions;
+use crate::masking::mosaic::DEFAULT_CUTOFF;
 use crate::noise::NoiseOptions;
 use crate::quality::confetti::ConfettiOptions;
 use schemars::JsonSchema;
@@ -50,12 +51,60 @@ pub enum MaskCombine {
     FlintWithinMultithresh,
 }
 
+/// The image that masks are made from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum MaskImage {
+    /// Each measurement set's own (flint's beam masks).
+    #[default]
+    Beam,
+    /// The field image: the images of all measurement sets on one grid. Each one's mask is cut from the field's mask.
+    Field,
+}
+
+/// How the images of a field's beams are combined.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct FieldOptions {
+    /// Diameter of the dishes, metres, for a Gaussian primary beam of 1.09 wavelengths over diameters; 0: no primary
+    /// beam. Default: the imager's map of the primary beam, else the diameter in the measurement set.
+    #[schemars(range(min = 0.0))]
+    pub dish: Option<f64>,
+    /// Primary-beam response below which an image takes no part.
+    #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1))]
+    pub cutoff: f64,
+}
+
+impl Default for FieldOptions {
+    fn default() -> Self {
+        Self { dish: None, cutoff: DEFAULT_CUTOFF }
+    }
+}
+
+impl FieldOptions {
+    /// Nothing was changed.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl MaskImage {
+    /// Nothing was changed.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// Clean masks of a campaign. A single word stands for the method.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct MaskSettings {
     /// How masks are made. Default: `flint`.
     pub method: MaskMethod,
+    /// The image that masks are made from: each measurement set's own (`beam`), or that of the whole `field`.
+    pub image: MaskImage,
+    /// With image `field`: how it is made.
+    pub field: FieldOptions,
     /// How often masks are made: once a `round`, or before each major `cycle`.
     pub cadence: MaskCadence,
     /// With cadence `cycle`: a fresh mask only before every n-th major cycle.
@@ -93,6 +142,8 @@ impl Default for MaskSettings {
     fn default() -> Self {
         Self {
             method: MaskMethod::Flint,
+            image: MaskImage::default(),
+            field: FieldOptions::default(),
             cadence: MaskCadence::default(),
             every: 1,
             combine: MaskCombine::default(),

@@ -25,7 +25,7 @@ pub mod yaml;
 pub use archive::ArchiveOptions;
 pub use block::{CampaignBlock, OnFailure, StartColumn, WorkOn};
 pub use duration::TimeLimit;
-pub use mask::{MaskCadence, MaskCombine, MaskMethod, MaskSettings};
+pub use mask::{FieldOptions, MaskCadence, MaskCombine, MaskImage, MaskMethod, MaskSettings};
 pub use modes::{BaneOptions, Modes};
 pub use problem::{ConfigError, Problem, Span};
 pub use programs::{CalibratorKind, Executables, ImagerKind};
@@ -483,6 +483,24 @@ fn several_keys(campaign: &mut Campaign, problems: &mut Vec<Problem>) {
         (None, Some(_)) => vec!["campaign", "use_beam_masks_from"],
         (None, None) => vec!["campaign", "mask", "rounds"],
     };
+    if block.mask.image == MaskImage::Field && matches!(block.mask.method, MaskMethod::Multithresh | MaskMethod::Both) {
+        problems.push(
+            Problem::new(
+                span(&["campaign", "mask", "image"]),
+                "a mask of the field needs the method `flint` or `auto`",
+            )
+            .help("auto-multithresh works on each measurement set's own residual: `image: beam`"),
+        );
+    }
+    for (key, pattern, why) in block.archive.problems() {
+        problems.push(
+            Problem::new(
+                span(&["campaign", "archive", key]),
+                format!("`archive.{key}`: the pattern `{pattern}`: {why}"),
+            )
+            .help("for example `final/*.fits`, `**/*.cal`"),
+        );
+    }
     let mask_rounds = campaign.mask_rounds();
     let beyond = |key: &[&str], round: usize| {
         Problem::new(span(key), format!("`{}` names round {round}, which does not exist", key.join(".")))
