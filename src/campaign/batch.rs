@@ -600,7 +600,7 @@ impl<'a> Batch<'a> {
                 Ok(None)
             }
             Err(error) => {
-                // Refused for sure; after a time-out, the next look finds out by name.
+                // Refused for sure; where there was no answer, the next look finds out by name.
                 if matches!(error, SlurmError::Refused { .. }) && self.system.job_named(&submission.name)?.is_none() {
                     self.ledger.withdraw(number)?;
                 }

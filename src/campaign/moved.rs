@@ -10,6 +10,7 @@ use super::journal::{Journal, key_of};
 use super::plan::{MeasurementSetPlan, Plan};
 use super::record::{CampaignRecord, Level};
 use crate::Result;
+use std::collections::HashSet;
 
 /// Name of the step that makes the working copy, and the first part of its key.
 pub const PREPARE: &str = "prepare";
@@ -31,19 +32,19 @@ pub fn under_known_names(
     if plan.measurement_sets.len() < 2 || earlier.name != plan.name {
         return plan;
     }
-    let listed = |name: &str| plan.measurement_sets.iter().any(|s| s.name == name);
-    let known = |name: &str| earlier.datasets.iter().any(|d| d.name == name);
+    let listed: HashSet<&str> = plan.measurement_sets.iter().map(|s| s.name.as_str()).collect();
+    let known: HashSet<&str> = earlier.datasets.iter().map(|d| d.name.as_str()).collect();
     let mut gone: Vec<(String, String)> = earlier
         .datasets
         .iter()
-        .filter(|d| !listed(&d.name))
+        .filter(|d| !listed.contains(d.name.as_str()))
         .filter_map(|d| {
             let journal = Layout::new(plan.output.join(&d.name)).journal();
             Some((d.name.clone(), Journal::last_done_key(&journal, PREPARE)?))
         })
         .collect();
     let new: Vec<usize> =
-        (0..plan.measurement_sets.len()).filter(|i| !known(&plan.measurement_sets[*i].name)).collect();
+        (0..plan.measurement_sets.len()).filter(|i| !known.contains(plan.measurement_sets[*i].name.as_str())).collect();
     for index in new {
         let set = &mut plan.measurement_sets[index];
         // A set that cannot be read says so when its turn comes.

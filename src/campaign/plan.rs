@@ -23,6 +23,7 @@ use crate::quality::confetti::ConfettiOptions;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 /// A campaign with everything resolved.
@@ -416,15 +417,16 @@ fn measurement_sets(campaign: &Campaign, patterns: &[String]) -> Result<Vec<Meas
         }));
     }
     let mut sets: Vec<MeasurementSetPlan> = Vec::new();
+    let (mut known, mut names) = (HashSet::new(), HashSet::new());
     for path in paths {
-        if sets.iter().any(|set| set.path == path) {
+        if !known.insert(path.clone()) {
             return Err(PlanError::Twice(path));
         }
         let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         let stem = folder_name(&stem);
         let mut name = stem.clone();
         let mut number = 2;
-        while sets.iter().any(|set| set.name == name) {
+        while !names.insert(name.clone()) {
             name = format!("{stem}-{number}");
             number += 1;
         }

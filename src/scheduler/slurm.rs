@@ -31,6 +31,12 @@ pub enum SlurmError {
         /// What it said.
         words: String,
     },
+    /// A client did not come to an end: whether the controller did what it was asked for is not known.
+    #[error("{command}: no answer within {} s; Slurm may be busy, try again later", CLIENT_LIMIT.as_secs())]
+    NoAnswer {
+        /// The command line.
+        command: String,
+    },
     /// The user may have no more jobs in the queue at present.
     #[error("Slurm takes no more jobs at present: {words}")]
     Full {
@@ -197,6 +203,9 @@ fn client(words: &[&str]) -> Result<Said, SlurmError> {
 }
 
 fn refused(words: &[&str], said: &Said) -> SlurmError {
+    if said.status.is_none() {
+        return SlurmError::NoAnswer { command: shell_line(words) };
+    }
     let told = if said.err.trim().is_empty() { said.out.trim() } else { said.err.trim() };
     let told = if told.is_empty() { "no answer" } else { told };
     SlurmError::Refused { command: shell_line(words), words: told.to_string() }
@@ -213,7 +222,7 @@ impl BatchSystem for Slurm {
             let number = said.out.trim().lines().last().and_then(|l| l.split(';').next()).and_then(|n| n.parse().ok());
             return number.ok_or_else(|| refused(&words, &said));
         }
-        if is_full(&said.err) {
+        if said.status.is_some() && is_full(&said.err) {
             return Err(SlurmError::Full { words: said.err.trim().to_string() });
         }
         Err(refused(&words, &said))
