@@ -220,6 +220,8 @@ impl Ledger {
         let fail = self.io("written");
         let mut file = tempfile::NamedTempFile::new_in(&self.folder).map_err(&fail)?;
         file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(&fail)?;
+        let readable = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+        std::fs::set_permissions(file.path(), readable).map_err(&fail)?;
         file.persist(self.folder.join(name)).map_err(|e| fail(e.error))?;
         Ok(())
     }
