@@ -216,10 +216,6 @@ impl CycleMasks for RoundMasks<'_> {
             return Ok(None);
         }
         let veto = self.veto_file();
-        if moment.cycle == 1 {
-            // What an earlier imaging in this folder found.
-            folder::remove(&veto)?;
-        }
         let dirty = self.file(0, ".residual");
         let mut cubes = ConfettiFiles {
             model: model.clone(),
@@ -243,6 +239,10 @@ impl CycleMasks for RoundMasks<'_> {
 
     fn make(&mut self, residual: &Residual, moment: &MaskMoment<'_>) -> Result<CycleMask> {
         folder::make(&self.folder)?;
+        if moment.cycle == 0 {
+            // What an earlier imaging in this folder found.
+            folder::remove(&self.veto_file())?;
+        }
         let output = self.file(moment.cycle, "");
         let users = Users::load(self.mask, &residual.residual)?;
         let before = moment.previous.map(|p| p.path.as_path());

@@ -50,18 +50,15 @@ pub fn draw(cutouts: &Cutouts) -> Result<String, Box<dyn std::error::Error + Sen
     for (row, &cube) in rows.iter().enumerate() {
         let top = TITLE + row as u32 * (PANEL + ROW_TITLE + GAP);
         let panels = &cutouts.panels[cube];
-        let values = || panels.iter().flatten().flatten().copied().filter(|v| v.is_finite());
-        let (low, high) = values().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
-        let _ = write!(
-            over,
-            "<text x=\"{GAP}\" y=\"{}\">{}: channels {} ({low:.2e} to {high:.2e})</text>",
-            top + 14,
-            CUBES[cube],
-            channel_names(c.channel, panels)
-        );
+        let (low, high) = scale(cutouts, cube);
+        let _ = write!(over, "<text x=\"{GAP}\" y=\"{}\">{} ({low:.2e} to {high:.2e})</text>", top + 14, CUBES[cube],);
         for (column, panel) in panels.iter().enumerate() {
             let x = GAP + column as u32 * (PANEL + GAP);
             let y = top + ROW_TITLE;
+            let (middle, words) = (x + PANEL / 2, channel_words(c.channel, column, panel.is_some()));
+            let (at, colour) = if panel.is_some() { (y + PANEL - 6, "#fff") } else { (y + PANEL / 2, "#888") };
+            let label =
+                format!("<text x=\"{middle}\" y=\"{at}\" text-anchor=\"middle\" fill=\"{colour}\">{words}</text>");
             if let Some(panel) = panel {
                 let png = base64::engine::general_purpose::STANDARD.encode(png(panel, low, high)?);
                 let _ = write!(
@@ -72,7 +69,7 @@ pub fn draw(cutouts: &Cutouts) -> Result<String, Box<dyn std::error::Error + Sen
             }
             let _ = write!(
                 over,
-                "<rect x=\"{x}\" y=\"{y}\" width=\"{PANEL}\" height=\"{PANEL}\" fill=\"none\" stroke=\"#888\"/>"
+                "<rect x=\"{x}\" y=\"{y}\" width=\"{PANEL}\" height=\"{PANEL}\" fill=\"none\" stroke=\"#888\"/>{label}"
             );
         }
     }
@@ -103,12 +100,21 @@ fn words(e: impl std::fmt::Display) -> String {
     e.to_string()
 }
 
-fn channel_names(channel: usize, panels: &[Option<Array2<f32>>; 3]) -> String {
-    let names: Vec<String> = (0..3)
-        .filter(|&i| panels[i].is_some())
-        .map(|i| (channel + i).checked_sub(1).map_or_else(String::new, |c| c.to_string()))
-        .collect();
-    names.join(", ")
+/// Brightness scale of a cube's panels. Image and dirty cube share one: a source that only the image has stands out.
+fn scale(cutouts: &Cutouts, cube: usize) -> (f32, f32) {
+    let together = if cube == 0 { 0..1 } else { 1..3 };
+    let panels = || cutouts.panels[together.clone()].iter().flatten().flatten();
+    let values = panels().flat_map(|p| p.iter().copied()).filter(|v| v.is_finite());
+    values.fold((f32::INFINITY, f32::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)))
+}
+
+/// Title of the panel in `column` (0 before, 1 here, 2 after).
+fn channel_words(channel: usize, column: usize, is_there: bool) -> String {
+    match (channel + column).checked_sub(1) {
+        Some(number) if is_there => format!("channel {number}"),
+        Some(number) => format!("no data in channel {number}"),
+        None => "no channel before".into(),
+    }
 }
 
 /// One panel as PNG: north (the last row) up, a square root scale from `low` to `high`.
@@ -148,6 +154,8 @@ fn draw_spectrum(area: &Area<'_>, cutouts: &Cutouts) -> Result<(), Box<dyn std::
     chart
         .configure_mesh()
         .disable_x_mesh()
+        .light_line_style(TRANSPARENT)
+        .y_labels(6)
         .x_desc("channel")
         .x_label_formatter(&|v| format!("{v:.0}"))
         .y_label_formatter(&|v| format!("{v:.2e}"))
@@ -180,6 +188,40 @@ fn draw_spectrum(area: &Area<'_>, cutouts: &Cutouts) -> Result<(), Box<dyn std::
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn panels_are_named_and_image_and_dirty_share_a_scale() {
+        assert_eq!(channel_words(5, 0, true), "channel 4");
+        assert_eq!(channel_words(0, 0, false), "no channel before");
+        assert_eq!(channel_words(5, 2, false), "no data in channel 6");
+        let panel = |v: f32| [None, Some(Array2::from_elem((2, 2), v)), None];
+        let candidate = crate::quality::confetti::Candidate {
+            channel: 0,
+            pixel: [0, 0],
+            flux: 1.0,
+            noise: 1.0,
+            isolation: 1.0,
+            pedestal: 0.0,
+            claim: 1.0,
+            image_excess: None,
+            dirty_excess: None,
+            support: None,
+            missing_sigma: None,
+            score: 0.0,
+            verdict: crate::quality::confetti::Verdict::Confetti,
+            why: String::new(),
+        };
+        let cutouts = Cutouts {
+            candidate,
+            corner: [0, 0],
+            panels: [panel(9.0), panel(3.0), panel(-1.0)],
+            first_channel: 0,
+            spectra: [vec![1.0], Vec::new(), Vec::new()],
+        };
+        assert_eq!([0, 1, 2].map(|cube| scale(&cutouts, cube)), [(9.0, 9.0), (-1.0, 3.0), (-1.0, 3.0)]);
+        let svg = draw(&cutouts).unwrap();
+        assert!(svg.matches("<image").count() == 3 && svg.contains(">channel 0<"), "{svg}");
+    }
 
     #[test]
     fn long_reasons_are_broken_between_words() {
