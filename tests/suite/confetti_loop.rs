@@ -70,6 +70,8 @@ fn confetti_leaves_model_mask_and_image_between_two_cycles() {
     let plan = MaskPlan {
         method: MaskMethod::Flint,
         cadence: MaskCadence::Cycle,
+        image: Default::default(),
+        field: Default::default(),
         every: 1,
         combine: MaskCombine::Union,
         masking: serde_json::from_value(json!({"flood_fill": true, "flood_fill_positive_seed_clip": 8.0,
