@@ -134,7 +134,7 @@ impl Adapters {
         let options = match imaging {
             ImagingPlan::Wsclean(o) => {
                 surroundings.executable.clone_from(&self.plan.executables.wsclean);
-                let share = self.share.divided(containers::processes(&surroundings.executable));
+                let share = self.share.of_wsclean(&self.plan, &surroundings.executable, o.abs_mem);
                 (job.threads, job.memory_gb) = (share.threads, share.memory_gb);
                 ImagerOptions::Wsclean(Box::new(o.clone()))
             }

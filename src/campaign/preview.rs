@@ -132,7 +132,10 @@ fn imaging(
         // The worker is asked step by step, with the options that the plan shows.
         ImagingPlan::Tclean(_) => return Ok(Vec::new()),
     };
-    let share = Share::of(plan).divided(containers::processes(executable));
+    let share = match &round.imaging {
+        ImagingPlan::Wsclean(options) => Share::of(plan).of_wsclean(plan, executable, options.abs_mem),
+        _ => Share::of(plan),
+    };
     let job = ImagingJob {
         measurement_sets: vec![measurement_set],
         data_column: round.data_column.clone(),

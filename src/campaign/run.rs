@@ -2,6 +2,7 @@
 
 use super::archive;
 use super::batch::{self, Follow};
+use super::containers;
 use super::dataset::{DatasetRun, DatasetSettings, OnRecord};
 use super::events::{Emitter, Event};
 use super::folder::{self, DATASET_LOCK, Layout, Lock};
@@ -12,7 +13,7 @@ use super::showing::Showing;
 use super::stages::{self, Stage};
 use super::workshop::Workshop;
 use crate::campaign::config::{OnFailure, SchedulerKind};
-use crate::process::interrupt;
+use crate::process::{interrupt, own};
 use crate::scheduler::local;
 use crate::scheduler::slurm::Slurm;
 use crate::{Error, ExitStatus, Result};
@@ -58,6 +59,9 @@ pub struct Share {
     pub memory_gb: Option<f64>,
 }
 
+/// The part of the machine's memory that programs may take together, where no limit is given.
+const MEMORY_PART: f64 = 0.9;
+
 impl Share {
     /// The part of each of some processes that share it.
     pub fn divided(self, processes: usize) -> Self {
@@ -73,6 +77,19 @@ impl Share {
             threads: (plan.resources.threads.unwrap_or(machine) / at_once).max(1),
             memory_gb: plan.resources.memory_gb.map(|gb| gb / at_once as f64),
         }
+    }
+
+    /// wsclean's share with `executable` (MPI processes share it), its own limit being `abs_mem` GB.
+    ///
+    /// Without `resources.memory_gb`, one measurement set at a time has wsclean's own limit; of several each gets at
+    /// most its part of the machine: together they must fit.
+    pub fn of_wsclean(self, plan: &Plan, executable: &[String], abs_mem: u64) -> Self {
+        let at_once = plan.resources.concurrent.clamp(1, plan.measurement_sets.len().max(1));
+        let memory_gb = self.memory_gb.or_else(|| {
+            let part = own::memory_gb()? * MEMORY_PART / at_once as f64;
+            (at_once > 1 && part < abs_mem as f64).then(|| (part * 10.0).floor() / 10.0)
+        });
+        Self { memory_gb, ..self }.divided(containers::processes(executable))
     }
 }
 

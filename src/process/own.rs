@@ -18,6 +18,14 @@ pub fn words() -> Vec<String> {
     words.into_iter().map(|word| word.to_string_lossy().into_owned()).collect()
 }
 
+/// The machine's memory, GB, from `/proc/meminfo`.
+pub fn memory_gb() -> Option<f64> {
+    const KB_PER_GB: f64 = 1e9 / 1024.0;
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<f64>().ok().map(|kb| kb / KB_PER_GB)
+}
+
 /// The file that runs this program again: the executable, or the script that the Python package installs.
 ///
 /// # Errors

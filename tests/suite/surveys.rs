@@ -49,6 +49,15 @@ fn a_strategy_is_planned_as_flint_would_run_it() {
         assert!(shown.contains(part), "{part}: {shown}");
     }
     assert_eq!(shown.matches("from the last accepted image").count(), 4, "rounds 1 to 4 have masks: {shown}");
+    // Two at a time, and no limit of memory in the campaign: flint's 100 GB each must not be more than there are.
+    let two = [&words[..], &["--set", "campaign.resources.concurrent=2"]].concat();
+    let shown_two = text(&cleanloop(folder.path(), &two));
+    let line = shown_two.lines().find(|l| l.starts_with("$ wsclean")).expect("a line of wsclean");
+    let parts: Vec<&str> = line.split_whitespace().collect();
+    let limit: f64 = parts[parts.iter().position(|p| *p == "-abs-mem").unwrap() + 1].parse().unwrap();
+    let machine = cleanloop::process::own::memory_gb().expect("a machine has memory");
+    assert!(limit <= 100.0 && (limit == 100.0 || 2.0 * limit <= machine), "{limit} of {machine} GB");
+    assert!(limit == 100.0 || limit > 0.35 * machine, "{limit} of {machine} GB");
     let more = [
         "--set",
         "campaign.mask.image=field",
