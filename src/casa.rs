@@ -13,10 +13,11 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The Python sources of the worker, by file name; the first is the one that is started.
-const SOURCES: [(&str, &str); 10] = [
+const SOURCES: [(&str, &str); 11] = [
     ("casa_worker.py", include_str!("../workers/casa_worker.py")),
     ("calibration.py", include_str!("../workers/calibration.py")),
     ("casa_images.py", include_str!("../workers/casa_images.py")),
+    ("deconvolution.py", include_str!("../workers/deconvolution.py")),
     ("fits.py", include_str!("../workers/fits.py")),
     ("gain_quality.py", include_str!("../workers/gain_quality.py")),
     ("imaging.py", include_str!("../workers/imaging.py")),
@@ -80,6 +81,8 @@ impl Casa {
         on_event: &mut dyn FnMut(&Value),
     ) -> Result<R> {
         if let Some(log) = log {
+            // The worker's own working folder changes.
+            let log = std::path::absolute(log).unwrap_or_else(|_| log.to_path_buf());
             params["log"] = Value::from(log.to_string_lossy());
         }
         let result = self.worker().request(method, &params, log, on_event)?;
@@ -101,6 +104,11 @@ impl Casa {
     /// Limits of each request from now on.
     pub fn set_limits(&self, limits: Limits) {
         self.worker().set_limits(limits);
+    }
+
+    /// Threads that CASA may use, from the next start of the process on.
+    pub fn set_threads(&self, threads: usize) {
+        self.worker().set_variable("OMP_NUM_THREADS", &threads.max(1).to_string());
     }
 
     /// A token that, set from elsewhere, stops the request under way like an interruption; the process ends with it.

@@ -203,7 +203,17 @@ def imaging(step, **options):
                  "roll_back": steps.roll_back, "predict": steps.predict}
     if step in ("open", "predict"):
         options["event"] = event
-    return functions[step](**options)
+    with steps.scratch(step, options):
+        return functions[step](**options)
+
+
+@method
+def deconvolution(step, **options):
+    import deconvolution as steps
+    import imaging
+
+    with imaging.scratch(step, options):
+        return {"prepare": steps.prepare, "run": steps.run}[step](**options)
 
 
 @method
@@ -262,4 +272,7 @@ def gain_statistics(**options):
 
 
 if __name__ == "__main__":
+    if "OMPI_COMM_WORLD_RANK" in os.environ:
+        # One of several processes under MPI: all but the first serve CASA's parallel imager from here on.
+        from casampi.private import start_mpi  # noqa: F401
     serve()

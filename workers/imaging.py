@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 import shutil
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -51,6 +52,8 @@ def tool_parameters(parameters):
         raise BadInput(f"tclean has no parameter {', '.join(sorted(unknown))}")
     given = {RENAMED.get(k, k): v for k, v in given.items()}
     given["chanchunks"] = 1
+    # A bare number in a text is no level to the tools.
+    given["threshold"] = f"{jansky(given['threshold'])!r}Jy"
     if given["specmode"] == "mfs":
         given["perchanweightdensity"] = False
     if given["gridder"] not in ("mosaic", "awp2"):
@@ -71,7 +74,7 @@ class Session:
         self.records = os.path.join(self.work, "controller")
         self.cube = parameters["specmode"] != "mfs"
         self.terms = parameters["nterms"] if parameters["deconvolver"] == "mtmfs" else 0
-        self.done, self.cycle, self.header, self.started = 0, 0, None, False
+        self.done, self.cycle, self.header, self.started, self.opened = 0, 0, None, False, False
         self.past, self.told = [], []  # what the controller was told in kept cycles, and since
         self.tools = imager(tool_parameters({**parameters, "imagename": self.base}), parameters)
 
@@ -83,6 +86,7 @@ class Session:
         return os.path.isdir(self.name(kind))
 
     def open(self, deconvolve=True):
+        self.opened = True
         self.tools.initializeImagers()
         self.tools.initializeNormalizers()
         self.tools.setWeighting()
@@ -91,7 +95,9 @@ class Session:
             self.tools.initializeIterationControl()
 
     def close(self):
-        self.tools.deleteTools()
+        if self.opened:
+            self.opened = False
+            self.tools.deleteTools()
 
     # The steps.
 
@@ -134,9 +140,11 @@ class Session:
         if threshold_jy is None:
             threshold_jy = jansky(now["threshold"])
         if (jansky(now["threshold"]), int(now["niter"])) != (threshold_jy, niter):
-            self.tell("limit", f"{threshold_jy!r}Jy", niter)
+            # A controller that is set up does not take new limits: another one gets them, and the same memory.
             now.update(threshold=f"{threshold_jy!r}Jy", niter=niter)
-            self.tools.IBtool.setupiteration(iterpars=now)
+            self.tools.IBtool.done()
+            self.tools.initializeIterationControl()
+            self.replay()
 
     def deconvolve(self, controls):
         """One minor cycle of every field with these controls; returns the iterations, and each channel's."""
@@ -156,14 +164,11 @@ class Session:
     def tell(self, what, *of):
         self.told.append([what, *(plain(v) for v in of)])
 
-    def replay(self, told):
-        """Tells the controller again what it was told in an earlier process."""
+    def replay(self):
+        """Tells the controller again what another one was told, perhaps in an earlier process."""
         box = self.tools.IBtool
-        for what, *of in told:
-            if what == "limit":
-                self.tools.iterpars.update(threshold=of[0], niter=of[1])
-                box.setupiteration(iterpars=self.tools.iterpars)
-            elif what == "init":
+        for what, *of in self.past + self.told:
+            if what == "init":
                 box.mergeinitrecord(restored(of[1]), of[0])
             elif what == "complete":
                 box.cleanComplete(reachedMajorLimit=of[0])
@@ -194,7 +199,7 @@ class Session:
         os.makedirs(self.records, exist_ok=True)
         record = {"iterations": self.done, "major_cycles": self.tools.majorCnt, "told": self.told}
         write_whole(self.record_of(self.cycle), json.dumps(record))
-        self.told = []
+        self.past, self.told = self.past + self.told, []
         os.makedirs(self.cycles, exist_ok=True)
         target = self.folder_of(self.cycle)
         shutil.rmtree(f"{target}.partial", ignore_errors=True)
@@ -273,7 +278,8 @@ class Session:
                     tb.putcol("MODEL_DATA", np.zeros_like(tb.getcol("MODEL_DATA", start, rows)), start, rows)
             return
         self.close()
-        writer = Session(self.folder, {**self.parameters, "savemodel": "modelcolumn"}, self.event)
+        # With nsigma, CASA would not open the data for writing until the last of tclean's own cycles.
+        writer = Session(self.folder, {**self.parameters, "savemodel": "modelcolumn", "nsigma": 0.0}, self.event)
         try:
             writer.open(deconvolve=False)
             writer.tools.predictModel()
@@ -288,7 +294,20 @@ def imager(tool_options, parameters):
     """tclean's helper: serial, or with the processes of MPI (continuum; CASA spreads cubes over them by itself)."""
     from casatasks.private.imagerhelpers.imager_base import PySynthesisImager
 
-    return PySynthesisImager(params=tool_options)
+    if not parameters.get("parallel"):
+        return PySynthesisImager(params=tool_options)
+    if "OMPI_COMM_WORLD_RANK" not in os.environ:
+        raise BadInput("tclean.parallel: CASA's parallel imager needs Python under MPI, with the package casampi; set "
+                       "executables.casa to something like [mpirun, -n, \"4\", python3]")
+    if parameters["specmode"] != "mfs":
+        from casampi.MPIInterface import MPIInterface
+
+        for line in ("from casatools import synthesisimager", "si=synthesisimager()", "si.initmpi()"):
+            MPIInterface().getCluster()._cluster.pgc(line, False)
+        return PySynthesisImager(params=tool_options)
+    from casatasks.private.imagerhelpers.imager_parallel_continuum import PyParallelContSynthesisImager
+
+    return PyParallelContSynthesisImager(params=tool_options)
 
 
 def data_sets(parameters):
@@ -309,7 +328,8 @@ def jansky(threshold):
 def plain(value):
     """A value of a controller's record in JSON's terms."""
     if isinstance(value, dict):
-        return {k: plain(v) for k, v in value.items()}
+        # The table of all channels is for summaries; nothing is decided by it.
+        return {k: plain(np.zeros((6, 0)) if k == "summaryminor" else v) for k, v in value.items()}
     if isinstance(value, np.ndarray):
         return {"array": value.tolist(), "type": str(value.dtype), "shape": list(value.shape)}
     return value.item() if isinstance(value, np.generic) else value
@@ -343,6 +363,24 @@ def checksum(path):
     return digest.hexdigest()
 
 
+@contextmanager
+def scratch(step, options):
+    """The working folder for a step: CASA leaves temporary tables (TempLattice...) where it is."""
+    work = os.path.join(options.get("folder") or os.path.dirname(options["model"]), ".scratch")
+    whole = step in ("open", "predict")
+    if whole:
+        shutil.rmtree(work, ignore_errors=True)  # of a process that was killed
+    back = os.getcwd()
+    os.makedirs(work, exist_ok=True)
+    os.chdir(work)
+    try:
+        yield
+    finally:
+        os.chdir(back)
+        if step in ("close", "predict"):
+            shutil.rmtree(work, ignore_errors=True)
+
+
 def session(folder):
     if folder not in SESSIONS:
         raise RuntimeError("CASA's tools of this imaging were lost with the process that held them; run it again: it "
@@ -372,7 +410,7 @@ def open_session(event, folder, parameters, fixed_mask=False, mask=None):
             s.take_cycle(0)
         s.note("mask", fixed)
     s.open()
-    s.replay(s.past)
+    s.replay()
     SESSIONS[folder] = s
     return {"cycles": s.cycle, "iterations": s.done}
 
@@ -564,7 +602,7 @@ def roll_back(folder, cycle):
     again = Session(folder, s.parameters, s.event)
     again.take_cycle(cycle)
     again.open()
-    again.replay(again.past)
+    again.replay()
     SESSIONS[folder] = again
     return {"iterations": again.done}
 
@@ -573,13 +611,11 @@ def predict(event, parameters, model):
     """Puts the model of an earlier imaging, in the folder of `model`, into MODEL_DATA."""
     folder = os.path.dirname(os.path.abspath(model))
     s = Session(folder, parameters, event)
-    if not s.there("model") and os.path.isdir(s.work):
-        # Nothing was cleaned there, or only CASA's image is gone: the FITS file says which.
+    if not s.there("model"):
+        # Nothing was cleaned there, or only CASA's own image is gone: the FITS file says which.
         _, values = fits.read(model)
         if np.any(values):
             from_fits(model, s.name("model"))
             for term in range(1, s.terms):
                 from_fits(os.path.join(folder, f"model.tt{term}.fits"), s.name("model", term))
-    if not os.path.isdir(s.work):
-        raise BadInput(f"{model}: CASA's own images of it ({s.work}) are gone; image that round again")
     s.save_model()

@@ -71,6 +71,7 @@ impl Adapters {
     fn casa(&mut self) -> Result<Casa> {
         if self.casa.is_none() {
             let casa = Casa::open(&self.plan.executables.casa, None)?;
+            casa.set_threads(self.share.threads);
             casa.set_limits(self.limits(self.plan.resources.calibrator_time_limit.as_ref().map(|l| l.0)));
             self.casa = Some(casa);
         }

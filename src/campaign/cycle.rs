@@ -246,6 +246,12 @@ pub fn run(
         };
         let clock = std::time::Instant::now();
         let minor = imager.run_minor_cycle(Some(&mask.path), &controls)?;
+        if let Some(reason) = minor.stopped.as_ref().filter(|_| minor.iterations == 0) {
+            // Nothing was done: the residual is still the one that was looked at.
+            record.stopped = Some(reason.clone());
+            records.push(record);
+            break reason.clone();
+        }
         record.seconds = Some(clock.elapsed().as_secs_f64());
         record.iterations = Some(minor.iterations);
         residual = imager.run_major_cycle(false)?;

@@ -590,9 +590,23 @@ impl<'a> DatasetRun<'a> {
         let bench = self.round_bench(data, plan, "image", "imager.log", Step::Image)?;
         let mask = mask.map(|m| m.path.clone());
         let there = self.exist_or_removed();
+        if self.finished::<Imaged>(&spec.name, &spec.key, &there).is_none() && self.was_begun_otherwise(&spec) {
+            // An imager goes on from what it finds there: those are cycles of other data or other options.
+            folder::remove(&bench.folder)?;
+            folder::make(&bench.folder)?;
+        }
         let imaged = self.step(spec, there, |run| run.workshop.image(plan, column, mask.as_deref(), &bench))?;
         self.note_commands("image", &imaged.commands, &bench.log);
         Ok(imaged)
+    }
+
+    /// The step was last begun with another key.
+    fn was_begun_otherwise(&self, spec: &StepSpec<'_>) -> bool {
+        let last = self.journal.entries().iter().rev().find_map(|entry| match &entry.event {
+            journal::Event::Started { step, key, .. } if *step == spec.name => Some(key),
+            _ => None,
+        });
+        last.is_some_and(|key| *key != spec.key)
     }
 
     fn measure(

@@ -157,10 +157,17 @@ impl Workshop for FakeWorkshop {
     }
 
     fn image(&mut self, plan: &AttemptPlan, column: &str, mask: Option<&Path>, bench: &Bench) -> Result<Imaged> {
-        self.call(format!("image {}.{} {column}", plan.round, plan.attempt), &["model"])?;
         let data = if column == "DATA" { "data".into() } else { self.column("corrected") };
+        // A real imager goes on from the cycles that it finds.
+        let unfinished = bench.folder.join("unfinished");
+        if !unfinished.exists() {
+            fs::write(&unfinished, key_of(&("cycles", &data, &plan.imaging))).unwrap();
+        }
+        self.call(format!("image {}.{} {column}", plan.round, plan.attempt), &["model"])?;
         let mask = mask.map(|m| fs::read_to_string(m).unwrap());
-        let content = key_of(&("image", data, mask, &plan.imaging));
+        let cycles = fs::read_to_string(&unfinished).unwrap();
+        fs::remove_file(unfinished).unwrap();
+        let content = key_of(&("image", data, mask, cycles, &plan.imaging));
         let file = |name: &str| {
             let path = bench.folder.join(name);
             fs::write(&path, &content).unwrap();
@@ -392,6 +399,21 @@ fn a_changed_round_is_done_again_with_all_that_builds_on_it() {
         .any(|e| matches!(e, Event::Message { text, .. } if text.contains("changed in round-02")));
     assert!(said, "{:?}", events.events());
     assert_eq!(outcome(folder.path()), uninterrupted(&changed).0);
+}
+
+#[test]
+fn unfinished_cycles_of_other_options_are_not_gone_on_from() {
+    let mut changed = Script::rising();
+    changed.options[2] = 7;
+    let (expected, calls) = uninterrupted(&changed);
+    let n = calls.iter().position(|c| c.starts_with("image 2")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = FakeWorkshop::new(folder.path(), Script::rising());
+    first.fail_at = Some(n);
+    assert!(run(folder.path(), &mut first).1.is_err());
+    assert!(folder.path().join("out/round-02/image/unfinished").exists());
+    run(folder.path(), &mut FakeWorkshop::new(folder.path(), changed)).1.unwrap();
+    assert_eq!(outcome(folder.path()), expected);
 }
 
 #[test]

@@ -6,6 +6,7 @@ pub mod cancel;
 pub mod combine;
 pub mod completions;
 pub mod confetti;
+pub mod deconvolve;
 pub mod demo;
 pub mod extractmask;
 pub mod init;
@@ -72,6 +73,7 @@ pub enum Command {
     /// What a job of a campaign does; Slurm calls it.
     #[command(hide = true)]
     Task(task::Args),
+    Deconvolve(Box<deconvolve::Args>),
     /// The whole way on simulated data: set up, simulate, self-calibrate, report.
     Demo(demo::Args),
     /// CASA's auto-multithresh: the clean mask of one major cycle, with state kept between calls.
@@ -149,6 +151,7 @@ pub fn run(cli: Cli) -> Result<ExitStatus> {
         Command::Status(args) => status::run(args),
         Command::Cancel(args) => cancel::run(args),
         Command::Task(args) => task::run(args),
+        Command::Deconvolve(args) => deconvolve::run(*args),
         Command::Demo(args) => demo::run(args, terminal),
         Command::Automask(args) => automask::run(args),
         Command::Combine(args) => combine::run(*args),

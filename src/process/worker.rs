@@ -137,6 +137,12 @@ impl Worker {
         self.command.limits = limits;
     }
 
+    /// Sets a variable of its environment, from the next start on.
+    pub fn set_variable(&mut self, name: &str, value: &str) {
+        self.command.environment.retain(|(known, _)| known != name);
+        self.command.environment.push((name.to_owned(), value.to_owned()));
+    }
+
     /// Token that stops the requests to come.
     pub fn set_cancel(&mut self, cancel: Option<Arc<AtomicBool>>) {
         self.command.cancel = cancel;

@@ -273,3 +273,25 @@ fn commands_end_with_the_documented_codes() {
     cleanloop(folder.path()).args(["man", "pages"]).assert().success();
     assert!(folder.path().join("pages/cleanloop-plan.1").exists());
 }
+
+/// Every example is a campaign that can be planned.
+#[test]
+fn the_examples_are_valid() {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let mut tclean = 0;
+    for entry in std::fs::read_dir(examples).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|e| e != "yaml") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        let folder = folder(&text);
+        std::fs::create_dir(folder.path().join("line.ms")).unwrap();
+        let campaign = config::load(&folder.path().join("campaign.yaml"), &Overrides::default())
+            .unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let plan = plan::resolve(&campaign).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        assert!(!plan.rounds.is_empty());
+        tclean += usize::from(matches!(&plan.rounds[0].imaging, ImagingPlan::Tclean(o) if o.is_cube()));
+    }
+    assert!(tclean >= 1, "a line cube with tclean is among them");
+}

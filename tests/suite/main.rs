@@ -6,6 +6,7 @@ mod combine;
 mod confetti;
 mod confetti_loop;
 mod config;
+mod deconvolve;
 mod fake;
 mod faults;
 mod fields;

@@ -1,11 +1,13 @@
 //! tclean, step by step, with our masks: the same as one plain call with CASA's own automasks.
 
 use crate::real;
+use cleanloop::campaign::record::CampaignRecord;
 use cleanloop::casa::Casa;
 use cleanloop::image::FitsImage;
 use cleanloop::imager::tclean::{TcleanImager, TcleanOptions};
-use cleanloop::imager::{Imager, ImagingJob, MinorControls, StopReason, Surroundings};
+use cleanloop::imager::{ChannelControls, Imager, ImagingJob, MinorControls, StopReason, Surroundings};
 use cleanloop::masking::multithresh::{CycleInputs, MultithreshOptions, run_cycle};
+use rstest::rstest;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -168,6 +170,14 @@ fn an_imaging_in_one_go_leaves_its_model_and_can_be_resumed_and_rolled_back() {
     let folder = tempfile::tempdir().expect("a folder");
     let field = real::tiny(&casa, folder.path());
     let data = cleanloop::measurement_set::checksum(&casa, &field.ms, "DATA").expect("a checksum");
+    // A level without a unit is in Jy; it ends the loop before the iterations do.
+    let level = json!({"imsize": 200, "cell": "2arcsec", "niter": 600, "weighting": "briggs", "threshold": 0.5});
+    let mut shallow = imager(&casa, job(&field.ms, &folder.path().join("shallow"), false), &level);
+    let peak =
+        |residual: &Path| cleanloop::quality::residual::measure(residual, None, None).expect("measured").overall.peak;
+    let reached = peak(&shallow.image_once(None).expect("an image").residual);
+    assert_eq!(shallow.has_converged().expect("a verdict"), Some(StopReason::Threshold));
+    assert!(reached <= 0.5 && reached > 0.3, "{reached}");
     let imaging = json!({"imsize": 200, "cell": "2arcsec", "niter": 60, "weighting": "briggs", "cycleniter": 20});
     let mut whole = imager(&casa, job(&field.ms, &folder.path().join("whole"), true), &imaging);
     let products = whole.image_once(None).expect("an image");
@@ -262,4 +272,263 @@ fn what_cannot_be_imaged_is_told() {
     assert!(pixels(&products.model).iter().all(|&v| v == 0));
     assert!(cleanloop::measurement_set::model_is_empty(&casa, &field.ms).expect("a column"));
     assert_eq!(nothing.has_converged().expect("a verdict"), Some(StopReason::EmptyMask));
+}
+
+/// Every deconvolver, continuum and cube, with a mask of ours: the same images as one plain call with the same mask.
+#[rstest]
+#[case::clark(json!({"deconvolver": "clark"}))]
+#[case::multiscale(json!({"deconvolver": "multiscale", "scales": [0, 4]}))]
+#[case::mtmfs(json!({"deconvolver": "mtmfs", "scales": [0, 4]}))]
+#[case::cube_of_clark(json!({"deconvolver": "clark", "specmode": "cube"}))]
+#[case::cube_of_multiscale(json!({"deconvolver": "multiscale", "scales": [0, 4], "specmode": "cube"}))]
+fn a_mask_that_is_handed_over_is_used_as_by_a_plain_call(#[case] changes: Value) {
+    let Some(casa) = real::casa() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let field = real::tiny(&casa, folder.path());
+    let mut imaging = json!({"imsize": 96, "cell": "2arcsec", "niter": 40, "weighting": "briggs", "cycleniter": 20});
+    imaging.as_object_mut().expect("an object").extend(changes.as_object().expect("an object").clone());
+    let side = imaging["imsize"].as_u64().expect("a number") as usize;
+    let (low, high) = (side / 4, 3 * side / 4);
+    let base = folder.path().join("plain");
+    let mut params = Value::Object(options(&imaging).parameters());
+    params.as_object_mut().expect("an object").extend([
+        ("vis".to_owned(), json!(field.ms)),
+        ("datacolumn".to_owned(), json!("data")),
+        ("imagename".to_owned(), json!(base)),
+        ("usemask".to_owned(), json!("user")),
+        ("mask".to_owned(), json!(format!("box[[{low}pix,{low}pix],[{high}pix,{high}pix]]"))),
+    ]);
+    casa.call::<Value>("tclean", params, None).expect("tclean");
+
+    let mask = folder.path().join("mask.fits");
+    let inside = |i: usize| i >= low && i <= high;
+    let plane = ndarray::Array2::from_shape_fn((side, side), |(y, x)| u8::from(inside(y) && inside(x)));
+    let header = cleanloop::image::Header::default();
+    cleanloop::image::write_plane(&mask, plane.view(), cleanloop::image::MaskType::U8, &header, 4).expect("written");
+    let mut ours = imager(&casa, job(&field.ms, &folder.path().join("ours"), false), &imaging);
+    let products = ours.image_once(Some(&mask)).expect("an image");
+    let term = if imaging["deconvolver"] == "mtmfs" { ".tt0" } else { "" };
+    for (ours, kind) in [(&products.model, "model"), (&products.residual, "residual"), (&products.image, "image")] {
+        let theirs = exported(&casa, &base.with_extension(format!("{kind}{term}")));
+        assert!(pixels(ours) == pixels(&theirs), "{kind}");
+    }
+    assert!(pixels(&products.model).iter().any(|&v| v != 0));
+    assert_eq!(products.model.with_file_name("alpha.fits").exists(), term == ".tt0");
+}
+
+#[test]
+fn channels_have_levels_of_their_own_and_those_that_are_done_are_left_alone() {
+    let Some(casa) = real::casa() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let simulation = json!({"preset": "line-cube", "duration_s": 600, "channels": 8, "antennas": 30});
+    let field = real::field(&casa, folder.path(), &simulation);
+    let imaging = json!({
+        "imsize": 96, "cell": "0.5arcsec", "specmode": "cube", "weighting": "briggs", "niter": 5000,
+        "interpolation": "nearest", "cyclefactor": 0.1,
+    });
+    let mut imager = imager(&casa, job(&field.ms, &folder.path().join("cube"), false), &imaging);
+    imager.setup().expect("set up");
+    imager.make_psf().expect("a PSF");
+    imager.make_pb().expect("a beam");
+    let dirty = imager.run_major_cycle(true).expect("a residual");
+    let peaks = |residual: &Path| -> Vec<f64> {
+        let state = cleanloop::quality::residual::measure(residual, None, None).expect("measured");
+        state.channels.iter().map(|c| c.peak).collect()
+    };
+    let before = peaks(&dirty.residual);
+    let controls = |active: fn(usize) -> bool, part: f64| MinorControls {
+        iterations_left: 5000,
+        threshold_jy: 0.0,
+        major_iterations: 1,
+        last: false,
+        channels: before
+            .iter()
+            .enumerate()
+            .map(|(k, peak)| ChannelControls { active: active(k), iterations_left: 5000, threshold_jy: part * peak })
+            .collect(),
+    };
+    let planes = |model: &Path| {
+        let mut image = FitsImage::open(model).expect("a model");
+        (0..8).map(|k| image.read_plane(0, k).expect("a plane")).collect::<Vec<_>>()
+    };
+    let even = imager.run_minor_cycle(None, &controls(|k| k % 2 == 0, 0.8)).expect("a minor cycle");
+    let residual = imager.run_major_cycle(false).expect("a residual");
+    let after = peaks(&residual.residual);
+    let first = planes(&residual.model.expect("a model"));
+    assert_eq!(even.channels.len(), 8);
+    let lowest = even.cycle_threshold_jy.expect("a level");
+    let mut own_levels = 0;
+    for k in 0..8 {
+        let channel = &even.channels[k];
+        let level = channel.cycle_threshold_jy;
+        assert_eq!(level.is_some(), k % 2 == 0, "channel {k}");
+        // A channel that is fainter than the cycle's level has its turn in a later cycle.
+        let cleaned = level.is_some_and(|level| before[k] > level);
+        assert_eq!(channel.iterations > 0, cleaned, "channel {k}: {channel:?}, peak {}", before[k]);
+        assert_eq!(first[k].iter().any(|&v| v != 0.0), cleaned, "channel {k}");
+        if let Some(level) = level.filter(|_| 0.8 * before[k] > 1.01 * lowest) {
+            // Down to its own level, and hardly below: the last component takes a tenth.
+            assert!((0.78..0.801).contains(&(level / before[k])), "channel {k}: {level} of {}", before[k]);
+            assert!((0.6..0.9).contains(&(after[k] / before[k])), "channel {k}: {} -> {}", before[k], after[k]);
+            assert!(channel.threshold_reached);
+            own_levels += 1;
+        }
+        if !cleaned {
+            assert!((after[k] / before[k] - 1.0).abs() < 1e-4, "channel {k}: {} -> {}", before[k], after[k]);
+        }
+    }
+    assert!(own_levels >= 2, "{:?}", even.channels);
+    let odd = imager.run_minor_cycle(None, &controls(|k| k % 2 == 1, 0.8)).expect("a minor cycle");
+    let model = imager.run_major_cycle(false).expect("a residual").model.expect("a model");
+    let second = planes(&model);
+    for k in 0..8 {
+        assert!(k % 2 == 1 || odd.channels[k].iterations == 0, "channel {k}");
+        assert_eq!(first[k] == second[k], odd.channels[k].iterations == 0, "the model of channel {k}");
+    }
+    assert!(odd.iterations > 0);
+    // Limits hold over all calls, and a level that is already reached ends it.
+    let few = MinorControls { iterations_left: 3, channels: Vec::new(), ..controls(|_| true, 0.0) };
+    // (CASA gives each channel all iterations that are left.)
+    let done = imager.run_minor_cycle(None, &few).expect("a minor cycle");
+    assert!((3..=24).contains(&done.iterations) && done.channels.iter().all(|c| c.iterations <= 3), "{done:?}");
+    imager.run_major_cycle(false).expect("a residual");
+    let high = MinorControls { threshold_jy: 10.0, channels: Vec::new(), ..controls(|_| true, 0.0) };
+    let end = imager.run_minor_cycle(None, &high).expect("a minor cycle");
+    assert_eq!((end.iterations, end.stopped), (0, Some(StopReason::Threshold)));
+    // Back to the beginning: no model, and the dirty image again.
+    imager.roll_back(0).expect("gone back");
+    let again = imager.run_major_cycle(true).expect("a residual");
+    assert_eq!((peaks(&again.residual), again.model, imager.iterations()), (before.clone(), None, 0));
+}
+
+const CAMPAIGN: &str = "
+version: 0.2
+campaign: {name: small, measurement_sets: [field.ms], output: out, rounds: 0, imager: casa, calibrator: none,
+           mask: {method: multithresh, cadence: cycle, freeze_change: 0}, stop: {least_new_flux: 0},
+           resources: {threads: 1}}
+defaults:
+  tclean: {imsize: 200, cell: 2arcsec, weighting: briggs, robust: 0, niter: 200, cycleniter: 40, threshold: 20mJy}
+  automask: {sidelobethreshold: 1.0, noisethreshold: 4.25}
+selfcal:
+  0: {}
+";
+
+fn cleanloop() -> std::process::Command {
+    std::process::Command::new(env!("CARGO_BIN_EXE_cleanloop"))
+}
+
+/// Runs `campaign.yaml` in a folder to its end.
+fn succeed(folder: &Path) -> CampaignRecord {
+    let output = cleanloop().current_dir(folder).args(["run", "campaign.yaml"]).output().expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    CampaignRecord::load(&folder.join("out")).expect("a record")
+}
+
+/// The whole loop, from the campaign file: as one plain call with CASA's own automask; and again with a SIGKILL in the
+/// middle.
+#[test]
+fn a_campaign_ends_with_the_image_of_a_plain_call_even_when_killed() {
+    let Some(casa) = real::casa() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let field = real::tiny(&casa, folder.path());
+    std::fs::write(folder.path().join("campaign.yaml"), CAMPAIGN).expect("written");
+    let imaging = json!({"imsize": 200, "cell": "2arcsec", "weighting": "briggs", "robust": 0, "niter": 200,
+                         "cycleniter": 40, "threshold": "20mJy"});
+    let automask = MultithreshOptions { sidelobethreshold: 1.0, noisethreshold: 4.25, ..Default::default() };
+    let base = folder.path().join("plain");
+    let theirs = plain(&casa, &field.ms, &base, &imaging, &automask);
+    let expected = |kind: &str| pixels(&exported(&casa, &base.with_extension(kind)));
+
+    let record = succeed(folder.path());
+    let round = &record.datasets[0].rounds[0];
+    assert_eq!(round.cycles.iter().filter(|c| c.iterations.is_some()).count(), theirs.len(), "{:?}", round.stopped);
+    assert_eq!(round.stopped, Some(StopReason::Iterations));
+    for (cycle, theirs) in round.cycles.iter().zip(&theirs) {
+        assert!(pixels(cycle.mask.as_ref().expect("a mask")) == pixels(theirs), "mask of cycle {}", cycle.cycle);
+    }
+    let last = folder.path().join("out/final");
+    for kind in ["image", "residual", "model"] {
+        assert!(pixels(&last.join(format!("{kind}.fits"))) == expected(kind), "{kind}");
+    }
+    assert!(last.join("pb.fits").exists() && last.join("image.pbcor.fits").exists());
+    let names = |folder: &Path| -> Vec<String> {
+        let entries = std::fs::read_dir(folder).expect("a folder");
+        entries.map(|e| e.expect("an entry").file_name().to_string_lossy().into_owned()).collect()
+    };
+    let left = names(folder.path());
+    assert!(!left.iter().any(|n| n.starts_with("TempLattice") || n.ends_with(".log")), "{left:?}");
+    let image = names(&folder.path().join("out/round-00/image"));
+    assert!(!image.iter().any(|n| n.starts_with("cycle-") || n == ".scratch"), "{image:?}");
+
+    // The same with a SIGKILL after the second complete cycle.
+    std::fs::remove_dir_all(folder.path().join("out")).expect("removed");
+    let mut child = cleanloop()
+        .current_dir(folder.path())
+        .args(["run", "campaign.yaml"])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("it runs");
+    let second = folder.path().join("out/round-00/image/casa/cycles/0002");
+    let clock = std::time::Instant::now();
+    while !second.exists() {
+        assert!(child.try_wait().expect("a child").is_none(), "it ended before its second cycle");
+        assert!(clock.elapsed() < std::time::Duration::from_secs(300), "it never came to its second cycle");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    child.kill().expect("killed");
+    child.wait().expect("gone");
+    let record = succeed(folder.path());
+    let cycles = &record.datasets[0].rounds[0].cycles;
+    assert_eq!(cycles.iter().filter(|c| c.iterations.is_some()).count(), theirs.len());
+    for kind in ["image", "residual", "model"] {
+        assert!(pixels(&last.join(format!("{kind}.fits"))) == expected(kind), "{kind} after a SIGKILL");
+    }
+}
+
+/// tclean, gaincal and applycal in one worker, with a mask of ours in it: the image becomes better, and DATA stay.
+#[rstest]
+#[case::every_cycle("method: both, cadence: cycle, every: 2")]
+#[case::once_a_round("method: flint, cadence: round")]
+fn a_campaign_with_calibration_improves_the_image(#[case] mask: &str) {
+    let Some(casa) = real::casa() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let field = real::field(&casa, folder.path(), &json!({"antennas": 15, "duration_s": 1200}));
+    let data = cleanloop::measurement_set::checksum(&casa, &field.ms, "DATA").expect("a checksum");
+    let campaign = format!(
+        "
+version: 0.2
+campaign: {{name: small, measurement_sets: [field.ms], output: out, rounds: 2, imager: casa, calibrator: casa,
+           mask: {{{mask}, rounds: 1}}, stop: {{nsigma: 3}}, resources: {{threads: 1}}}}
+defaults:
+  tclean: {{imsize: 400, cell: 3arcsec, weighting: briggs, robust: 0, niter: 600, cycleniter: 150, nsigma: 3}}
+  automask: {{sidelobethreshold: 1.5, noisethreshold: 5.0}}
+  gaincal: {{gaintype: T, uvrange: ''}}
+  masking: {{flood_fill: true, flood_fill_use_mac: true, flood_fill_use_mac_box_size: 100,
+            flood_fill_positive_seed_clip: 1.3, flood_fill_positive_flood_clip: 0.8}}
+selfcal:
+  0: {{}}
+  1: {{gaincal: {{solint: 120s, calmode: p}}}}
+  2: {{gaincal: {{solint: 60s, calmode: p}}}}
+"
+    );
+    std::fs::write(folder.path().join("campaign.yaml"), campaign).expect("written");
+    let record = succeed(folder.path());
+    let rounds = &record.datasets[0].rounds;
+    let ranges: Vec<f64> = rounds.iter().map(|r| r.metrics.as_ref().expect("metrics").dynamic_range).collect();
+    assert!(ranges.len() == 3 && ranges[1] > ranges[0] && ranges[2] > ranges[1], "{ranges:?}");
+    for ms in [field.ms.clone(), folder.path().join("out/data/field.ms")] {
+        assert_eq!(cleanloop::measurement_set::checksum(&casa, &ms, "DATA").expect("a checksum"), data);
+    }
+    // Nothing was cleaned outside the last mask.
+    let last = &rounds[2];
+    let masked = pixels(&last.mask.as_ref().expect("a mask").path);
+    let model = pixels(&last.products.as_ref().expect("products").model);
+    let (inside, outside): (Vec<_>, Vec<_>) = model.iter().zip(&masked).partition(|(_, m)| **m != 0);
+    assert!(inside.iter().any(|(v, _)| **v != 0));
+    assert!(outside.iter().all(|(v, _)| **v == 0), "components outside the mask");
+    if mask.contains("cycle") {
+        assert!(last.cycles.iter().all(|c| c.residual.as_ref().is_none_or(|r| r.exists())));
+        assert!(last.cycles.iter().any(|c| c.model_flux.is_some_and(|f| f > 0.0)));
+    }
 }

@@ -81,7 +81,8 @@ impl TcleanImager {
     /// tclean's parameters, as the worker gets them.
     fn parameters(&self) -> Value {
         let mut map = self.options.parameters();
-        let sets: Vec<String> = self.job.measurement_sets.iter().map(|p| p.to_string_lossy().into_owned()).collect();
+        let sets: Vec<String> =
+            self.job.measurement_sets.iter().map(|p| absolute(p).to_string_lossy().into_owned()).collect();
         let column = if self.job.data_column == "CORRECTED_DATA" { "corrected" } else { "data" };
         map.extend([
             ("vis".to_owned(), if sets.len() == 1 { json!(sets[0]) } else { json!(sets) }),
@@ -96,7 +97,7 @@ impl TcleanImager {
 
     fn step<R: DeserializeOwned>(&mut self, step: &str, mut params: Value) -> Result<R> {
         params["step"] = json!(step);
-        params["folder"] = json!(self.job.folder);
+        params["folder"] = json!(absolute(&self.job.folder));
         let sink = self.surroundings.progress.clone();
         self.casa.call_with_events("imaging", params, Some(&self.job.log), &mut |event| {
             if let Some(text) = event["text"].as_str() {
@@ -111,7 +112,7 @@ impl TcleanImager {
         std::fs::create_dir_all(&self.job.folder).map_err(|e| {
             crate::Error::internal(format!("{}: the folder cannot be made: {e}", self.job.folder.display()))
         })?;
-        let params = json!({"parameters": self.parameters(), "fixed_mask": fixed.is_some(), "mask": fixed.flatten()});
+        let params = json!({"parameters": self.parameters(), "fixed_mask": fixed.is_some(), "mask": fixed.flatten().map(absolute)});
         let opened: Opened = self.step("open", params)?;
         self.opened = Some(self.casa.starts());
         (self.cycles, self.iterations, self.stopped) = (opened.cycles, opened.iterations, None);
@@ -121,7 +122,7 @@ impl TcleanImager {
     fn minor(&mut self, mask: Option<&Path>, controls: &MinorControls) -> Result<MinorCycle> {
         let channels = Some(&controls.channels).filter(|c| !c.is_empty());
         let params = json!({
-            "mask": mask, "threshold_jy": controls.threshold_jy, "iterations_left": controls.iterations_left,
+            "mask": mask.map(absolute), "threshold_jy": controls.threshold_jy, "iterations_left": controls.iterations_left,
             "channels": channels.map(|all| all.iter().map(|c| json!({"active": c.active, "threshold_jy": c.threshold_jy}))
                 .collect::<Vec<_>>()),
         });
@@ -149,8 +150,13 @@ impl TcleanImager {
     }
 }
 
+/// A path for the worker, which has a working folder of its own.
+pub(super) fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
+}
+
 /// CASA's stop code in our terms; `None`: go on.
-fn stop_reason(code: i64, words: Option<String>) -> Option<StopReason> {
+pub(super) fn stop_reason(code: i64, words: Option<String>) -> Option<StopReason> {
     Some(match code {
         0 => return None,
         STOP_ITERATIONS => StopReason::Iterations,
@@ -295,7 +301,7 @@ impl Imager for TcleanImager {
     }
 
     fn predict(&mut self, model: &Path) -> Result<()> {
-        let params = json!({"step": "predict", "parameters": self.parameters(), "model": model});
+        let params = json!({"step": "predict", "parameters": self.parameters(), "model": absolute(model)});
         self.casa.call::<Value>("imaging", params, Some(&self.job.log)).map(drop)
     }
 

@@ -219,7 +219,7 @@ pub enum Gridder {
 }
 
 /// How components are found.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Deconvolver {
     /// Högbom's.
@@ -306,17 +306,7 @@ impl TcleanOptions {
 
     /// The stop level in Jy.
     pub fn threshold_jy(&self) -> Option<f64> {
-        let text = self.threshold.trim();
-        let at = text.find(|c: char| c.is_ascii_alphabetic() && !matches!(c, 'e' | 'E')).unwrap_or(text.len());
-        let (number, unit) = text.split_at(at);
-        let factor = match unit.trim().trim_end_matches("/beam") {
-            "" | "Jy" => 1.0,
-            "mJy" => 1e-3,
-            "uJy" => 1e-6,
-            "nJy" => 1e-9,
-            _ => return None,
-        };
-        Some(number.trim().parse::<f64>().ok().filter(|n| n.is_finite())? * factor)
+        jansky(&self.threshold)
     }
 
     /// Cubes are cleaned channel by channel.
@@ -332,6 +322,21 @@ impl TcleanOptions {
         }
         map
     }
+}
+
+/// A stop level in Jy: a number with or without a unit.
+pub(super) fn jansky(text: &str) -> Option<f64> {
+    let text = text.trim();
+    let at = text.find(|c: char| c.is_ascii_alphabetic() && !matches!(c, 'e' | 'E')).unwrap_or(text.len());
+    let (number, unit) = text.split_at(at);
+    let factor = match unit.trim().trim_end_matches("/beam") {
+        "" | "Jy" => 1.0,
+        "mJy" => 1e-3,
+        "uJy" => 1e-6,
+        "nJy" => 1e-9,
+        _ => return None,
+    };
+    Some(number.trim().parse::<f64>().ok().filter(|n| n.is_finite())? * factor)
 }
 
 #[cfg(test)]

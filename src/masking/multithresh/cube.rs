@@ -18,6 +18,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+/// Length of a restoring beam, in sides of the image, beyond which it cannot be one.
+const WIDEST_BEAM: f64 = 10.0;
+
 /// FITS value of Stokes I on a STOKES axis.
 const STOKES_I: f64 = 1.0;
 
@@ -232,6 +235,16 @@ impl<'a> Cube<'a> {
             pixel_deg,
             beam: find_beam(inputs, &residual)?,
         };
+        let (beam, side) = (cube.beam.major_deg / pixel_deg, cube.shape.0.max(cube.shape.1));
+        if beam > WIDEST_BEAM * side as f64 {
+            return Err(MultithreshError::Unfit {
+                path: inputs.residual.clone(),
+                reason: format!(
+                    "the restoring beam is {beam:.0} pixels long, the image has {side}: the fit to the PSF has failed; \
+                     smaller pixels help, or another beam"
+                ),
+            });
+        }
         if options.pbmask > 0.0 && inputs.pb.is_none() {
             return Err(MultithreshError::Missing(format!(
                 "pbmask is {}, which needs the primary beam (--pb)",
