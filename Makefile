@@ -58,10 +58,11 @@ wheel:
 	scripts/python-environment.sh python/tests/requirements.txt target/python-test-venv
 	target/python-test-venv/bin/maturin build --release --interpreter target/python-test-venv/bin/python
 
-bench: build
+bench: build install-demo-parts
 	benches/run_masks.sh
 	benches/run_automask.sh
 	benches/run_noise.sh
+	benches/run_cycles.sh
 
 bench-selfcal: install-demo-parts
 	benches/run_selfcal.sh

@@ -16,9 +16,10 @@ use crate::calibrator::options::{ApplyMode, CalMode, GaincalOptions, Solint};
 use crate::calibrator::{self, Calibrator, SolutionTable, SolveRequest};
 use crate::casa::Casa;
 use crate::imager::command::CommandOptions;
+use crate::imager::progress::Progress;
 use crate::imager::tclean::TcleanImager;
 use crate::imager::wsclean::WscleanOptions;
-use crate::imager::{self, Imager, ImagerOptions, ImagingJob, Products, Surroundings};
+use crate::imager::{self, Guarded, ImagerOptions, ImagingJob, Products, Surroundings};
 use crate::measurement_set::{self, MsSummary};
 use crate::process::Limits;
 use crate::quality;
@@ -79,7 +80,7 @@ impl Adapters {
     }
 
     /// Someone must read the measurement set. An imager that is a command and no calibration know their data themselves.
-    fn needs_casa(&self) -> bool {
+    fn reads_data(&self) -> bool {
         self.plan.imager != ImagerKind::Command
             || self.plan.calibrator != CalibratorKind::None
             || self.plan.start_column == StartColumn::CorrectedData
@@ -87,25 +88,32 @@ impl Adapters {
 
     /// Prepares without looking into the measurement set.
     fn prepare_unread(&mut self, bench: &Bench) -> Result<Prepared> {
-        let copied = self.plan.work_on == WorkOn::Copy;
+        let copied = self.plan.copies(&self.set.path);
         let size = if copied { folder::size_of(&self.set.path) } else { 0 };
         folder::check_room(&bench.folder, size, "a copy of the data")?;
         let mut job = self.job(StartColumn::Data.name(), bench);
         job.measurement_sets = vec![self.set.path.clone()];
-        let imaging = self.plan.rounds[0].imaging.clone();
+        let imaging = self.plan.rounds_to_run()[0].imaging.clone();
         let mut imager = self.imager(&imaging, job, bench)?;
         let checked = imager.setup();
         let tools = IndexMap::from([("imager".to_string(), imager.capabilities().program)]);
         imager.teardown();
         checked?;
         let measurement_set = self.working_set(bench, |_| Ok(()))?;
-        Ok(Prepared { measurement_set, summary: MsSummary::default(), facts: IndexMap::new(), tools })
+        Ok(Prepared {
+            measurement_set,
+            summary: MsSummary::default(),
+            facts: IndexMap::new(),
+            tools,
+            column: StartColumn::Data,
+            model_wanted: false,
+        })
     }
 
     /// The measurement set to work on: the original, or a copy on which `finish` has done its part.
     fn working_set(&self, bench: &Bench, finish: impl FnOnce(&Path) -> Result<()>) -> Result<std::path::PathBuf> {
         let source = &self.set.path;
-        if self.plan.work_on == WorkOn::Original {
+        if !self.plan.copies(source) {
             return Ok(source.clone());
         }
         let target = bench.folder.join(format!("{}.ms", self.set.name));
@@ -125,7 +133,7 @@ impl Adapters {
         Limits { time, silence, ..Limits::default() }
     }
 
-    fn imager(&mut self, imaging: &ImagingPlan, mut job: ImagingJob, bench: &Bench) -> Result<Box<dyn Imager>> {
+    fn imager(&mut self, imaging: &ImagingPlan, mut job: ImagingJob, bench: &Bench) -> Result<Guarded> {
         let mut surroundings = Surroundings {
             executable: Vec::new(),
             limits: self.limits(self.plan.resources.imager_time_limit.as_ref().map(|l| l.0)),
@@ -140,14 +148,15 @@ impl Adapters {
                 ImagerOptions::Wsclean(Box::new(o.clone()))
             }
             ImagingPlan::Tclean(o) => {
-                return Ok(Box::new(TcleanImager::new(job, o.clone(), self.casa()?, surroundings)?));
+                let tclean = TcleanImager::new(job, o.clone(), self.casa()?, surroundings)?;
+                return Ok(Guarded::new(Box::new(tclean)));
             }
             ImagingPlan::Command(words) => {
                 surroundings.executable.clone_from(&self.plan.executables.imager);
                 ImagerOptions::Command(CommandOptions { template: self.mounts.put_into(words) })
             }
         };
-        imager::open(job, &options, surroundings)
+        imager::open(job, &options, surroundings).map(Guarded::new)
     }
 
     fn job(&self, column: &str, bench: &Bench) -> ImagingJob {
@@ -199,6 +208,12 @@ impl Adapters {
             .collect();
         let with_data = stats.antennas.iter().filter(|a| has_data(&a.name)).count();
         if found.len() < with_data { found } else { Vec::new() }
+    }
+
+    /// Something of the plan is done by CASA.
+    fn needs_casa(&self) -> bool {
+        let images = self.plan.rounds_to_run().iter().any(|r| matches!(r.imaging, ImagingPlan::Tclean(_)));
+        self.plan.calibrator != CalibratorKind::None || images
     }
 
     fn observation(&self) -> Observation {
@@ -281,7 +296,7 @@ impl Adapters {
 
     /// Pixels of a round's image, for the disk that it takes.
     fn image_pixels(&self) -> u64 {
-        match &self.plan.rounds[0].imaging {
+        match &self.plan.rounds_to_run()[0].imaging {
             ImagingPlan::Wsclean(o) => o.size * o.size * (o.channels_out + 1),
             ImagingPlan::Tclean(o) => {
                 let channels = if o.is_cube() { u64::try_from(o.nchan).unwrap_or(1).max(1) } else { 1 };
@@ -304,23 +319,29 @@ fn scales_of(plan: &AttemptPlan) -> Result<usize> {
 }
 
 /// What the imager's own options say about stopping.
-fn limits_of(imaging: &ImagingPlan) -> ImagerLimits {
+pub(super) fn limits_of(imaging: &ImagingPlan) -> ImagerLimits {
     match imaging {
         ImagingPlan::Wsclean(o) => ImagerLimits {
             threshold_jy: o.threshold,
             nsigma: o.auto_threshold,
             iterations: o.niter,
             major_cycles: usize::try_from(o.nmiter).unwrap_or(usize::MAX),
+            independent_channels: o.channels_out > 1 && !o.join_channels,
         },
         ImagingPlan::Tclean(o) => ImagerLimits {
             threshold_jy: o.threshold_jy().filter(|t| *t > 0.0),
             nsigma: Some(o.nsigma).filter(|n| *n > 0.0),
             iterations: o.niter,
             major_cycles: usize::try_from(o.nmajor).unwrap_or(usize::MAX),
+            independent_channels: false,
         },
-        ImagingPlan::Command(_) => {
-            ImagerLimits { threshold_jy: None, nsigma: None, iterations: u64::MAX, major_cycles: usize::MAX }
-        }
+        ImagingPlan::Command(_) => ImagerLimits {
+            threshold_jy: None,
+            nsigma: None,
+            iterations: u64::MAX,
+            major_cycles: usize::MAX,
+            independent_channels: false,
+        },
     }
 }
 
@@ -339,13 +360,26 @@ impl Workshop for Adapters {
     }
 
     fn prepare(&mut self, bench: &Bench) -> Result<Prepared> {
-        if !self.needs_casa() {
+        if !self.reads_data() {
             return self.prepare_unread(bench);
         }
         let source = self.set.path.clone();
-        let casa = self.casa()?;
-        let summary = MsSummary::read(&casa, &source)?;
         let start = self.plan.start_column;
+        let copied = self.plan.copies(&source);
+        let casa = match self.casa() {
+            Ok(casa) => Some(casa),
+            // Only imaging with another program needs none of it.
+            Err(e) if !self.needs_casa() => {
+                let text = format!("going on without CASA, so the report says less of the data ({e})");
+                (bench.progress)(Progress::Message(text));
+                None
+            }
+            Err(e) => return Err(e),
+        };
+        let summary = match &casa {
+            Some(casa) => MsSummary::read(casa, &source)?,
+            None => MsSummary::of_files(&source),
+        };
         if !summary.has_column(start.name()) {
             return Err(Error::bad_input(format!(
                 "{}: has no column {}; it has {}. Set `campaign: start_column` to one that is there",
@@ -354,17 +388,20 @@ impl Workshop for Adapters {
                 summary.columns.join(", ")
             )));
         }
-        if start == StartColumn::CorrectedData && self.plan.work_on == WorkOn::Original {
+        let calibrated = self.plan.calibrator != CalibratorKind::None;
+        if start == StartColumn::CorrectedData && !copied && calibrated {
             return Err(Error::bad_input(
                 "start_column: CORRECTED_DATA needs work_on: copy, as each round writes its own CORRECTED_DATA",
             ));
         }
-        let copied = self.plan.work_on == WorkOn::Copy;
         let data = summary.disk_needed(folder::size_of(&source), copied);
-        let images = self.image_pixels() * PIXEL_BYTES * IMAGES_A_ROUND * self.plan.rounds.len() as u64;
+        let images = self.image_pixels() * PIXEL_BYTES * IMAGES_A_ROUND * self.plan.rounds_to_run().len() as u64;
         let what = if copied { "a copy of the data, two columns and the images" } else { "two columns and the images" };
         folder::check_room(&bench.folder, data + images, what)?;
-        let mut tools = IndexMap::from([("casa".to_string(), casa.version()?)]);
+        let mut tools = IndexMap::new();
+        if let Some(casa) = &casa {
+            tools.insert("casa".to_string(), casa.version()?);
+        }
         if let Some(calibration) = self.plan.rounds.iter().find_map(|r| r.calibration.clone())
             && calibration.calibrator != CalibratorKind::Casa
         {
@@ -373,18 +410,20 @@ impl Workshop for Adapters {
         }
         let mut job = self.job(start.name(), bench);
         job.measurement_sets = vec![source.clone()];
-        let imaging = self.plan.rounds[0].imaging.clone();
+        let imaging = self.plan.rounds_to_run()[0].imaging.clone();
         let mut imager = self.imager(&imaging, job, bench)?;
         let checked = imager.setup();
         tools.insert("imager".into(), imager.capabilities().program);
         imager.teardown();
         checked?;
-        let measurement_set = self.working_set(bench, |copy| match start {
-            StartColumn::CorrectedData => measurement_set::adopt_corrected(&casa, copy),
-            StartColumn::Data => Ok(()),
+        let measurement_set = self.working_set(bench, |copy| match (start, &casa) {
+            (StartColumn::CorrectedData, Some(casa)) if calibrated => measurement_set::adopt_corrected(casa, copy),
+            _ => Ok(()),
         })?;
         let facts = facts(&summary);
-        Ok(Prepared { measurement_set, summary, facts, tools })
+        // A copy that is calibrated starts from corrected data as its DATA.
+        let column = if copied && calibrated { StartColumn::Data } else { start };
+        Ok(Prepared { measurement_set, summary, facts, tools, column, model_wanted: calibrated })
     }
 
     fn prepared(&mut self, prepared: &Prepared) {
@@ -392,7 +431,7 @@ impl Workshop for Adapters {
     }
 
     fn last_round(&self) -> usize {
-        self.plan.rounds.len() - 1
+        self.plan.only_round.unwrap_or(self.plan.rounds.len() - 1)
     }
 
     fn attempt(
@@ -522,14 +561,14 @@ impl Workshop for Adapters {
             let masks = bench.folder.with_file_name("mask");
             let rules = StopRules::new(&stop, &limits_of(&imaging), between.every, between.freeze_change);
             let mut maker = RoundMasks::new(&between, caution, mask, masks);
-            let measures = Measures { residual: &quality::residual::measure, flux: &quality::residual::model_flux };
-            let report = cycle::run(imager.as_mut(), &mut maker, measures, &rules, &bench.folder)?;
+            let measures = Measures { residual: &quality::residual::measure, flux: &quality::residual::model_fluxes };
+            let report = cycle::run(&mut *imager, &mut maker, measures, &rules, &bench.folder)?;
             Ok(Imaged {
                 products: report.products,
                 cycles: report.cycles,
                 stopped: Some(report.stopped),
                 mask: report.mask.map(|last| round_masks::of_cycles(&between, &last)),
-                commands,
+                commands: Some(imager.lines_run()).filter(|lines| !lines.is_empty()).unwrap_or(commands),
             })
         })();
         imager.teardown();
@@ -552,6 +591,9 @@ impl Workshop for Adapters {
 
 /// What a report says of a measurement set.
 fn facts(s: &MsSummary) -> IndexMap<String, String> {
+    if s.spectral_windows.is_empty() {
+        return IndexMap::new();
+    }
     let frequencies: Vec<f64> = s.spectral_windows.iter().flat_map(|w| w.frequencies_hz.iter().copied()).collect();
     let low = frequencies.iter().copied().fold(f64::INFINITY, f64::min) / 1e6;
     let high = frequencies.iter().copied().fold(0.0, f64::max) / 1e6;

@@ -38,6 +38,9 @@ pub struct StopRules {
     pub peak_growth: f64,
     /// Divergence: the noise over the lowest so far.
     pub rms_growth: f64,
+    /// Channels of a cube are images of their own: the limit of iterations holds for each, and one that finds nothing
+    /// to do is done.
+    pub independent_channels: bool,
 }
 
 impl StopRules {
@@ -53,6 +56,7 @@ impl StopRules {
             least_new_flux: stop.least_new_flux,
             peak_growth: stop.peak_growth,
             rms_growth: stop.rms_growth,
+            independent_channels: imager.independent_channels,
         }
     }
 
@@ -73,6 +77,8 @@ pub struct ImagerLimits {
     pub iterations: u64,
     /// `nmiter`, `nmajor`.
     pub major_cycles: usize,
+    /// Each channel of a cube is cleaned by itself (wsclean's, unless they are joined).
+    pub independent_channels: bool,
 }
 
 /// The mask of one cycle.
@@ -153,8 +159,8 @@ pub type MeasureResidual<'a> = dyn Fn(&Path, Option<&Path>, Option<&Path>) -> Re
 pub struct Measures<'a> {
     /// A residual inside a mask and the imager's pixel mask.
     pub residual: &'a MeasureResidual<'a>,
-    /// The flux of a model, Jy.
-    pub flux: &'a dyn Fn(&Path) -> Result<f64>,
+    /// The flux of a model, Jy, channel by channel.
+    pub flux: &'a dyn Fn(&Path) -> Result<Vec<f64>>,
 }
 
 /// One finished cycle, as `cycles.json` keeps it.
@@ -216,7 +222,8 @@ pub fn run(
             None => masks.make(&residual, &moment)?,
         };
         let state = (measures.residual)(&residual.residual, Some(&mask.path), residual.pixel_mask.as_deref())?;
-        let mut record = describe(cycle, &residual, &mask, &state, rules);
+        let channels = channel_states(&state, &finished, rules);
+        let mut record = describe(cycle, &residual, &mask, &state, &channels, rules);
         record.confetti = confetti;
         if settled.is_some() {
             // The imager's own file goes with the imager, and nobody kept a copy.
@@ -229,7 +236,7 @@ pub fn run(
             }
             break StopReason::Diverged;
         }
-        if let Some(reason) = reason_to_stop(&state, &finished, &records, (iterations, majors), rules) {
+        if let Some(reason) = reason_to_stop((&state, &channels), &finished, &records, (iterations, majors), rules) {
             record.stopped = Some(reason.clone());
             records.push(record);
             break reason;
@@ -238,11 +245,11 @@ pub fn run(
         let left = rules.major_cycles - majors;
         let call = if frozen { left } else { rules.every.min(left) };
         let controls = MinorControls {
-            iterations_left: rules.iterations - iterations,
+            iterations_left: iterations_left(&channels, iterations, rules),
             threshold_jy: rules.level(state.overall.rms),
             major_iterations: call,
             last: call == left,
-            channels: channel_controls(&state, rules, rules.iterations - iterations),
+            channels: channel_controls(&state, &channels, iterations, rules),
         };
         let clock = std::time::Instant::now();
         let minor = imager.run_minor_cycle(Some(&mask.path), &controls)?;
@@ -255,7 +262,12 @@ pub fn run(
         record.seconds = Some(clock.elapsed().as_secs_f64());
         record.iterations = Some(minor.iterations);
         residual = imager.run_major_cycle(false)?;
-        record.model_flux = residual.model.as_deref().map(measures.flux).transpose()?;
+        let fluxes = residual.model.as_deref().map(measures.flux).transpose()?;
+        record.model_flux = fluxes.as_ref().map(|f| f.iter().sum());
+        for (index, channel) in record.channels.iter_mut().enumerate() {
+            channel.model_flux = fluxes.as_ref().and_then(|f| f.get(index).copied());
+            channel.iterations = minor.channels.get(index).map(|c| c.iterations);
+        }
         records.push(record.clone());
         finished.push(Finished { record, mask, minor });
         let json = serde_json::to_vec(&finished).expect("cycles are plain data");
@@ -290,6 +302,7 @@ fn describe(
     residual: &Residual,
     mask: &CycleMask,
     state: &ResidualState,
+    states: &[ChannelState],
     rules: &StopRules,
 ) -> CycleRecord {
     let channels = if state.channels.len() > 1 { &state.channels[..] } else { &[] };
@@ -306,34 +319,85 @@ fn describe(
         removed: Some(mask.removed),
         channels: channels
             .iter()
-            .map(|c| ChannelCycle {
+            .zip(states)
+            .map(|(c, now)| ChannelCycle {
                 peak: Some(c.peak),
                 rms: Some(c.rms),
                 threshold: Some(rules.level(c.rms)),
                 masked_pixels: Some(c.masked_pixels),
-                model_flux: None,
-                done: is_done(c, rules),
+                done: now.stopped.is_some(),
+                stopped: now.stopped.clone(),
+                ..ChannelCycle::default()
             })
             .collect(),
         ..CycleRecord::default()
     }
 }
 
-/// Nothing is left to clean in this plane.
-fn is_done(plane: &PlaneResidual, rules: &StopRules) -> bool {
-    plane.masked_pixels == 0 || plane.peak_in_mask <= rules.level(plane.rms)
+/// Where one channel stands before a cycle.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct ChannelState {
+    /// Minor iterations so far.
+    iterations: u64,
+    /// Why it is done. A channel that is done stays done, whatever later masks hold.
+    stopped: Option<StopReason>,
 }
 
-fn channel_controls(state: &ResidualState, rules: &StopRules, iterations_left: u64) -> Vec<ChannelControls> {
-    if state.channels.len() < 2 {
+fn channel_states(state: &ResidualState, finished: &[Finished], rules: &StopRules) -> Vec<ChannelState> {
+    let independent = rules.independent_channels && state.channels.len() > 1;
+    let of_channel = |(index, plane): (usize, &PlaneResidual)| {
+        let cycles = || finished.iter().filter_map(|f| f.minor.channels.get(index));
+        let iterations = cycles().map(|c| c.iterations).sum();
+        let before = finished.iter().filter_map(|f| f.record.channels.get(index)).find_map(|c| c.stopped.clone());
+        // The last one was given to the imager, which found nothing to do.
+        let idle = independent && cycles().next_back().is_some_and(|c| c.iterations == 0);
+        let stopped = before
+            .or_else(|| nothing_left(plane, rules))
+            .or_else(|| (independent && iterations >= rules.iterations).then_some(StopReason::Iterations))
+            .or_else(|| idle.then_some(StopReason::NoNewFlux));
+        ChannelState { iterations, stopped }
+    };
+    state.channels.iter().enumerate().map(of_channel).collect()
+}
+
+/// Why nothing is left to clean in this plane, if that is so.
+fn nothing_left(plane: &PlaneResidual, rules: &StopRules) -> Option<StopReason> {
+    if plane.masked_pixels == 0 {
+        return Some(StopReason::EmptyMask);
+    }
+    let by_threshold = rules.threshold_jy.is_some_and(|t| t >= rules.nsigma.unwrap_or(0.0) * plane.rms);
+    let reason = if by_threshold { StopReason::Threshold } else { StopReason::NSigma };
+    (plane.peak_in_mask <= rules.level(plane.rms)).then_some(reason)
+}
+
+/// Minor iterations that the imager may still do; for independent channels the most that one of them may.
+fn iterations_left(channels: &[ChannelState], done: u64, rules: &StopRules) -> u64 {
+    if rules.independent_channels && channels.len() > 1 {
+        let going_on = channels.iter().filter(|c| c.stopped.is_none());
+        return going_on.map(|c| rules.iterations.saturating_sub(c.iterations)).max().unwrap_or(0);
+    }
+    rules.iterations.saturating_sub(done)
+}
+
+fn channel_controls(
+    state: &ResidualState,
+    channels: &[ChannelState],
+    done: u64,
+    rules: &StopRules,
+) -> Vec<ChannelControls> {
+    if channels.len() < 2 {
         return Vec::new();
     }
-    let controls = |c: &PlaneResidual| ChannelControls {
-        active: !is_done(c, rules),
-        iterations_left,
-        threshold_jy: rules.level(c.rms),
+    let controls = |(plane, now): (&PlaneResidual, &ChannelState)| ChannelControls {
+        active: now.stopped.is_none(),
+        iterations_left: rules.iterations.saturating_sub(if rules.independent_channels {
+            now.iterations
+        } else {
+            done
+        }),
+        threshold_jy: rules.level(plane.rms),
     };
-    state.channels.iter().map(controls).collect()
+    state.channels.iter().zip(channels).map(controls).collect()
 }
 
 fn is_settled(mask: &CycleMask, cycle: usize, rules: &StopRules) -> bool {
@@ -361,7 +425,7 @@ fn diverged(records: &[CycleRecord], now: &CycleRecord, rules: &StopRules) -> Op
 }
 
 fn reason_to_stop(
-    state: &ResidualState,
+    (state, channels): (&ResidualState, &[ChannelState]),
     finished: &[Finished],
     records: &[CycleRecord],
     (iterations, majors): (u64, usize),
@@ -371,13 +435,13 @@ fn reason_to_stop(
     if overall.masked_pixels == 0 {
         return Some(StopReason::EmptyMask);
     }
-    if state.channels.iter().all(|c| is_done(c, rules)) {
-        let by_level = state.channels.iter().any(|c| {
-            c.masked_pixels > 0 && rules.threshold_jy.is_some_and(|t| t >= rules.nsigma.unwrap_or(0.0) * c.rms)
-        });
-        return Some(if by_level { StopReason::Threshold } else { StopReason::NSigma });
+    if channels.iter().all(|c| c.stopped.is_some()) {
+        // What was cut short says more than what came to its end.
+        let order = [StopReason::Iterations, StopReason::NoNewFlux, StopReason::Threshold, StopReason::NSigma];
+        let met = |reason: &StopReason| channels.iter().any(|c| c.stopped.as_ref() == Some(reason));
+        return Some(order.into_iter().find(met).unwrap_or(StopReason::EmptyMask));
     }
-    if iterations >= rules.iterations {
+    if iterations_left(channels, iterations, rules) == 0 {
         return Some(StopReason::Iterations);
     }
     if majors >= rules.major_cycles {
@@ -538,8 +602,8 @@ mod tests {
         Ok(ResidualState { overall: plane, channels: vec![plane] })
     }
 
-    fn flux(model: &Path) -> Result<f64> {
-        Ok(16.0 - number(model))
+    fn flux(model: &Path) -> Result<Vec<f64>> {
+        Ok(vec![16.0 - number(model)])
     }
 
     const MEASURES: Measures<'static> = Measures { residual: &measured, flux: &flux };
@@ -555,6 +619,7 @@ mod tests {
             least_new_flux: 1e-4,
             peak_growth: 1.5,
             rms_growth: 1.2,
+            independent_channels: false,
         }
     }
 
@@ -646,6 +711,50 @@ mod tests {
         assert_eq!(report.stopped, StopReason::Diverged);
         assert_eq!(number(&report.products.image), 4.0);
         assert_eq!(report.mask.unwrap().pixels, 20);
+    }
+
+    /// Three channels: the first meets its level at once, the second after two cycles, the third runs out of iterations.
+    /// Later masks find more in the first two.
+    #[test]
+    fn a_channel_that_is_done_stays_done() {
+        let rules = StopRules { independent_channels: true, iterations: 30, freeze_change: 0.0, ..rules() };
+        let peaks = [[0.5, 4.0, 9.0], [3.0, 2.0, 8.0], [3.0, 0.9, 7.0], [3.0, 5.0, 6.0]];
+        let plane = |p: f64| PlaneResidual { peak: p, peak_in_mask: p, rms: 0.1, masked_pixels: 5 };
+        let mut finished: Vec<Finished> = Vec::new();
+        let mut active = Vec::new();
+        for (cycle, peaks) in peaks.iter().enumerate() {
+            let planes: Vec<_> = peaks.iter().map(|p| plane(*p)).collect();
+            let state = ResidualState { overall: planes[2], channels: planes };
+            let channels = channel_states(&state, &finished, &rules);
+            let residual = Residual { residual: "r".into(), pixel_mask: None, pb: None, psf: "p".into(), model: None };
+            let record = describe(cycle, &residual, &CycleMask::default(), &state, &channels, &rules);
+            let controls = channel_controls(&state, &channels, 0, &rules);
+            active.push(controls.iter().map(|c| c.active).collect::<Vec<_>>());
+            if cycle == 3 {
+                let reason = reason_to_stop((&state, &channels), &finished, &[], (0, cycle), &rules);
+                assert_eq!(reason, Some(StopReason::Iterations), "the third was cut short");
+                let stops: Vec<_> = record.channels.iter().map(|c| c.stopped.clone()).collect();
+                let expected = [StopReason::Threshold, StopReason::Threshold, StopReason::Iterations].map(Some);
+                assert_eq!(stops, expected);
+            } else {
+                assert_eq!(iterations_left(&channels, 99, &rules), 30 - 10 * cycle as u64, "each has its own count");
+            }
+            let of = |c: &ChannelControls| crate::imager::ChannelCycle {
+                iterations: if c.active { 10 } else { 0 },
+                ..Default::default()
+            };
+            let minor = MinorCycle {
+                iterations: 10,
+                major_iterations: 1,
+                cycle_threshold_jy: None,
+                threshold_reached: false,
+                stopped: None,
+                channels: controls.iter().map(of).collect(),
+            };
+            finished.push(Finished { record, mask: CycleMask::default(), minor });
+        }
+        let t = true;
+        assert_eq!(active, [[false, t, t], [false, t, t], [false, false, t], [false, false, false]]);
     }
 
     #[test]

@@ -22,6 +22,7 @@ use super::record::{
 };
 use super::workshop::{AttemptPlan, Bench, Earlier, Imaged, Prepared, Solved, Workshop};
 use crate::calibrator::SolutionTable;
+use crate::imager::Products;
 use crate::imager::progress::Progress;
 use crate::process::interrupt;
 use crate::quality::metrics::{ImageMetrics, RoundFiles};
@@ -59,6 +60,21 @@ pub struct DatasetSettings {
     pub disk_budget: Option<u64>,
     /// What is collected when it is done.
     pub archive: ArchiveOptions,
+    /// Begin with this round, where it is imaged alone.
+    pub first_round: usize,
+    /// What a first round's mask is made from, where it begins with one.
+    pub mask_source: Option<MaskSource>,
+}
+
+/// Images of an earlier round from which a mask is made.
+#[derive(Debug, Clone)]
+pub struct MaskSource {
+    /// Changes when the images do.
+    pub key: String,
+    /// The images.
+    pub products: Products,
+    /// That round's own mask.
+    pub mask: Option<MaskRecord>,
 }
 
 /// Called with the record whenever it has changed enough to be shown (after each round, and at the end).
@@ -145,7 +161,7 @@ impl<'a> DatasetRun<'a> {
             name: settings.name.clone(),
             sources: settings.sources.clone(),
             folder: settings.layout.root().to_path_buf(),
-            planned_rounds: workshop.last_round() + 1,
+            planned_rounds: workshop.last_round() + 1 - settings.first_round,
             ..DatasetRecord::default()
         };
         let place = Place { dataset: settings.name.clone(), round: 0, attempt: 1 };
@@ -223,7 +239,7 @@ impl<'a> DatasetRun<'a> {
         let last = self.settings.until_round.unwrap_or(usize::MAX).min(self.workshop.last_round());
         let more_to_come = last < self.workshop.last_round();
         let mut end = if more_to_come { State::Running } else { State::Done };
-        let (mut round, mut attempt, mut changes) = (0, 0, Vec::new());
+        let (mut round, mut attempt, mut changes) = (self.settings.first_round, 0, Vec::new());
         while round <= last {
             interrupt::check()?;
             let plan = self.workshop.attempt(round, attempt, &changes, Earlier { history: &self.history })?;
@@ -357,16 +373,22 @@ impl<'a> DatasetRun<'a> {
             Calibrated::Refused(decision, metrics) => return self.conclude(plan, None, decision, *metrics),
             Calibrated::Done { in_force, stats } => (*in_force, stats),
         };
-        let mask_key = plan.mask.as_ref().zip(base.as_ref()).map(|(m, b)| match &plan.field {
-            None => key_of(&("mask", &b.image_key, m)),
-            Some(field) => key_of(&("mask", &b.image_key, m, &field.key)),
+        let source = match &base {
+            Some(b) => {
+                Some(MaskSource { key: b.image_key.clone(), products: b.imaged.products.clone(), mask: b.mask.clone() })
+            }
+            None => self.settings.mask_source.clone(),
+        };
+        let mask_key = plan.mask.as_ref().zip(source.as_ref()).map(|(m, s)| match &plan.field {
+            None => key_of(&("mask", &s.key, m)),
+            Some(field) => key_of(&("mask", &s.key, m, &field.key)),
         });
         let image_key = key_of(&("image", self.data_key(), in_force.column, in_force.key(), &mask_key, &plan.imaging));
         let image_name = format!("{}/image", Layout::attempt_name(round, attempt));
         if self.finished::<Imaged>(&image_name, &image_key, self.exist_or_removed()).is_none() {
             self.ensure_corrected(data, &in_force)?;
         }
-        let mask = self.make_mask(data, &plan, mask_key.as_deref(), base.as_ref())?;
+        let mask = self.make_mask(data, &plan, mask_key.as_deref(), source.as_ref(), base.as_ref())?;
         let spec = StepSpec { step: Step::Image, name: image_name, key: image_key.clone(), touches: &[MODEL] };
         let imaged = self.make_image(data, &plan, in_force.column, mask.as_ref(), spec)?;
         let column = in_force.column;
@@ -425,7 +447,7 @@ impl<'a> DatasetRun<'a> {
         let layout = self.settings.layout.clone();
         let Some(options) = &plan.calibration else {
             // Without a solve of its own the round images what the last accepted one imaged.
-            let in_force = base.map_or(InForce { column: "DATA", applied: None }, |b| b.in_force.clone());
+            let in_force = base.map_or(InForce { column: data.column.name(), applied: None }, |b| b.in_force.clone());
             return Ok(Calibrated::Done { in_force: Box::new(in_force), stats: None });
         };
         let Some(base) = base else {
@@ -503,6 +525,9 @@ impl<'a> DatasetRun<'a> {
 
     /// `MODEL_DATA` holds the model of `base`.
     fn ensure_model(&mut self, data: &Prepared, base: &Attempted) -> Result<()> {
+        if !data.model_wanted {
+            return Ok(());
+        }
         let key = key_of(&("predict", &base.image_key));
         let holder = self.journal.holder(MODEL);
         if holder == Some(&base.image_key) || holder == Some(&key) {
@@ -553,19 +578,22 @@ impl<'a> DatasetRun<'a> {
         data: &Prepared,
         plan: &AttemptPlan,
         key: Option<&str>,
+        source: Option<&MaskSource>,
         base: Option<&Attempted>,
     ) -> Result<Option<MaskRecord>> {
-        let (Some(key), Some(base)) = (key, base) else { return Ok(None) };
+        let (Some(key), Some(source)) = (key, source) else { return Ok(None) };
         let bench = self.round_bench(data, plan, "mask", "mask.log", Step::Mask)?;
         let name = format!("{}/mask", Layout::attempt_name(plan.round, plan.attempt));
         let spec = StepSpec { step: Step::Mask, name, key: key.to_string(), touches: &[] };
-        let previous = base.mask.clone();
+        let previous = source.mask.clone();
         let mask = self.step(
             spec,
             |m: &MaskRecord| m.path.exists(),
             |run| {
-                run.ensure_files(data, base)?;
-                run.workshop.mask(plan, &base.imaged.products, previous.as_ref(), &bench)
+                if let Some(base) = base {
+                    run.ensure_files(data, base)?;
+                }
+                run.workshop.mask(plan, &source.products, previous.as_ref(), &bench)
             },
         )?;
         if mask.pixels == 0 && !plan.mask_may_be_empty {
@@ -573,7 +601,7 @@ impl<'a> DatasetRun<'a> {
                 "the mask of round {} is empty: nothing in {} is above the levels asked for. Lower the seed levels \
                  (`masking:` of that round), or image this round without a mask (`campaign: mask: rounds`)",
                 plan.round,
-                base.imaged.products.image.display()
+                source.products.image.display()
             )));
         }
         Ok(Some(mask))

@@ -3,6 +3,7 @@
 
 use super::acceptance::{AcceptanceOptions, Gentler};
 use super::config::ArchiveOptions;
+use super::config::StartColumn;
 use super::dataset::{DatasetRun, DatasetSettings};
 use super::events::{Collect, Emitter, Event, Step, StepEnd};
 use super::folder::Layout;
@@ -88,7 +89,8 @@ impl Workshop for FakeWorkshop {
         self.call("prepare".into(), &["model", "corrected"])?;
         let measurement_set = self.columns.clone();
         let summary = crate::measurement_set::MsSummary::default();
-        Ok(Prepared { measurement_set, summary, facts: IndexMap::new(), tools: IndexMap::new() })
+        let (column, model_wanted) = (StartColumn::Data, true);
+        Ok(Prepared { measurement_set, summary, facts: IndexMap::new(), tools: IndexMap::new(), column, model_wanted })
     }
 
     fn prepared(&mut self, _: &Prepared) {}
@@ -237,6 +239,8 @@ fn run_with(
         archive,
         until_round: None,
         series_apart: false,
+        first_round: 0,
+        mask_source: None,
     };
     let run = DatasetRun::new(settings, workshop, Emitter::new(vec![Box::new(events.clone())])).unwrap();
     let (record, end) = run.run(&mut |_, _| Ok(()));

@@ -18,6 +18,7 @@ use crate::imager::wsclean::WscleanOptions;
 use crate::masking::MaskingOptions;
 use crate::masking::auto::AutoMaskOptions;
 use crate::masking::multithresh::MultithreshOptions;
+use crate::measurement_set::has_column;
 use crate::noise::NoiseOptions;
 use crate::quality::confetti::ConfettiOptions;
 use serde::{Deserialize, Serialize};
@@ -69,6 +70,9 @@ pub struct Plan {
     pub not_run: Vec<String>,
     /// What is worth a warning.
     pub warnings: Vec<String>,
+    /// This round alone is imaged, as [`Plan::imaging_alone`] made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only_round: Option<usize>,
 }
 
 /// One measurement set.
@@ -171,6 +175,14 @@ pub enum PlanError {
     /// Two measurement sets are one and the same.
     #[error("the measurement set {} is listed twice", .0.display())]
     Twice(PathBuf),
+    /// A round beyond the last.
+    #[error("there is no round {round}: the campaign's last round is {last} (`campaign: rounds`)")]
+    NoSuchRound {
+        /// The round asked for.
+        round: usize,
+        /// The last one.
+        last: usize,
+    },
     /// The working directory is gone.
     #[error("the path {} cannot be made absolute: {source}", path.display())]
     NoAbsolutePath {
@@ -257,6 +269,7 @@ pub fn resolve_with(campaign: &Campaign, environment: &dyn Fn(&str) -> Option<St
         archive,
         not_run: campaign.not_run.clone(),
         warnings,
+        only_round: None,
     };
     let more = containers::warnings(&plan);
     plan.warnings.extend(more);
@@ -327,6 +340,9 @@ fn imaging(
                     *relative = absolute(&campaign.folder().join(&*relative))?;
                 }
             }
+            if let Some(beam) = &mut wsclean.primary_beam {
+                beam.image = absolute(&campaign.folder().join(&beam.image))?;
+            }
             ImagingPlan::Wsclean(wsclean)
         }
         ImagerKind::Casa => ImagingPlan::Tclean(options.typed(round, "tclean")?),
@@ -357,6 +373,58 @@ impl RoundPlan {
 }
 
 impl Plan {
+    /// The imaging of one round alone, without any calibration, in a folder of its own inside the campaign's. `column`
+    /// is imaged; `None`: the one that the round images.
+    ///
+    /// # Errors
+    /// There is no such round.
+    pub fn imaging_alone(mut self, round: usize, column: Option<StartColumn>) -> Result<Self, PlanError> {
+        let last = self.rounds.len() - 1;
+        let Some(chosen) = self.rounds.get(round) else { return Err(PlanError::NoSuchRound { round, last }) };
+        let corrected = chosen.data_column == StartColumn::CorrectedData.name();
+        let planned = if corrected { StartColumn::CorrectedData } else { StartColumn::Data };
+        self.start_column = column.unwrap_or(planned);
+        for r in &mut self.rounds {
+            r.calibration = None;
+            r.waits_for_all = false;
+            self.start_column.name().clone_into(&mut r.data_column);
+            if let ImagingPlan::Wsclean(wsclean) = &mut r.imaging {
+                wsclean.data_column.clone_from(&r.data_column);
+            }
+        }
+        self.calibrator = CalibratorKind::None;
+        self.scheduler = SchedulerOptions::default();
+        self.archive = ArchiveOptions::default();
+        self.output = self.output.join(format!("imaging-{round:02}"));
+        self.name = format!("{}, imaging of round {round}", self.name);
+        self.only_round = Some(round);
+        Ok(self)
+    }
+
+    /// The rounds that are run.
+    pub fn rounds_to_run(&self) -> &[RoundPlan] {
+        match self.only_round {
+            Some(round) => &self.rounds[round..=round],
+            None => &self.rounds,
+        }
+    }
+
+    /// Whether a copy of this measurement set is worked on: that was asked for, and something will be written to it.
+    pub fn copies(&self, measurement_set: &Path) -> bool {
+        // wsclean needs the column MODEL_DATA to go on from one major cycle to the next; what it holds stays as it is
+        // where no calibration follows.
+        let written = |round: &RoundPlan| match &round.imaging {
+            ImagingPlan::Wsclean(_) => {
+                let by_cycle = round.mask.as_ref().is_some_and(|m| m.cadence == MaskCadence::Cycle);
+                by_cycle && has_column(measurement_set, "MODEL_DATA") != Some(true)
+            }
+            ImagingPlan::Tclean(_) => false,
+            ImagingPlan::Command(_) => true,
+        };
+        let written = self.calibrator != CalibratorKind::None || self.rounds_to_run().iter().any(written);
+        self.work_on == WorkOn::Copy && written
+    }
+
     /// Hash of everything; of use to see at a glance that nothing changed.
     pub fn hash(&self) -> String {
         hash(self)

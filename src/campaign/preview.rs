@@ -3,8 +3,10 @@
 //! The programs need not be installed. Lines are those of the first attempt at each round, with the files and folders
 //! that a run would use; what a run decides (a retry, an automatic interval, the mask's pixels) is not known here.
 
-use super::config::{CalibratorKind, MaskCadence, WorkOn};
+use super::adapters::limits_of;
+use super::config::{CalibratorKind, MaskCadence, StopOptions};
 use super::containers::{self, Mounts};
+use super::cycle::StopRules;
 use super::folder::Layout;
 use super::plan::{ImagingPlan, MeasurementSetPlan, Plan, RoundPlan};
 use super::run::{self, Share};
@@ -12,7 +14,8 @@ use crate::Result;
 use crate::calibrator::{self, SolveRequest};
 use crate::casa::Casa;
 use crate::imager::command::CommandOptions;
-use crate::imager::{self, ImagerOptions, ImagingJob, Surroundings};
+use crate::imager::tclean;
+use crate::imager::{self, Capabilities, Chain, ImagerOptions, ImagingJob, PlannedCall, Surroundings};
 use crate::process::Limits;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -24,8 +27,12 @@ pub struct RoundLines {
     pub round: usize,
     /// Of solving and applying; empty in a round without calibration.
     pub calibration: Vec<Vec<String>>,
-    /// Of imaging.
-    pub imaging: Vec<Vec<String>>,
+    /// Of imaging, in order, with what each is for.
+    pub imaging: Vec<PlannedCall>,
+    /// The imager and its version.
+    pub imager: String,
+    /// What it can do, and what happens where it cannot: subject and words.
+    pub capabilities: Vec<(&'static str, String)>,
     /// What cannot be shown, and why.
     pub notes: Vec<String>,
 }
@@ -33,13 +40,13 @@ pub struct RoundLines {
 /// The command lines of every round of a measurement set.
 pub fn command_lines(plan: &Plan, set: &MeasurementSetPlan) -> Vec<RoundLines> {
     let bound = containers::bound(plan, set);
-    bound.rounds.iter().map(|round| round_lines(&bound, set, round)).collect()
+    bound.rounds_to_run().iter().map(|round| round_lines(&bound, set, round)).collect()
 }
 
 /// The programs of the plan that are not found on this machine.
 pub fn not_found(plan: &Plan) -> Vec<String> {
     let mut programs: Vec<&Vec<String>> = Vec::new();
-    for round in &plan.rounds {
+    for round in plan.rounds_to_run() {
         programs.push(match &round.imaging {
             ImagingPlan::Wsclean(_) => &plan.executables.wsclean,
             ImagingPlan::Tclean(_) => &plan.executables.casa,
@@ -69,18 +76,20 @@ fn is_there(word: &str) -> bool {
 
 fn round_lines(plan: &Plan, set: &MeasurementSetPlan, round: &RoundPlan) -> RoundLines {
     let layout = run::layout_of(plan, set);
-    let measurement_set = match plan.work_on {
-        WorkOn::Original => set.path.clone(),
-        WorkOn::Copy => layout.working_copy(&set.name),
-    };
+    let measurement_set = if plan.copies(&set.path) { layout.working_copy(&set.name) } else { set.path.clone() };
     let mut lines = RoundLines { round: round.round, ..RoundLines::default() };
     match calibration(plan, round, &layout, &measurement_set) {
         Ok(words) => lines.calibration = words,
         Err(error) => lines.notes.push(format!("the calibration cannot be shown: {error}")),
     }
     match imaging(plan, set, round, &layout, measurement_set) {
-        Ok(words) => {
-            lines.imaging = words;
+        Ok((calls, capabilities)) => {
+            lines.imaging = calls;
+            lines.imager.clone_from(&capabilities.program);
+            lines.capabilities = capabilities.words();
+            if by_cycle(round) && !lines.imaging.is_empty() {
+                lines.notes.push(CHAIN.to_owned());
+            }
             if let ImagingPlan::Wsclean(options) = &round.imaging {
                 let place = options.temp_dir.as_ref().map_or_else(
                     || "chosen when it starts".to_owned(),
@@ -116,21 +125,27 @@ fn calibration(plan: &Plan, round: &RoundPlan, layout: &Layout, measurement_set:
     Ok(calibrator::open(kind, calibration.gaincal.clone(), casa, Limits::default())?.command_lines(&request))
 }
 
+/// What the words of a chain stand for.
+const CHAIN: &str = "masks are made between the calls. LEVEL is made anew before each from the residual's noise (or is the \
+                     threshold given), BMAJ BMIN BPA is the beam that the first call fits; a stop rule may end it earlier, \
+                     and divergence goes back to the last good cycle";
+
+/// The round's masks are made between major cycles.
+fn by_cycle(round: &RoundPlan) -> bool {
+    round.mask.as_ref().is_some_and(|mask| mask.cadence == MaskCadence::Cycle)
+}
+
 fn imaging(
     plan: &Plan,
     set: &MeasurementSetPlan,
     round: &RoundPlan,
     layout: &Layout,
     measurement_set: PathBuf,
-) -> Result<Vec<Vec<String>>> {
-    let (options, executable) = match &round.imaging {
-        ImagingPlan::Wsclean(options) => (ImagerOptions::Wsclean(Box::new(options.clone())), &plan.executables.wsclean),
-        ImagingPlan::Command(words) => (
-            ImagerOptions::Command(CommandOptions { template: Mounts::of(plan, set).put_into(words) }),
-            &plan.executables.imager,
-        ),
-        // The worker is asked step by step, with the options that the plan shows.
-        ImagingPlan::Tclean(_) => return Ok(Vec::new()),
+) -> Result<(Vec<PlannedCall>, Capabilities)> {
+    let executable = match &round.imaging {
+        ImagingPlan::Wsclean(_) => &plan.executables.wsclean,
+        ImagingPlan::Tclean(_) => &plan.executables.casa,
+        ImagingPlan::Command(_) => &plan.executables.imager,
     };
     let share = match &round.imaging {
         ImagingPlan::Wsclean(options) => Share::of(plan).of_wsclean(plan, executable, options.abs_mem),
@@ -145,8 +160,37 @@ fn imaging(
         memory_gb: share.memory_gb,
         update_model: plan.calibrator != CalibratorKind::None,
     };
+    let masks = layout.part(round.round, 0, "mask");
+    let chain = by_cycle(round).then(|| chain(round, &plan.stop, masks.clone()));
+    let mask = round.mask.as_ref().filter(|_| chain.is_none()).map(|_| masks.join("mask.fits"));
+    let options = match &round.imaging {
+        ImagingPlan::Wsclean(options) => ImagerOptions::Wsclean(Box::new(options.clone())),
+        ImagingPlan::Command(words) => {
+            ImagerOptions::Command(CommandOptions { template: Mounts::of(plan, set).put_into(words) })
+        }
+        ImagingPlan::Tclean(options) => {
+            let requests = tclean::preview::requests(&job, options, mask.as_deref(), chain.as_ref());
+            return Ok((requests, tclean::preview::capabilities()));
+        }
+    };
     let surroundings = Surroundings { executable: executable.clone(), ..Surroundings::default() };
-    let mask = round.mask.as_ref().filter(|mask| mask.cadence == MaskCadence::Round);
-    let mask = mask.map(|_| layout.part(round.round, 0, "mask").join("mask.fits"));
-    Ok(imager::open(job, &options, surroundings)?.command_lines(mask.as_deref()))
+    let imager = imager::open(job, &options, surroundings)?;
+    let capabilities = imager.capabilities();
+    let ordinary = || {
+        let lines = imager.command_lines(mask.as_deref());
+        lines.into_iter().map(|words| PlannedCall { what: "one run".into(), words }).collect()
+    };
+    Ok((chain.as_ref().map_or_else(ordinary, |chain| imager.chain_lines(chain)), capabilities))
+}
+
+fn chain(round: &RoundPlan, stop: &StopOptions, masks: PathBuf) -> Chain {
+    let mask = round.mask.as_ref().expect("only masked rounds get here");
+    let rules = StopRules::new(stop, &limits_of(&round.imaging), mask.every, mask.freeze_change);
+    Chain {
+        masks,
+        iterations: rules.iterations,
+        major_cycles: rules.major_cycles,
+        every: rules.every,
+        threshold_jy: rules.threshold_jy.filter(|_| rules.nsigma.is_none()),
+    }
 }

@@ -390,10 +390,14 @@ pub struct ChannelCycle {
     pub threshold: Option<f64>,
     /// Masked pixels.
     pub masked_pixels: Option<u64>,
-    /// Flux of the model, Jy.
+    /// Flux of the model after the cycle, Jy.
     pub model_flux: Option<f64>,
-    /// The channel is done.
+    /// Minor iterations of the cycle.
+    pub iterations: Option<u64>,
+    /// The channel is done, and is not cleaned any more.
     pub done: bool,
+    /// Why.
+    pub stopped: Option<StopReason>,
 }
 
 /// A program that was run.

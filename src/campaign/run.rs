@@ -3,16 +3,17 @@
 use super::archive;
 use super::batch::{self, Follow};
 use super::containers;
-use super::dataset::{DatasetRun, DatasetSettings, OnRecord};
+use super::dataset::{DatasetRun, DatasetSettings, MaskSource, OnRecord};
 use super::events::{Emitter, Event};
 use super::folder::{self, DATASET_LOCK, Layout, Lock};
+use super::journal::key_of;
 use super::moved;
 use super::plan::{MeasurementSetPlan, Plan};
 use super::record::{CampaignRecord, DatasetRecord, Level, MessageRecord, State, ToolVersion};
 use super::showing::Showing;
 use super::stages::{self, Stage};
 use super::workshop::Workshop;
-use crate::campaign::config::{OnFailure, SchedulerKind};
+use crate::campaign::config::{MaskCadence, OnFailure, SchedulerKind};
 use crate::process::{interrupt, own};
 use crate::scheduler::local;
 use crate::scheduler::slurm::Slurm;
@@ -156,7 +157,7 @@ pub(super) fn announce(plan: &Plan, events: &Emitter) {
     events.emit(Event::CampaignStarted {
         name: plan.name.clone(),
         datasets: plan.measurement_sets.iter().map(|s| s.name.clone()).collect(),
-        rounds: plan.rounds.len(),
+        rounds: plan.rounds_to_run().len(),
     });
     for text in &plan.warnings {
         events.message(None, Level::Warning, text);
@@ -243,6 +244,8 @@ pub(super) fn run_one(
         series_apart: plan.measurement_sets.len() > 1,
         disk_budget: disk_budget(plan),
         archive: plan.archive.clone(),
+        first_round: plan.only_round.unwrap_or(0),
+        mask_source: mask_source(plan, set)?,
     };
     DatasetRun::new(dataset, workshop.as_mut(), events.clone())?.run(on_record).1
 }
@@ -270,9 +273,37 @@ pub(super) fn collect(plan: &Plan, events: &Emitter) -> Result<()> {
     Ok(())
 }
 
+/// For a round that is imaged alone: the last accepted image of an earlier round that the campaign has.
+fn mask_source(plan: &Plan, set: &MeasurementSetPlan) -> Result<Option<MaskSource>> {
+    let Some(round) = plan.only_round else { return Ok(None) };
+    let campaign = plan.output.parent().unwrap_or(&plan.output);
+    let earlier = CampaignRecord::load(campaign).ok().and_then(|record| {
+        let dataset = record.datasets.into_iter().find(|d| d.name == set.name)?;
+        let accepted = dataset.rounds.into_iter().rfind(|r| r.round < round && r.is_accepted())?;
+        accepted.products.clone().filter(|p| p.image.exists()).map(|products| (products, accepted.mask))
+    });
+    let source = earlier.map(|(products, mask)| {
+        let file = std::fs::metadata(&products.image).ok();
+        let stamp = file.map(|f| (f.len(), f.modified().ok()));
+        MaskSource { key: key_of(&("mask source", &products.image, stamp)), products, mask }
+    });
+    let needed = plan.rounds[round].mask.as_ref().is_some_and(|m| m.cadence == MaskCadence::Round);
+    if needed && source.is_none() {
+        return Err(Error::bad_input(format!(
+            "round {round} is cleaned with a mask that is made from an earlier round's image, and {} has none of {}. \
+             Run the campaign up to round {} first, or make masks from the residual (`mask: {{cadence: cycle}}`), or \
+             image without one (--mask none)",
+            campaign.display(),
+            set.name,
+            round - 1
+        )));
+    }
+    Ok(source)
+}
+
 /// The hash of each round's options, as the journals keep them.
 pub(super) fn plan_hashes(plan: &Plan) -> indexmap::IndexMap<String, String> {
-    let rounds = plan.rounds.iter().map(|r| (format!("round {}", r.round), r.hash()));
+    let rounds = plan.rounds_to_run().iter().map(|r| (format!("round {}", r.round), r.hash()));
     rounds.chain([("acceptance".to_string(), super::plan::hash(&plan.acceptance))]).collect()
 }
 
@@ -317,7 +348,7 @@ pub(super) fn open_record(plan: &Plan, settings: &RunSettings<'_>) -> Result<Cam
             name: set.name.clone(),
             sources: vec![set.path.clone()],
             folder: layout_of(plan, set).root().to_path_buf(),
-            planned_rounds: plan.rounds.len(),
+            planned_rounds: plan.rounds_to_run().len(),
             ..DatasetRecord::default()
         })
         .collect();

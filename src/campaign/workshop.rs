@@ -2,6 +2,7 @@
 //! measurements). The driver sees this trait, paths and metrics; never pixels or command lines.
 
 use super::acceptance::Gentler;
+use super::config::StartColumn;
 use super::field::FieldImage;
 use super::record::{CycleRecord, MaskRecord};
 use crate::Result;
@@ -95,6 +96,16 @@ pub struct Prepared {
     pub facts: IndexMap<String, String>,
     /// Programs used and their versions.
     pub tools: IndexMap<String, String>,
+    /// The column that is imaged before any calibration.
+    #[serde(default)]
+    pub column: StartColumn,
+    /// A calibration solves against `MODEL_DATA`, so it must hold the model of the right round.
+    #[serde(default = "yes")]
+    pub model_wanted: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// Files and names for one piece of work.

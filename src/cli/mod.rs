@@ -9,6 +9,7 @@ pub mod confetti;
 pub mod deconvolve;
 pub mod demo;
 pub mod extractmask;
+pub mod image;
 pub mod init;
 pub mod kernel;
 mod logging;
@@ -80,6 +81,7 @@ pub enum Command {
     Automask(automask::Args),
     /// Put masks and regions together, tidy them up, list their islands.
     Combine(Box<combine::Args>),
+    Image(image::Args),
     /// Write a commented campaign file to start from.
     Init(init::Args),
     /// Show what a campaign would do: every round with all its options.
@@ -155,6 +157,7 @@ pub fn run(cli: Cli) -> Result<ExitStatus> {
         Command::Demo(args) => demo::run(args, terminal),
         Command::Automask(args) => automask::run(args),
         Command::Combine(args) => combine::run(*args),
+        Command::Image(args) => image::run(args, terminal),
         Command::Init(args) => init::run(args),
         Command::Plan(args) => plan::run(args),
         Command::Validate(args) => validate::run(args),

@@ -138,9 +138,18 @@ fn round_text(out: &mut String, round: &RoundPlan, output: &Path, lines: Option<
         ImagingPlan::Command(words) => line(out, "  template", &shell(words)),
     }
     let Some(lines) = lines else { return };
-    for words in lines.calibration.iter().chain(&lines.imaging) {
-        // Unbroken, to be copied.
+    if !lines.imager.is_empty() {
+        line(out, "  program", &lines.imager);
+    }
+    for (subject, words) in &lines.capabilities {
+        line(out, &format!("  {subject}"), words);
+    }
+    // Unbroken, to be copied.
+    for words in &lines.calibration {
         let _ = writeln!(out, "$ {}", shell(words));
+    }
+    for call in &lines.imaging {
+        let _ = writeln!(out, "# {}\n$ {}", call.what, shell(&call.words));
     }
     for note in &lines.notes {
         let _ = writeln!(out, "note: {note}");

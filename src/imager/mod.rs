@@ -87,6 +87,58 @@ pub struct Capabilities {
     pub primary_beam: std::result::Result<(), String>,
 }
 
+impl Capabilities {
+    /// What people should know before a run: subject and words.
+    pub fn words(&self) -> Vec<(&'static str, String)> {
+        let cycles = if self.mask_per_cycle {
+            "it takes a fresh mask before each"
+        } else {
+            "it images in one call, with one mask: `mask: {cadence: cycle}` is refused"
+        };
+        let cubes = if self.mask_cube_per_channel {
+            "a mask for each channel"
+        } else {
+            "one mask for all channels: of a mask cube only the first plane counts"
+        };
+        let scales = if self.multiscale_bit_masks {
+            "a mask for each scale, from the bits of the mask"
+        } else {
+            "one mask for all scales: of a mask with a bit for each scale any bit counts"
+        };
+        let beam = match &self.primary_beam {
+            Ok(()) => "there is one: image.pbcor.fits is the image divided by it",
+            Err(why) => why,
+        };
+        [("major cycles", cycles), ("cubes", cubes), ("scales", scales), ("primary beam", beam)]
+            .map(|(subject, words)| (subject, words.to_owned()))
+            .into()
+    }
+}
+
+/// An imaging with a fresh mask before major cycles, as far as it is known before it runs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Chain {
+    /// Folder of the masks `cycle-000.fits`, `cycle-001.fits`...
+    pub masks: PathBuf,
+    /// Limit of minor iterations.
+    pub iterations: u64,
+    /// Limit of major cycles.
+    pub major_cycles: usize,
+    /// A fresh mask before every n-th.
+    pub every: usize,
+    /// Stop level, Jy/beam; `None`: it follows from the residual's noise before each call.
+    pub threshold_jy: Option<f64>,
+}
+
+/// A call of the imager, as `plan` shows it. Words in capital letters stand for what only a run knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedCall {
+    /// What it is for, and when it is made.
+    pub what: String,
+    /// Its words.
+    pub words: Vec<String>,
+}
+
 /// The files of one residual, after a major cycle.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Residual {
@@ -224,6 +276,35 @@ pub fn open(job: ImagingJob, options: &ImagerOptions, surroundings: Surroundings
     })
 }
 
+/// An imager that is torn down when it goes: at the end, after an error, and after a panic.
+pub struct Guarded(Box<dyn Imager>);
+
+impl Guarded {
+    /// Takes care of an imager.
+    pub fn new(imager: Box<dyn Imager>) -> Self {
+        Self(imager)
+    }
+}
+
+impl std::ops::Deref for Guarded {
+    type Target = dyn Imager;
+    fn deref(&self) -> &Self::Target {
+        self.0.as_ref()
+    }
+}
+
+impl std::ops::DerefMut for Guarded {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        self.0.as_mut()
+    }
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        self.0.teardown();
+    }
+}
+
 /// The lifecycle of one imaging.
 ///
 /// The order is setup, make_psf, make_pb, run_major_cycle(true), then [minor cycle, major cycle] until
@@ -322,4 +403,15 @@ pub trait Imager: Send {
 
     /// The exact command lines of [`Imager::image_once`] with this mask (for a worker: its requests), for `plan`.
     fn command_lines(&self, mask: Option<&Path>) -> Vec<Vec<String>>;
+
+    /// The calls of an imaging with a fresh mask before major cycles, for `plan`; empty where it cannot.
+    fn chain_lines(&self, _chain: &Chain) -> Vec<PlannedCall> {
+        Vec::new()
+    }
+
+    /// The command lines that made the present state, in order, for the record; empty: those of
+    /// [`Imager::command_lines`].
+    fn lines_run(&self) -> Vec<Vec<String>> {
+        Vec::new()
+    }
 }

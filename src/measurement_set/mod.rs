@@ -1,9 +1,11 @@
 //! Measurement sets as files: what is in one, copies of it, and the disk that they need.
 
+mod columns;
 mod copy;
 mod identity;
 mod summary;
 
+pub use columns::has_column;
 pub use copy::{available_space, copy, size_on_disk};
 pub use identity::identity;
 pub use summary::{Antenna, Field, MsSummary, SpectralWindow, adopt_corrected, checksum, model_is_empty};

@@ -95,6 +95,13 @@ impl MsSummary {
         casa.call("ms_summary", json!({"ms": measurement_set}), None)
     }
 
+    /// What the table description says: which of the columns with visibilities there are.
+    pub fn of_files(measurement_set: &Path) -> Self {
+        let there = |c: &&str| super::has_column(measurement_set, c) == Some(true);
+        let columns = ["DATA", "MODEL_DATA", "CORRECTED_DATA"].iter().filter(|c| there(c));
+        Self { columns: columns.map(|c| (*c).to_owned()).collect(), ..Self::default() }
+    }
+
     /// Whether there is a column of that name.
     pub fn has_column(&self, name: &str) -> bool {
         self.columns.iter().any(|c| c == name)

@@ -22,7 +22,8 @@ pub struct PlaneResidual {
 /// A residual image or cube.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ResidualState {
-    /// Extremes and sums over the channels; the noise is the median of the channels'.
+    /// Extremes and sums over the channels; the noise is the median of the channels'. Without any data the peak is NaN:
+    /// cleaning went beyond all bounds.
     pub overall: PlaneResidual,
     /// Each channel; a single entry for continuum.
     pub channels: Vec<PlaneResidual>,
@@ -39,6 +40,7 @@ pub fn measure(residual: &Path, mask: Option<&Path>, pixel_mask: Option<&Path>) 
     let open = |path: Option<&Path>| path.map(|p| file.companion(p)).transpose();
     let (mut mask, mut valid) = (open(mask)?, open(pixel_mask)?);
     let mut channels = Vec::with_capacity(file.channels());
+    let mut any_data = false;
     for channel in 0..file.channels() {
         let plane = file.read_plane(0, channel)?;
         let read =
@@ -51,6 +53,7 @@ pub fn measure(residual: &Path, mask: Option<&Path>, pixel_mask: Option<&Path>) 
         let used = |i: usize| values[i].is_finite() && set(&valid, i);
         let mut state = PlaneResidual::default();
         for (i, &v) in values.iter().enumerate().filter(|(i, _)| used(*i)) {
+            any_data = true;
             let v = f64::from(v.abs());
             state.peak = state.peak.max(v);
             if set(&mask, i) {
@@ -64,7 +67,7 @@ pub fn measure(residual: &Path, mask: Option<&Path>, pixel_mask: Option<&Path>) 
     let mut noises: Vec<f64> = channels.iter().map(|c| c.rms).filter(|&r| r > 0.0).collect();
     let greatest = |of: fn(&PlaneResidual) -> f64| channels.iter().map(of).fold(0.0, f64::max);
     let overall = PlaneResidual {
-        peak: greatest(|c| c.peak),
+        peak: if any_data { greatest(|c| c.peak) } else { f64::NAN },
         peak_in_mask: greatest(|c| c.peak_in_mask),
         rms: crate::kernels::order_statistics::median(&mut noises).unwrap_or(0.0),
         masked_pixels: channels.iter().map(|c| c.masked_pixels).sum(),
@@ -72,18 +75,18 @@ pub fn measure(residual: &Path, mask: Option<&Path>, pixel_mask: Option<&Path>) 
     Ok(ResidualState { overall, channels })
 }
 
-/// Sum of a model (first polarisation, all channels), Jy.
+/// Sum of each channel of a model (first polarisation), Jy.
 ///
 /// # Errors
 /// A file that cannot be read.
-pub fn model_flux(model: &Path) -> Result<f64> {
+pub fn model_fluxes(model: &Path) -> Result<Vec<f64>> {
     let mut file = FitsImage::open(model)?;
-    let mut sum = 0.0;
+    let mut sums = Vec::with_capacity(file.channels());
     for channel in 0..file.channels() {
         let plane = file.read_plane(0, channel)?;
-        sum += plane.iter().filter(|v| v.is_finite()).map(|&v| f64::from(v)).sum::<f64>();
+        sums.push(plane.iter().filter(|v| v.is_finite()).map(|&v| f64::from(v)).sum());
     }
-    Ok(sum)
+    Ok(sums)
 }
 
 #[cfg(test)]
@@ -109,5 +112,8 @@ mod tests {
         assert!((plane.rms - 1.4826).abs() < 1e-3, "{}", plane.rms);
         let everywhere = measure(&path("r.fits"), None, None).unwrap().overall;
         assert_eq!((everywhere.peak, everywhere.peak_in_mask), (50.0, 50.0));
+        let blank = array![[f32::NAN, f32::INFINITY]];
+        write_plane(path("b.fits"), blank.view(), MaskType::F32, &Header::default(), 4).unwrap();
+        assert!(measure(&path("b.fits"), None, None).unwrap().overall.peak.is_nan());
     }
 }

@@ -258,6 +258,7 @@ pub struct RoundView {
     pub cycle_curves: Vec<FigureView>,
     pub cycle_table: Table,
     pub heats: Vec<FigureView>,
+    pub channel_ends: Table,
     pub channels: Vec<FigureView>,
     pub channel_curves: Vec<FigureView>,
     pub solutions: Option<SolutionsView>,
@@ -849,6 +850,7 @@ pub fn round(
         cycle_curves: cycle_curves(round),
         cycle_table: cycle_table(round),
         heats: heats(round),
+        channel_ends: channel_ends(round),
         channels: drawn.channels.iter().map(|(n, f)| FigureView::new(format!("channel {n}"), f)).collect(),
         channel_curves: channel_curves(round),
         solutions: solutions(folder, round),
@@ -1047,12 +1049,13 @@ fn heats(round: &RoundRecord) -> Vec<FigureView> {
     }
     let rows: Vec<String> = round.cycles.iter().map(|c| c.cycle.to_string()).collect();
     type Of = fn(&crate::campaign::record::ChannelCycle) -> Option<f64>;
-    let shown: [(&str, &str, Of); 5] = [
+    let shown: [(&str, &str, Of); 6] = [
         ("Peak of the residual", "Jy/beam", |c| c.peak),
         ("Noise of the residual", "Jy/beam", |c| c.rms),
         ("Threshold", "Jy/beam", |c| c.threshold),
         ("Masked pixels", "", |c| c.masked_pixels.map(|n| n as f64)),
         ("Model flux", "Jy", |c| c.model_flux),
+        ("Minor iterations", "", |c| c.iterations.map(|n| n as f64)),
     ];
     let done =
         Array2::from_shape_fn((rows.len(), columns), |(y, x)| round.cycles[y].channels.get(x).is_some_and(|c| c.done));
@@ -1065,6 +1068,40 @@ fn heats(round: &RoundRecord) -> Vec<FigureView> {
             Some(FigureView { title: (*title).into(), svg, caption: String::new() })
         })
         .collect()
+}
+
+/// When and why each channel of a cube was done, and what it took.
+fn channel_ends(round: &RoundRecord) -> Table {
+    let columns = round.cycles.iter().map(|c| c.channels.len()).max().unwrap_or(0);
+    let of =
+        |channel: usize| round.cycles.iter().filter_map(move |c| c.channels.get(channel).map(|now| (c.cycle, now)));
+    let last_flux = |channel: usize| of(channel).filter_map(|(_, c)| c.model_flux).next_back();
+    let largest = (0..columns).filter_map(last_flux).fold(0f64, |m, v| m.max(v.abs()));
+    let flux = Unit::for_values("Jy", largest);
+    let heading =
+        |text: &str, unit: &str| Heading { text: text.into(), unit: unit.into(), number: true, ..Heading::default() };
+    let headings = vec![
+        heading("Channel", ""),
+        heading("Done before cycle", ""),
+        Heading { text: "Because".into(), ..Heading::default() },
+        heading("Iterations", ""),
+        heading("Model flux", &flux.name),
+    ];
+    let row = |channel: usize| {
+        let done = of(channel).find(|(_, c)| c.done);
+        let why = done.and_then(|(_, c)| c.stopped.as_ref()).map(stop_words);
+        let iterations: u64 = of(channel).filter_map(|(_, c)| c.iterations).sum();
+        let cells = vec![
+            Cell::number(Some(channel as f64), |n| n.to_string()),
+            Cell::number(done.map(|(cycle, _)| cycle as f64), |n| n.to_string()),
+            Cell::text(why.unwrap_or_else(|| "cleaned to the end".into())),
+            Cell::number(Some(iterations as f64), |n| grouped(n as u64)),
+            Cell::number(last_flux(channel), |v| flux.number(v)),
+        ];
+        Row { class: String::new(), cells }
+    };
+    let rows = (0..columns).map(row).collect();
+    Table { caption: "When each channel was done".into(), sortable: true, headings, rows }.without_empty_columns()
 }
 
 /// Final metrics of a cube against channel.

@@ -11,6 +11,7 @@ mod fake;
 mod faults;
 mod fields;
 mod flint_masks;
+mod imaging;
 mod many;
 mod mask_command;
 mod metrics;

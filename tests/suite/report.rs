@@ -511,7 +511,9 @@ fn cube(folder: &Path) -> DatasetRecord {
                 threshold: Some(0.01),
                 masked_pixels: Some(100 * (c as u64 + i as u64)),
                 model_flux: Some(0.1 * (i * c) as f64),
+                iterations: Some(10 * c as u64),
                 done: i > c,
+                stopped: (i > c).then_some(StopReason::Threshold),
             })
             .collect(),
         ..Default::default()
@@ -860,7 +862,7 @@ fn cubes_have_channels_heat_maps_and_confetti() {
     report::write(&campaign(vec![cube(folder.path())]), folder.path()).unwrap();
     assert_sound(&folder.path().join("report"));
     let page = read(folder.path().join("report/round-00.html"));
-    assert_eq!(page.matches("<svg class=\"heat\"").count(), 5);
+    assert_eq!(page.matches("<svg class=\"heat\"").count(), 6);
     assert_eq!(page.matches("aria-label=\"Channel ").count(), 8);
     assert!(page.contains("Pixel 120, 36, channel 5") && page.contains("vetoed for the following cycles"));
     assert!(page.contains("class=\"bar pointed\""));

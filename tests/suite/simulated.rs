@@ -27,6 +27,16 @@ pub fn field() -> Option<PathBuf> {
         .clone()
 }
 
+/// A small line cube of ALMA: 8 channels, emission in the middle ones, empty ends.
+pub fn line_cube() -> Option<PathBuf> {
+    static CUBE: OnceLock<Option<PathBuf>> = OnceLock::new();
+    CUBE.get_or_init(|| {
+        let size = ["--channels", "8", "--antennas", "30", "--duration", "600"];
+        simulated("line-cube", &[&["--preset", "line-cube"][..], &size].concat())
+    })
+    .clone()
+}
+
 fn simulated(name: &str, arguments: &[&str]) -> Option<PathBuf> {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("simulated");
     let done = folder.join(name);

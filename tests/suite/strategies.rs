@@ -78,7 +78,8 @@ fn plan_of(strategy: &str, rounds: usize, settings: &[&str]) -> Plan {
 
 /// The words of wsclean's line hold these options with their values, and none of those.
 fn assert_wsclean(lines: &preview::RoundLines, with: &[&str], without: &[&str]) {
-    let [words] = lines.imaging.as_slice() else { panic!("one call of wsclean: {lines:?}") };
+    let [call] = lines.imaging.as_slice() else { panic!("one call of wsclean: {lines:?}") };
+    let words = &call.words;
     assert!(words[0] == "wsclean" && words.last().unwrap().ends_with("beam2.ms"), "{words:?}");
     for options in with {
         // An option starts with a dash and a letter; what follows up to the next one is its value.

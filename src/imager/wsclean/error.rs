@@ -79,6 +79,25 @@ pub enum WscleanError {
         /// Output channels.
         expected: usize,
     },
+    /// A primary beam that is not on the image's pixels.
+    #[error(
+        "{}: the primary beam has {} x {} pixels and {} planes, but the image has {size} x {size} and {planes}; expected \
+         the same pixels, and one plane or one for each channel",
+        path.display(),
+        found.0,
+        found.1,
+        found.2
+    )]
+    PrimaryBeamSize {
+        /// The primary beam.
+        path: PathBuf,
+        /// Its width, height and planes.
+        found: (usize, usize, usize),
+        /// Side of the image.
+        size: u64,
+        /// Planes of the image.
+        planes: usize,
+    },
     /// wsclean ended with its own reason.
     #[error("wsclean failed: {reason}\n  command: {command}\n  log: {}", log.display())]
     Failed {

@@ -318,6 +318,43 @@ pub fn empty_model(image: &Path, model: &Path) -> Result<(), WscleanError> {
     Ok(())
 }
 
+/// A copy, whole at once.
+///
+/// # Errors
+/// The file cannot be read or the copy not written.
+pub fn copy(from: &Path, to: &Path) -> Result<(), WscleanError> {
+    let name = to.file_name().unwrap_or_default().to_string_lossy();
+    let aside = to.with_file_name(format!(".{}.{name}", std::process::id()));
+    std::fs::copy(from, &aside).map_err(|reason| WscleanError::Files {
+        path: from.to_owned(),
+        action: "copied",
+        reason,
+    })?;
+    rename(&aside, to)
+}
+
+/// Divides an image by a primary beam, plane by plane; no data where the beam is below `limit` or no data itself. The
+/// beam has a plane for each channel, or one for all; every polarisation is divided by its first one.
+///
+/// # Errors
+/// A file cannot be read or written, or the sizes differ.
+pub fn divide(image: &Path, beam: &Path, limit: f64, quotient: &Path) -> Result<(), WscleanError> {
+    let mut image = FitsImage::open(image)?;
+    let mut beam = image.companion(beam)?;
+    let mut writer = PlaneWriter::create(quotient, image.axes(), MaskType::F32, image.header(), false)?;
+    for channel in 0..image.channels() {
+        let by = beam.read_plane(0, channel.min(beam.channels() - 1))?;
+        for polarisation in 0..image.polarisations() {
+            let mut plane = image.read_plane(polarisation, channel)?;
+            // A NaN compares as false, and so gives no data.
+            plane.zip_mut_with(&by, |v, &b| *v = if f64::from(b) >= limit { *v / b } else { f32::NAN });
+            writer.write_plane(image.plane_index(polarisation, channel), plane.view())?;
+        }
+    }
+    writer.finish()?;
+    Ok(())
+}
+
 /// Writes one plane of a mask cube as a mask of its own.
 ///
 /// # Errors

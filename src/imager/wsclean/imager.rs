@@ -15,10 +15,10 @@ use crate::Result;
 use crate::image::FitsImage;
 use crate::imager::progress::{Progress, ProgressSink, silent};
 use crate::imager::{
-    Capabilities, ChannelControls, ChannelCycle, Imager, ImagingJob, MinorControls, MinorCycle, Products, Residual,
-    StopReason, Surroundings,
+    Capabilities, Chain, ChannelControls, ChannelCycle, Imager, ImagingJob, MinorControls, MinorCycle, PlannedCall,
+    Products, Residual, StopReason, Surroundings,
 };
-use crate::measurement_set::{available_space, size_on_disk};
+use crate::measurement_set::{available_space, has_column, size_on_disk};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -37,11 +37,11 @@ const KEEP_BYTES: u64 = 2 << 30;
 const IMAGES_IN_MEMORY: f64 = 16.0;
 /// Bytes of a pixel in wsclean's images, in memory and on disk.
 const PIXEL_BYTES: f64 = 4.0;
-/// What a table description has just before the name of a column, and within how many bytes.
-const DESCRIPTION: &[u8] = b"ColumnDesc<";
-const DESCRIPTION_BYTES: usize = 32;
 /// How often the wait for several processes looks at the caller's token.
 const TICK: Duration = Duration::from_millis(100);
+/// What it says of primary beams.
+const NO_BEAM: &str = "none: wsclean computes one only for the telescopes that EveryBeam knows, and cleanloop asks for none. \
+                       Name a FITS image of it (`wsclean: {primary_beam: {image: FILE}}`), and the image is divided by it";
 /// FITS files that a run leaves for each output channel: image, residual, model, psf, dirty.
 const FILES_OF_A_RUN: f64 = 5.0;
 
@@ -54,6 +54,8 @@ pub struct WscleanImager {
     start: Option<Start>,
     cycles: Vec<CycleState>,
     checked: bool,
+    /// What an earlier run left was looked at: what is not part of the state may go.
+    opened: bool,
     finished: bool,
 }
 
@@ -64,6 +66,9 @@ struct Start {
     identity: String,
     /// Channel range of each output channel of a cube; empty: one process images all.
     ranges: Vec<(u64, u64)>,
+    /// The command line, for the record.
+    #[serde(default)]
+    line: Vec<String>,
 }
 
 /// What `cycle-NNNN/state.json` holds.
@@ -72,6 +77,9 @@ struct CycleState {
     minor: MinorCycle,
     /// `MODEL_DATA` holds the model of this cycle.
     model_written: bool,
+    /// The command line (of a cube, that of the first channel that was cleaned), for the record.
+    #[serde(default)]
+    line: Vec<String>,
 }
 
 /// One process of a chain: the whole image, or one channel of a cube.
@@ -89,7 +97,17 @@ impl WscleanImager {
             surroundings.executable = vec!["wsclean".to_owned()];
         }
         let installed = Installed::probe(&surroundings.executable).map_err(|e| e.to_string());
-        Self { job, options, surroundings, installed, start: None, cycles: Vec::new(), checked: false, finished: false }
+        Self {
+            job,
+            options,
+            surroundings,
+            installed,
+            start: None,
+            cycles: Vec::new(),
+            checked: false,
+            opened: false,
+            finished: false,
+        }
     }
 
     pub(super) fn executable(&self) -> &[String] {
@@ -266,6 +284,70 @@ impl WscleanImager {
         Ok(planes)
     }
 
+    /// The calls of a chain, with words in capital letters for what only a run knows.
+    fn planned_chain(&self, chain: &Chain) -> std::result::Result<Vec<PlannedCall>, WscleanError> {
+        let cube = self.is_cube();
+        let lane = if cube { "CHANNEL" } else { "all" };
+        let start = self.start_folder().join(lane);
+        let updates = self.job.update_model;
+        let call = |what: String, name: &Path, a: &Arguments| PlannedCall { what, words: self.line(name, a) };
+        let cycle = |cycle: usize, majors: &str, last: bool| -> std::result::Result<_, WscleanError> {
+            let mut a = if cube {
+                let mut a = self.common(self.share(self.options.channels_out as usize).1, self.job.memory_gb)?;
+                a.push("channel-range", &["FIRST", "END"]);
+                a
+            } else {
+                self.whole()?
+            };
+            let left = if cycle == 0 { chain.iterations.to_string() } else { "ITERATIONS_LEFT".to_owned() };
+            a.push("niter", &[left]);
+            a.push("nmiter", &[majors]);
+            let level = chain.threshold_jy.map_or_else(|| "LEVEL".to_owned(), |jy| jy.to_string());
+            a.push("threshold", &[level]);
+            let mask = if cycle == 0 { "cycle-000.fits" } else { "cycle-NNN.fits" };
+            let mask = if cube { self.scratch().join("cycle.new/mask-CHANNEL.fits") } else { chain.masks.join(mask) };
+            a.push("fits-mask", &[mask.display()]);
+            if cube || !(updates && last) {
+                a.flag("no-update-model-required");
+            }
+            if cycle > 0 {
+                a.flag("continue");
+            }
+            a.push("reuse-psf", &[start.join(PREFIX).display()]);
+            a.push("beam-shape", &["BMAJ", "BMIN", "BPA"]);
+            let folder = self.scratch().join("cycle.new").join(lane);
+            a.push("reuse-dirty", &[folder.join(REUSED).display()]);
+            Ok((folder.join(PREFIX), a))
+        };
+        let each = if cube { ", a process for each channel that is not done" } else { "" };
+        let n = chain.every.min(chain.major_cycles);
+        let mut calls = Vec::new();
+        let a = self.start_arguments(!self.needs_model_column())?;
+        calls.push(call("once: PSF and dirty image".into(), &self.scratch().join("start.new").join(PREFIX), &a));
+        let (name, a) = cycle(0, &n.to_string(), n == chain.major_cycles)?;
+        calls.push(call(format!("the first mask: {n} major cycle(s){each}"), &name, &a));
+        if n < chain.major_cycles {
+            let (name, a) = cycle(1, &n.to_string(), false)?;
+            calls.push(call(format!("each further mask: {n} major cycle(s){each}"), &name, &a));
+            let (name, a) = cycle(2, "MAJOR_CYCLES_LEFT", true)?;
+            let what = "once the mask has settled, or few major cycles are left: the rest in one call";
+            calls.push(call(format!("{what}{each}"), &name, &a));
+        }
+        if updates && cube {
+            let mut a = self.common(self.job.threads, self.job.memory_gb)?;
+            a.push("channels-out", &[self.options.channels_out]);
+            a.flag("predict");
+            let name = self.scratch().join("predict").join(PREFIX);
+            calls.push(call("at the end: the models of all channels into MODEL_DATA".into(), &name, &a));
+        }
+        Ok(calls)
+    }
+
+    /// A measurement set has no `MODEL_DATA` yet, which the cycles need.
+    fn needs_model_column(&self) -> bool {
+        self.job.measurement_sets.iter().any(|m| has_column(m, "MODEL_DATA") != Some(true))
+    }
+
     /// Hash of what decides the images of a chain: another value makes unfinished cycles worthless.
     fn identity(&self) -> std::result::Result<String, WscleanError> {
         let mut a = self.whole()?;
@@ -276,6 +358,8 @@ impl WscleanImager {
             hash.update(word.as_bytes());
             hash.update([0]);
         }
+        // The masks follow it.
+        hash.update(format!("{:?}", self.options.primary_beam));
         Ok(hash.finalize().iter().map(|b| format!("{b:02x}")).collect())
     }
 
@@ -319,13 +403,13 @@ impl WscleanImager {
         let under_way = self.scratch().join("start.new");
         files::fresh_folder(&under_way)?;
         let temporary = self.temporary()?;
-        let keep_model = self.job.measurement_sets.iter().all(|m| has_column(m, "MODEL_DATA") == Some(true));
-        let mut a = self.start_arguments(keep_model)?;
+        let mut a = self.start_arguments(!self.needs_model_column())?;
         a.push("temp-dir", &[temporary.path().display()]);
-        let log = self.run(self.line(&under_way.join(PREFIX), &a))?;
+        let line = self.line(&under_way.join(PREFIX), &a);
+        let log = self.run(line.clone())?;
         let ranges = if self.is_cube() { self.channel_ranges(&log)? } else { Vec::new() };
         let list = files::pieces(&under_way, PREFIX)?;
-        let start = Start { identity: self.identity()?, ranges };
+        let start = Start { identity: self.identity()?, ranges, line };
         self.start = Some(start.clone());
         for (index, lane) in self.lanes().iter().enumerate() {
             let folder = under_way.join(&lane.name);
@@ -417,7 +501,7 @@ impl WscleanImager {
         Ok(Residual {
             residual: self.state_file(&self.state_folder(), kind)?,
             pixel_mask: None,
-            pb: None,
+            pb: self.primary_beam()?,
             psf: self.state_file(&self.start_folder(), "psf")?,
             model: match self.cycles.len() {
                 0 => None,
@@ -432,7 +516,7 @@ impl WscleanImager {
         lane: &Lane,
         folder: &Path,
         call_with: &LaneCall<'_>,
-    ) -> std::result::Result<RunLog, WscleanError> {
+    ) -> std::result::Result<(RunLog, Vec<String>), WscleanError> {
         let from = self.state_folder().join(&lane.name);
         let start = self.start_folder().join(&lane.name);
         let to = folder.join(&lane.name);
@@ -450,13 +534,8 @@ impl WscleanImager {
         a.push("reuse-dirty", &[to.join(REUSED).display()]);
         let temporary = self.temporary()?;
         a.push("temp-dir", &[temporary.path().display()]);
-        let log = call(
-            self.line(&to.join(PREFIX), &a),
-            &call_with.log,
-            &self.surroundings,
-            &call_with.progress,
-            call_with.cancel,
-        )?;
+        let line = self.line(&to.join(PREFIX), &a);
+        let log = call(line.clone(), &call_with.log, &self.surroundings, &call_with.progress, call_with.cancel)?;
         // wsclean writes what it was given once more: only the start's files are needed.
         for piece in files::pieces(&to, PREFIX)?.iter().chain(&files::pieces(&to, REUSED)?) {
             if matches!(piece.kind.as_str(), "psf" | "dirty") {
@@ -469,7 +548,7 @@ impl WscleanImager {
                 return Err(WscleanError::NoProduct { path, log: call_with.log.clone() });
             }
         }
-        Ok(log)
+        Ok((log, line))
     }
 
     /// The restoring beam of the first call: with `-reuse-psf`, wsclean 3.1 does not know the theoretical beam that its
@@ -532,7 +611,8 @@ impl WscleanImager {
     fn share(&self, lanes: usize) -> (usize, usize, Option<f64>) {
         let threads = self.job.threads.max(1);
         let mut at_once = lanes.clamp(1, threads);
-        if let Some(gb) = self.job.memory_gb {
+        let machine = || memory::available_memory().map(|bytes| bytes as f64 / 1e9);
+        if let Some(gb) = self.job.memory_gb.or_else(machine) {
             let each = (self.options.size as f64).powi(2) * PIXEL_BYTES * IMAGES_IN_MEMORY / 1e9;
             at_once = at_once.min(((gb / each) as usize).max(1));
         }
@@ -575,6 +655,7 @@ impl WscleanImager {
                 self.carry_over(lane, &under_way)?;
             }
         }
+        let first_line = std::sync::OnceLock::new();
         let one = |i: usize, shared: &SharedCall| -> std::result::Result<RunLog, WscleanError> {
             let lane = &lanes[i];
             let plane = under_way.join(format!("mask-{}.fits", lane.name));
@@ -606,7 +687,12 @@ impl WscleanImager {
             };
             let result = self.cycle_of_lane(lane, &under_way, &call_with);
             let _ = std::fs::remove_file(&plane);
-            result
+            result.map(|(log, line)| {
+                if active.first() == Some(&i) {
+                    let _ = first_line.set(line);
+                }
+                log
+            })
         };
         let logs = if lanes.len() == 1 {
             let shared = SharedCall {
@@ -628,7 +714,8 @@ impl WscleanImager {
             }
         }
         let minor = minor_cycle(&logs, lanes.len());
-        let state = CycleState { minor: minor.clone(), model_written: update_model };
+        let line = first_line.get().cloned().unwrap_or_default();
+        let state = CycleState { minor: minor.clone(), model_written: update_model, line };
         write_state(&under_way, &state)?;
         files::rename(&under_way, &self.cycle_folder(self.cycles.len() + 1))?;
         self.cycles.push(state);
@@ -817,7 +904,8 @@ impl WscleanImager {
             files::collect(&out.join("all"), &self.job.folder, false, &self.job.log)?;
         }
         files::remove_folder(&out)?;
-        let products = self.named_products()?;
+        let mut products = self.named_products()?;
+        self.correct_for_beam(&mut products)?;
         if !cube && !self.cycles.is_empty() {
             self.restore_channels(&products)?;
         }
@@ -826,6 +914,36 @@ impl WscleanImager {
         }
         self.finished = true;
         Ok(products)
+    }
+
+    /// The user's primary beam, its environment variables expanded.
+    fn primary_beam(&self) -> std::result::Result<Option<PathBuf>, WscleanError> {
+        let beam = self.options.primary_beam.as_ref();
+        beam.map(|beam| words::expanded_path("primary_beam.image", &beam.image)).transpose()
+    }
+
+    fn check_primary_beam(&self) -> std::result::Result<(), WscleanError> {
+        let Some(path) = self.primary_beam()? else { return Ok(()) };
+        let image = FitsImage::open(&path)?;
+        let (found_y, found_x) = image.plane_shape();
+        let planes = if self.is_cube() { self.options.channels_out as usize } else { 1 };
+        let fits = |found: usize| found as u64 == self.options.size;
+        if !fits(found_x) || !fits(found_y) || (image.channels() != 1 && image.channels() != planes) {
+            let (found, size) = ((found_x, found_y, image.channels()), self.options.size);
+            return Err(WscleanError::PrimaryBeamSize { path, found, size, planes });
+        }
+        Ok(())
+    }
+
+    /// The user's primary beam beside the products, and the image divided by it.
+    fn correct_for_beam(&self, products: &mut Products) -> std::result::Result<(), WscleanError> {
+        let (Some(path), Some(beam)) = (self.primary_beam()?, &self.options.primary_beam) else { return Ok(()) };
+        let (pb, pbcor) = (self.job.folder.join("pb.fits"), self.job.folder.join("image.pbcor.fits"));
+        // A copy: the user's file may be written again by its owner, in place.
+        files::copy(&path, &pb)?;
+        files::divide(&products.image, &pb, beam.limit, &pbcor)?;
+        (products.pb, products.pbcor) = (Some(pb), Some(pbcor));
+        Ok(())
     }
 
     /// The products that are in the job's folder (cubes are not put together again).
@@ -856,6 +974,7 @@ impl WscleanImager {
 
     fn image_with(&mut self, mask: Option<&Path>) -> std::result::Result<Products, WscleanError> {
         self.check_setup()?;
+        self.opened = true;
         let mask = self.mask_or_option(mask)?;
         let planes = mask.as_deref().map(|m| self.check_mask(m)).transpose()?.unwrap_or(1);
         let by_channel = self.installed.as_ref().is_ok_and(|i| i.mask_cube_per_channel());
@@ -873,8 +992,9 @@ impl WscleanImager {
         let mut a = self.ordinary(mask.as_deref())?;
         a.push("temp-dir", &[temporary.path().display()]);
         self.run(self.line(&folder.join(PREFIX), &a))?;
-        let products = files::collect(&folder, &self.job.folder, self.is_cube(), &self.job.log)?;
+        let mut products = files::collect(&folder, &self.job.folder, self.is_cube(), &self.job.log)?;
         files::remove_folder(&folder)?;
+        self.correct_for_beam(&mut products)?;
         Ok(products)
     }
 
@@ -895,6 +1015,7 @@ impl WscleanImager {
         let mut a = self.ordinary(None)?;
         a.check(&installed)?;
         self.check_data()?;
+        self.check_primary_beam()?;
         files::make_folder(&self.job.folder)?;
         memory::remove_stale();
         self.check_disk()?;
@@ -939,20 +1060,6 @@ enum Stops {
 pub(super) fn beam_words(beam: &crate::image::Beam) -> [String; 3] {
     let asec = |deg: f64| format!("{}asec", deg * 3600.0);
     [asec(beam.major_deg), asec(beam.minor_deg), format!("{}deg", beam.pa_deg)]
-}
-
-/// Whether the measurement set has the column, from its table description; `None`: it cannot be read.
-fn has_column(measurement_set: &Path, column: &str) -> Option<bool> {
-    let table = std::fs::read(measurement_set.join("table.dat")).ok()?;
-    // Strings are stored with their length, four bytes, most significant first. The name also stands in lists of tiled
-    // columns, which outlive the column: what counts is a description of it, `ArrayColumnDesc<Complex `, version, name.
-    let mut needle = (column.len() as u32).to_be_bytes().to_vec();
-    needle.extend(column.as_bytes());
-    let described = |at: usize| {
-        let before = &table[at.saturating_sub(DESCRIPTION_BYTES)..at];
-        before.windows(DESCRIPTION.len()).any(|w| w == DESCRIPTION)
-    };
-    Some(table.windows(needle.len()).enumerate().any(|(at, w)| w == needle && described(at)))
 }
 
 fn read_state<T: serde::de::DeserializeOwned>(folder: &Path) -> Option<T> {
@@ -1028,17 +1135,17 @@ impl Imager for WscleanImager {
             // Where the installed version cannot, one process a channel can.
             mask_cube_per_channel: true,
             multiscale_bit_masks: installed.is_some_and(|i| i.multiscale_bit_masks()),
-            primary_beam: Err(
-                "wsclean computes primary beams only for the telescopes that EveryBeam knows, in its own \
-                               images; cleanloop makes none with it"
-                    .to_owned(),
-            ),
+            primary_beam: match self.options.primary_beam {
+                Some(_) => Ok(()),
+                None => Err(NO_BEAM.to_owned()),
+            },
         }
     }
 
     fn setup(&mut self) -> Result<()> {
         self.check_setup()?;
         self.find_state()?;
+        self.opened = true;
         Ok(())
     }
 
@@ -1050,7 +1157,7 @@ impl Imager for WscleanImager {
     }
 
     fn make_pb(&mut self) -> Result<Option<PathBuf>> {
-        Ok(None)
+        Ok(self.primary_beam()?)
     }
 
     fn run_major_cycle(&mut self, _is_first: bool) -> Result<Residual> {
@@ -1074,14 +1181,16 @@ impl Imager for WscleanImager {
     }
 
     fn pbcor(&mut self) -> Result<Option<PathBuf>> {
-        Ok(None)
+        // Restoring makes it.
+        Ok(Some(self.job.folder.join("image.pbcor.fits")).filter(|path| path.is_file()))
     }
 
     fn teardown(&mut self) {
-        // The processes ended with their calls. What is whole stays for a resumed run.
+        // The processes ended with their calls. What is whole stays for a resumed run; and all of it, where this one
+        // ended before it had looked at it.
         if self.start.is_some() && !self.finished {
             let _ = self.forget_cycles_after(self.cycles.len());
-        } else {
+        } else if self.opened {
             let _ = files::remove_folder(&self.scratch());
         }
     }
@@ -1127,5 +1236,15 @@ impl Imager for WscleanImager {
             Ok(a) => vec![self.line(&self.scratch().join("run").join(PREFIX), &a)],
             Err(e) => vec![vec![format!("# {e}")]],
         }
+    }
+
+    fn chain_lines(&self, chain: &Chain) -> Vec<PlannedCall> {
+        self.planned_chain(chain)
+            .unwrap_or_else(|e| vec![PlannedCall { what: format!("cannot be shown: {e}"), words: Vec::new() }])
+    }
+
+    fn lines_run(&self) -> Vec<Vec<String>> {
+        let start = self.start.iter().map(|s| &s.line);
+        start.chain(self.cycles.iter().map(|c| &c.line)).filter(|line| !line.is_empty()).cloned().collect()
     }
 }

@@ -17,4 +17,4 @@ pub use error::WscleanError;
 pub use imager::WscleanImager;
 pub use installed::{INSTALL_HINT, Installed, Version};
 pub use log::{LogReader, MajorLog, RunLog, Stop};
-pub use options::{ExtraValue, WscleanOptions};
+pub use options::{ExtraValue, PrimaryBeam, WscleanOptions};

@@ -113,9 +113,31 @@ pub struct WscleanOptions {
     pub force_mask_rounds: Option<u64>,
     /// flint's: keep wsclean's output out of flint's log. Not passed to wsclean; its output is in a log of its own.
     pub flint_no_log_wsclean_output: bool,
+    /// A primary beam of the user's, where wsclean makes none: the restored image is divided by it. Not passed to wsclean.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub primary_beam: Option<PrimaryBeam>,
     /// Any further option of the installed wsclean, by its own name with or without dashes: `extra: {padding: 1.4}`.
     #[serde(skip_serializing_if = "IndexMap::is_empty")]
     pub extra: IndexMap<String, ExtraValue>,
+}
+
+/// A primary beam that the user has.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PrimaryBeam {
+    /// FITS image of it, 1 at the centre, on the pixels of the image; one plane, or one for each channel of a cube.
+    pub image: PathBuf,
+    /// No data where it is below this (as tclean's `pblimit`).
+    #[serde(default = "default_limit")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub limit: f64,
+}
+
+/// tclean's default of `pblimit`.
+const PRIMARY_BEAM_LIMIT: f64 = 0.2;
+
+fn default_limit() -> f64 {
+    PRIMARY_BEAM_LIMIT
 }
 
 /// Value of an option under [`WscleanOptions::extra`].
@@ -190,6 +212,7 @@ impl Default for WscleanOptions {
             verbose: false,
             force_mask_rounds: None,
             flint_no_log_wsclean_output: false,
+            primary_beam: None,
             extra: IndexMap::new(),
         }
     }

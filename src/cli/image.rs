@@ -1,0 +1,65 @@
+//! `cleanloop image`: one round's imaging alone, its masks included, without calibration.
+
+use super::campaign_args::CampaignArgs;
+use super::run::{Terminal, run_plan};
+use crate::campaign::config::StartColumn;
+use crate::campaign::plan;
+use crate::{ExitStatus, Result};
+
+const ABOUT: &str = "\
+Image one round of a campaign, without calibrating.
+
+The round's imaging options and masks are those of the campaign file: with `mask: {cadence: cycle}` a fresh mask is made \
+before each major cycle. Nothing is solved for or applied, whatever the file says. The measurement sets are imaged as they \
+are: DATA, or CORRECTED_DATA where the round comes after a calibration (or as --column says).
+
+Everything goes into the folder imaging-NN inside the campaign's output: a journal, the round, a report, and the images in \
+final/. What `cleanloop run` has made in the output is not touched. The same command goes on with an interrupted imaging, \
+from its last complete major cycle; when all is done, it repeats nothing. A changed option repeats what it changes.
+
+A mask that is made once, before imaging (`mask: {cadence: round}`), needs an image: the last accepted one of an earlier \
+round, where the campaign has it.
+
+The measurement set is copied only where something must be written to it (wsclean needs a column MODEL_DATA for \
+`cadence: cycle`) and the campaign file does not say `work_on: original`. wsclean needs no CASA for this.";
+
+const EXAMPLES: &str = "\
+Exit codes: 0 done; 2 a mistake in the file, the options or the data; 3 the imager failed; 130 interrupted.
+
+Examples:
+  # The deep image, once the gains are good, with a fresh mask before each major cycle
+  cleanloop image campaign.yaml --round 3 --ms calibrated.ms
+  # A campaign that only images: its round 0
+  cleanloop image examples/line_cube_wsclean.yaml --ms line.ms --output cube
+  # Data calibrated elsewhere
+  cleanloop image campaign.yaml --column CORRECTED_DATA --set wsclean.niter=100000";
+
+/// Arguments of `image`.
+#[derive(Debug, clap::Args)]
+#[command(about = "Image one round of a campaign, without calibrating", long_about = ABOUT, after_long_help = EXAMPLES)]
+pub struct Args {
+    #[command(flatten)]
+    pub campaign: CampaignArgs,
+
+    /// The round whose imaging options and masks are used.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub round: usize,
+
+    /// The column to image. Default: the one that the round images.
+    #[arg(long, value_enum)]
+    pub column: Option<StartColumn>,
+
+    /// Put aside what earlier runs of this command left for this round, and begin anew.
+    #[arg(long)]
+    pub restart: bool,
+}
+
+/// Images the round; the same command goes on after an interruption.
+///
+/// # Errors
+/// Bad input, the failure of the imager, an interruption.
+pub fn run(args: Args, terminal: Terminal) -> Result<ExitStatus> {
+    let campaign = args.campaign.load()?;
+    let plan = plan::resolve(&campaign)?.imaging_alone(args.round, args.column)?;
+    run_plan(&campaign, &plan, args.restart, terminal)
+}
