@@ -15,7 +15,7 @@ from .types import (
     PlaneSummary,
 )
 
-__all__: list[str]
+__all__ = ["AutomaskState", "__version__", "automask_plane", "confetti", "main", "mask", "noise", "sidelobe_level", "signal"]
 __version__: str
 
 def mask(
