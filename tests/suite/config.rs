@@ -287,7 +287,11 @@ fn the_examples_are_valid() {
         let text = std::fs::read_to_string(&path).unwrap();
         let folder = folder(&text);
         std::fs::create_dir(folder.path().join("line.ms")).unwrap();
-        let campaign = config::load(&folder.path().join("campaign.yaml"), &Overrides::default())
+        // A strategy names no data: those come from the command line.
+        let data = folder.path().join("field.ms").to_string_lossy().into_owned();
+        let measurement_sets = if text.contains("measurement_sets:") { Vec::new() } else { vec![data] };
+        let overrides = Overrides { measurement_sets, ..Overrides::default() };
+        let campaign = config::load(&folder.path().join("campaign.yaml"), &overrides)
             .unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         let plan = plan::resolve(&campaign).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         assert!(!plan.rounds.is_empty());
