@@ -249,12 +249,13 @@ def main():
     os.makedirs(arguments.folder, exist_ok=True)
     rows = []
     for size in arguments.sizes:
-        # In a process of its own: what it leaves in memory would be inherited by the measured ones.
+        # All that takes memory is in a process of its own: the peak of this one would be inherited by the measured ones.
         output = run([sys.executable, __file__, "simulate", arguments.folder, str(size)])[2]
         image_path = output.strip()
         image_mb = size * size * 4 / 2**20
         others = [image_path.replace(".fits", f"_{kind}.fits") for kind in ("rms", "bkg")]
-        one, three = (min(read_once(paths) for _ in range(5)) for paths in ([image_path], [image_path, *others]))
+        read = lambda paths: float(run([sys.executable, __file__, "read", *paths])[2])
+        one, three = read([image_path]), read([image_path, *others])
         print(f"\n### {size} x {size} ({image_mb:.0f} MB): read once {one:.3f} s, three files {three:.3f} s\n", flush=True)
         print("| case | scipy s | scipy alone s | 1 thread s | 2 threads s | faster | faster, processor | x reading | peak MB (x image) | scipy MB | differ |")
         print("|---|---|---|---|---|---|---|---|---|---|---|", flush=True)
@@ -273,7 +274,8 @@ def main():
                 results = [(*json.loads(r[2]), r[1]) for r in (run(words) for _ in range(max(1, arguments.repeat - 1)))]
                 for i, key in enumerate(("scipy", "scipy_alone", "scipy_processor", "scipy_mb")):
                     row[key] = min(r[i] for r in results)
-                row["differ"] = compare(mask_path, image_path.replace(".fits", ".scipy.fits"))
+                theirs = image_path.replace(".fits", ".scipy.fits")
+                row["differ"] = int(run([sys.executable, __file__, "compare", mask_path, theirs])[2])
             reading = one if options.get("flood_fill_use_mac") else three
             row["readings"] = row["seconds_2"] / reading
             rows.append(row)
@@ -305,5 +307,9 @@ if __name__ == "__main__":
         print(json.dumps(scipy_mask(sys.argv[2], json.loads(sys.argv[3]))))
     elif sys.argv[1:2] == ["simulate"]:
         print(simulate(sys.argv[2], int(sys.argv[3])))
+    elif sys.argv[1:2] == ["compare"]:
+        print(compare(*sys.argv[2:4]))
+    elif sys.argv[1:2] == ["read"]:
+        print(min(read_once(sys.argv[2:]) for _ in range(5)))
     else:
         main()

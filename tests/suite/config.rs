@@ -284,7 +284,8 @@ fn the_examples_are_valid() {
         if path.extension().is_none_or(|e| e != "yaml") {
             continue;
         }
-        let text = std::fs::read_to_string(&path).unwrap();
+        // A strategy may name variables of the cluster that it was written for.
+        let text = std::fs::read_to_string(&path).unwrap().replace("$MEMDIR", "scratch");
         let folder = folder(&text);
         std::fs::create_dir(folder.path().join("line.ms")).unwrap();
         // A strategy names no data: those come from the command line.
