@@ -176,6 +176,11 @@ impl Bench {
         journal.append(event).unwrap();
     }
 
+    fn begin(&self, system: &Notes) -> Outlook {
+        self.with(system, |batch| batch.begin().unwrap());
+        self.advance(system)
+    }
+
     fn advance(&self, system: &Notes) -> Outlook {
         self.with(system, |batch| batch.advance().unwrap())
     }
@@ -204,8 +209,7 @@ fn done() -> journal::Event {
 fn rounds_are_arrays_that_depend_on_each_other_in_chunks() {
     let bench = Bench::new(5, 1, "");
     let system = Notes::new(4);
-    bench.with(&system, |b| b.begin().unwrap());
-    assert!(bench.advance(&system).going_on);
+    assert!(bench.begin(&system).going_on);
     let expected = [
         "round 0 +0 [0, 1, 2] ",
         "round 1 +0 [0, 1, 2] aftercorr:1",
@@ -216,8 +220,7 @@ fn rounds_are_arrays_that_depend_on_each_other_in_chunks() {
     assert_eq!(system.text(), expected);
     // Looked at again, nothing is submitted twice; nor by another run that finds them in the queue.
     bench.advance(&system);
-    bench.with(&system, |b| b.begin().unwrap());
-    bench.advance(&system);
+    bench.begin(&system);
     assert_eq!(system.jobs.borrow().len(), 5);
 }
 
@@ -225,8 +228,7 @@ fn rounds_are_arrays_that_depend_on_each_other_in_chunks() {
 fn lost_jobs_come_again_and_only_they() {
     let bench = Bench::new(3, 1, "");
     let system = Notes::new(1001);
-    bench.with(&system, |b| b.begin().unwrap());
-    bench.advance(&system);
+    bench.begin(&system);
     for job in 1..=3 {
         system.all(job, TaskState::Completed);
     }
@@ -244,16 +246,14 @@ fn lost_jobs_come_again_and_only_they() {
     assert!(!outlook.going_on && outlook.next[1] == Next::Failed, "once again is enough: {outlook:?}");
     assert_eq!(outlook.next[0], Next::Over(State::Done));
     // A new run tries it again.
-    bench.with(&system, |b| b.begin().unwrap());
-    assert_eq!(bench.advance(&system).next[1], Next::Submit { round: 1, attempt: 0 });
+    assert_eq!(bench.begin(&system).next[1], Next::Submit { round: 1, attempt: 0 });
 }
 
 #[test]
 fn a_submission_that_was_cut_off_is_adopted_or_made_anew() {
     let bench = Bench::new(2, 0, "");
     let system = Notes::new(1001);
-    bench.with(&system, |b| b.begin().unwrap());
-    bench.advance(&system);
+    bench.begin(&system);
     // As if the submitter had died between sbatch and its note.
     let ledger = Ledger::new(&bench.plan.output);
     let mut cut = ledger.submissions().unwrap()[0].clone();
@@ -273,8 +273,7 @@ fn a_submission_that_was_cut_off_is_adopted_or_made_anew() {
 fn a_full_queue_takes_the_rest_later() {
     let bench = Bench::new(3, 1, "  scheduler: {max_queued: 2}");
     let system = Notes::new(1001);
-    bench.with(&system, |b| b.begin().unwrap());
-    bench.advance(&system);
+    bench.begin(&system);
     assert_eq!(system.text(), ["round 0 +0 [0, 1] ", "steward [] afterany:1"]);
     system.all(1, TaskState::Completed);
     system.all(2, TaskState::Completed);
@@ -287,8 +286,7 @@ fn a_full_queue_takes_the_rest_later() {
     // Slurm's own limits are told by sbatch.
     let bench = Bench::new(3, 2, "");
     let system = Notes { full_after: Some(2), ..Notes::new(1001) };
-    bench.with(&system, |b| b.begin().unwrap());
-    bench.advance(&system);
+    bench.begin(&system);
     assert_eq!(system.text(), ["round 0 +0 [0, 1, 2] ", "round 1 +0 [0, 1, 2] aftercorr:1", "steward [] afterany:2"]);
 }
 
@@ -297,8 +295,7 @@ fn a_barrier_waits_for_all_and_holds_back_the_next_round() {
     let mut bench = Bench::new(2, 1, "");
     bench.plan.rounds[1].waits_for_all = true;
     let system = Notes::new(1001);
-    bench.with(&system, |b| b.begin().unwrap());
-    bench.advance(&system);
+    bench.begin(&system);
     assert_eq!(system.text(), ["round 0 +0 [0, 1] ", "steward [] afterany:1"]);
     system.all(1, TaskState::Completed);
     system.all(2, TaskState::Completed);
@@ -324,8 +321,7 @@ fn a_barrier_waits_for_all_and_holds_back_the_next_round() {
 fn a_failure_stops_the_others_where_that_is_asked_for() {
     let bench = Bench::new(3, 0, "  on_failure: stop");
     let system = Notes::new(1001);
-    bench.with(&system, |b| b.begin().unwrap());
-    bench.advance(&system);
+    bench.begin(&system);
     bench.journal(1, journal::Event::Ended { state: "failed".into(), reason: "no".into() });
     system.states.borrow_mut().insert((1, 1), TaskState::Failed);
     assert!(bench.advance(&system).going_on, "the others are cancelled, and waited for");
@@ -338,8 +334,7 @@ fn a_failure_stops_the_others_where_that_is_asked_for() {
 fn jobs_of_another_plan_are_not_mixed_in() {
     let bench = Bench::new(2, 0, "");
     let system = Notes::new(1001);
-    bench.with(&system, |b| b.begin().unwrap());
-    bench.advance(&system);
+    bench.begin(&system);
     let mut changed = Bench { folder: tempfile::tempdir().unwrap(), plan: bench.plan.clone() };
     changed.plan.acceptance.converged_rounds = 7;
     let error = changed.with(&system, |b| b.begin()).unwrap_err().to_string();

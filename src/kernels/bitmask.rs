@@ -4,6 +4,7 @@
 //! . # # . #        runs of the row: [1, 3) and [4, 5)
 //! ```
 
+use super::labels::root;
 use super::rows::bands;
 use super::runs::Run;
 use multiversion::multiversion;
@@ -438,17 +439,17 @@ impl Runs {
         let mut sizes = vec![0u64; n];
         let mut found = 0;
         for i in 0..n as u32 {
-            let root = root_of(&mut parent, i);
-            found += usize::from(root == i);
+            let set = root(&mut parent, i);
+            found += usize::from(set == i);
             let (x0, x1) = self.spans[i as usize];
-            sizes[root as usize] += u64::from(x1 - x0);
+            sizes[set as usize] += u64::from(x1 - x0);
         }
-        let stays = |root: u32| sizes[root as usize] as f64 >= least;
+        let stays = |set: u32| sizes[set as usize] as f64 >= least;
         let dropped = (0..n as u32).filter(|&i| parent[i as usize] == i && !stays(i)).count();
         let mut kept = Self { nx: self.nx, row_starts: vec![0], spans: Vec::with_capacity(n) };
         for y in 0..self.row_starts.len() - 1 {
             for i in self.row_starts[y]..self.row_starts[y + 1] {
-                if stays(root_of(&mut parent, i)) {
+                if stays(root(&mut parent, i)) {
                     kept.spans.push(self.spans[i as usize]);
                 }
             }
@@ -469,18 +470,8 @@ pub struct Pruned {
     pub dropped: usize,
 }
 
-fn root_of(parent: &mut [u32], mut i: u32) -> u32 {
-    while parent[i as usize] != i {
-        // Halving the path keeps later look-ups short.
-        let grand = parent[parent[i as usize] as usize];
-        parent[i as usize] = grand;
-        i = grand;
-    }
-    i
-}
-
 fn join(parent: &mut [u32], a: u32, b: u32) {
-    let (a, b) = (root_of(parent, a), root_of(parent, b));
+    let (a, b) = (root(parent, a), root(parent, b));
     let (first, second) = (a.min(b), a.max(b));
     parent[second as usize] = first;
 }

@@ -32,7 +32,7 @@ pub(crate) struct Islands {
 }
 
 /// Smallest member of the set of `i`, halving the path on the way.
-fn root(parent: &mut [u32], mut i: u32) -> u32 {
+pub(crate) fn root(parent: &mut [u32], mut i: u32) -> u32 {
     while parent[i as usize] != i {
         parent[i as usize] = parent[parent[i as usize] as usize];
         i = parent[i as usize];

@@ -1,16 +1,15 @@
 //! The flint pipeline from file to file, plane by plane.
 
 use super::pipeline::mask_of_rows;
+use super::seeds::STRIP;
 use super::{MaskBits, MaskNote, MaskingError, MaskingOptions, mask_of_signal, signal_of};
 use crate::image::{FitsImage, Header, ImageError, MaskType, PixelBeam, PlainPlane, PlaneWriter, sidecar_path};
 use crate::noise::{self, NoiseOptions};
 use crate::{Error, Result};
 use multiversion::multiversion;
 use ndarray::Array2;
+use rayon::prelude::*;
 use std::path::{Path, PathBuf};
-
-/// Pixels of image, background and rms that are brought together at once: they fit into the cache.
-const STRIP: usize = 1 << 17;
 
 /// What to make a mask of, and where to.
 #[derive(Debug, Clone, Default)]
@@ -313,12 +312,16 @@ impl Noise {
         plane: &mut Array2<f32>,
     ) -> Result<()> {
         let pixels = plane.as_slice_mut().expect("standard order");
+        let nx = image.plane_shape().1;
+        let rows = (STRIP / nx).max(1);
+        let of = (polarisation, channel);
+        if let Some(strips) = self.strips(image, of) {
+            let read = |(i, strip): (usize, &mut [f32])| strips.read(i * rows, strip);
+            return Ok(pixels.par_chunks_mut(rows * nx).enumerate().try_for_each(read)?);
+        }
         match self {
             Self::Unused => image.read_plane_into(polarisation, channel, pixels)?,
             Self::Maps { background, rms } => {
-                let nx = image.plane_shape().1;
-                let rows = (STRIP / nx).max(1);
-                let of = (polarisation, channel);
                 let (of_background, of_rms) = (plane_of(background, of), plane_of(rms, of));
                 let mut b = vec![0f32; rows * nx];
                 let mut r = b.clone();

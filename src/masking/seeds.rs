@@ -9,7 +9,7 @@ use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 
 /// Pixels that are looked at together: with background and rms they fit into the cache.
-const STRIP: usize = 1 << 17;
+pub(super) const STRIP: usize = 1 << 17;
 /// Running maxima side by side.
 const LANES: usize = 16;
 /// Part of the greatest signal that becomes the seed clip when nothing reaches the asked one.

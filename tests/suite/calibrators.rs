@@ -1,6 +1,7 @@
 //! QuartiCal for real, alone and in a campaign; lines that apply a product's solutions to other data; antennas that
 //! cannot be calibrated.
 
+use crate::faults::CAMPAIGN;
 use crate::real;
 use assert_cmd::Command;
 use cleanloop::calibrator::{self, SolveRequest};
@@ -11,21 +12,6 @@ use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
 
-/// Phases once, on 15 antennas and 20 minutes.
-const CAMPAIGN: &str = "
-version: 0.2
-campaign: {name: small, measurement_sets: [field.ms], output: out, rounds: 1, imager: wsclean, calibrator: casa,
-           mask: {rounds: 1}, resources: {threads: 1}}
-defaults:
-  wsclean: {size: 512, scale: 3asec, weight: briggs 0, niter: 3000, nmiter: 4, mgain: 0.8, auto_mask: 8, local_rms: false,
-            auto_threshold: 3, channels_out: 1, join_channels: false, abs_mem: 2}
-  gaincal: {gaintype: T, uvrange: ''}
-  masking: {flood_fill: true, flood_fill_use_mac: true, flood_fill_use_mac_box_size: 100,
-            flood_fill_positive_seed_clip: 1.3, flood_fill_positive_flood_clip: 0.8}
-selfcal:
-  0: {}
-  1: {gaincal: {solint: 120s, calmode: p}}
-";
 /// One antenna hears noise alone, as loud as everybody's.
 const DEAF: &str = "
 tb.open(ms + '/ANTENNA'); deaf = list(tb.getcol('NAME')).index('E12'); tb.close()
@@ -181,7 +167,7 @@ fn applies(line: &str, folder: &Path, expected: &Path) {
 #[test]
 fn the_line_of_the_product_applies_casas_tables_elsewhere() {
     let folder = tempfile::tempdir().expect("a folder");
-    let Some(()) = with_data(folder.path(), CAMPAIGN) else { return };
+    let Some(()) = with_data(folder.path(), &CAMPAIGN) else { return };
     let dataset = run(folder.path());
     assert_eq!(dataset.best_round().expect("a best round").round, 1);
     for name in ["image", "residual", "model", "mask", "psf"] {

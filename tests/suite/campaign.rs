@@ -35,18 +35,14 @@ fn cleanloop() -> Command {
 }
 
 /// A folder with `field.ms` and `campaign.yaml`; `None` where the real programs are missing and not required.
-fn prepared(campaign: &str) -> Option<tempfile::TempDir> {
+pub fn prepared(campaign: &str) -> Option<tempfile::TempDir> {
     prepared_with(campaign, &json!({"antennas": 15, "duration_s": 1200}))
 }
 
 /// The same with other data.
-fn prepared_with(campaign: &str, data: &serde_json::Value) -> Option<tempfile::TempDir> {
+pub fn prepared_with(campaign: &str, data: &serde_json::Value) -> Option<tempfile::TempDir> {
     let casa = real::casa()?;
-    if cleanloop::process::find_program("wsclean").is_none() {
-        assert!(std::env::var_os("CLEANLOOP_REQUIRE_REAL").is_none(), "wsclean is not installed");
-        eprintln!("skipped: wsclean is not installed");
-        return None;
-    }
+    crate::simulated::require("wsclean")?;
     let folder = tempfile::tempdir().unwrap();
     real::field(&casa, folder.path(), data);
     fs::write(folder.path().join("campaign.yaml"), campaign).unwrap();

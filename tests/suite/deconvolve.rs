@@ -5,7 +5,7 @@ use assert_cmd::Command;
 use cleanloop::casa::Casa;
 use cleanloop::image::{FitsImage, Header, MaskType, write_plane};
 use cleanloop::imager::tclean::{TcleanImager, TcleanOptions};
-use cleanloop::imager::{Imager, ImagingJob, MinorControls, Surroundings};
+use cleanloop::imager::{Imager, MinorControls, Surroundings};
 use rstest::rstest;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -35,15 +35,7 @@ fn dirty(casa: &Casa, ms: &Path, folder: &Path, changes: &Value) -> TcleanImager
     let mut options = json!({"imsize": SIDE, "cell": "2arcsec", "niter": 30, "weighting": "briggs"});
     options.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
     let options: TcleanOptions = serde_json::from_value(options).unwrap();
-    let job = ImagingJob {
-        measurement_sets: vec![ms.to_owned()],
-        data_column: "DATA".into(),
-        folder: folder.to_owned(),
-        log: folder.with_extension("log"),
-        threads: 1,
-        memory_gb: None,
-        update_model: false,
-    };
+    let job = crate::tclean::job(ms, folder, false);
     let mut imager = TcleanImager::new(job, options, casa.clone(), Surroundings::default()).unwrap();
     imager.setup().unwrap();
     imager.make_psf().unwrap();

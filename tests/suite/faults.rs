@@ -1,6 +1,7 @@
 //! What a campaign does when things go wrong, with the real programs: ruinous rounds are undone bit for bit, hopeless
 //! tables are refused, a worker that dies or a clean that diverges ends well, and what has converged stops early.
 
+use crate::campaign::{prepared, prepared_with};
 use crate::real;
 use assert_cmd::Command;
 use cleanloop::campaign::record::{CampaignRecord, DatasetRecord, State, Verdict};
@@ -11,35 +12,14 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-const CAMPAIGN: &str = "
-version: 0.2
-campaign: {name: small, measurement_sets: [field.ms], output: out, rounds: 1, imager: wsclean, calibrator: casa,
-           mask: {rounds: 1}, resources: {threads: 1}}
-defaults:
-  wsclean: {size: 512, scale: 3asec, weight: briggs 0, niter: 3000, nmiter: 4, mgain: 0.8, auto_mask: 8, local_rms: false,
-            auto_threshold: 3, channels_out: 1, join_channels: false, abs_mem: 2}
-  gaincal: {gaintype: T, uvrange: ''}
-  masking: {flood_fill: true, flood_fill_use_mac: true, flood_fill_use_mac_box_size: 100,
-            flood_fill_positive_seed_clip: 1.3, flood_fill_positive_flood_clip: 0.8}
-selfcal:
-  0: {}
-  1: {gaincal: {solint: 120s, calmode: p}}
-";
-
-fn prepared(campaign: &str) -> Option<tempfile::TempDir> {
-    prepared_with(campaign, &json!({"antennas": 15, "duration_s": 1200}))
-}
-
-fn prepared_with(campaign: &str, data: &serde_json::Value) -> Option<tempfile::TempDir> {
-    let casa = real::casa()?;
-    crate::simulated::require("wsclean")?;
-    let folder = tempfile::tempdir().expect("a folder");
-    real::field(&casa, folder.path(), data);
-    fs::write(folder.path().join("campaign.yaml"), campaign).expect("written");
-    Some(folder)
-}
+/// The first round of calibration alone.
+pub static CAMPAIGN: LazyLock<String> = LazyLock::new(|| {
+    let last = "  2: {gaincal: {solint: 60s, calmode: p}}\n";
+    crate::campaign::CAMPAIGN.replace("rounds: 2,", "rounds: 1,").replace(last, "")
+});
 
 /// Exit status, standard error, and the dataset's record.
 fn run(folder: &Path) -> (Option<i32>, String, DatasetRecord) {
@@ -190,7 +170,7 @@ fn worker_of(run: u32) -> Option<i32> {
 
 #[test]
 fn a_worker_that_dies_while_it_solves_is_told_and_the_run_goes_on_later() {
-    let Some(folder) = prepared(CAMPAIGN) else { return };
+    let Some(folder) = prepared(&CAMPAIGN) else { return };
     let child = std::process::Command::new(env!("CARGO_BIN_EXE_cleanloop"))
         .current_dir(folder.path())
         .args(["run", "campaign.yaml"])

@@ -18,7 +18,7 @@ fn options(value: &Value) -> TcleanOptions {
     serde_json::from_value(value.clone()).expect("valid options")
 }
 
-fn job(ms: &Path, folder: &Path, update_model: bool) -> ImagingJob {
+pub fn job(ms: &Path, folder: &Path, update_model: bool) -> ImagingJob {
     ImagingJob {
         measurement_sets: vec![ms.to_owned()],
         data_column: "DATA".into(),
