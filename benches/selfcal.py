@@ -65,7 +65,7 @@ selfcal:
 """
 # A shallow first clean, as in examples/demo.yaml; wsclean's own masks do all rounds alike.
 MASKS = {
-    "auto": dict(mask="{method: auto, rounds: 1}", imaging="auto_mask: null, auto_threshold: 1",
+    "auto": dict(mask="{method: auto, cadence: cycle, rounds: 1}", imaging="auto_mask: null, auto_threshold: 1",
                  first="auto_mask: 10, auto_threshold: 8"),
     "true": dict(mask="none", imaging="auto_mask: null, auto_threshold: 1, fits_mask: ../true.fits",
                  first="auto_threshold: 8"),

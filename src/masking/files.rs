@@ -156,6 +156,7 @@ fn automatic_plane(
         removed_islands: 0,
     });
     all.removed_islands += made.removed.len();
+    all.why.extend(made.extended.iter().filter(|s| s.pixels > 0).map(ToString::to_string));
     // A handful of examples says enough.
     for island in made.removed.iter().take(5) {
         let [x, y] = island.pixel;

@@ -21,6 +21,7 @@ mod options;
 mod pipeline;
 pub mod regions;
 pub mod seeds;
+pub mod smoothed;
 
 pub use bits::MaskBits;
 pub use file::{MaskReport, MaskRequest, default_mask_path, mask_file};
