@@ -10,6 +10,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
+/// Where the noise fell below this fraction of what it was, more flux in the model is a deeper clean, not divergence.
+const DEEPER_CLEAN_RMS: f64 = 0.8;
+
 /// Limits of the acceptance rules. Fractions are of the last accepted round's value: 0.02 is 2 %.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -32,7 +35,8 @@ pub struct AcceptanceOptions {
     pub converged_rounds: usize,
     /// The round has diverged when the noise reaches this multiple of the last accepted round's.
     pub diverged_rms_factor: f64,
-    /// The round has diverged when the model's flux exceeds this multiple of the last accepted round's.
+    /// The round has diverged when the model's flux exceeds this multiple of the last accepted round's, unless the noise
+    /// fell by a fifth with it: then it was cleaned deeper, as after a shallow first image.
     pub diverged_flux_factor: f64,
     /// How often a rejected round is tried again with a gentler setting before the campaign stops.
     pub retries: usize,
@@ -466,7 +470,8 @@ fn divergence(before: &RoundMetrics, after: &RoundMetrics, options: &AcceptanceO
     check(Rule::RmsDiverged, "rms", "Jy/beam", old, new, factor, new >= factor * old);
     if let (Some(old), Some(new)) = (before.image.model, after.image.model) {
         let (old, new, factor) = (old.total_flux, new.total_flux, options.diverged_flux_factor);
-        check(Rule::FluxDiverged, "model flux", "Jy", old, new, factor, new > factor * old);
+        let deeper = after.image.rms < DEEPER_CLEAN_RMS * before.image.rms;
+        check(Rule::FluxDiverged, "model flux", "Jy", old, new, factor, new > factor * old && !deeper);
     }
     reasons
 }
@@ -680,6 +685,8 @@ mod tests {
     #[case::no_model_given(|m: &mut RoundMetrics| m.image.model = None, Verdict::Accept, &[])]
     #[case::flux_three_times(|m: &mut RoundMetrics| m.image.model.as_mut().unwrap().total_flux = 15.0, Verdict::Accept, &[])]
     #[case::flux_beyond(|m: &mut RoundMetrics| m.image.model.as_mut().unwrap().total_flux = 15.1, Verdict::Diverged, &[Rule::FluxDiverged])]
+    #[case::flux_beyond_at_lower_noise(|m: &mut RoundMetrics| (m.image.model.as_mut().unwrap().total_flux, m.image.rms) = (15.1, 0.81), Verdict::Diverged, &[Rule::FluxDiverged])]
+    #[case::flux_of_a_deeper_clean(|m: &mut RoundMetrics| (m.image.model.as_mut().unwrap().total_flux, m.image.rms) = (15.1, 0.79), Verdict::Accept, &[])]
     #[case::not_finite(|m: &mut RoundMetrics| m.image.non_finite = true, Verdict::Diverged, &[Rule::Finite])]
     #[case::no_noise(|m: &mut RoundMetrics| m.image.rms = 0.0, Verdict::Reject, &[Rule::NoiseMeasured])]
     fn each_rule(#[case] change: impl Fn(&mut RoundMetrics), #[case] verdict: Verdict, #[case] failed: &[Rule]) {

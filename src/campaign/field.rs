@@ -210,8 +210,12 @@ pub fn mask_of(field: &FieldImage, mask: &MaskPlan, caution: f64) -> Result<Fiel
         return Ok(known);
     }
     let limits = mask.auto.clone();
-    let automatic =
-        (mask.method == MaskMethod::Auto).then_some(Automatic { options: &limits, caution, previous_image: None });
+    let automatic = (mask.method == MaskMethod::Auto).then_some(Automatic {
+        options: &limits,
+        caution,
+        previous_image: None,
+        psf: None,
+    });
     let request = MaskFileRequest {
         image: &field.image,
         options: &mask.masking,

@@ -51,6 +51,7 @@ pub fn from_image(
             options: &limits,
             caution,
             previous_image: previous.and_then(|p| p.source.as_deref()),
+            psf: None,
         });
         let request = MaskFileRequest {
             image: &source.image,
@@ -174,6 +175,7 @@ impl<'a> RoundMasks<'a> {
             options: &limits,
             caution: self.caution,
             previous_image: None,
+            psf: Some(&residual.psf),
         });
         files::make(&MaskFileRequest {
             image: &residual.residual,

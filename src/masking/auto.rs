@@ -8,14 +8,15 @@
 //! tuned by hand on a simulated field (docs/acceptance.md).
 
 use super::erosion::erode_scales;
-use super::smoothed::{ScaleFound, SmoothedLimits, extended_islands};
+use super::smoothed::{Scale, ScaleFound, SmoothedLimits, extended_islands, sidelobes};
 use super::{MaskBits, MaskNote, MaskingError, MaskingOptions, make_mask};
 use crate::image::PixelBeam;
 use crate::kernels::bitmask::BitMask;
+use crate::kernels::dilation_bits;
 use crate::kernels::order_statistics::median_and_mad;
 use crate::kernels::{Connectivity, Labels, label};
 use crate::noise::{NoiseOptions, estimate};
-use ndarray::ArrayView2;
+use ndarray::{Array2, ArrayView2};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -56,11 +57,17 @@ pub struct AutoMaskOptions {
     pub extended_seed: f64,
     /// Seeds of extended emission exceed this times the deepest negative of the smoothed image.
     pub extended_negative: f64,
-    /// Extended emission grows down to this times the noise of the smoothed image, though not below the deepest
-    /// negative.
+    /// In a residual, seeds of extended emission exceed this times what the sidelobes of its brightest pixel make in the
+    /// smoothed image: most of it will go once that pixel's source is cleaned.
+    pub extended_sidelobe: f64,
+    /// Extended emission grows down to this times the noise of the smoothed image, though not below half of the deepest
+    /// negative, nor below the sidelobes.
     pub extended_flood: f64,
     /// Extended emission does not grow below this fraction of its brightest pixel in the smoothed image.
     pub extended_depth: f64,
+    /// Islands of the image itself get a margin of so many FWHM of the beam: faint wings and what calibration errors leave beside a
+    /// source are cleaned with it. Masks that are eroded have none.
+    pub margin_beams: f64,
     /// A larger masked fraction is not believed: the mask is made anew with higher levels.
     pub max_fraction: f64,
     /// An island fainter than this fraction of a bright source nearby may be its artefact.
@@ -88,10 +95,12 @@ impl Default for AutoMaskOptions {
             local_seed: 5.0,
             local_flood: 2.0,
             extended_scales: vec![2.0, 4.0, 8.0],
-            extended_seed: 5.0,
+            extended_seed: 6.0,
             extended_negative: 1.4,
-            extended_flood: 2.5,
-            extended_depth: 0.2,
+            extended_sidelobe: 2.0,
+            extended_flood: 1.5,
+            extended_depth: 0.1,
+            margin_beams: 1.5,
             max_fraction: 0.25,
             artefact_ratio: 0.1,
             artefact_reach: 60.0,
@@ -226,6 +235,19 @@ pub struct LastRound<'a> {
     pub mask: ArrayView2<'a, bool>,
 }
 
+/// What a mask is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct AutoInputs<'a> {
+    /// A restored image or a residual, `[y, x]`, Jy/beam.
+    pub image: ArrayView2<'a, f32>,
+    /// Its restoring beam.
+    pub beam: Option<&'a PixelBeam>,
+    /// For a residual: the PSF, `[y, x]`, whose sidelobes are still in it.
+    pub psf: Option<ArrayView2<'a, f32>>,
+    /// The last accepted round, against which islands are checked.
+    pub last: Option<LastRound<'a>>,
+}
+
 /// An island that was taken out of a mask.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RemovedIsland {
@@ -291,21 +313,24 @@ impl From<AutoMaskError> for crate::Error {
     }
 }
 
-/// Chooses levels for `image` (`[y, x]`, the last accepted round's), makes the mask and checks it.
+/// Chooses levels for an image, makes the mask and checks it.
 ///
 /// # Errors
 /// An image without signal, options without sense, or a mask that stays too large.
 pub fn make(
-    image: ArrayView2<'_, f32>,
-    beam: Option<&PixelBeam>,
-    last: Option<LastRound<'_>>,
+    inputs: &AutoInputs<'_>,
     base: &MaskingOptions,
     noise: &NoiseOptions,
     caution: f64,
     options: &AutoMaskOptions,
 ) -> Result<AutoMask, AutoMaskError> {
+    let &AutoInputs { image, beam, psf, last } = inputs;
     let state = measure(image, beam).ok_or(AutoMaskError::NoSignal)?;
     let valid = image.iter().filter(|v| v.is_finite()).count().max(1) as f64;
+    let scales: Vec<Scale> = match psf {
+        Some(psf) => sidelobes(psf, &options.extended_scales, state.fwhm),
+        None => options.extended_scales.iter().map(|&beams| Scale { beams, sidelobe: 0.0 }).collect(),
+    };
     let mut maps = None;
     let mut made = |choice: &AutoChoice| -> Result<(MaskBits, Vec<MaskNote>), AutoMaskError> {
         if maps.is_none() && choice.masking.needs_noise() {
@@ -313,7 +338,12 @@ pub fn make(
         }
         let noise = maps.as_ref().map(|m| (m.background.view(), m.rms.view()));
         let output = make_mask(image, noise.map(|n| n.0), noise.map(|n| n.1), beam, &choice.masking)?;
-        Ok((output.mask, output.notes))
+        let lowered = output.notes.iter().any(|n| matches!(n, MaskNote::SeedClipLowered { .. }));
+        // Where nothing reaches the level, the pipeline takes the greatest peaks all the same. In a residual that means
+        // that all is cleaned.
+        let mask =
+            if psf.is_some() && lowered { MaskBits::empty(image.dim(), choice.masking.bits()) } else { output.mask };
+        Ok((mask, output.notes))
     };
     for raised in 0..=MOST_ATTEMPTS {
         let caution = caution * ATTEMPT_FACTOR.powi(raised as i32);
@@ -325,22 +355,29 @@ pub fn make(
             rms: state.rms,
             seed: options.extended_seed * caution,
             negative: options.extended_negative * caution,
+            sidelobe: options.extended_sidelobe * caution,
+            peak: state.peak,
             flood: options.extended_flood * caution,
             depth: options.extended_depth,
         };
-        let (islands, extended) = extended_islands(image, mask.any().view(), &options.extended_scales, &limits);
+        let (islands, extended) = extended_islands(image, mask.any().view(), &scales, &limits);
         // Extended emission has been held against the negatives of its own scale: the pairing of single pixels, which
         // are mostly noise there, says nothing more.
         let (mut mask, removed) = check(mask, image, &state, last, islands.view(), options);
-        let more = match beam {
+        match beam {
             Some(beam) if base.beam_shape_erode || base.convolve_first => {
                 let response = base.beam_shape_erode_minimum_response;
-                erode_scales(&BitMask::from_bools(islands.view()), beam, response, &base.scales())
+                let more = erode_scales(&BitMask::from_bools(islands.view()), beam, response, &base.scales());
+                for n in 0..choice.masking.bits() {
+                    mask.set(n, more.plane(n).view());
+                }
             }
-            _ => MaskBits::from(islands),
-        };
-        for n in 0..choice.masking.bits() {
-            mask.set(n, more.plane(n).view());
+            _ => {
+                // Smoothing has widened extended emission already.
+                mask.set(0, with_margin(mask.plane(0), options.margin_beams * state.fwhm).view());
+                mask.set(0, islands.view());
+                mask.clear(image.mapv(f32::is_nan).view());
+            }
         }
         let fraction = mask.masked_pixels() as f64 / valid;
         if fraction <= options.max_fraction {
@@ -351,6 +388,15 @@ pub fn make(
         }
     }
     unreachable!("the last attempt returns")
+}
+
+/// The mask dilated by an octagon of this radius, pixels.
+fn with_margin(mask: Array2<bool>, radius: f64) -> Array2<bool> {
+    // Steps by the square and by the cross, so that axes and diagonals are reached alike.
+    let squares = ((std::f64::consts::SQRT_2 - 1.0) * radius).round() as usize;
+    let crosses = (radius.round() as usize).saturating_sub(squares);
+    let mask = dilation_bits(BitMask::from_bools(mask.view()), Connectivity::Eight, squares);
+    dilation_bits(mask, Connectivity::Four, crosses).to_bools()
 }
 
 /// An island with its brightest pixel.
@@ -504,7 +550,6 @@ fn unseen(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ndarray::Array2;
     use rstest::rstest;
 
     const BEAM: PixelBeam = PixelBeam { major: 3.0, minor: 3.0, pa_deg: 0.0 };
@@ -587,9 +632,13 @@ mod tests {
         mask.mask.any()[p]
     }
 
-    fn make_of(image: &Array2<f32>, last: Option<LastRound<'_>>) -> AutoMask {
+    fn inputs(image: &Array2<f32>) -> AutoInputs<'_> {
+        AutoInputs { image: image.view(), beam: Some(&BEAM), psf: None, last: None }
+    }
+
+    fn make_of<'a>(image: &'a Array2<f32>, last: Option<LastRound<'a>>) -> AutoMask {
         let (base, noise) = (MaskingOptions::default(), NoiseOptions::default());
-        make(image.view(), Some(&BEAM), last, &base, &noise, 1.0, &AutoMaskOptions::default()).unwrap()
+        make(&AutoInputs { last, ..inputs(image) }, &base, &noise, 1.0, &AutoMaskOptions::default()).unwrap()
     }
 
     #[test]
@@ -664,7 +713,7 @@ mod tests {
         assert!(made.choice.artefacts > 0.9 && made.mask.any()[(150, 150)], "{}", made.choice.why);
         let off = AutoMaskOptions { extended_scales: Vec::new(), ..AutoMaskOptions::default() };
         let (base, noise) = (MaskingOptions::default(), NoiseOptions::default());
-        let made = make(image.view(), Some(&BEAM), None, &base, &noise, 1.0, &off).unwrap();
+        let made = make(&inputs(&image), &base, &noise, 1.0, &off).unwrap();
         assert!(!made.mask.any()[(150, 150)] && made.extended.is_empty());
     }
 
@@ -674,7 +723,7 @@ mod tests {
         add_source(&mut image, (60, 60), 400.0, 90.0);
         let (base, noise) = (MaskingOptions::default(), NoiseOptions::default());
         let strict = AutoMaskOptions { max_fraction: 0.02, ..AutoMaskOptions::default() };
-        let result = make(image.view(), Some(&BEAM), None, &base, &noise, 1.0, &strict);
+        let result = make(&inputs(&image), &base, &noise, 1.0, &strict);
         match result {
             Ok(made) => assert!(made.raised > 0 && made.fraction <= 0.02, "{} {}", made.raised, made.fraction),
             Err(e) => {
@@ -683,7 +732,7 @@ mod tests {
             }
         }
         let nothing = AutoMaskOptions { max_fraction: 0.0, ..AutoMaskOptions::default() };
-        let error = make(image.view(), Some(&BEAM), None, &base, &noise, 1.0, &nothing).unwrap_err();
+        let error = make(&inputs(&image), &base, &noise, 1.0, &nothing).unwrap_err();
         assert!(matches!(error, AutoMaskError::TooMuch { raised: MOST_ATTEMPTS, .. }), "{error}");
     }
 }

@@ -1,6 +1,6 @@
 //! A clean mask from image file to mask file, plane by plane, with counts for the record.
 
-use super::auto::{self, AutoMaskOptions, LastRound};
+use super::auto::{self, AutoInputs, AutoMaskOptions, LastRound};
 use super::combine::{Operation, select_islands};
 use super::{MaskNote, MaskOutput, MaskingOptions, mask_of_signal, regions};
 use crate::Result;
@@ -73,6 +73,8 @@ pub struct Automatic<'a> {
     pub caution: f64,
     /// The image that the earlier mask was made from, for the comparison of islands.
     pub previous_image: Option<&'a Path>,
+    /// The PSF, where the image is a residual: its sidelobes are still in it.
+    pub psf: Option<&'a Path>,
 }
 
 /// Makes a mask of every plane of an image (first polarisation) and writes it with the image's header.
@@ -128,6 +130,13 @@ pub fn make(request: &MaskFileRequest<'_>) -> Result<MaskFileSummary> {
     Ok(summary)
 }
 
+/// A channel of the first polarisation; one plane stands for all channels.
+fn plane_of_channel(path: &Path, channel: usize) -> Result<Array2<f32>> {
+    let mut file = FitsImage::open(path)?;
+    let channel = channel.min(file.channels() - 1);
+    Ok(file.read_plane(0, channel)?)
+}
+
 /// The mask of one plane with levels from the image, and its islands checked.
 fn automatic_plane(
     plane: ArrayView2<'_, f32>,
@@ -139,16 +148,13 @@ fn automatic_plane(
     summary: &mut MaskFileSummary,
 ) -> Result<MaskOutput> {
     let last = match last {
-        Some((mask, path)) => {
-            let mut file = FitsImage::open(path)?;
-            let image = file.read_plane(0, channel.min(file.channels() - 1))?;
-            Some((image, mask.mapv(|v| v != 0.0 && !v.is_nan())))
-        }
+        Some((mask, path)) => Some((plane_of_channel(path, channel)?, mask.mapv(|v| v != 0.0 && !v.is_nan()))),
         None => None,
     };
     let last = last.as_ref().map(|(image, mask)| LastRound { image: image.view(), mask: mask.view() });
-    let (base, noise, caution) = (request.options, request.noise, automatic.caution);
-    let made = auto::make(plane, beam, last, base, noise, caution, automatic.options)?;
+    let psf = automatic.psf.map(|path| plane_of_channel(path, channel)).transpose()?;
+    let inputs = AutoInputs { image: plane, beam, psf: psf.as_ref().map(|p| p.view()), last };
+    let made = auto::make(&inputs, request.options, request.noise, automatic.caution, automatic.options)?;
     let all = summary.automatic.get_or_insert_with(|| AutoSummary {
         artefacts: made.choice.artefacts,
         why: vec![made.choice.why.clone()],

@@ -20,6 +20,41 @@ const POINT_AREA: f64 = 2.0;
 /// Points are taken out, with this many FWHM round their islands, so that they do not look extended.
 const POINT_MARGIN_BEAMS: f64 = 0.75;
 
+/// Pixels of a PSF above this fraction of its peak, and connected with it, are its main lobe.
+const MAIN_LOBE: f32 = 0.2;
+
+/// Islands do not grow below this fraction of the deepest negative: their seeds are certain, their extent need not be.
+const FLOOR_NEGATIVE: f64 = 0.5;
+
+/// A scale on which emission is looked for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scale {
+    /// FWHM of the Gaussian, beams.
+    pub beams: f64,
+    /// Highest sidelobe in the smoothed image of a point of peak 1 whose main lobe was taken out; 0 where the image is
+    /// clean of sidelobes.
+    pub sidelobe: f64,
+}
+
+/// The scales of `beams` FWHM each, with the sidelobes of `psf` (`[y, x]`) on them; `fwhm` is the beam's, in pixels.
+pub fn sidelobes(psf: ArrayView2<'_, f32>, beams: &[f64], fwhm: f64) -> Vec<Scale> {
+    let (centre, peak) =
+        psf.indexed_iter().fold(((0, 0), 0f32), |(at, peak), (p, &v)| if v > peak { (p, v) } else { (at, peak) });
+    let mut lobe = Array2::from_elem(psf.dim(), false);
+    if peak > 0.0 {
+        lobe[centre] = true;
+    }
+    let high = psf.mapv(|v| v > MAIN_LOBE * peak);
+    let lobe = geodesic_dilation(lobe.view(), high.view(), Connectivity::Eight, None);
+    let flat = without(psf, &lobe, fwhm);
+    let highest = |beams: &f64| {
+        let (smoothed, _) = smoothed(&flat, beams * fwhm);
+        let sidelobe = smoothed.iter().fold(0f32, |m, &v| m.max(v)) / peak.max(f32::MIN_POSITIVE);
+        Scale { beams: *beams, sidelobe: f64::from(sidelobe) }
+    };
+    beams.iter().map(highest).collect()
+}
+
 /// What a plane of emission is judged by.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SmoothedLimits {
@@ -33,7 +68,12 @@ pub struct SmoothedLimits {
     pub seed: f64,
     /// Seeds exceed this times the deepest negative of the smoothed image.
     pub negative: f64,
-    /// Islands grow down to this times the noise of the smoothed image, though never below its deepest negative.
+    /// Seeds exceed this times what the sidelobes of a point of brightness `peak` make.
+    pub sidelobe: f64,
+    /// Brightest pixel of the image.
+    pub peak: f64,
+    /// Islands grow down to this times the noise of the smoothed image, though never below half of its deepest negative,
+    /// nor below the sidelobes.
     pub flood: f64,
     /// They do not grow below this fraction of their brightest pixel in the smoothed image.
     pub depth: f64,
@@ -50,6 +90,8 @@ pub struct ScaleFound {
     pub deepest: f64,
     /// Brightest, Jy/beam.
     pub brightest: f64,
+    /// Seeds are brighter, Jy/beam.
+    pub level: f64,
     /// Pixels of the islands, in pixels of the image.
     pub pixels: usize,
 }
@@ -58,32 +100,31 @@ impl std::fmt::Display for ScaleFound {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
-            "smoothed to {} beams the image reaches {:.1} sigma and its deepest negative {:.1}: {} pixels of extended \
-             emission",
+            "smoothed to {} beams the image reaches {:.1} sigma, {:.1} are asked for, its deepest negative is {:.1}: {} \
+             pixels of extended emission",
             self.beams,
             self.brightest / self.sigma,
+            self.level / self.sigma,
             self.deepest / self.sigma,
             self.pixels
         )
     }
 }
 
-/// Islands of extended emission in `image` on scales of `beams` FWHM each, all put together; `compact` are the pixels
-/// that a mask of the image itself has. Both are `[y, x]`. NaN is no data, and never in an island.
+/// Islands of extended emission in `image` on these scales, all put together; `compact` are the pixels that a mask of the
+/// image itself has. Both are `[y, x]`. NaN is no data, and never in an island.
 pub fn extended_islands(
     image: ArrayView2<'_, f32>,
     compact: ArrayView2<'_, bool>,
-    beams: &[f64],
+    scales: &[Scale],
     limits: &SmoothedLimits,
 ) -> (Array2<bool>, Vec<ScaleFound>) {
     let flat = without_points(image, compact, limits);
     let mut all = Array2::from_elem(image.dim(), false);
     let mut found = Vec::new();
-    for &beams in beams {
-        let fwhm = beams * limits.fwhm;
-        let block = ((fwhm / PIXELS_PER_FWHM) as usize).max(1);
-        let smoothed = gaussian(&blocks(flat.view(), block), fwhm / block as f64 / FWHM_PER_SIGMA);
-        let Some((islands, mut scale)) = islands_of(&smoothed, beams, limits) else { continue };
+    for scale in scales {
+        let (smoothed, block) = smoothed(&flat, scale.beams * limits.fwhm);
+        let Some((islands, mut scale)) = islands_of(&smoothed, scale, limits) else { continue };
         scale.pixels = 0;
         for ((y, x), pixel) in all.indexed_iter_mut() {
             if islands[(y / block, x / block)] && !image[(y, x)].is_nan() {
@@ -96,8 +137,14 @@ pub fn extended_islands(
     (all, found)
 }
 
+/// The image smoothed to `fwhm` pixels, in blocks of as many pixels as the second value says.
+fn smoothed(image: &Array2<f32>, fwhm: f64) -> (Array2<f32>, usize) {
+    let block = ((fwhm / PIXELS_PER_FWHM) as usize).max(1);
+    (gaussian(&blocks(image.view(), block), fwhm / block as f64 / FWHM_PER_SIGMA), block)
+}
+
 /// Seeds and growth in one smoothed image; `None` where it has no noise.
-fn islands_of(smoothed: &Array2<f32>, beams: f64, limits: &SmoothedLimits) -> Option<(Array2<bool>, ScaleFound)> {
+fn islands_of(smoothed: &Array2<f32>, scale: &Scale, limits: &SmoothedLimits) -> Option<(Array2<bool>, ScaleFound)> {
     let values = smoothed.as_slice().expect("made in standard order");
     let sigma = median_and_mad(values, |i| values[i] != 0.0)?.sigma();
     let (least, greatest) = values.iter().fold((0f32, 0f32), |(l, g), &v| (l.min(v), g.max(v)));
@@ -105,8 +152,10 @@ fn islands_of(smoothed: &Array2<f32>, beams: f64, limits: &SmoothedLimits) -> Op
     if sigma <= 0.0 {
         return None;
     }
-    let clip = (limits.seed * sigma).max(limits.negative * deepest) as f32;
-    let floor = (limits.flood * sigma).max(deepest) as f32;
+    let sidelobe = scale.sidelobe * limits.peak;
+    let level = (limits.seed * sigma).max(limits.negative * deepest).max(limits.sidelobe * sidelobe);
+    let clip = level as f32;
+    let floor = (limits.flood * sigma).max(FLOOR_NEGATIVE * deepest).max(sidelobe) as f32;
     let seeds = smoothed.mapv(|v| v > clip);
     let mut islands = geodesic_dilation(seeds.view(), smoothed.mapv(|v| v > floor).view(), Connectivity::Eight, None);
     let labels = label(islands.view(), Connectivity::Eight);
@@ -119,7 +168,7 @@ fn islands_of(smoothed: &Array2<f32>, beams: f64, limits: &SmoothedLimits) -> Op
         // A weak island that touches a strong one keeps its seeds.
         *island &= v > clip || v > depth * peaks[l as usize];
     });
-    Some((islands, ScaleFound { beams, sigma, deepest, brightest, pixels: 0 }))
+    Some((islands, ScaleFound { beams: scale.beams, sigma, deepest, brightest, level, pixels: 0 }))
 }
 
 /// The image without point-like islands: 0 there, and where there are no data.
@@ -139,9 +188,13 @@ fn without_points(image: ArrayView2<'_, f32>, compact: ArrayView2<'_, bool>, lim
             pixels as f64 <= area
         })
         .collect();
-    let points = labels.labels.mapv(|l| l > 0 && is_point[l as usize]);
-    let margin = (POINT_MARGIN_BEAMS * limits.fwhm).ceil() as usize;
-    let points = binary_dilation(points.view(), Connectivity::Eight, margin);
+    without(image, &labels.labels.mapv(|l| l > 0 && is_point[l as usize]), limits.fwhm)
+}
+
+/// The image with 0 at these pixels, round them, and where there are no data.
+fn without(image: ArrayView2<'_, f32>, pixels: &Array2<bool>, fwhm: f64) -> Array2<f32> {
+    let margin = (POINT_MARGIN_BEAMS * fwhm).ceil() as usize;
+    let points = binary_dilation(pixels.view(), Connectivity::Eight, margin);
     Zip::from(image).and(&points).par_map_collect(|&v, &point| if point || !v.is_finite() { 0.0 } else { v })
 }
 
@@ -195,8 +248,17 @@ fn along_rows(image: &Array2<f32>, taps: &[f32]) -> Array2<f32> {
 mod tests {
     use super::*;
 
-    const LIMITS: SmoothedLimits =
-        SmoothedLimits { fwhm: 3.0, beam_area: 10.2, rms: 1.0, seed: 5.0, negative: 1.4, flood: 2.5, depth: 0.2 };
+    const LIMITS: SmoothedLimits = SmoothedLimits {
+        fwhm: 3.0,
+        beam_area: 10.2,
+        rms: 1.0,
+        seed: 5.0,
+        negative: 1.4,
+        sidelobe: 2.0,
+        peak: 100.0,
+        flood: 2.5,
+        depth: 0.2,
+    };
     const SIDE: usize = 160;
 
     /// Noise of unit variance, correlated like the beam, the same each time.
@@ -222,7 +284,11 @@ mod tests {
     }
 
     fn found(image: &Array2<f32>, compact: &Array2<bool>) -> Array2<bool> {
-        extended_islands(image.view(), compact.view(), &[2.0, 4.0, 8.0], &LIMITS).0
+        extended_islands(image.view(), compact.view(), &clean(), &LIMITS).0
+    }
+
+    fn clean() -> [Scale; 3] {
+        [2.0, 4.0, 8.0].map(|beams| Scale { beams, sidelobe: 0.0 })
     }
 
     #[test]
@@ -280,6 +346,33 @@ mod tests {
     }
 
     #[test]
+    fn what_the_sidelobes_of_the_brightest_pixel_make_is_not_emission() {
+        let mut psf = Array2::zeros((SIDE, SIDE));
+        add(&mut psf, (80, 80), 1.0, 3.0);
+        let points = sidelobes(psf.view(), &[2.0, 4.0], 3.0);
+        assert!(points.iter().all(|s| s.sidelobe < 1e-3), "a Gaussian has none: {points:?}");
+        // A broad sidelobe of 2 %, as bright in the image of a source of 100 as the emission of 2.
+        add(&mut psf, (80, 110), 0.02, 24.0);
+        let scales = sidelobes(psf.view(), &[2.0, 4.0, 8.0], 3.0);
+        assert!(scales[0].sidelobe > 0.018 && scales[2].sidelobe < 0.012, "{scales:?}");
+        let mut image = noise(7);
+        add(&mut image, (80, 110), 2.0, 24.0);
+        assert!(found(&image, &nothing())[(80, 110)]);
+        let in_residual = |peak: f64| {
+            let limits = SmoothedLimits { peak, ..LIMITS };
+            extended_islands(image.view(), nothing().view(), &scales, &limits).0
+        };
+        assert_eq!(in_residual(100.0), nothing());
+        assert!(in_residual(10.0)[(80, 110)], "once the source is mostly cleaned");
+        // Scaled by its peak; nothing can be said of an empty one.
+        assert_eq!(
+            sidelobes((&psf * 4.0).view(), &[4.0], 3.0)[0].sidelobe,
+            sidelobes(psf.view(), &[4.0], 3.0)[0].sidelobe
+        );
+        assert_eq!(sidelobes(nothing().mapv(f32::from).view(), &[4.0], 3.0)[0].sidelobe, 0.0);
+    }
+
+    #[test]
     fn no_data_is_never_in_an_island() {
         let mut image = noise(6);
         add(&mut image, (80, 80), 3.0, 30.0);
@@ -292,7 +385,7 @@ mod tests {
 
     #[test]
     fn the_reason_names_scale_and_numbers() {
-        let scale = ScaleFound { beams: 4.0, sigma: 0.5, deepest: 2.0, brightest: 5.5, pixels: 321 };
-        insta::assert_snapshot!(scale, @"smoothed to 4 beams the image reaches 11.0 sigma and its deepest negative 4.0: 321 pixels of extended emission");
+        let scale = ScaleFound { beams: 4.0, sigma: 0.5, deepest: 2.0, brightest: 5.5, level: 2.8, pixels: 321 };
+        insta::assert_snapshot!(scale, @"smoothed to 4 beams the image reaches 11.0 sigma, 5.6 are asked for, its deepest negative is 4.0: 321 pixels of extended emission");
     }
 }

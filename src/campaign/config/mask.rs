@@ -129,8 +129,8 @@ pub struct MaskSettings {
     pub confetti_veto: bool,
     /// Limits of the confetti statistic.
     pub confetti: ConfettiOptions,
-    /// With cadence `cycle`: once a new mask differs from the last in less than this fraction of its pixels, it is
-    /// kept for the rest of the round, which then runs in one call.
+    /// With cadence `cycle`: once two new masks running differ from those before them in less than this fraction of
+    /// their pixels, the mask is kept for the rest of the round, which then runs in one call.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub freeze_change: f64,
 }
