@@ -87,12 +87,15 @@ JobAcctGatherType=jobacct_gather/none
 SchedulerParameters=sched_interval=2,bf_interval=2,sched_min_interval=100000,defer_batch=no,batch_sched_delay=1,default_queue_depth=1000
 SlurmdTimeout=5
 SlurmctldTimeout=5
-KillWait=5
+KillWait=20
+PreemptType=preempt/partition_prio
+PreemptMode=CANCEL
 InactiveLimit=0
 MinJobAge=600
 MaxArraySize=${LOCAL_SLURM_MAX_ARRAY:-1001}
 NodeName=$host NodeAddr=127.0.0.1 CPUs=${LOCAL_SLURM_CPUS:-16} RealMemory=$memory State=UNKNOWN
-PartitionName=main Nodes=$host Default=YES MaxTime=INFINITE DefMemPerCPU=100 State=UP
+PartitionName=main Nodes=$host Default=YES MaxTime=INFINITE DefMemPerCPU=100 PriorityTier=1 State=UP
+PartitionName=urgent Nodes=$host MaxTime=INFINITE DefMemPerCPU=100 PriorityTier=10 PreemptMode=OFF State=UP
 C
     munged --force --key-file="$folder/munge/key" --socket="$folder/munge/socket" --pid-file="$folder/munged.pid" \
         --log-file="$folder/munged.log" --seed-file="$folder/munge/seed" >/dev/null 2>&1

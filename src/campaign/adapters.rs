@@ -1,8 +1,10 @@
 //! The real workshop: imagers, calibrators and masks made from a resolved plan.
 
 use super::acceptance::{Gentler, last_accepted};
-use super::config::{CalibratorKind, ImagerKind, MaskCadence, MaskImage, MaskMethod, StartColumn, StopOptions, WorkOn};
-use super::containers::{self, Mounts};
+use super::config::{
+    CalibratorKind, Executables, ImagerKind, MaskCadence, MaskImage, MaskMethod, StartColumn, StopOptions, WorkOn,
+};
+use super::containers::Mounts;
 use super::cycle::{self, ImagerLimits, Measures, StopRules};
 use super::field;
 use super::folder;
@@ -35,9 +37,10 @@ const PIXEL_BYTES: u64 = 4;
 const IMAGES_A_ROUND: u64 = 12;
 
 /// Adapters of one measurement set.
-pub struct Adapters {
-    /// Its executables have their bind mounts.
-    plan: Plan,
+pub struct Adapters<'p> {
+    plan: &'p Plan,
+    /// Those of the plan, with their bind mounts.
+    executables: Executables,
     mounts: Mounts,
     set: MeasurementSetPlan,
     share: Share,
@@ -49,12 +52,14 @@ pub struct Adapters {
     chosen: IndexMap<usize, Choice>,
 }
 
-impl Adapters {
+impl<'p> Adapters<'p> {
     /// Adapters of `set`, which may use `share` of the machine.
-    pub fn new(plan: &Plan, set: &MeasurementSetPlan, share: Share) -> Self {
+    pub fn new(plan: &'p Plan, set: &MeasurementSetPlan, share: Share) -> Self {
+        let mounts = Mounts::of(plan, set);
         Self {
-            plan: containers::bound(plan, set),
-            mounts: Mounts::of(plan, set),
+            plan,
+            executables: mounts.put_into_all(&plan.executables),
+            mounts,
             set: set.clone(),
             share,
             casa: None,
@@ -71,7 +76,7 @@ impl Adapters {
     /// The CASA worker, started when it is first needed.
     fn casa(&mut self) -> Result<Casa> {
         if self.casa.is_none() {
-            let casa = Casa::open(&self.plan.executables.casa, None)?;
+            let casa = Casa::open(&self.executables.casa, None)?;
             casa.set_threads(self.share.threads);
             casa.set_limits(self.limits(self.plan.resources.calibrator_time_limit.as_ref().map(|l| l.0)));
             self.casa = Some(casa);
@@ -142,8 +147,8 @@ impl Adapters {
         };
         let options = match imaging {
             ImagingPlan::Wsclean(o) => {
-                surroundings.executable.clone_from(&self.plan.executables.wsclean);
-                let share = self.share.of_wsclean(&self.plan, &surroundings.executable, o.abs_mem);
+                surroundings.executable.clone_from(&self.executables.wsclean);
+                let share = self.share.of_wsclean(self.plan, &surroundings.executable, o.abs_mem);
                 (job.threads, job.memory_gb) = (share.threads, share.memory_gb);
                 ImagerOptions::Wsclean(Box::new(o.clone()))
             }
@@ -152,7 +157,7 @@ impl Adapters {
                 return Ok(Guarded::new(Box::new(tclean)));
             }
             ImagingPlan::Command(words) => {
-                surroundings.executable.clone_from(&self.plan.executables.imager);
+                surroundings.executable.clone_from(&self.executables.imager);
                 ImagerOptions::Command(CommandOptions { template: self.mounts.put_into(words) })
             }
         };
@@ -174,8 +179,8 @@ impl Adapters {
     fn calibrator(&mut self, plan: &CalibrationPlan) -> Result<Box<dyn Calibrator>> {
         let options: GaincalOptions = plan.gaincal.clone();
         let kind = match plan.calibrator {
-            CalibratorKind::Command => calibrator::Kind::Command(self.plan.executables.calibrator.clone()),
-            CalibratorKind::Quartical => calibrator::Kind::Quartical(self.plan.executables.quartical.clone()),
+            CalibratorKind::Command => calibrator::Kind::Command(self.executables.calibrator.clone()),
+            CalibratorKind::Quartical => calibrator::Kind::Quartical(self.executables.quartical.clone()),
             CalibratorKind::Casa | CalibratorKind::None => calibrator::Kind::Casa,
         };
         let limits = self.limits(self.plan.resources.calibrator_time_limit.as_ref().map(|l| l.0));
@@ -354,7 +359,7 @@ fn value(of: &impl serde::Serialize) -> serde_json::Value {
     serde_json::to_value(of).expect("options are plain data")
 }
 
-impl Workshop for Adapters {
+impl Workshop for Adapters<'_> {
     fn data_identity(&mut self) -> Result<String> {
         measurement_set::identity(&self.set.path, self.plan.work_on == WorkOn::Copy)
     }

@@ -65,46 +65,138 @@ impl Archived {
     }
 }
 
-/// The archive's folder of a measurement set (or of the campaign) called `name`, whose own folder is `root`.
-pub fn target(options: &ArchiveOptions, root: &Path, name: &str) -> PathBuf {
-    options.to.as_ref().map_or_else(|| root.join(FOLDER), |folder| folder.join(name))
+/// Where things of a measurement set (or of the campaign) called `name` go, whose own folder is `root`.
+struct Targets {
+    copies: PathBuf,
+    tar: PathBuf,
 }
 
-/// Whether a file below `root` is wanted by any pattern.
-pub fn wants(options: &ArchiveOptions, root: &Path, path: &Path) -> bool {
+impl Targets {
+    fn of(options: &ArchiveOptions, root: &Path, name: &str) -> Self {
+        let place = |folder: Option<&PathBuf>| folder.map_or_else(|| root.join(FOLDER), |folder| folder.join(name));
+        let tar = place(options.to.as_ref());
+        Self { copies: options.copy_to.as_ref().map_or_else(|| tar.clone(), |_| place(options.copy_to.as_ref())), tar }
+    }
+
+    fn holds(&self, path: &Path) -> bool {
+        path.starts_with(&self.copies) || path.starts_with(&self.tar)
+    }
+}
+
+/// Whether a file below `root`, the folder of the measurement set `name`, is wanted by any pattern.
+pub fn wants(options: &ArchiveOptions, root: &Path, name: &str, path: &Path) -> bool {
     let Ok(relative) = path.strip_prefix(root) else { return false };
     let wanted = |pattern: &String| {
         let Ok(pattern) = glob::Pattern::new(pattern) else { return false };
         // A pattern that names a folder wants all that is in it.
         relative.ancestors().any(|part| !part.as_os_str().is_empty() && pattern.matches_path_with(part, MATCHING))
     };
+    let expressions = Expressions::of(options.copy_file_re_patterns.iter().chain(&options.tar_file_re_patterns));
     options.copy.iter().chain(&options.compress).any(wanted)
+        || relative.ancestors().any(|part| expressions.match_name(&flint_name(Part::MeasurementSet, name, part)))
+}
+
+/// Regular expressions, each looked for anywhere in a name, as flint does it.
+struct Expressions(Vec<regex::Regex>);
+
+impl Expressions {
+    /// Those that cannot be read were refused with the campaign file.
+    fn of<'a>(patterns: impl IntoIterator<Item = &'a String>) -> Self {
+        Self(patterns.into_iter().filter_map(|p| regex::Regex::new(p).ok()).collect())
+    }
+
+    fn match_name(&self, name: &str) -> bool {
+        self.0.iter().any(|expression| expression.is_match(name))
+    }
+
+    /// Files and CASA tables below `root` whose names match; other folders are looked into.
+    fn find(&self, root: &Path, part: Part, name: &str) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        if !self.0.is_empty() {
+            self.look_into(root, Path::new(""), part, name, &mut found);
+        }
+        found
+    }
+
+    fn look_into(&self, root: &Path, folder: &Path, part: Part, name: &str, found: &mut Vec<PathBuf>) {
+        let Ok(entries) = std::fs::read_dir(root.join(folder)) else { return };
+        for entry in entries.flatten() {
+            let relative = folder.join(entry.file_name());
+            if !part.takes(&relative) {
+                continue;
+            }
+            let path = entry.path();
+            let whole = !path.is_dir() || path.join(TABLE_MARK).exists();
+            if whole && self.match_name(&flint_name(part, name, &relative)) {
+                found.push(relative);
+            } else if entry.file_type().is_ok_and(|t| t.is_dir()) && !whole {
+                self.look_into(root, &relative, part, name, found);
+            }
+        }
+    }
+}
+
+/// A folder with this file is a CASA table.
+const TABLE_MARK: &str = "table.dat";
+
+/// The name under which flint's patterns look for a file: its path with the measurement set's name before it, rounds
+/// (`round-04`), field images (`field`) and tables (`.cal`) called as flint calls them (`round4`, `linmos`, `.caltable`).
+///
+/// ```text
+/// beam03, round-04/image/image-MFS-image.fits -> beam03/round4/image/image-MFS-image.fits
+/// field/round-01/image.fits                   -> linmos/round1/image.fits
+/// ```
+fn flint_name(part: Part, name: &str, relative: &Path) -> String {
+    let mut words: Vec<String> = if part == Part::MeasurementSet { vec![name.to_owned()] } else { Vec::new() };
+    for component in relative.components() {
+        let word = component.as_os_str().to_string_lossy();
+        words.push(match word.strip_prefix("round-") {
+            Some(number) if number.starts_with(|c: char| c.is_ascii_digit()) => {
+                let digits = number.len() - number.trim_start_matches('0').len();
+                // One zero stays of round 0.
+                let digits =
+                    if number[digits..].starts_with(|c: char| c.is_ascii_digit()) { digits } else { digits - 1 };
+                format!("round{}", &number[digits..])
+            }
+            _ if part == Part::Campaign && words.is_empty() && word == "field" => "linmos".to_owned(),
+            _ => match word.strip_suffix(".cal") {
+                Some(table) => format!("{table}.caltable"),
+                None => word.into_owned(),
+            },
+        });
+    }
+    words.join("/")
 }
 
 /// As a shell does it: `*` stops at a slash, `**` does not.
 const MATCHING: glob::MatchOptions =
     glob::MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: false };
 
-/// Collects the files of one part of `root` that the patterns name into `target`; the tar file is `NAME.tar.gz`.
+/// Collects the files of one part of `root`, the folder of `name`, that the patterns name: copies with their folders,
+/// the rest into `NAME.tar.gz`.
 ///
 /// # Errors
 /// Files that cannot be read or written, an interruption.
-pub fn collect(options: &ArchiveOptions, root: &Path, part: Part, target: &Path, name: &str) -> Result<Archived> {
+pub fn collect(options: &ArchiveOptions, root: &Path, part: Part, name: &str) -> Result<Archived> {
     let mut archived = Archived::default();
-    let copy = matches(&options.copy, root, part, &mut archived.unmatched);
-    let pack = matches(&options.compress, root, part, &mut archived.unmatched);
-    if copy.is_empty() && pack.is_empty() {
-        return Ok(archived);
-    }
-    folder::make(target)?;
+    let targets = Targets::of(options, root, name);
+    let mut all = |patterns: &[String], expressions: &[String]| {
+        let mut found = matches(patterns, root, part, &mut archived.unmatched);
+        found.extend(Expressions::of(expressions).find(root, part, name));
+        found.retain(|relative| !targets.holds(&root.join(relative)) && !is_unfinished(relative));
+        without_nested(found)
+    };
+    let copy = all(&options.copy, &options.copy_file_re_patterns);
+    let pack = all(&options.compress, &options.tar_file_re_patterns);
     for relative in copy {
         interrupt::check()?;
-        let to = target.join(&relative);
+        let to = targets.copies.join(&relative);
         copy_whole(&root.join(&relative), &to)?;
         archived.copied.push(to);
     }
     if !pack.is_empty() {
-        let to = target.join(format!("{name}.tar.gz"));
+        folder::make(&targets.tar)?;
+        let to = targets.tar.join(format!("{name}.tar.gz"));
         archived.packed_files = pack.len();
         write_tar(root, &pack, &to)?;
         archived.packed = Some(to);
@@ -112,26 +204,34 @@ pub fn collect(options: &ArchiveOptions, root: &Path, part: Part, target: &Path,
     Ok(archived)
 }
 
-/// Paths relative to `root` that the patterns name, sorted, none below another.
+/// Paths relative to `root` that the patterns name.
 fn matches(patterns: &[String], root: &Path, part: Part, unmatched: &mut Vec<String>) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = Vec::new();
     for pattern in patterns {
         let full = format!("{}/{pattern}", glob::Pattern::escape(&root.to_string_lossy()));
         let before = found.len();
         let paths = glob::glob_with(&full, MATCHING).into_iter().flatten().flatten();
-        found.extend(paths.filter_map(|path| path.strip_prefix(root).map(Path::to_path_buf).ok()).filter(|relative| {
-            let unfinished = relative.file_name().is_some_and(|n| n.to_string_lossy().ends_with(".part"));
-            part.takes(relative) && !unfinished
-        }));
+        let relative = paths.filter_map(|path| path.strip_prefix(root).map(Path::to_path_buf).ok());
+        found.extend(relative.filter(|relative| part.takes(relative) && !is_unfinished(relative)));
         if found.len() == before {
             unmatched.push(pattern.clone());
         }
     }
+    found
+}
+
+fn is_unfinished(path: &Path) -> bool {
+    path.file_name().is_some_and(|n| n.to_string_lossy().ends_with(".part"))
+}
+
+/// Sorted, each once, none below another.
+fn without_nested(mut found: Vec<PathBuf>) -> Vec<PathBuf> {
     found.sort();
     found.dedup();
     let mut top: Vec<PathBuf> = Vec::new();
     for path in found {
-        if !top.iter().any(|above| path.starts_with(above)) {
+        // Sorted: what is below a folder follows it at once, or after others that are below it.
+        if !top.last().is_some_and(|above| path.starts_with(above)) {
             top.push(path);
         }
     }
@@ -235,7 +335,7 @@ mod tests {
 
     fn options(copy: &[&str], compress: &[&str]) -> ArchiveOptions {
         let list = |words: &[&str]| words.iter().map(ToString::to_string).collect();
-        ArchiveOptions { copy: list(copy), compress: list(compress), to: None }
+        ArchiveOptions { copy: list(copy), compress: list(compress), ..ArchiveOptions::default() }
     }
 
     fn packed(path: &Path) -> Vec<(String, String)> {
@@ -255,8 +355,8 @@ mod tests {
     fn chosen_files_are_copied_and_packed_with_their_paths() {
         let root = folder_with(&FILES);
         let options = options(&["final/*.fits"], &["**/*.cal", "**/logs", "nothing*"]);
-        let target = target(&options, root.path(), "beam");
-        let made = collect(&options, root.path(), Part::MeasurementSet, &target, "beam").unwrap();
+        let target = root.path().join("archive");
+        let made = collect(&options, root.path(), Part::MeasurementSet, "beam").unwrap();
         assert_eq!(made.copied, [target.join("final/image.fits")]);
         assert_eq!(made.unmatched, ["nothing*"]);
         assert!(made.is_there());
@@ -273,7 +373,7 @@ mod tests {
     fn each_part_is_collected_by_itself_and_locks_never() {
         let root = folder_with(&FILES);
         let options = options(&["*", "**/*"], &[]);
-        let collect = |part, name: &str| collect(&options, root.path(), part, &root.path().join("archive"), name);
+        let collect = |part, name: &str| collect(&options, root.path(), part, name);
         let made = collect(Part::MeasurementSet, "beam").unwrap();
         let names = |made: &Archived| -> Vec<String> {
             let archive = root.path().join("archive");
@@ -292,7 +392,7 @@ mod tests {
     fn what_a_killed_run_left_does_no_harm() {
         let root = folder_with(&FILES);
         let options = options(&["final/image.fits", "final/gains.cal"], &["final"]);
-        let target = target(&options, root.path(), "beam");
+        let target = root.path().join("archive");
         // Half a copy, half a table, half a tar file, and a table of an earlier time.
         std::fs::create_dir_all(target.join("final/.gains.cal.part")).unwrap();
         std::fs::write(target.join("final/.gains.cal.part/stale"), "x").unwrap();
@@ -300,7 +400,7 @@ mod tests {
         std::fs::write(target.join(".beam.tar.gz.part"), "half").unwrap();
         std::fs::create_dir_all(target.join("final/gains.cal")).unwrap();
         std::fs::write(target.join("final/gains.cal/old"), "x").unwrap();
-        let made = collect(&options, root.path(), Part::MeasurementSet, &target, "beam").unwrap();
+        let made = collect(&options, root.path(), Part::MeasurementSet, "beam").unwrap();
         assert!(made.is_there());
         let mut left: Vec<String> = std::fs::read_dir(target.join("final"))
             .unwrap()
@@ -325,7 +425,70 @@ mod tests {
             ("/out/round-02/image/residual.fits", false),
             ("/elsewhere/final/image.fits", false),
         ] {
-            assert_eq!(wants(&options, root, Path::new(path)), wanted, "{path}");
+            assert_eq!(wants(&options, root, "beam", Path::new(path)), wanted, "{path}");
         }
+    }
+
+    #[test]
+    fn flint_s_patterns_find_what_flint_would_call_so() {
+        let root = folder_with(&[
+            "data/beam03.ms/table.dat",
+            "data/beam03.ms/ANTENNA/table.dat",
+            "round-04/image/image-MFS-image.fits",
+            "round-04/image/image-MFS-residual.fits",
+            "round-03/image/image-MFS-image.fits",
+            "round-00/image/image-0000-image.fits",
+            "round-04/calibration/gains.cal/table.dat",
+            "final/apply-solutions.txt",
+            "report/plot.png",
+            "field/round-04/image.fits",
+            "field/round-04/image.weight.fits",
+            "record.json",
+        ]);
+        let re = |copy: &[&str], tar: &[&str]| ArchiveOptions {
+            copy_file_re_patterns: copy.iter().map(ToString::to_string).collect(),
+            tar_file_re_patterns: tar.iter().map(ToString::to_string).collect(),
+            copy_to: Some(root.path().join("archive/copies")),
+            ..ArchiveOptions::default()
+        };
+        let names = |made: &Archived| -> (Vec<String>, Vec<String>) {
+            let copies = |p: &PathBuf| {
+                let parts: Vec<_> = p.components().map(|c| c.as_os_str().to_string_lossy().into_owned()).collect();
+                parts[parts.iter().position(|c| c == "copies").unwrap() + 2..].join("/")
+            };
+            let inside = made.packed.iter().flat_map(|tar| packed(tar)).filter(|(_, text)| !text.is_empty());
+            (made.copied.iter().map(copies).collect(), inside.map(|(name, _)| name).collect())
+        };
+        let options = re(
+            &[r".*linmos.*fits", r".*png", r"round4.*MFS.*(image|model)\.fits"],
+            &[r".*beam[0-9]+\.ms", r".*\.caltable$", r"^beam0[0-3].*round3.*image\.fits$", "txt"],
+        );
+        let (copied, tar) = names(&collect(&options, root.path(), Part::MeasurementSet, "beam03").unwrap());
+        assert_eq!(copied, ["round-04/image/image-MFS-image.fits"]);
+        let expected = [
+            "data/beam03.ms/ANTENNA/table.dat",
+            "data/beam03.ms/table.dat",
+            "final/apply-solutions.txt",
+            "round-03/image/image-MFS-image.fits",
+            "round-04/calibration/gains.cal/table.dat",
+        ];
+        assert_eq!(tar, expected);
+        let (copied, tar) = names(&collect(&options, root.path(), Part::Campaign, "campaign").unwrap());
+        assert_eq!(copied, ["field/round-04/image.fits", "field/round-04/image.weight.fits", "report/plot.png"]);
+        assert!(tar.is_empty(), "{tar:?}");
+        // Once more: what the archive holds is not collected itself.
+        let again = collect(&re(&[], &[".*fits"]), root.path(), Part::MeasurementSet, "beam03").unwrap();
+        assert_eq!(again.packed_files, 4);
+        let wanted = |path: &str| wants(&options, root.path(), "beam03", &root.path().join(path));
+        assert!(wanted("round-04/image/image-MFS-image.fits") && !wanted("round-04/image/image-MFS-residual.fits"));
+        assert!(wanted("data/beam03.ms/ANTENNA/table.dat") && !wanted("round-00/image/image-0000-image.fits"));
+    }
+
+    #[test]
+    fn names_are_told_in_flint_s_way() {
+        let name = |part, path: &str| flint_name(part, "b1", Path::new(path));
+        assert_eq!(name(Part::MeasurementSet, "round-00/a.cal"), "b1/round0/a.caltable");
+        assert_eq!(name(Part::MeasurementSet, "round-12-retry/field/x"), "b1/round12-retry/field/x");
+        assert_eq!(name(Part::Campaign, "field/round-10/image.fits"), "linmos/round10/image.fits");
     }
 }

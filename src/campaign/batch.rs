@@ -9,9 +9,9 @@
 
 use super::config::{Loss, OnFailure, TimeLimit};
 use super::events::{Emitter, Event, Place};
-use super::folder::{self, DATASET_LOCK, Layout, Lock};
+use super::folder::{self, CAMPAIGN_LOCK, DATASET_LOCK, Layout, Lock, STEWARD};
 use super::journal::{self, Journal};
-use super::plan::{self, Plan};
+use super::plan::{self, MeasurementSetPlan, Plan};
 use super::record::{CampaignRecord, DatasetRecord, Level, MessageRecord, State, ToolVersion};
 use super::run::{self, FROZEN_PLAN, RunSettings, Share, layout_of, note_tools, plan_hashes};
 use super::stages::{self, Stage};
@@ -21,7 +21,7 @@ use crate::scheduler::slurm::{BatchSystem, Job, SlurmError, TaskState};
 use crate::{Error, ExitStatus, Result};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -31,6 +31,10 @@ pub const DATASET_RECORD: &str = "dataset.json";
 const LOCK_PATIENCE: Duration = Duration::from_secs(60);
 /// How long a cancelled job may take to end.
 const CANCEL_PATIENCE: Duration = Duration::from_secs(90);
+/// After this time jobs that are still there are cancelled again: Slurm may have missed some that were just starting.
+const CANCEL_AGAIN: Duration = Duration::from_secs(10);
+/// How long a submission may take that has been announced; whoever made it may have died since.
+const SUBMIT_PATIENCE: Duration = Duration::from_secs(10);
 /// Set by Slurm: how often it started this job again.
 const RESTARTS: &str = "SLURM_RESTART_COUNT";
 /// A following run submits lost jobs again at most once in so many polls: few arrays instead of many.
@@ -161,24 +165,34 @@ fn next_of(progress: Progress, last: Option<&LastJobs>, generation: u32, resubmi
     // All that was submitted is done: the rest was left for later.
     let Some((attempt, state)) = last.rounds.get(&round) else { return afresh };
     let interrupted = progress.end == Some(End::Interrupted);
+    let told = |loss: Loss, what| (resubmit.contains(&loss), what);
     let (again, what) = match state {
         Some(TaskState::Cancelled) => return Next::Cancelled,
-        Some(TaskState::NodeFail) => (resubmit.contains(&Loss::NodeFail), "its node failed"),
-        Some(TaskState::Preempted) => (resubmit.contains(&Loss::Preempted), "it was preempted"),
-        Some(TaskState::Timeout) => (resubmit.contains(&Loss::Timeout), "it reached its time limit"),
-        Some(TaskState::OutOfMemory) => (false, "it took more memory than it had asked for"),
+        Some(TaskState::NodeFail) => told(Loss::NodeFail, NODE_FAILED),
+        Some(TaskState::Preempted) => told(Loss::Preempted, PREEMPTED),
+        Some(TaskState::Timeout) => told(Loss::Timeout, TIMED_OUT),
+        Some(TaskState::OutOfMemory) => (false, OUT_OF_MEMORY),
         // Slurm warns a job before its time limit, and it ends by itself.
-        Some(TaskState::Failed) if interrupted => (resubmit.contains(&Loss::Timeout), "it reached its time limit"),
+        Some(TaskState::Failed) if interrupted => told(Loss::Timeout, TIMED_OUT),
         Some(TaskState::Failed) => (false, "it ended before it could say why; see its log"),
-        Some(TaskState::NeverRan) => (true, "the job before it was lost"),
+        Some(TaskState::NeverRan) => (true, "the job before it was lost; run again"),
         // Done in Slurm's eyes and not in the journal's (a file system that lags), or forgotten by Slurm.
-        _ => (true, "it left no word of its end"),
+        _ => (true, "it left no word of its end; see its log, and run again"),
     };
     match again && *attempt < retries {
         true => Next::Submit { round, attempt: attempt + 1 },
         false => Next::GiveUp { why: format!("the job of round {round} was lost {} time(s): {what}", attempt + 1) },
     }
 }
+
+// Why a job is given up, with Slurm's word for it, and what to do.
+const NODE_FAILED: &str = "its node failed (NODE_FAIL); run again, without that node (`scheduler.arguments: [--exclude=NODE]`) if it is to blame";
+const PREEMPTED: &str =
+    "it was preempted (PREEMPTED); run again, or choose a `scheduler.partition` whose jobs are not preempted";
+const TIMED_OUT: &str = "it reached its time limit (TIMEOUT); raise `scheduler.time_limit`, for all rounds or for this one, \
+                         and run again: it goes on after the last step that is done";
+const OUT_OF_MEMORY: &str = "it took more memory than it had asked for (OUT_OF_MEMORY); raise `scheduler.memory_gb`, for all \
+                             rounds or for this one, and run again";
 
 /// Where a campaign stands after [`Batch::advance`].
 #[derive(Debug, Clone, PartialEq)]
@@ -557,6 +571,10 @@ impl<'a> Batch<'a> {
 
     /// Announces, submits and takes down one job; `None` when there is no room.
     fn submit(&self, wave: &mut Wave, work: Work, members: Vec<Member>, spec: JobSpec) -> Result<Option<u64>> {
+        // `cleanloop cancel` may have come between two submissions.
+        if self.ledger.state().cancelled {
+            return Ok(None);
+        }
         let number = self.ledger.next_number()?;
         let name = format!("cl-{}-{}-{number}", &plan::hash(&self.plan.output)[..8], self.plan.name);
         let mut submission = Submission {
@@ -616,27 +634,9 @@ impl<'a> Batch<'a> {
         let Ok(_lock) = Lock::take_named(layout.root(), DATASET_LOCK) else {
             return Ok(Next::Wait(TaskState::Running));
         };
-        let mut journal = Journal::open(layout.journal())?;
-        journal.append(journal::Event::Ended { state: State::Failed.word().into(), reason: why.to_string() })?;
-        let mut file = read_dataset(&layout).unwrap_or_else(|| self.fresh(index));
-        file.dataset.state = State::Failed;
-        let message = MessageRecord { at: Some(jiff::Timestamp::now()), level: Level::Error, text: why.to_string() };
-        file.dataset.messages.push(message);
-        write_dataset(&layout, &file)?;
+        write_given_up(self.plan, set, why)?;
         self.events.message(Some(&set.name), Level::Error, why);
         Ok(Next::Failed)
-    }
-
-    fn fresh(&self, index: usize) -> DatasetFile {
-        let set = &self.plan.measurement_sets[index];
-        let dataset = DatasetRecord {
-            name: set.name.clone(),
-            sources: vec![set.path.clone()],
-            folder: layout_of(self.plan, set).root().to_path_buf(),
-            planned_rounds: self.plan.rounds.len(),
-            ..DatasetRecord::default()
-        };
-        DatasetFile { dataset, tools: Vec::new() }
     }
 
     /// Puts the campaign's record together, and tells what is new in it.
@@ -770,6 +770,27 @@ fn read_dataset(layout: &Layout) -> Option<DatasetFile> {
 fn write_dataset(layout: &Layout, file: &DatasetFile) -> Result<()> {
     let json = serde_json::to_vec(file).expect("records are plain data");
     Ok(folder::write_atomically(&layout.root().join(DATASET_RECORD), &json)?)
+}
+
+/// Writes into journal and record of a measurement set that it is given up. Its lock must be held.
+fn write_given_up(plan: &Plan, set: &MeasurementSetPlan, why: &str) -> Result<()> {
+    let layout = layout_of(plan, set);
+    let mut journal = Journal::open(layout.journal())?;
+    journal.append(journal::Event::Ended { state: State::Failed.word().into(), reason: why.to_string() })?;
+    let mut file = read_dataset(&layout).unwrap_or_else(|| DatasetFile {
+        dataset: DatasetRecord {
+            name: set.name.clone(),
+            sources: vec![set.path.clone()],
+            folder: layout.root().to_path_buf(),
+            planned_rounds: plan.rounds.len(),
+            ..DatasetRecord::default()
+        },
+        tools: Vec::new(),
+    });
+    file.dataset.state = State::Failed;
+    let message = MessageRecord { at: Some(jiff::Timestamp::now()), level: Level::Error, text: why.to_string() };
+    file.dataset.messages.push(message);
+    write_dataset(&layout, &file)
 }
 
 /// Submits the campaign's jobs and follows them as `follow` says. The caller holds the campaign's lock.
@@ -945,11 +966,13 @@ pub fn task(plan: &Plan, hash: &str, of: TaskOf, settings: &RunSettings<'_>, eve
     }
     let restarts: u32 = std::env::var(RESTARTS).ok().and_then(|n| n.parse().ok()).unwrap_or(0);
     if restarts > plan.scheduler.retries {
-        let why =
-            format!("the job of round {} was started {} times and each time its node was lost", of.round, restarts);
+        let why = format!(
+            "the job of round {} was brought back by Slurm {restarts} times (its node failed, a more urgent job took its \
+             place, or somebody requeued it): `scheduler.retries` is {}; raise it, or run again",
+            of.round, plan.scheduler.retries
+        );
         let _lock = Lock::take_named(layout.root(), DATASET_LOCK)?;
-        let ended = journal::Event::Ended { state: State::Failed.word().into(), reason: why.clone() };
-        Journal::open(layout.journal())?.append(ended)?;
+        write_given_up(plan, set, &why)?;
         return Err(Error::external(why));
     }
     let mut on_record = |dataset: &DatasetRecord, tools: &[ToolVersion]| {
@@ -1008,7 +1031,7 @@ pub fn steward(
     events: &Emitter,
     system: &dyn BatchSystem,
 ) -> Result<ExitStatus> {
-    let Ok(_lock) = Lock::take(&plan.output) else {
+    let Ok(_lock) = Lock::take_in_role(&plan.output, CAMPAIGN_LOCK, STEWARD) else {
         events.message(None, Level::Info, "a run follows these jobs; nothing to do");
         return Ok(ExitStatus::Done);
     };
@@ -1034,36 +1057,33 @@ pub fn cancel(output: &Path, system: &dyn BatchSystem) -> Result<usize> {
     let state = ledger.state();
     // First of all nobody must submit them again.
     ledger.set_state(LedgerState { cancelled: true, ..state })?;
-    let mut jobs = Vec::new();
-    for submission in ledger.submissions()? {
-        match submission.job {
-            Some(job) => jobs.push(job),
-            None => jobs.extend(system.job_named(&submission.name)?),
-        }
-    }
-    let live = |tasks: Vec<crate::scheduler::slurm::Task>| -> Vec<(u64, Option<usize>)> {
-        tasks.into_iter().filter(|t| t.state.is_live()).map(|t| (t.job, t.index)).collect()
-    };
-    let mut left = live(system.tasks(&jobs)?);
-    let count = left.len();
     let waiting = Instant::now();
     let mut asked: Option<Instant> = None;
-    while !left.is_empty() {
-        // Again now and then: a job may have been submitted at the very moment.
-        if asked.is_none_or(|then| then.elapsed() > Duration::from_secs(10)) {
-            let mut numbers: Vec<u64> = left.iter().map(|(job, _)| *job).collect();
-            numbers.sort_unstable();
-            numbers.dedup();
-            system.cancel(&numbers)?;
+    let mut ended: BTreeSet<(u64, Option<usize>)> = BTreeSet::new();
+    loop {
+        // Anew each time: a run may be submitting at this very moment.
+        let (mut jobs, mut on_the_way) = (Vec::new(), 0);
+        for submission in ledger.submissions()? {
+            match submission.job.map_or_else(|| system.job_named(&submission.name), |job| Ok(Some(job)))? {
+                Some(job) => jobs.push(job),
+                None => on_the_way += 1,
+            }
+        }
+        let live: Vec<_> = system.tasks(&jobs)?.into_iter().filter(|t| t.state.is_live()).collect();
+        if live.is_empty() && (on_the_way == 0 || waiting.elapsed() > SUBMIT_PATIENCE) {
+            return Ok(ended.len());
+        }
+        ended.extend(live.iter().map(|t| (t.job, t.index)));
+        if !live.is_empty() && asked.is_none_or(|then| then.elapsed() > CANCEL_AGAIN) {
+            let numbers: BTreeSet<u64> = live.iter().map(|t| t.job).collect();
+            system.cancel(&numbers.into_iter().collect::<Vec<_>>())?;
             asked = Some(Instant::now());
         }
         if waiting.elapsed() > CANCEL_PATIENCE {
-            return Err(Error::external(format!("{} job(s) have not ended yet; `squeue --me` shows them", left.len())));
+            return Err(Error::external(format!("{} job(s) have not ended yet; `squeue --me` shows them", live.len())));
         }
         std::thread::sleep(Duration::from_millis(500));
-        left = live(system.tasks(&jobs)?);
     }
-    Ok(count)
 }
 
 /// Where the jobs of a campaign stand.

@@ -80,8 +80,8 @@ pub fn usage(folder: &Path) -> u64 {
         .sum()
 }
 
-/// Files of old rounds that must go for `root` to take at most `budget` bytes, or all that may go.
-pub fn choose(budget: u64, root: &Path, attempts: &[Attempt], wanted: &ArchiveOptions) -> Chosen {
+/// Files of old rounds that must go for `root`, the folder of the measurement set `name`, to take at most `budget` bytes, or all that may go.
+pub fn choose(budget: u64, root: &Path, name: &str, attempts: &[Attempt], wanted: &ArchiveOptions) -> Chosen {
     let mut chosen = Chosen { left: usage(root), ..Chosen::default() };
     if chosen.left <= budget {
         return chosen;
@@ -91,7 +91,7 @@ pub fn choose(budget: u64, root: &Path, attempts: &[Attempt], wanted: &ArchiveOp
             break;
         }
         let Ok(metadata) = file.symlink_metadata() else { continue };
-        if archive::wants(wanted, root, &file) {
+        if archive::wants(wanted, root, name, &file) {
             continue;
         }
         // Another name of it stays: its room is not won.
@@ -135,7 +135,7 @@ mod tests {
     }
 
     fn keep_within(budget: u64, folder: &Path, attempts: &[Attempt], wanted: &ArchiveOptions) -> Chosen {
-        let chosen = choose(budget, folder, attempts, wanted);
+        let chosen = choose(budget, folder, "field", attempts, wanted);
         chosen.files.iter().for_each(|file| std::fs::remove_file(file).unwrap());
         chosen
     }

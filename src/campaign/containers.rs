@@ -4,6 +4,7 @@
 //! word `exec`. Which folders those are follows from the plan: the campaign's part for this measurement set, the
 //! measurement set's own folder, and files and temporary folders that the options name.
 
+use super::config::Executables;
 use super::plan::{ImagingPlan, MeasurementSetPlan, Plan};
 use super::run;
 use crate::setup;
@@ -90,6 +91,17 @@ impl Mounts {
         bound
     }
 
+    /// All executables with the mounts put in, as [`Mounts::put_into`] does it.
+    pub fn put_into_all(&self, executables: &Executables) -> Executables {
+        let mut bound = executables.clone();
+        for words in
+            [&mut bound.wsclean, &mut bound.casa, &mut bound.quartical, &mut bound.imager, &mut bound.calibrator]
+        {
+            *words = self.put_into(words);
+        }
+        bound
+    }
+
     fn bindable(&self) -> impl Iterator<Item = &PathBuf> {
         self.folders.iter().filter(|folder| !has_separators(folder))
     }
@@ -102,19 +114,7 @@ fn has_separators(path: &Path) -> bool {
 
 /// The plan with the mounts of `set` in all its executables.
 pub fn bound(plan: &Plan, set: &MeasurementSetPlan) -> Plan {
-    let mounts = Mounts::of(plan, set);
-    let mut plan = plan.clone();
-    let executables = &mut plan.executables;
-    for words in [
-        &mut executables.wsclean,
-        &mut executables.casa,
-        &mut executables.quartical,
-        &mut executables.imager,
-        &mut executables.calibrator,
-    ] {
-        *words = mounts.put_into(words);
-    }
-    plan
+    Plan { executables: Mounts::of(plan, set).put_into_all(&plan.executables), ..plan.clone() }
 }
 
 /// Processes that an MPI launcher among the words starts on this machine; 1 without one, or where it names other hosts.

@@ -716,7 +716,7 @@ impl<'a> DatasetRun<'a> {
                 images: vec![a.imaged.products.image.clone(), a.imaged.products.model.clone()],
             })
             .collect();
-        let chosen = budget::choose(limit, layout.root(), &attempts, &self.settings.archive);
+        let chosen = budget::choose(limit, layout.root(), &self.settings.name, &attempts, &self.settings.archive);
         if chosen.files.is_empty() && chosen.left <= limit {
             return Ok(());
         }
@@ -813,13 +813,12 @@ impl<'a> DatasetRun<'a> {
             return Ok(());
         };
         let (root, name) = (self.settings.layout.root().to_path_buf(), self.settings.name.clone());
-        let target = archive::target(&options, &root, &name);
         // All attempts count, not the best one alone: patterns may name any of them.
         let rounds: Vec<&str> = self.done.iter().map(|a| a.image_key.as_str()).collect();
         let key = key_of(&("archive", &finish, rounds, &options));
         let spec = StepSpec { step: Step::Archive, name: "archive".into(), key, touches: &[] };
         let archived = self.step(spec, Archived::is_there, |_| {
-            archive::collect(&options, &root, archive::Part::MeasurementSet, &target, &name)
+            archive::collect(&options, &root, archive::Part::MeasurementSet, &name)
         })?;
         for pattern in &archived.unmatched {
             // Report and campaign file are matched at the end of the campaign.

@@ -500,6 +500,7 @@ fn the_archive_is_collected_once_and_again_when_something_is_gone() {
         copy: vec!["final/*.fits".into(), "report/*".into(), "nothing".into()],
         compress: vec!["**/*.cal".into(), "round-*/logs".into()],
         to: Some(folder.path().join("kept")),
+        ..ArchiveOptions::default()
     };
     let mut workshop = FakeWorkshop::new(folder.path(), Script::rising());
     let (record, end, _) = run_with(folder.path(), &mut workshop, None, options.clone());

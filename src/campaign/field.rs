@@ -119,16 +119,18 @@ pub fn make(plan: &Plan, round: usize, records: &[DatasetRecord], tell: &dyn Fn(
             inputs: &inputs,
             like: None,
             cutoff: mask.field.cutoff,
+            common_beam: mask.field.common_beam,
             output: &field.image,
             weights: &field.weights,
         };
         let made = mosaic_files::write(&request)?;
         let (ny, nx) = made.shape;
         tell(Level::Info, format!("round {round}: {}, {nx} x {ny} pixels", field.about()));
+        if let Some(beam) = made.beam.filter(|_| !made.convolved.is_empty()) {
+            tell(Level::Info, format!("restoring beams differ: images are convolved to a common one, {beam}"));
+        }
         if !made.other_beams.is_empty() {
-            let text = "restoring beams differ between measurement sets: the \
-                        field image has the first one's";
-            tell(Level::Info, text.to_string());
+            tell(Level::Info, "restoring beams differ: the field image has the first one's".to_string());
         }
         // Last: only now it counts.
         let json = serde_json::to_vec_pretty(&field).expect("plain data");

@@ -49,6 +49,13 @@ impl From<FolderError> for crate::Error {
     }
 }
 
+impl FolderError {
+    /// The lock is held by somebody who soon lets go of it: the steward, or one who has not written its name yet.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Locked { holder, .. } if holder.starts_with(STEWARD) || holder == NAMELESS)
+    }
+}
+
 fn io(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> FolderError {
     let path = path.to_path_buf();
     move |source| FolderError::Io { path, action, source }
@@ -65,6 +72,11 @@ pub const CAMPAIGN_LOCK: &str = "lock";
 /// Lock file of a measurement set's folder: held by whoever works on it, on any node that shares the file system.
 pub const DATASET_LOCK: &str = "dataset.lock";
 
+/// How the steward of a campaign's jobs calls itself in the lock file: it looks after them and is gone.
+pub const STEWARD: &str = "the steward of its jobs, ";
+/// A holder that has not written its name, or is just letting go.
+const NAMELESS: &str = "its name is not known";
+
 impl Lock {
     /// Makes the folder if need be and takes the campaign's lock.
     ///
@@ -79,6 +91,14 @@ impl Lock {
     /// # Errors
     /// As [`Lock::take`].
     pub fn take_named(folder: &Path, name: &str) -> Result<Self, FolderError> {
+        Self::take_in_role(folder, name, "")
+    }
+
+    /// As [`Lock::take_named`]; `role` goes before the words by which others know the holder ([`STEWARD`]).
+    ///
+    /// # Errors
+    /// As [`Lock::take`].
+    pub fn take_in_role(folder: &Path, name: &str, role: &str) -> Result<Self, FolderError> {
         std::fs::create_dir_all(folder).map_err(io(folder, "made"))?;
         let path = folder.join(name);
         let mut file = OpenOptions::new()
@@ -91,11 +111,11 @@ impl Lock {
         if file.try_lock().is_err() {
             let mut holder = String::new();
             let _ = file.read_to_string(&mut holder);
-            let holder = if holder.trim().is_empty() { "its name is not known".into() } else { holder.trim().into() };
+            let holder = if holder.trim().is_empty() { NAMELESS.into() } else { holder.trim().into() };
             return Err(FolderError::Locked { folder: folder.to_path_buf(), holder });
         }
         let host = nix::unistd::gethostname().map(|h| h.to_string_lossy().into_owned()).unwrap_or_default();
-        let words = format!("process {} on {host}, since {:.0}\n", std::process::id(), jiff::Timestamp::now());
+        let words = format!("{role}process {} on {host}, since {:.0}\n", std::process::id(), jiff::Timestamp::now());
         file.set_len(0)
             .and_then(|()| file.rewind())
             .and_then(|()| file.write_all(words.as_bytes()))

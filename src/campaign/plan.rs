@@ -5,9 +5,9 @@
 
 use super::acceptance::AcceptanceOptions;
 use super::config::{
-    ArchiveOptions, CalibratorKind, Campaign, ConfigError, Executables, FieldOptions, ImagerKind, MaskCadence,
-    MaskCombine, MaskImage, MaskMethod, OnFailure, Problem, Resources, SchedulerOptions, StartColumn, StopOptions,
-    WorkOn, consider_mask_round,
+    ArchiveOptions, CalibratorKind, Campaign, ConfigError, Executables, FieldOptions, FlintArchiveOptions, ImagerKind,
+    MaskCadence, MaskCombine, MaskImage, MaskMethod, OnFailure, Problem, Resources, SchedulerOptions, StartColumn,
+    StopOptions, WorkOn, consider_mask_round,
 };
 use super::containers;
 use super::solint::SolintOptions;
@@ -244,10 +244,9 @@ pub fn resolve_with(campaign: &Campaign, environment: &dyn Fn(&str) -> Option<St
     }
     let mut warnings = campaign.warnings.clone();
     warnings.extend(strategy::warnings(campaign, &block));
-    let mut archive = block.archive;
-    if let Some(to) = &mut archive.to {
-        *to = absolute(&campaign.folder().join(&*to))?;
-    }
+    let (archive, homeless) = archive(campaign, &options, &block)?;
+    let mut not_run = campaign.not_run.clone();
+    not_run.extend(homeless);
     let mut plan = Plan {
         name: campaign.name(),
         campaign_file: absolute(&campaign.path)?,
@@ -267,13 +266,48 @@ pub fn resolve_with(campaign: &Campaign, environment: &dyn Fn(&str) -> Option<St
         scheduler: block.scheduler,
         on_failure: block.on_failure,
         archive,
-        not_run: campaign.not_run.clone(),
+        not_run,
         warnings,
         only_round: None,
     };
     let more = containers::warnings(&plan);
     plan.warnings.extend(more);
     Ok(plan)
+}
+
+/// What is collected at the end: `campaign.archive`, and the strategy's mode `archive` where a folder is named for it
+/// (without one flint archives nothing, either: then the second part says so).
+fn archive(
+    campaign: &Campaign,
+    options: &Options,
+    block: &super::config::CampaignBlock,
+) -> Result<(ArchiveOptions, Option<String>), PlanError> {
+    let mut archive = block.archive.clone();
+    let base = campaign.folder();
+    let folder = |path: &Option<PathBuf>| path.as_ref().map(|p| absolute(&base.join(p))).transpose();
+    (archive.to, archive.copy_to) = (folder(&archive.to)?, folder(&archive.copy_to)?);
+    let (tars, copies) = (folder(&block.sbid_archive_path)?, folder(&block.sbid_copy_path)?);
+    let has_mode = |maps: &super::config::ModeMaps| maps.contains_key("archive");
+    let maps = std::iter::once(&campaign.defaults).chain(campaign.rounds.values()).chain([&campaign.overrides]);
+    let asked_for = maps.into_iter().any(has_mode);
+    // As flint: a folder for one of them does not stand for the other.
+    let flint = tars.is_some() || copies.is_some();
+    let own = archive.to.is_some() || archive.copy_to.is_some() || !archive.is_empty();
+    if flint || asked_for && own {
+        let patterns: FlintArchiveOptions = options.typed(campaign.last_round(), "archive")?;
+        if archive.tar_file_re_patterns.is_empty() && (tars.is_some() || !flint) {
+            archive.tar_file_re_patterns = patterns.tar_file_re_patterns;
+        }
+        if archive.copy_file_re_patterns.is_empty() && (copies.is_some() || !flint) {
+            archive.copy_file_re_patterns = patterns.copy_file_re_patterns;
+        }
+        archive.to = tars.or(archive.to);
+        archive.copy_to = copies.or(archive.copy_to);
+    }
+    let homeless = asked_for && !flint && !own;
+    let words =
+        "the mode `archive`, as no folder is named for it (`sbid_archive_path`, `sbid_copy_path` or `archive.to`)";
+    Ok((archive, homeless.then(|| words.to_owned())))
 }
 
 fn calibration(

@@ -20,11 +20,15 @@ use crate::scheduler::slurm::Slurm;
 use crate::{Error, ExitStatus, Result};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 /// Name of the frozen copy of the campaign file.
 pub const FROZEN_CONFIG: &str = "campaign.yaml";
 /// Name of the resolved plan beside it.
 pub const FROZEN_PLAN: &str = "plan.json";
+
+/// How long a run waits for the steward of the campaign's jobs, which holds the lock while it looks after them.
+const STEWARD_PATIENCE: Duration = Duration::from_secs(30);
 
 /// What a run is told apart from the plan.
 pub struct RunSettings<'a> {
@@ -48,8 +52,8 @@ pub struct RunSettings<'a> {
 /// The work at a barrier.
 pub type AtBarrier = dyn Fn(&Plan, usize, &[DatasetRecord], &Emitter) -> Result<()> + Sync;
 
-/// Makes the adapters of one measurement set with its share of the machine.
-pub type MakeWorkshop = dyn Fn(&Plan, &MeasurementSetPlan, Share) -> Result<Box<dyn Workshop>> + Sync;
+/// Makes the adapters of one measurement set with its share of the machine. All of them share the plan.
+pub type MakeWorkshop = dyn for<'p> Fn(&'p Plan, &MeasurementSetPlan, Share) -> Result<Box<dyn Workshop + 'p>> + Sync;
 
 /// The part of the machine that one measurement set may use.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -105,7 +109,7 @@ pub fn layout_of(plan: &Plan, set: &MeasurementSetPlan) -> Layout {
 /// The folder is in use or belongs to another campaign; the failure of the only measurement set, or of some of many;
 /// an interruption.
 pub fn run(plan: &Plan, settings: &RunSettings<'_>, events: &Emitter) -> Result<ExitStatus> {
-    let _lock = Lock::take(&plan.output)?;
+    let _lock = take_lock(&plan.output, events)?;
     let slurm = plan.scheduler.engine == SchedulerKind::Slurm;
     if settings.restart {
         batch::refuse_if_queued(&plan.output, &Slurm, "and --restart would take its folder away")?;
@@ -138,6 +142,25 @@ pub fn run(plan: &Plan, settings: &RunSettings<'_>, events: &Emitter) -> Result<
     let shown = show(&record).and_then(|()| if state != State::Interrupted { collect(plan, events) } else { Ok(()) });
     events.emit(Event::CampaignFinished { state });
     result.and_then(|status| shown.map(|()| status))
+}
+
+/// The campaign's lock. The steward of its jobs holds it for a moment only: that is waited for.
+fn take_lock(output: &Path, events: &Emitter) -> Result<Lock> {
+    let waiting = Instant::now();
+    let mut told = false;
+    loop {
+        match Lock::take(output) {
+            Err(error) if error.is_passing() && waiting.elapsed() < STEWARD_PATIENCE => {
+                if !told && waiting.elapsed() > Duration::from_secs(1) {
+                    events.message(None, Level::Info, "the steward of the jobs is at work here: waiting for it");
+                    told = true;
+                }
+                interrupt::check()?;
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            taken => return Ok(taken?),
+        }
+    }
 }
 
 /// The plan, with measurement sets that were renamed under the names of their folders.
@@ -263,8 +286,7 @@ pub(super) fn collect(plan: &Plan, events: &Emitter) -> Result<()> {
     if plan.archive.is_empty() {
         return Ok(());
     }
-    let target = archive::target(&plan.archive, &plan.output, "campaign");
-    let made = archive::collect(&plan.archive, &plan.output, archive::Part::Campaign, &target, "campaign")?;
+    let made = archive::collect(&plan.archive, &plan.output, archive::Part::Campaign, "campaign")?;
     for pattern in
         made.unmatched.iter().filter(|pattern| archive::is_of_the_campaign(pattern) && !pattern.contains('*'))
     {

@@ -3,6 +3,7 @@
 
 use crate::Result;
 use crate::campaign::config::{self, CalibratorKind, Campaign, ImagerKind, MaskMethod, Overrides, RoundSelection};
+use serde_json::Value as Json;
 use std::path::PathBuf;
 
 /// Arguments that name a campaign.
@@ -68,6 +69,14 @@ pub struct CampaignValues {
     #[arg(long, value_name = "ROUND", num_args = 1.., value_delimiter = ',')]
     pub skip_selfcal_on_rounds: Vec<usize>,
 
+    /// Folder of the tar files that the strategy's mode `archive` asks for (flint's option).
+    #[arg(long, value_name = "DIR")]
+    pub sbid_archive_path: Option<PathBuf>,
+
+    /// Folder of the copies that the strategy's mode `archive` asks for (flint's option).
+    #[arg(long, value_name = "DIR")]
+    pub sbid_copy_path: Option<PathBuf>,
+
     /// Any other key, its value in YAML: wsclean.niter=1000 (all rounds), selfcal.2.gaincal.solint=30s,
     /// campaign.resources.threads=8. May be given many times.
     #[arg(long = "set", value_name = "KEY=VALUE")]
@@ -108,6 +117,13 @@ impl CampaignValues {
         set("use_beam_masks_rounds", self.use_beam_masks_rounds.as_ref().map(list));
         let skipped: Vec<String> = self.skip_selfcal_on_rounds.iter().map(ToString::to_string).collect();
         set("skip_selfcal_on_rounds", (!skipped.is_empty()).then(|| format!("[{}]", skipped.join(","))));
+        // Paths of the command line start where it was typed.
+        let folder = |path: &Option<PathBuf>| {
+            path.as_ref()
+                .map(|p| Json::from(std::path::absolute(p).as_ref().unwrap_or(p).to_string_lossy()).to_string())
+        };
+        set("sbid_archive_path", folder(&self.sbid_archive_path));
+        set("sbid_copy_path", folder(&self.sbid_copy_path));
         settings.extend(self.settings.iter().cloned());
         Overrides { measurement_sets: self.ms.clone(), output: self.output.clone(), settings }
     }

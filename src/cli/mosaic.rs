@@ -9,7 +9,7 @@ use std::path::PathBuf;
 /// Arguments of `mosaic`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Images of one plane each, with the same restoring beam.
+    /// Images of one plane each. If their restoring beams differ, they are convolved to a common one first.
     #[arg(required = true, value_name = "IMAGE")]
     pub images: Vec<PathBuf>,
 
@@ -33,6 +33,10 @@ pub struct Args {
     /// Response below which an image takes no part.
     #[arg(long, value_name = "FRACTION", default_value_t = mosaic::DEFAULT_CUTOFF)]
     pub cutoff: f64,
+
+    /// Add the images up as they are, though their restoring beams differ; the mosaic's header gets the first one's.
+    #[arg(long)]
+    pub keep_beams: bool,
 }
 
 /// Adds up the images and writes mosaic and weights.
@@ -76,16 +80,21 @@ pub fn run(args: Args) -> Result<ExitStatus> {
         inputs: &inputs,
         like: args.like.as_deref(),
         cutoff: args.cutoff,
+        common_beam: !args.keep_beams,
         output: &args.output,
         weights: &weights,
     };
     let made = mosaic_files::write(&request)?;
     for path in &made.other_beams {
         tracing::warn!(
-            "{}: its restoring beam differs from that of {}, whose beam the mosaic's header gets",
+            "{}: its restoring beam is another than that of {}, which the mosaic's header gets: the images are not \
+             convolved",
             path.display(),
             args.images[0].display()
         );
+    }
+    if let Some(beam) = made.beam.filter(|_| !made.convolved.is_empty()) {
+        println!("{} of the images were convolved to the common beam, {beam}", made.convolved.len());
     }
     let (shape, seen) = (made.shape, made.seen);
     println!(

@@ -15,10 +15,12 @@
 //! | [`binary_dilation`], [`binary_erosion`] | 3 x 3 square or cross, several times | O(pixels x iterations) |
 //! | [`footprint_erosion`] | erosion with any footprint | O(runs x footprint rows) |
 //! | [`beam_kernel`], [`beam_footprint`] | a restoring beam as an array of numbers | O(kernel) |
+//! | [`gaussian_convolution`] | an image as a wider beam sees it, by Fourier transforms | O(pixels log pixels) |
 //! | [`order_statistics`] | exact medians of large planes | O(pixels) |
 
 pub mod bitmask;
 mod box_count;
+mod convolution;
 mod fill_holes;
 pub(crate) mod footprint_erosion;
 mod gaussian;
@@ -31,6 +33,7 @@ pub(crate) mod rows;
 pub(crate) mod runs;
 
 pub use box_count::box_count;
+pub use convolution::{Covariance, gaussian_convolution};
 pub use fill_holes::{fill_holes, fill_holes_bits};
 pub use footprint_erosion::footprint_erosion;
 pub use gaussian::{FWHM_PER_SIGMA, beam_footprint, beam_kernel};

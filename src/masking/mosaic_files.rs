@@ -1,8 +1,11 @@
 //! A linear mosaic from image files to a file.
 
 use super::mosaic::{self, Mosaic, Response};
-use crate::image::{CelestialWcs, FitsImage, Header, ImageError, MaskType, write_plane};
+use crate::image::{
+    Beam, CelestialWcs, FitsImage, Header, ImageError, MaskType, SkyPosition, common_beam, write_plane,
+};
 use crate::kernels::order_statistics::median_and_mad;
+use crate::kernels::{Covariance, gaussian_convolution};
 use crate::{Error, Result};
 use ndarray::Array2;
 use std::path::{Path, PathBuf};
@@ -36,6 +39,9 @@ pub struct MosaicRequest<'a> {
     pub like: Option<&'a Path>,
     /// Response below which an image takes no part.
     pub cutoff: f64,
+    /// Images with different restoring beams are convolved to the smallest one that all can be convolved to. Otherwise,
+    /// and where an image has no beam in its header, they are added up as they are.
+    pub common_beam: bool,
     /// The mosaic's file.
     pub output: &'a Path,
     /// The file of its weights, 1 / variance.
@@ -49,7 +55,11 @@ pub struct MosaicSummary {
     pub shape: (usize, usize),
     /// Pixels that an image has data for.
     pub seen: usize,
-    /// Images whose restoring beam is another than the first one's, which the header gets.
+    /// The restoring beam in the mosaic's header.
+    pub beam: Option<Beam>,
+    /// Images that were convolved to it.
+    pub convolved: Vec<PathBuf>,
+    /// Images that have another one and were added up as they are.
     pub other_beams: Vec<PathBuf>,
 }
 
@@ -60,8 +70,10 @@ pub struct MosaicSummary {
 pub fn write(request: &MosaicRequest<'_>) -> Result<MosaicSummary> {
     // Headers first: bad files are found before the work begins.
     let mut inputs = Vec::with_capacity(request.inputs.len());
+    let mut beams: Vec<Option<Beam>> = Vec::with_capacity(request.inputs.len());
     for input in request.inputs {
         let image = open_plane(&input.image)?;
+        beams.push(image.beam());
         inputs.push((image.header().clone(), image.wcs()?, image.plane_shape(), image.axes().len()));
     }
     let first = &request.inputs[0].image;
@@ -78,16 +90,28 @@ pub fn write(request: &MosaicRequest<'_>) -> Result<MosaicSummary> {
         }
     };
     copy_beam(&inputs[0].0, &mut header);
-    let beam_of = |h: &Header| [h.get_f64("BMAJ"), h.get_f64("BMIN"), h.get_f64("BPA")];
-    let differs = |(_, other): &(_, &(Header, _, _, _))| beam_of(&other.0) != beam_of(&inputs[0].0);
-    let other_beams =
-        request.inputs.iter().zip(&inputs).filter(differs).map(|(input, _)| input.image.clone()).collect();
+    let target = request.common_beam.then(|| beams.iter().copied().collect::<Option<Vec<Beam>>>());
+    let target = target.flatten().and_then(|all| common_beam(&all));
+    let beam = target.or(beams[0]);
+    if let Some(beam) = target {
+        for (key, value) in [("BMAJ", beam.major_deg), ("BMIN", beam.minor_deg), ("BPA", beam.pa_deg)] {
+            header.set_f64(key, value);
+        }
+    }
+    let others = request.inputs.iter().zip(&beams).filter(|(_, other)| **other != beam).map(|(i, _)| i.image.clone());
+    let (convolved, other_beams) =
+        if target.is_some() { (others.collect(), Vec::new()) } else { (Vec::new(), others.collect()) };
     let wcs = CelestialWcs::from_header(&header).map_err(|e| Error::bad_input(e.to_string()))?;
     let mut sum = Mosaic::new(wcs, shape, request.cutoff);
-    for (input, (_, wcs, _, _)) in request.inputs.iter().zip(&inputs) {
+    for ((input, (_, wcs, _, _)), own) in request.inputs.iter().zip(&inputs).zip(&beams) {
         let path = &input.image;
         let mut image = open_plane(path)?;
-        let plane = image.read_plane(0, 0)?;
+        let mut plane = image.read_plane(0, 0)?;
+        if let (Some(to), Some(from)) = (&target, own)
+            && to != from
+        {
+            plane = convolved_to(plane, from, to, wcs, per_beam(image.header()));
+        }
         let sigma = median_and_mad(plane.as_slice().expect("own array"), |_| true).map(|m| m.sigma());
         let Some(sigma) = sigma.filter(|&s| s > 0.0) else {
             return Err(ImageError::Unsuitable {
@@ -127,7 +151,44 @@ pub fn write(request: &MosaicRequest<'_>) -> Result<MosaicSummary> {
     write_plane(request.output, sky.view(), MaskType::F32, &header, naxis)?;
     header.set_str("BUNIT", "1/variance");
     write_plane(request.weights, weight.view(), MaskType::F32, &header, naxis)?;
-    Ok(MosaicSummary { shape, seen, other_beams })
+    Ok(MosaicSummary { shape, seen, beam, convolved, other_beams })
+}
+
+/// The values are per beam, as they are where no unit is given.
+fn per_beam(header: &Header) -> bool {
+    header.get("BUNIT").is_none_or(|unit| unit.trim().is_empty() || unit.to_lowercase().contains("beam"))
+}
+
+/// An image with the beam `from` as one with the beam `to` would be: peaks of point sources in Jy/beam stay.
+fn convolved_to(plane: Array2<f32>, from: &Beam, to: &Beam, wcs: &CelestialWcs, per_beam: bool) -> Array2<f32> {
+    let (from_sky, to_sky) = (from.covariance(), to.covariance());
+    let missing = [0, 1, 2].map(|i| to_sky[i] - from_sky[i]);
+    let mut plane = gaussian_convolution(plane.view(), &in_pixels(missing, wcs));
+    if per_beam {
+        let ratio = (to.major_deg * to.minor_deg / (from.major_deg * from.minor_deg)) as f32;
+        plane.par_mapv_inplace(|v| v * ratio);
+    }
+    plane
+}
+
+/// A covariance on the sky (east-east, east-north, north-north, degrees squared) in pixels at the reference position:
+/// grids may be turned or mirrored.
+fn in_pixels([ee, en, nn]: [f64; 3], wcs: &CelestialWcs) -> Covariance {
+    /// Degrees over which the grid is straight, and long enough for double precision.
+    const STEP: f64 = 1e-4;
+    let centre = wcs.reference();
+    let at = |east: f64, north: f64| {
+        let lat = centre.lat_deg + north * STEP;
+        wcs.sky_to_pixel(SkyPosition { lon_deg: centre.lon_deg + east * STEP / lat.to_radians().cos(), lat_deg: lat })
+    };
+    let slope = |east: f64, north: f64| match (at(-east, -north), at(east, north)) {
+        (Some(a), Some(b)) => [(b.0 - a.0) / (2.0 * STEP), (b.1 - a.1) / (2.0 * STEP)],
+        // At a pole; any straight grid has this scale.
+        _ => [-east / wcs.pixel_area().sqrt(), north / wcs.pixel_area().sqrt()],
+    };
+    let (e, n) = (slope(1.0, 0.0), slope(0.0, 1.0));
+    let product = |i: usize, j: usize| ee * e[i] * e[j] + en * (e[i] * n[j] + n[i] * e[j]) + nn * n[i] * n[j];
+    Covariance { xx: product(0, 0), xy: product(0, 1), yy: product(1, 1) }
 }
 
 fn open_plane(path: &Path) -> Result<FitsImage> {

@@ -3,7 +3,7 @@
 
 use assert_cmd::Command;
 use cleanloop::campaign::record::CampaignRecord;
-use cleanloop::image::{Header, MaskType, write_plane};
+use cleanloop::image::{CelestialWcs, Header, MaskType, SkyPosition, write_plane};
 use ndarray::Array2;
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,8 +12,9 @@ use std::path::{Path, PathBuf};
 /// Side of the images, pixels.
 const SIZE: usize = 24;
 
-/// The imager. Its folder holds `products/`, `ledger`, and `orders/NAME.ROUND`: a line for each call, with `fail`,
-/// `kill` (the imager dies), `sleep SECONDS` or `run WORDS`.
+/// The imager. Its folder holds `products/` (and `products.NAME/` for those of one set), `ledger`, and
+/// `orders/NAME.ROUND`: a line for each call, with `fail`, `kill` (the imager dies), `hold` (until the file `hold` is
+/// gone), `sleep SECONDS` or `run WORDS`. While there is a `gate.ROUND`, no call of that round goes on.
 const IMAGER: &str = r#"#!/bin/sh
 # usage: imager.sh ACTION MS FOLDER
 here=${0%/*} action=$1 name=${2##*/} folder=$3
@@ -30,11 +31,14 @@ fi
 case $order in
     fail) echo "told to fail"; exit 1 ;;
     kill) kill -9 $$ ;;
+    hold) while [ -e "$here/hold" ]; do sleep 0.1; done ;;
     sleep*) sleep "${order#sleep }" || exit 1 ;;
     run*) eval "${order#run }" || exit 1 ;;
 esac
+while [ -e "$here/gate.$round" ]; do sleep 0.1; done
 [ ! -f "$here/pause" ] || sleep "$(cat "$here/pause")" || exit 1
 cp "$here"/products/*.fits "$folder" || exit 1
+[ ! -d "$here/products.$name" ] || cp "$here/products.$name"/*.fits "$folder" || exit 1
 echo "end $name $round" >>"$here/ledger"
 "#;
 
@@ -99,6 +103,26 @@ impl Fake {
         fs::write(self.path(&format!("imager/orders/b{set:04}.round-{round:02}")), orders).unwrap();
     }
 
+    /// The imager's next `times` calls for this set and round do not end before [`Fake::release`].
+    pub fn hold(&self, set: usize, round: usize, times: usize) {
+        fs::write(self.path("imager/hold"), "").unwrap();
+        self.order(set, round, &"hold\n".repeat(times));
+    }
+
+    /// All calls that are held back go on, and those to come are not held back.
+    pub fn release(&self) {
+        fs::remove_file(self.path("imager/hold")).unwrap();
+    }
+
+    /// No call of this round goes on before [`Fake::open`].
+    pub fn close(&self, round: usize) {
+        fs::write(self.path(&format!("imager/gate.round-{round:02}")), "").unwrap();
+    }
+
+    pub fn open(&self, round: usize) {
+        fs::remove_file(self.path(&format!("imager/gate.round-{round:02}"))).unwrap();
+    }
+
     pub fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::cargo_bin("cleanloop").expect("the binary is built");
         command.current_dir(self.folder.path()).args(words);
@@ -147,6 +171,50 @@ impl Fake {
         }
         assert_eq!(ledger.len(), sets * (last + 1), "nothing else was made");
     }
+}
+
+/// Side of the images of beams, pixels, and a pixel's side, degrees.
+const BEAM_SIZE: usize = 48;
+const PIXEL_DEG: f64 = 0.01;
+
+/// Gives each set an image of its own part of one sky, an eighth of an image further west each; returns where the only
+/// source is, 1 Jy.
+pub fn beams(fake: &Fake, sets: usize) -> SkyPosition {
+    let source = SkyPosition { lon_deg: 30.0, lat_deg: -10.0 };
+    for set in 0..sets {
+        let folder = fake.path(&format!("imager/products.b{set:04}"));
+        fs::create_dir_all(&folder).unwrap();
+        let mut header = Header::default();
+        for (key, text) in [("CTYPE1", "RA---SIN"), ("CTYPE2", "DEC--SIN"), ("BUNIT", "Jy/beam")] {
+            header.set_str(key, text);
+        }
+        let west = (set as f64 - 1.5) * BEAM_SIZE as f64 / 8.0 * PIXEL_DEG;
+        let middle = BEAM_SIZE as f64 / 2.0;
+        let numbers = [
+            ("CRPIX1", middle),
+            ("CRPIX2", middle),
+            ("CRVAL1", source.lon_deg - west),
+            ("CRVAL2", source.lat_deg),
+            ("CDELT1", -PIXEL_DEG),
+            ("CDELT2", PIXEL_DEG),
+            ("BMAJ", 4.0 * PIXEL_DEG),
+            ("BMIN", 4.0 * PIXEL_DEG),
+            ("BPA", 0.0),
+        ];
+        for (key, value) in numbers {
+            header.set_f64(key, value);
+        }
+        let wcs = CelestialWcs::from_header(&header).unwrap();
+        for (name, scale) in [("image", 1.0), ("residual", 0.01), ("model", 0.0), ("psf", 1.0)] {
+            let plane = Array2::from_shape_fn((BEAM_SIZE, BEAM_SIZE), |(y, x)| {
+                let noise = ((x * 7 + y * 13 + set) % 11) as f64 / 1000.0 - 0.005;
+                let away = wcs.pixel_to_sky(x as f64, y as f64).unwrap().separation(source) / (4.0 * PIXEL_DEG);
+                (noise + scale * (-4.0 * std::f64::consts::LN_2 * away * away).exp()) as f32
+            });
+            write_plane(folder.join(format!("{name}.fits")), plane.view(), MaskType::F32, &header, 2).unwrap();
+        }
+    }
+    source
 }
 
 /// A folder that passes for a measurement set where nobody reads the data.

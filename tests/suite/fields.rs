@@ -220,6 +220,73 @@ fn a_field_is_masked_on_its_mosaic_and_cut_out_for_each_beam() {
     }
 }
 
+/// Point sources of 1 Jy seen with three beams (one grid is turned, one mirrored): the mosaic has the common beam, in its
+/// header and in its pixels, and the peaks stay.
+#[test]
+fn images_of_different_beams_are_convolved_to_a_common_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let pixel = 0.0025;
+    let beams = [(0.030, 0.020, 30.0), (0.026, 0.024, -60.0), (0.030, 0.020, 30.0)];
+    let source = cleanloop::image::SkyPosition { lon_deg: 120.0, lat_deg: -30.0 };
+    for (i, (major, minor, pa)) in beams.into_iter().enumerate() {
+        let mut header = Header::default();
+        header.set_str("CTYPE1", "RA---SIN");
+        header.set_str("CTYPE2", "DEC--SIN");
+        header.set_str("BUNIT", "Jy/beam");
+        let mirror = if i == 2 { -1.0 } else { 1.0 };
+        let numbers =
+            [("CRPIX1", 101.0), ("CRPIX2", 81.0), ("CRVAL1", 120.0), ("CRVAL2", -30.0), ("CDELT1", -pixel * mirror)];
+        for (key, value) in
+            numbers.into_iter().chain([("CDELT2", pixel), ("BMAJ", major), ("BMIN", minor), ("BPA", pa)])
+        {
+            header.set_f64(key, value);
+        }
+        if i == 1 {
+            header.set_f64("CROTA2", 25.0);
+        }
+        let wcs = cleanloop::image::CelestialWcs::from_header(&header).unwrap();
+        let image = Array2::from_shape_fn((161, 201), |(y, x)| {
+            let at = wcs.pixel_to_sky(x as f64, y as f64).unwrap();
+            let east = (at.lon_deg - source.lon_deg) * source.lat_deg.to_radians().cos();
+            let north = at.lat_deg - source.lat_deg;
+            let (sin, cos) = f64::to_radians(pa).sin_cos();
+            let (along, across) = (east * sin + north * cos, north * sin - east * cos);
+            let r2 = (along / major).powi(2) + (across / minor).powi(2);
+            let ripple = 1e-5 * (((7 * x + 13 * y) % 5) as f64 - 2.0);
+            ((-4.0 * std::f64::consts::LN_2 * r2).exp() + ripple) as f32
+        });
+        write_plane(folder.path().join(format!("{i}.fits")), image.view(), MaskType::F32, &header, 2).unwrap();
+    }
+    let run = |arguments: &str| cleanloop(folder.path()).args(arguments.split(' ')).assert().success();
+    run("mosaic 0.fits 1.fits 2.fits --like 0.fits --output common.fits");
+    run("mosaic 0.fits 1.fits 2.fits --like 0.fits --output kept.fits --keep-beams");
+    let beam = |name: &str| FitsImage::open(folder.path().join(name)).unwrap().beam().unwrap();
+    let common = beam("common.fits");
+    assert_eq!(beam("kept.fits"), beam("0.fits"));
+    assert!(common.major_deg >= 0.030 && common.major_deg < 0.0315 && common.minor_deg > 0.020, "{common}");
+    let (sky, kept) = (plane(folder.path().join("common.fits")), plane(folder.path().join("kept.fits")));
+    assert!((sky[[80, 100]] - 1.0).abs() < 2e-3, "the peak stays: {}", sky[[80, 100]]);
+    // The pixels have the beam that the header names.
+    let (major, minor) = (common.major_deg / pixel, common.minor_deg / pixel);
+    let (sin, cos) = common.pa_deg.to_radians().sin_cos();
+    let worst = |plane: &Array2<f32>| {
+        let differences = plane.indexed_iter().filter(|(_, v)| v.is_finite()).map(|((y, x), v)| {
+            let (east, north) = (100.0 - x as f64, y as f64 - 80.0);
+            let (along, across) = (east * sin + north * cos, north * sin - east * cos);
+            let r2 = (along / major).powi(2) + (across / minor).powi(2);
+            (f64::from(*v) - (-4.0 * std::f64::consts::LN_2 * r2).exp()).abs()
+        });
+        differences.fold(0.0, f64::max)
+    };
+    // The turned grid is interpolated linearly, which costs a little.
+    assert!(worst(&sky) < 0.01, "{}", worst(&sky));
+    assert!(worst(&kept) > 0.03, "without convolution they differ: {}", worst(&kept));
+    // Images of one beam are added up as they are.
+    run("mosaic 0.fits 2.fits --like 0.fits --output same.fits");
+    run("mosaic 0.fits 2.fits --like 0.fits --output same_kept.fits --keep-beams");
+    assert_eq!(plane(folder.path().join("same.fits")), plane(folder.path().join("same_kept.fits")));
+}
+
 #[test]
 fn mosaic_explains_what_it_cannot_do() {
     let folder = tempfile::tempdir().unwrap();

@@ -7,8 +7,8 @@ use std::fs;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Longest time that anything is waited for.
-const PATIENCE: Duration = Duration::from_secs(240);
+/// Longest time that anything is waited for: a machine may be busy with other things.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// One test at a time has the cluster: some of them take its node down.
 fn slurm() -> Option<std::sync::MutexGuard<'static, ()>> {
@@ -19,7 +19,11 @@ fn slurm() -> Option<std::sync::MutexGuard<'static, ()>> {
     }
     let guard = ONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     client(&["scancel", "--me"]);
-    wait_for("an empty queue", || client(&["squeue", "-h"]).is_empty());
+    // A test that failed may have left it down.
+    if client(&["sinfo", "-h", "-p", "main", "-o", "%T"]).contains("down") {
+        set_node("resume");
+    }
+    wait_for_empty_queue();
     Some(guard)
 }
 
@@ -34,6 +38,22 @@ fn wait_for(what: &str, mut there: impl FnMut() -> bool) {
         assert!(waiting.elapsed() < PATIENCE, "waited for {what}; the queue: {}", client(&["squeue", "-h"]));
         std::thread::sleep(Duration::from_millis(200));
     }
+}
+
+/// Nothing waits, runs, or is about to end.
+fn wait_for_empty_queue() {
+    wait_for("an empty queue", || client(&["squeue", "-h"]).is_empty());
+}
+
+/// Jobs in the queue with one of these states (Slurm's short names), an index of an array a line.
+fn queued(states: &str) -> Vec<String> {
+    client(&["squeue", "-h", "-r", "-t", states, "-o", "%F_%K"]).lines().map(String::from).collect()
+}
+
+/// The job that holds this round of this set back runs, and no other job runs or is about to end: a job is busy for a
+/// while after its imager has written its last word, and must not be lost with the one that is meant.
+fn wait_until_alone(fake: &Fake, place: &str, begins: usize) {
+    wait_for(place, || fake.ledger().get(place) == Some(&(begins, 0)) && queued("R,CG,CF,S").len() == 1);
 }
 
 /// Campaign settings for a quick cluster: jobs of one processor, asked for once a second.
@@ -74,6 +94,19 @@ fn submissions(fake: &Fake) -> usize {
     names.filter(|n| n.to_string_lossy().ends_with(".sh")).count()
 }
 
+/// That many submissions are written down with Slurm's number: a run that is killed before would submit no more.
+fn wait_for_submissions(fake: &Fake, count: usize) {
+    let with_number = || {
+        let files = fs::read_dir(fake.path("out/slurm")).into_iter().flatten().flatten().map(|e| e.path());
+        let of_a_job = |path: &std::path::PathBuf| {
+            let text = fs::read(path).unwrap_or_default();
+            serde_json::from_slice::<serde_json::Value>(&text).is_ok_and(|v| v["job"].is_u64())
+        };
+        files.filter(|p| p.extension().is_some_and(|e| e == "json")).filter(of_a_job).count()
+    };
+    wait_for("the submissions", || with_number() >= count);
+}
+
 /// The end of a campaign, written by whoever looked last.
 fn wait_for_end(fake: &Fake, state: State) {
     wait_for("the end of the campaign", || {
@@ -81,25 +114,11 @@ fn wait_for_end(fake: &Fake, state: State) {
     });
 }
 
-/// A run that ends well. The steward of the run before may be at its last look, and hold the folder for a moment.
-fn succeed(fake: &Fake) -> cleanloop::campaign::record::CampaignRecord {
-    let waiting = Instant::now();
-    loop {
-        let output = fake.run();
-        if output.status.success() {
-            return fake.record();
-        }
-        let words = String::from_utf8_lossy(&output.stderr);
-        assert!(words.contains("another cleanloop is at work here") && waiting.elapsed() < PATIENCE, "{words}");
-        std::thread::sleep(Duration::from_millis(200));
-    }
-}
-
 #[test]
 fn a_campaign_runs_as_arrays_and_a_second_run_submits_nothing() {
     let Some(_guard) = slurm() else { return };
     let fake = fake(5, 2, ", rounds: {2: {cpus: 2, memory_gb: 0.3, arguments: ['--comment=deep']}}");
-    let record = succeed(&fake);
+    let record = fake.succeed();
     assert_eq!(record.state, State::Done);
     assert!(record.datasets.iter().all(|d| d.state == State::Done && d.rounds.len() == 3), "{:?}", record.datasets[0]);
     fake.assert_each_once(5, 2, &|_, _| None);
@@ -109,7 +128,7 @@ fn a_campaign_runs_as_arrays_and_a_second_run_submits_nothing() {
         assert!(script.contains(line), "{line}: {script}");
     }
     let before = submissions(&fake);
-    succeed(&fake);
+    fake.succeed();
     assert_eq!(submissions(&fake), before, "what is done is not submitted again");
     let status = fake.command(&["status", "out"]).output().unwrap();
     let status = String::from_utf8_lossy(&status.stdout).into_owned();
@@ -126,9 +145,9 @@ fn a_failure_leaves_nothing_waiting_and_the_next_run_tries_again() {
     let words = finish(follow(&fake, &[]), 3);
     assert!(words.contains("1 of 4 measurement sets failed") && words.contains("told to fail"), "{words}");
     assert_eq!(fake.record().datasets[1].state, State::Failed);
-    wait_for("the steward", || client(&["squeue", "-h", "-t", "PD,R"]).is_empty());
+    wait_for_empty_queue();
     assert!(!fake.ledger().contains_key("b0001 round-02"), "its last round was never begun");
-    succeed(&fake);
+    fake.succeed();
     fake.assert_each_once(4, 2, &|set, round| ((set, round) == (1, 1)).then_some(2));
 }
 
@@ -139,13 +158,12 @@ fn on_failure_stop_cancels_the_others() {
     let fake = Fake::new(4, 1, block);
     fake.order(0, 0, "fail\n");
     for set in 1..4 {
-        fake.order(set, 0, "sleep 120\n");
+        fake.hold(set, 0, 1);
     }
-    let clock = Instant::now();
     let words = finish(follow(&fake, &[]), 3);
     assert!(words.contains("1 of 4 measurement sets failed and 3 were not begun"), "{words}");
-    assert!(clock.elapsed() < Duration::from_secs(100));
-    assert!(client(&["squeue", "-h", "-t", "PD,R"]).is_empty(), "nothing is left in the queue");
+    wait_for_empty_queue();
+    assert!(fake.ledger().values().all(|(_, ends)| *ends == 0), "none of the others came to its end");
 }
 
 /// The login session ends (the run that follows is killed); the jobs, and the steward, do the rest.
@@ -153,9 +171,12 @@ fn on_failure_stop_cancels_the_others() {
 fn the_jobs_survive_the_run_that_submitted_them() {
     let Some(_guard) = slurm() else { return };
     let fake = fake(4, 2, "");
-    fs::write(fake.path("imager/pause"), "2").unwrap();
+    fake.close(0);
+    fake.close(2);
     let mut child = follow(&fake, &[]);
-    wait_for("the first round", || begun(&fake) > 0);
+    // Three rounds and the steward.
+    wait_for_submissions(&fake, 4);
+    wait_for("the first round", || begun(&fake) == 4);
     child.kill().unwrap();
     child.wait().unwrap();
     let status = fake.command(&["status", "out"]).output().unwrap();
@@ -173,10 +194,12 @@ fn the_jobs_survive_the_run_that_submitted_them() {
     // A run that finds the jobs in the queue follows them and submits nothing.
     let before = submissions(&fake);
     let mut second = follow(&fake, &[]);
-    wait_for("half of the work", || begun(&fake) >= 6);
+    fake.open(0);
+    wait_for("the last round", || begun(&fake) == 12);
     assert_eq!(submissions(&fake), before);
     second.kill().unwrap();
     second.wait().unwrap();
+    fake.open(2);
     wait_for_end(&fake, State::Done);
     fake.assert_each_once(4, 2, &|_, _| None);
 }
@@ -185,65 +208,82 @@ fn the_jobs_survive_the_run_that_submitted_them() {
 fn detached_the_steward_submits_lost_jobs_again_and_ends_the_campaign() {
     let Some(_guard) = slurm() else { return };
     let fake = fake(3, 1, ", arguments: ['--no-requeue'], retries: 2");
-    fake.order(1, 0, "sleep 20\n");
-    let output = fake.command(&["run", "campaign.yaml", "--detach"]).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    wait_for("the long job alone", || begun(&fake) == 5 && client(&["squeue", "-h", "-t", "R"]).lines().count() == 1);
+    fake.hold(1, 0, 1);
+    detach(&fake);
+    wait_for("the other sets' ends", || begun(&fake) == 5);
+    wait_until_alone(&fake, "b0001 round-00", 1);
     node_dies();
     wait_for_end(&fake, State::Done);
     fake.assert_each_once(3, 1, &|set, round| ((set, round) == (1, 0)).then_some(2));
 }
 
+fn detach(fake: &Fake) {
+    let output = fake.command(&["run", "campaign.yaml", "--detach"]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn set_node(state: &str) {
+    let node = client(&["sinfo", "-h", "-p", "main", "-o", "%n"]);
+    let node = node.lines().next().unwrap_or_default();
+    client(&["scontrol", "update", &format!("nodename={node}"), &format!("state={state}"), "reason=test"]);
+}
+
 /// The node is taken down in mid-run: Slurm ends the jobs as NODE_FAIL (or brings them back, if it may).
 fn node_dies() {
-    let node = client(&["sinfo", "-h", "-o", "%n"]);
-    client(&["scontrol", "update", &format!("nodename={node}"), "state=down", "reason=test"]);
+    set_node("down");
     std::thread::sleep(Duration::from_secs(2));
-    client(&["scontrol", "update", &format!("nodename={node}"), "state=resume"]);
+    set_node("resume");
     // Jobs may be on it again already.
-    wait_for("the node", || ["idle", "mixed", "allocated"].contains(&client(&["sinfo", "-h", "-o", "%T"]).as_str()));
+    wait_for("the node", || {
+        ["idle", "mixed", "allocated"].contains(&client(&["sinfo", "-h", "-p", "main", "-o", "%T"]).as_str())
+    });
 }
 
 #[test]
 fn a_node_s_death_is_survived_by_slurm_s_own_requeue() {
     let Some(_guard) = slurm() else { return };
     let fake = fake(3, 1, "");
-    fake.order(1, 0, "sleep 60\n");
+    fake.hold(1, 0, 1);
     let child = follow(&fake, &[]);
-    wait_for("the long job alone", || begun(&fake) == 5 && client(&["squeue", "-h", "-t", "R"]).lines().count() == 1);
+    wait_for("the other sets' ends", || begun(&fake) == 5);
+    wait_until_alone(&fake, "b0001 round-00", 1);
     node_dies();
-    // Slurm holds a requeued job back for two minutes; nobody needs to wait for that here.
-    wait_for("the second start", || {
-        for job in client(&["squeue", "-h", "-r", "-t", "PD", "-o", "%i|%r"]).lines() {
-            if let Some((id, "BeginTime")) = job.split_once('|') {
-                client(&["scontrol", "update", &format!("jobid={id}"), "StartTime=now"]);
-            }
-        }
-        fake.ledger().get("b0001 round-00").is_some_and(|(begins, _)| *begins == 2)
-    });
+    wait_for_start(&fake, "b0001 round-00", 2);
     finish(child, 0);
     assert_eq!(fake.record().state, State::Done);
     fake.assert_each_once(3, 1, &|set, round| ((set, round) == (1, 0)).then_some(2));
+}
+
+/// Slurm holds a requeued job back for two minutes; nobody needs to wait for that here.
+fn wait_for_start(fake: &Fake, place: &str, begins: usize) {
+    wait_for("the next start", || {
+        start_requeued();
+        fake.ledger().get(place).is_some_and(|(b, _)| *b == begins)
+    });
+}
+
+fn start_requeued() {
+    for job in client(&["squeue", "-h", "-r", "-t", "PD", "-o", "%i|%r"]).lines() {
+        if let Some((id, "BeginTime")) = job.split_once('|') {
+            client(&["scontrol", "update", &format!("jobid={id}"), "StartTime=now"]);
+        }
+    }
 }
 
 #[test]
 fn a_job_that_is_lost_each_time_is_given_up() {
     let Some(_guard) = slurm() else { return };
     let fake = fake(2, 0, ", arguments: ['--no-requeue'], retries: 1");
-    fake.order(1, 0, "sleep 60\nsleep 60\n");
+    fake.hold(1, 0, 2);
     let child = follow(&fake, &[]);
     for tries in 1..=2 {
-        wait_for("the long job", || fake.ledger().get("b0001 round-00").is_some_and(|(begins, _)| *begins == tries));
-        // A job is busy for a while after its imager has ended: it must not be lost with the long one.
-        wait_for("the short job's end", || {
-            fake.ledger().get("b0000 round-00").is_some_and(|(_, ends)| *ends == 1)
-                && client(&["squeue", "-h", "-t", "R,CG"]).lines().count() == 1
-        });
+        wait_for("the short job's end", || fake.ledger().get("b0000 round-00") == Some(&(1, 1)));
+        wait_until_alone(&fake, "b0001 round-00", tries);
         node_dies();
     }
     let words = finish(child, 3);
-    assert!(words.contains("the job of round 0 was lost 2 time(s): its node failed"), "{words}");
-    succeed(&fake);
+    assert!(words.contains("the job of round 0 was lost 2 time(s): its node failed (NODE_FAIL)"), "{words}");
+    fake.succeed();
     assert_eq!(fake.ledger()["b0000 round-00"], (1, 1));
 }
 
@@ -251,21 +291,21 @@ fn a_job_that_is_lost_each_time_is_given_up() {
 fn a_campaign_is_cancelled_and_goes_on_later() {
     let Some(_guard) = slurm() else { return };
     let fake = fake(3, 1, "");
-    fs::write(fake.path("imager/pause"), "30").unwrap();
+    fake.close(0);
     let child = follow(&fake, &[]);
     wait_for("the first round", || begun(&fake) == 3);
     let output = fake.command(&["cancel", "out"]).output().unwrap();
     let words = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success() && words.contains("cancelled"), "{words}");
-    assert!(client(&["squeue", "-h", "-t", "PD,R"]).is_empty(), "nothing is left in the queue");
+    wait_for_empty_queue();
     finish(child, 130);
     let record = fake.record();
     assert_eq!(record.state, State::Interrupted);
     assert!(record.datasets.iter().all(|d| d.state == State::Interrupted));
     let journal = fs::read_to_string(fake.path("out/b0001/journal.jsonl")).unwrap();
     assert!(journal.contains(r#""event":"interrupted""#), "the job had the time to say so: {journal}");
-    fs::remove_file(fake.path("imager/pause")).unwrap();
-    succeed(&fake);
+    fake.open(0);
+    fake.succeed();
     fake.assert_each_once(3, 1, &|_, round| (round == 0).then_some(2));
 }
 
@@ -273,22 +313,187 @@ fn a_campaign_is_cancelled_and_goes_on_later() {
 fn an_interruption_leaves_the_jobs_alone_or_cancels_them() {
     let Some(_guard) = slurm() else { return };
     let fake = fake(2, 0, "");
-    fs::write(fake.path("imager/pause"), "3").unwrap();
+    fake.close(0);
     let child = follow(&fake, &[]);
+    wait_for_submissions(&fake, 2);
     wait_for("the jobs", || begun(&fake) == 2);
     signal(&child, nix::sys::signal::Signal::SIGINT);
     let words = finish(child, 130);
     assert!(words.contains("the jobs go on"), "{words}");
-    succeed(&fake);
+    fake.open(0);
+    fake.succeed();
     fake.assert_each_once(2, 0, &|_, _| None);
     let fake = self::fake(2, 0, "");
-    fs::write(fake.path("imager/pause"), "60").unwrap();
+    fake.close(0);
     let child = follow(&fake, &["--cancel-on-interrupt"]);
+    wait_for_submissions(&fake, 2);
     wait_for("the jobs", || begun(&fake) == 2);
     signal(&child, nix::sys::signal::Signal::SIGINT);
     finish(child, 130);
-    assert!(client(&["squeue", "-h", "-t", "PD,R"]).is_empty(), "nothing is left in the queue");
+    wait_for_empty_queue();
     assert_eq!(fake.record().state, State::Interrupted);
+}
+
+/// A job reaches its time limit. Slurm warns it before, and it goes on in its second try; without the warning Slurm ends
+/// it (TIMEOUT), and without tries left it is given up, with the way out.
+#[test]
+fn a_time_limit_costs_a_step_or_is_named() {
+    let Some(_guard) = slurm() else { return };
+    let block = |more: &str| format!("  scheduler: {{engine: slurm, poll: 1s, memory_gb: 0.2, time_limit: 1m{more}}}");
+    let warned = Fake::new(2, 1, &block(""));
+    let ended = Fake::new(2, 1, &block(", retries: 0, arguments: ['--signal=B:URG@1']"));
+    let children = [&warned, &ended].map(|fake| {
+        fake.hold(1, 0, 1);
+        follow(fake, &[])
+    });
+    let [first, second] = children;
+    let words = finish(second, 3);
+    assert!(words.contains("the job of round 0 was lost 1 time(s): it reached its time limit (TIMEOUT)"), "{words}");
+    assert!(words.contains("raise `scheduler.time_limit`"), "{words}");
+    ended.release();
+    assert_eq!(ended.record().datasets[1].state, State::Failed);
+    let states = client(&["squeue", "-h", "-r", "-t", "all", "-o", "%T"]);
+    assert!(states.lines().any(|s| s == "TIMEOUT"), "{states}");
+    finish(first, 0);
+    warned.release();
+    assert!(warned.record().datasets.iter().all(|d| d.state == State::Done));
+    warned.assert_each_once(2, 1, &|set, round| ((set, round) == (1, 0)).then_some(2));
+    let journal = fs::read_to_string(warned.path("out/b0001/journal.jsonl")).unwrap();
+    assert!(journal.contains(r#""event":"interrupted""#), "the job had the time to say so: {journal}");
+    ended.succeed();
+    ended.assert_each_once(2, 1, &|set, round| ((set, round) == (1, 0)).then_some(2));
+}
+
+/// Somebody requeues a job: it goes on; done to it more often than `retries`, it is given up.
+#[test]
+fn a_requeued_job_goes_on_and_too_often_is_given_up() {
+    let Some(_guard) = slurm() else { return };
+    let fake = fake(2, 1, ", retries: 1");
+    fake.hold(0, 0, 1);
+    fake.hold(1, 0, 2);
+    let child = follow(&fake, &[]);
+    let requeue = |place: &str, index: usize, begins: usize| {
+        wait_for("the start", || {
+            start_requeued();
+            fake.ledger().get(place) == Some(&(begins, 0))
+        });
+        let job = fs::read(fake.path("out/slurm/00001.json")).unwrap();
+        let job = serde_json::from_slice::<serde_json::Value>(&job).unwrap()["job"].as_u64().unwrap();
+        let task = format!("{job}_{index}");
+        wait_for("the requeue", || {
+            client(&["scontrol", "requeue", &task]);
+            client(&["squeue", "-h", "-r", "-j", &task, "-o", "%T"]) != "RUNNING"
+        });
+    };
+    requeue("b0000 round-00", 0, 1);
+    requeue("b0001 round-00", 1, 1);
+    requeue("b0001 round-00", 1, 2);
+    wait_for("the first set's end", || {
+        start_requeued();
+        fake.ledger().get("b0000 round-01") == Some(&(1, 1))
+    });
+    let words = std::thread::scope(|scope| {
+        let end = scope.spawn(|| finish(child, 3));
+        wait_for("the third start", || {
+            start_requeued();
+            end.is_finished()
+        });
+        end.join().unwrap()
+    });
+    assert!(words.contains("the job of round 0 was brought back by Slurm 2 times"), "{words}");
+    assert!(words.contains("`scheduler.retries` is 1"), "{words}");
+    fake.release();
+    fake.succeed();
+    fake.assert_each_once(2, 1, &|set, round| match (set, round) {
+        (0, 0) => Some(2),
+        (1, 0) => Some(3),
+        _ => None,
+    });
+}
+
+/// A more urgent job takes the place of one, which is submitted again.
+#[test]
+fn a_preempted_job_is_submitted_again() {
+    let Some(_guard) = slurm() else { return };
+    let fake = fake(2, 0, ", arguments: ['--no-requeue']");
+    fake.hold(1, 0, 1);
+    let child = follow(&fake, &[]);
+    wait_for("the other set's end", || fake.ledger().get("b0000 round-00") == Some(&(1, 1)));
+    wait_until_alone(&fake, "b0001 round-00", 1);
+    let urgent = ["sbatch", "--parsable", "--partition=urgent", "--exclusive", "--output=/dev/null", "--wrap=sleep 1"];
+    let urgent = client(&urgent);
+    assert!(urgent.parse::<u64>().is_ok(), "{urgent}");
+    finish(child, 0);
+    let states = client(&["squeue", "-h", "-r", "-t", "all", "-o", "%T"]);
+    assert!(states.lines().any(|s| s == "PREEMPTED"), "{states}");
+    fake.assert_each_once(2, 0, &|set, _| (set == 1).then_some(2));
+}
+
+/// Three overlapping beams and one that fails: each round waits for all, a job makes the field's image and mask, each
+/// beam's mask is cut from it, and the archive is collected. Nobody is logged in: stewards do it all.
+#[test]
+fn field_masks_and_the_archive_as_jobs() {
+    let Some(_guard) = slurm() else { return };
+    let fake = fake(4, 2, "");
+    let text = fs::read_to_string(fake.path("campaign.yaml")).unwrap();
+    let archive = "archive: {copy: [final/image.fits, report/index.html], compress: ['round-*/mask/*.fits', 'field/**/*.fits'], to: kept}";
+    let text = text
+        .replace(
+            "  mask: none\n",
+            &format!("  mask: {{image: field, noise: {{method: global}}, field: {{dish: 0}}}}\n  {archive}\n"),
+        )
+        .replace("'{folder}']", "'{folder}', '{mask}']")
+        .replace("selfcal:", "defaults: {masking: {base_snr_clip: 20}}\nselfcal:");
+    fs::write(fake.path("campaign.yaml"), text).unwrap();
+    let source = crate::fake::beams(&fake, 4);
+    fake.order(3, 0, "fail\n");
+    detach(&fake);
+    wait_for_end(&fake, State::Failed);
+    wait_for_empty_queue();
+    let record = fake.record();
+    let states: Vec<State> = record.datasets.iter().map(|d| d.state).collect();
+    assert_eq!(states, [State::Done, State::Done, State::Done, State::Failed], "{:?}", record.messages);
+    // No round begins before all have ended the one before.
+    let lines = fs::read_to_string(fake.path("imager/ledger")).unwrap();
+    let place = |what: &str| lines.lines().position(|l| l.starts_with("begin") && l.ends_with(what)).unwrap();
+    let numbered = || lines.lines().enumerate();
+    let end = |what: &str| numbered().filter(|(_, l)| l.starts_with("end") && l.ends_with(what)).last().unwrap().0;
+    assert!(end("round-00") < place("round-01") && end("round-01") < place("round-02"), "{lines}");
+    for round in 1..=2 {
+        let folder = fake.path(&format!("out/field/round-{round:02}"));
+        let about: serde_json::Value = serde_json::from_slice(&fs::read(folder.join("field.json")).unwrap()).unwrap();
+        assert_eq!(about["beams"], serde_json::json!(["b0000", "b0001", "b0002"]));
+        assert_eq!(about["left_out"][0][0], "b0003");
+        let mut field = cleanloop::image::FitsImage::open(folder.join("image.fits")).unwrap();
+        let (x, y) = field.wcs().unwrap().sky_to_pixel(source).unwrap();
+        let peak = field.read_plane(0, 0).unwrap()[[y.round() as usize, x.round() as usize]];
+        // Interpolated between pixels, four to a beam.
+        assert!((0.8..1.01).contains(&peak), "{peak}");
+        for set in 0..3 {
+            let mut mask =
+                cleanloop::image::FitsImage::open(fake.path(&format!("out/b{set:04}/round-{round:02}/mask/mask.fits")))
+                    .unwrap();
+            let (x, y) = mask.wcs().unwrap().sky_to_pixel(source).unwrap();
+            let plane = mask.read_plane(0, 0).unwrap();
+            assert_eq!(plane[[y.round() as usize, x.round() as usize]], 1.0, "set {set}, round {round}");
+            assert!(plane.sum() < 100.0, "the source and no more: {} pixels", plane.sum());
+        }
+    }
+    for file in
+        ["b0000/final/image.fits", "b0002/b0002.tar.gz", "campaign/report/index.html", "campaign/campaign.tar.gz"]
+    {
+        assert!(fake.path("kept").join(file).is_file(), "{file} is in the archive");
+    }
+    assert!(!fake.path("kept/b0003").exists());
+    let status = fake.command(&["status", "out"]).output().unwrap();
+    let status = String::from_utf8_lossy(&status.stdout).into_owned();
+    assert!(status.contains("before round 1") && status.contains("before round 2"), "{status}");
+    // The next run takes the fourth beam in; the others are through.
+    fake.succeed();
+    let about = fs::read(fake.path("out/field/round-02/field.json")).unwrap();
+    let about: serde_json::Value = serde_json::from_slice(&about).unwrap();
+    assert_eq!(about["beams"].as_array().unwrap().len(), 4);
+    assert!(fake.path("kept/b0003/final/image.fits").is_file());
 }
 
 /// The real programs as jobs: wsclean images, CASA calibrates, and the second round is better than the first.
@@ -337,7 +542,7 @@ fn many_sets_with_failures_nothing_lost_and_nothing_twice() {
     let words = finish(follow(&fake, &["-q"]), 3);
     assert!(words.contains(&format!("{failing} of {sets} measurement sets failed")), "{words}");
     let first = clock.elapsed();
-    let record = succeed(&fake);
+    let record = fake.succeed();
     println!(
         "{sets} sets: {:.0} s, then {:.0} s for those that failed",
         first.as_secs_f64(),

@@ -143,7 +143,10 @@ fn a_continuum_strategy_with_tuples_and_environment() {
     assert_rounds(&plan, &wsclean, &gaincal, &[None, mask(7.0), mask(5.5), mask(5.5), mask(5.5)]);
     let noise = &plan.rounds[1].mask.as_ref().unwrap().noise;
     assert_eq!((noise.box_size, noise.step), (Some(196), Some(16)));
-    assert_eq!(plan.not_run, ["the operation `stokesv`", "the mode `aegean`", "the mode `archive`"]);
+    let homeless =
+        "the mode `archive`, as no folder is named for it (`sbid_archive_path`, `sbid_copy_path` or `archive.to`)";
+    assert!(plan.archive.is_empty());
+    assert_eq!(plan.not_run, ["the operation `stokesv`", "the mode `aegean`", homeless]);
     let lines = preview::command_lines(&plan, &plan.measurement_sets[1]);
     let scales = "-multiscale -multiscale-scale-bias 0.6 -multiscale-scales 0,4,8,16,24,32";
     let all = "-size 6128 6128 -scale 2.5asec -weight briggs -0.5 -niter 80000 -nmiter 20 -mgain 0.7 \

@@ -106,6 +106,10 @@ pub struct CampaignBlock {
     pub use_beam_masks_from: Option<usize>,
     /// flint's field option: the same as `mask.rounds`; goes before `use_beam_masks_from`.
     pub use_beam_masks_rounds: Option<RoundSelection>,
+    /// flint's field option: folder of the tar files that the strategy's mode `archive` asks for.
+    pub sbid_archive_path: Option<PathBuf>,
+    /// flint's field option: folder of the copies that the strategy's mode `archive` asks for.
+    pub sbid_copy_path: Option<PathBuf>,
     /// Where the work of many measurement sets runs: an engine, or a map of settings.
     #[serde(deserialize_with = "scheduler::read")]
     #[schemars(with = "SchedulerInput")]

@@ -73,11 +73,13 @@ pub struct FieldOptions {
     /// Primary-beam response below which an image takes no part.
     #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1))]
     pub cutoff: f64,
+    /// Images with different restoring beams are convolved to a common one first.
+    pub common_beam: bool,
 }
 
 impl Default for FieldOptions {
     fn default() -> Self {
-        Self { dish: None, cutoff: DEFAULT_CUTOFF }
+        Self { dish: None, cutoff: DEFAULT_CUTOFF, common_beam: true }
     }
 }
 

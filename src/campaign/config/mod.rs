@@ -22,7 +22,7 @@ pub mod schema;
 pub mod stop;
 pub mod yaml;
 
-pub use archive::ArchiveOptions;
+pub use archive::{ArchiveOptions, FlintArchiveOptions};
 pub use block::{CampaignBlock, OnFailure, StartColumn, WorkOn};
 pub use duration::TimeLimit;
 pub use mask::{FieldOptions, MaskCadence, MaskCombine, MaskImage, MaskMethod, MaskSettings};
@@ -425,6 +425,10 @@ pub(super) fn values_without_sense(mode: &str, options: Json) -> Vec<(String, St
         },
         "tclean" => match serde_json::from_value::<TcleanOptions>(options) {
             Ok(tclean) => tclean.validate().err().map_or_else(Vec::new, |e| vec![(e.key.to_owned(), e.to_string())]),
+            Err(_) => Vec::new(),
+        },
+        "archive" => match serde_json::from_value::<FlintArchiveOptions>(options) {
+            Ok(archive) => archive.problems().into_iter().map(|(key, why)| (key.to_owned(), why)).collect(),
             Err(_) => Vec::new(),
         },
         "noise" => match serde_json::from_value::<NoiseOptions>(options) {

@@ -1,5 +1,6 @@
 //! The modes of a round: one map of options a tool, as in flint's strategy files.
 
+use super::archive::FlintArchiveOptions;
 use crate::calibrator::options::GaincalOptions;
 use crate::imager::tclean::TcleanOptions;
 use crate::imager::wsclean::WscleanOptions;
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 /// Modes of flint that load, but that this program does not run.
-pub const MODES_NOT_RUN: [&str; 4] = ["aegean", "archive", "potatopeel", "fitscube"];
+pub const MODES_NOT_RUN: [&str; 3] = ["aegean", "potatopeel", "fitscube"];
 
 /// Operations of flint that load, but that this program does not run.
 pub const OPERATIONS_NOT_RUN: [&str; 3] = ["stokesv", "subtractcube", "polarisation"];
@@ -38,8 +39,8 @@ pub struct Modes {
     pub bane: BaneOptions,
     /// Loads; not run.
     pub aegean: Json,
-    /// Loads; not run. (`campaign.archive` collects files.)
-    pub archive: Json,
+    /// flint's patterns of files to keep, used at the end of the campaign where a folder is named for them.
+    pub archive: FlintArchiveOptions,
     /// Loads; not run.
     pub potatopeel: Json,
     /// Loads; not run.
