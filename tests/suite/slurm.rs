@@ -411,6 +411,59 @@ fn a_requeued_job_goes_on_and_too_often_is_given_up() {
     });
 }
 
+/// Slurm's memory of jobs that have ended, as short as it can be; as before when dropped.
+struct ShortMemory(std::path::PathBuf, String);
+
+impl ShortMemory {
+    fn new() -> Self {
+        let path = std::path::PathBuf::from(std::env::var_os("SLURM_CONF").unwrap());
+        let text = fs::read_to_string(&path).unwrap();
+        let line = text.lines().find(|l| l.starts_with("MinJobAge=")).unwrap();
+        fs::write(&path, text.replace(line, "MinJobAge=2")).unwrap();
+        client(&["scontrol", "reconfigure"]);
+        Self(path, text)
+    }
+}
+
+impl Drop for ShortMemory {
+    fn drop(&mut self) {
+        let _ = fs::write(&self.0, &self.1);
+        client(&["scontrol", "reconfigure"]);
+    }
+}
+
+/// No accounting, and Slurm has forgotten all jobs: what is done is known from the journals, and a job that was lost
+/// without anybody looking is submitted again.
+#[test]
+fn jobs_that_slurm_has_forgotten() {
+    let Some(_guard) = slurm() else { return };
+    let words = client(&["sacct", "-n"]);
+    assert!(words.is_empty(), "this Slurm has no accounting: {words}");
+    let _memory = ShortMemory::new();
+    let done = fake(2, 1, "");
+    let lost = fake(2, 1, ", arguments: ['--no-requeue']");
+    done.succeed();
+    lost.hold(1, 0, 1);
+    detach(&lost);
+    // The steward must not look: two rounds and itself.
+    wait_for_submissions(&lost, 3);
+    let steward = fs::read(lost.path("out/slurm/00003.json")).unwrap();
+    let steward = serde_json::from_slice::<serde_json::Value>(&steward).unwrap()["job"].as_u64().unwrap();
+    client(&["scancel", &steward.to_string()]);
+    wait_for("the other set's end", || lost.ledger().get("b0000 round-01") == Some(&(1, 1)));
+    wait_until_alone(&lost, "b0001 round-00", 1);
+    node_dies();
+    lost.release();
+    wait_for("oblivion", || client(&["squeue", "-h", "-t", "all"]).is_empty());
+    let before = submissions(&done);
+    done.succeed();
+    assert_eq!(submissions(&done), before, "what is done is not submitted again");
+    done.assert_each_once(2, 1, &|_, _| None);
+    let record = lost.succeed();
+    assert!(record.datasets.iter().all(|d| d.state == State::Done));
+    lost.assert_each_once(2, 1, &|set, round| ((set, round) == (1, 0)).then_some(2));
+}
+
 /// A more urgent job takes the place of one, which is submitted again.
 #[test]
 fn a_preempted_job_is_submitted_again() {
