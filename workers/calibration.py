@@ -162,6 +162,16 @@ def spwmap(table, windows):
     return [int(held[0])] * windows if held.size == 1 and windows > 1 else []
 
 
+def spwmaps(tables):
+    """The spwmap of each table, for other data with the windows of the data that it was solved on."""
+    maps = []
+    for table in tables:
+        with opened(os.path.join(table["path"], "SPECTRAL_WINDOW")) as tb:
+            windows = tb.nrows()
+        maps.append(spwmap(table, windows))
+    return maps
+
+
 def statistics(tables):
     """See SolutionStats in src/quality/solutions.rs."""
     antennas, pooled = {}, {"solutions": 0, "flagged": 0, "snr": []}
@@ -211,10 +221,13 @@ def read_table(path, index, antennas, pooled):
                     pooled["snr"] += good_snr
                 if not delays and (~bad).any():
                     measure_scatter(g[~bad], entry)
-                entry["series"].append({
-                    "polarisation": str(pol), "table": index, "time_s": time[rows],
-                    "phase_deg": np.rad2deg(np.angle(g)) if not delays else [None] * rows.size,
-                    "amplitude": np.abs(g), "flagged": bad})
+                series = {"polarisation": str(pol), "table": index, "time_s": time[rows], "flagged": bad}
+                if delays:
+                    nothing = [None] * rows.size
+                    series.update(phase_deg=nothing, amplitude=nothing, delay_ns=g)
+                else:
+                    series.update(phase_deg=np.rad2deg(np.angle(g)), amplitude=np.abs(g))
+                entry["series"].append(series)
 
 
 def measure_scatter(gains, entry):

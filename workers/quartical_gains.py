@@ -5,7 +5,8 @@
     quartical_gains.py edit FOLDER EDITS.npz|- NAME... flags, normalisation, antennas that get no correction
 
 A gain store is FOLDER/TERM with one group for each part of the data (scan, field, data description); its gains are
-[time, frequency, antenna, direction, correlation]. QuartiCal bridges flagged solutions by interpolation when it loads
+[time, frequency, antenna, direction, correlation]. Terms with parameters of their own (phases, delays) keep these on the
+cells of the solve; delays are evaluated in each channel. QuartiCal bridges flagged solutions by interpolation when it loads
 them. Where an antenna has no good solution at all it would put zeros there, so such antennas get gains of 1 instead:
 their data pass through.
 """
@@ -39,29 +40,43 @@ def parts(folder, mode):
 
 
 def export(folder, output):
+    """KEY.gain [time, frequency, antenna, correlation] where the gains are evaluated (.time, .frequency), and on the
+    cells of the solve (.cell_time, .cell_frequency) KEY.flag [time, frequency, antenna] and delays, ns, where there
+    are any."""
     import numpy as np
 
     arrays, about = {}, []
     for term, number, part in parts(folder, "r"):
-        correlations = [str(c) for c in part["correlation"][:]]
-        diagonal = [k for k, c in enumerate(correlations) if c in PARALLEL]
-        key = f"{term}.{number}"
+        diagonal, correlations = diagonal_of(part)
+        own = "params" in part
+        key, axis = f"{term}.{number}", "param" if own else "gain"
         arrays[f"{key}.gain"] = part["gains"][:][:, :, :, 0, diagonal]
-        arrays[f"{key}.flag"] = part["gain_flags"][:][:, :, :, 0] != 0
         arrays[f"{key}.time"] = part["gain_time"][:]
         arrays[f"{key}.frequency"] = part["gain_freq"][:]
+        arrays[f"{key}.flag"] = part[f"{axis}_flags"][:][:, :, :, 0] != 0
+        arrays[f"{key}.cell_time"] = part[f"{axis}_time"][:]
+        arrays[f"{key}.cell_frequency"] = part[f"{axis}_freq"][:]
+        delays = [k for k, name in enumerate(part["param_name"][:]) if str(name).startswith("delay_")] if own else []
+        if delays:
+            arrays[f"{key}.delay_ns"] = 1e9 * part["params"][:][:, :, :, 0, delays]
         attributes = {k: part.attrs[k] for k in ("SCAN_NUMBER", "FIELD_ID", "DATA_DESC_ID") if k in part.attrs}
         about.append({"term": term, "number": number, "key": key, "type": part.attrs["TYPE"], **attributes,
-                      "correlations": [correlations[k] for k in diagonal],
-                      "antennas": [str(a) for a in part["antenna"][:]]})
+                      "correlations": correlations, "antennas": [str(a) for a in part["antenna"][:]]})
     if not arrays:
         sys.exit(f"{folder}: QuartiCal left no gains there")
     np.savez(output, about=json.dumps(about), **arrays)
 
 
+def diagonal_of(part):
+    """Indices and names of the parallel hands."""
+    correlations = [str(c) for c in part["correlation"][:]]
+    diagonal = [k for k, c in enumerate(correlations) if c in PARALLEL]
+    return diagonal, [correlations[k] for k in diagonal]
+
+
 def edit(folder, edits, *through):
-    """Flags of KEY.flag [time, frequency, antenna] are added; KEY.scale [correlation] divides amplitudes; the antennas
-    named `through` get gains of 1."""
+    """Flags of KEY.flag [time, frequency, antenna], cells of the solve, are added; KEY.scale [correlation] divides
+    amplitudes; the antennas named `through` get gains of 1."""
     import numpy as np
 
     edits = {} if edits == "-" else np.load(edits)
@@ -69,16 +84,17 @@ def edit(folder, edits, *through):
         key = f"{term}.{number}"
         kind = part.attrs["TYPE"]
         gains, flags = part["gains"][:], part["gain_flags"][:]
-        correlations = [str(c) for c in part["correlation"][:]]
-        diagonal = [k for k, c in enumerate(correlations) if c in PARALLEL]
+        diagonal, _ = diagonal_of(part)
         own = "params" in part
         values = part["params"][:] if own else gains
         value_flags = part["param_flags"][:] if own else flags
         if f"{key}.flag" in edits:
-            more = edits[f"{key}.flag"]
-            flags |= more[..., None].astype(flags.dtype)
+            more = edits[f"{key}.flag"].astype(flags.dtype)[..., None]
+            value_flags |= more
             if own:
-                value_flags |= nearest(more, value_flags.shape[:2])[..., None].astype(flags.dtype)
+                when = closest(part["param_time"][:], part["gain_time"][:])
+                where = closest(part["param_freq"][:], part["gain_freq"][:])
+                flags |= more[np.ix_(when, where)]
         if f"{key}.scale" in edits and kind in AMPLITUDES:
             scale = edits[f"{key}.scale"]
             gains[..., diagonal] /= scale
@@ -96,15 +112,11 @@ def edit(folder, edits, *through):
         part["gains"][:], part["gain_flags"][:] = gains, flags
 
 
-def nearest(flags, shape):
-    """Flags on another grid of times and frequencies: the most of them that fall on a cell."""
+def closest(grid, values):
+    """Index of the grid's point nearest to each value."""
     import numpy as np
 
-    if flags.shape[:2] == shape:
-        return flags
-    rows = np.minimum(np.arange(shape[0]) * flags.shape[0] // shape[0], flags.shape[0] - 1)
-    columns = np.minimum(np.arange(shape[1]) * flags.shape[1] // shape[1], flags.shape[1] - 1)
-    return flags[np.ix_(rows, columns)]
+    return np.abs(grid[None, :] - values[:, None]).argmin(axis=1)
 
 
 if __name__ == "__main__":

@@ -109,26 +109,18 @@ impl Calibrator for CasaCalibrator {
     }
 
     fn apply_line(&self, tables: &[SolutionTable]) -> Option<String> {
-        let name = |t: &SolutionTable| text(&json!(t.path.file_name().unwrap_or_default().to_string_lossy()));
-        let o = &self.options;
-        let rest = format!(
-            "interp={}, applymode={}, calwt={}, flagbackup=False)",
-            text(&json!(o.interp)),
-            text(&json!(o.applymode)),
-            text(&json!(o.calwt))
-        );
-        if tables.iter().all(|t| t.channels.is_none()) {
-            let names: Vec<String> = tables.iter().map(name).collect();
-            let list = format!("gaintable=[{}]", names.join(", "));
-            return (!names.is_empty()).then(|| format!("applycal(vis='OTHER.ms', {list}, {rest}"));
+        if tables.is_empty() {
+            return None;
         }
-        let lines = tables.iter().map(|t| {
-            let spw = t.channels.map_or_else(String::new, |(first, last)| {
-                format!("spw='{}:{first}~{last}', ", t.spectral_window.unwrap_or(0))
-            });
-            format!("applycal(vis='OTHER.ms', {spw}gaintable=[{}], {rest}", name(t))
-        });
-        Some(lines.collect::<Vec<_>>().join("\n"))
+        // Solutions of one window that serve all of them (`combine: spw`) must be told where they go.
+        let maps: Vec<Vec<usize>> = match self.casa.call("spwmaps", json!({"tables": tables}), None) {
+            Ok(maps) => maps,
+            Err(e) => {
+                tracing::warn!("there is no line that applies the solutions to other data: {e}");
+                return None;
+            }
+        };
+        Some(line_of(&self.options, tables, &maps))
     }
 
     fn command_lines(&self, request: &SolveRequest) -> Vec<Vec<String>> {
@@ -159,5 +151,64 @@ impl Calibrator for CasaCalibrator {
             ])
             .collect();
         vec![solve, apply]
+    }
+}
+
+/// Calls of applycal for `OTHER.ms`; `maps` holds the spwmap of each table, empty where windows keep their own.
+fn line_of(o: &GaincalOptions, tables: &[SolutionTable], maps: &[Vec<usize>]) -> String {
+    let call = |spw: &str, tables: &[&SolutionTable], maps: &[&Vec<usize>]| {
+        let names: Vec<_> = tables.iter().map(|t| t.path.file_name().unwrap_or_default().to_string_lossy()).collect();
+        let mut words = vec!["vis='OTHER.ms'".to_owned()];
+        if !spw.is_empty() {
+            words.push(format!("spw={}", text(&json!(spw))));
+        }
+        words.push(format!("gaintable={}", text(&json!(names))));
+        if maps.iter().any(|m| !m.is_empty()) {
+            words.push(format!("spwmap={}", text(&json!(maps))));
+        }
+        words.push(format!("interp={}", text(&json!(o.interp))));
+        words.push(format!("applymode={}", text(&json!(o.applymode))));
+        words.push(format!("calwt={}, flagbackup=False", text(&json!(o.calwt))));
+        format!("applycal({})", words.join(", "))
+    };
+    if tables.iter().all(|t| t.channels.is_none()) {
+        return call("", &tables.iter().collect::<Vec<_>>(), &maps.iter().collect::<Vec<_>>());
+    }
+    let of_range = |(t, map): (&SolutionTable, &Vec<usize>)| {
+        let spw = t
+            .channels
+            .map_or_else(String::new, |(first, last)| format!("{}:{first}~{last}", t.spectral_window.unwrap_or(0)));
+        call(&spw, &[t], &[map])
+    };
+    tables.iter().zip(maps).map(of_range).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(path: &str, channels: Option<(usize, usize)>, spectral_window: Option<usize>) -> SolutionTable {
+        SolutionTable { path: path.into(), channels, spectral_window }
+    }
+
+    #[test]
+    fn the_line_says_which_window_serves_which() {
+        let o = GaincalOptions::default();
+        let end = "interp='linear', applymode='calonly', calwt=False, flagbackup=False)";
+        let whole = [table("/out/final/gains", None, None)];
+        assert_eq!(line_of(&o, &whole, &[vec![]]), format!("applycal(vis='OTHER.ms', gaintable=['gains'], {end}"));
+        assert_eq!(
+            line_of(&o, &whole, &[vec![0, 0]]),
+            format!("applycal(vis='OTHER.ms', gaintable=['gains'], spwmap=[[0, 0]], {end}")
+        );
+        let ranges = [table("/a/g.0", Some((0, 1)), Some(0)), table("/a/g.1", Some((2, 3)), Some(1))];
+        let lines = line_of(&o, &ranges, &[vec![], vec![]]);
+        assert_eq!(
+            lines,
+            format!(
+                "applycal(vis='OTHER.ms', spw='0:0~1', gaintable=['g.0'], {end}\n\
+                 applycal(vis='OTHER.ms', spw='1:2~3', gaintable=['g.1'], {end}"
+            )
+        );
     }
 }

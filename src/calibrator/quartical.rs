@@ -24,6 +24,8 @@ use std::path::Path;
 const GAINS: &str = "gains.qc";
 /// Statistics of the gains, beside them.
 const STATISTICS: &str = "statistics.json";
+/// Intervals that the gains were solved on, among them.
+const GRID: &str = "grid.json";
 /// The term that is solved for unless `quartical: {solver.terms: ...}` names others.
 const TERM: &str = "G";
 /// Iterations of each term at most; QuartiCal stops when 99 % of the gains have converged.
@@ -79,6 +81,9 @@ impl From<QuarticalError> for crate::Error {
         }
     }
 }
+
+/// Intervals of each term as QuartiCal was told: `[time_interval, freq_interval]`.
+type Grid = IndexMap<String, [String; 2]>;
 
 /// QuartiCal with one set of options.
 #[derive(Debug)]
@@ -147,6 +152,33 @@ impl QuarticalCalibrator {
         }
     }
 
+    /// The intervals of the solve. `channels` of the widest window, where they are known.
+    fn grid(&self, channels: Option<usize>) -> Grid {
+        let o = &self.options;
+        let time = match o.interval() {
+            Some(Solint::Seconds(s)) => format!("{s}s"),
+            Some(Solint::Integration) => "1".into(),
+            _ => "0".into(),
+        };
+        let frequency = match (o.nspw, channels) {
+            (0 | 1, _) => "0".into(),
+            (n, Some(channels)) => channels.div_ceil(n).to_string(),
+            (n, None) => format!("<channels/{n}>"),
+        };
+        let of_term = |term: String| {
+            let own = |what: &str, plain: &String| self.own(&format!("{term}.{what}")).unwrap_or_else(|| plain.clone());
+            let intervals = [own("time_interval", &time), own("freq_interval", &frequency)];
+            (term, intervals)
+        };
+        self.terms().into_iter().map(of_term).collect()
+    }
+
+    /// The intervals that these gains were solved on: with another number of channels the options give others.
+    fn grid_of(&self, gains: &Path) -> Grid {
+        let stored = std::fs::read(gains.join(GRID)).ok().and_then(|text| serde_json::from_slice(&text).ok());
+        stored.unwrap_or_else(|| self.grid(None))
+    }
+
     /// Options that both calls share. `channels` of the widest window, where they are known.
     fn common(&self, ms: &Path, reference: &str, threads: usize) -> IndexMap<String, String> {
         let mut all = IndexMap::from([
@@ -182,19 +214,9 @@ impl QuarticalCalibrator {
         if let Some((low, high)) = uv_range(&o.uvrange).filter(|_| o.selectdata) {
             all.insert("input_ms.select_uv_range".into(), format!("[{low},{high}]"));
         }
-        let time = match o.interval() {
-            Some(Solint::Seconds(s)) => format!("{s}s"),
-            Some(Solint::Integration) => "1".into(),
-            _ => "0".into(),
-        };
-        let frequency = match (o.nspw, channels) {
-            (0 | 1, _) => "0".into(),
-            (n, Some(channels)) => channels.div_ceil(n).to_string(),
-            (n, None) => format!("<channels/{n}>"),
-        };
-        for term in self.terms() {
-            all.insert(format!("{term}.time_interval"), time.clone());
-            all.insert(format!("{term}.freq_interval"), frequency.clone());
+        for (term, [time, frequency]) in self.grid(channels) {
+            all.insert(format!("{term}.time_interval"), time);
+            all.insert(format!("{term}.freq_interval"), frequency);
             if o.combine.contains("scan") {
                 all.insert(format!("{term}.respect_scan_boundaries"), "False".into());
             }
@@ -210,10 +232,9 @@ impl QuarticalCalibrator {
         all.into_iter().map(|(key, value)| format!("{key}={value}")).collect()
     }
 
-    /// `gains`: the folder of the terms; `out`: a folder for what QuartiCal writes besides the column.
-    fn apply_words(&self, ms: &Path, reference: &str, gains: &Path, out: &Path, threads: usize) -> Vec<String> {
-        let mut all = self.common(ms, reference, threads);
-        let linear = self.options.interp.starts_with("linear");
+    /// `gains`: the folder of the terms, solved on `grid`; `out`: a folder for what QuartiCal writes besides the column.
+    fn apply_words(&self, ms: &Path, reference: &str, (gains, grid): (&Path, &Grid), out: &Path) -> Vec<String> {
+        let mut all = self.common(ms, reference, 1);
         for (key, value) in &self.options.quartical {
             // What concerns the solve alone stays out.
             let solve_only = ["solver.", "input_model.", "mad_flags.", "input_ms.select_uv_range"];
@@ -222,25 +243,18 @@ impl QuarticalCalibrator {
                 all.insert(key.clone(), word(value));
             }
         }
-        for term in self.terms() {
-            // A grid of every integration and channel: gains are interpolated. The grid of the solve: steps.
-            let same = |what: &str, default: String| self.own(&format!("{term}.{what}")).unwrap_or(default);
-            let (time, frequency) = if linear {
-                ("1".into(), "1".into())
-            } else {
-                let time = match self.options.interval() {
-                    Some(Solint::Seconds(s)) => format!("{s}s"),
-                    Some(Solint::Integration) => "1".into(),
-                    _ => "0".into(),
-                };
-                (
-                    same("time_interval", time),
-                    same("freq_interval", if self.options.nspw > 1 { "1" } else { "0" }.into()),
-                )
-            };
-            all.insert(format!("{term}.time_interval"), time);
-            all.insert(format!("{term}.freq_interval"), frequency);
-            all.insert(format!("{term}.load_from"), gains.join(&term).to_string_lossy().into_owned());
+        // As with CASA the first word is for times, the second for frequencies.
+        let mut ways = self.options.interp.split(',').map(|way| way.trim().starts_with("linear"));
+        let (in_time, in_frequency) = (ways.next().unwrap_or(false), ways.next().unwrap_or(false));
+        for (term, [time, frequency]) in grid {
+            // A grid of every integration or channel: gains are interpolated. The grid of the solve: steps.
+            let kind = all.get(&format!("{term}.type")).cloned().unwrap_or_default();
+            // Delays are slopes over the channels of their cell, and mean nothing between two cells.
+            let sloped = kind.contains("delay") || kind.contains("tec");
+            let choose = |fine: bool, solved: &String| if fine { "1".to_owned() } else { solved.clone() };
+            all.insert(format!("{term}.time_interval"), choose(in_time, time));
+            all.insert(format!("{term}.freq_interval"), choose(in_frequency && !sloped, frequency));
+            all.insert(format!("{term}.load_from"), gains.join(term).to_string_lossy().into_owned());
         }
         all.insert("solver.iter_recipe".into(), format!("[{}]", vec!["0"; self.terms().len()].join(",")));
         all.insert("output.gain_directory".into(), out.join("applied.qc").to_string_lossy().into_owned());
@@ -302,8 +316,10 @@ impl Calibrator for QuarticalCalibrator {
         let params = json!({"ms": ms, "gains": plain, "edits": edits, "minsnr": o.minsnr, "normalise": normalise});
         let stats: Value = self.casa.call("gain_statistics", params, None)?;
         self.run("edit", vec![text(&gains), text(&edits)], &request.log)?;
-        let file = request.folder.join(STATISTICS);
-        std::fs::write(&file, stats.to_string()).map_err(crate::Error::internal)?;
+        let grid = serde_json::to_string(&self.grid(channels)).map_err(crate::Error::internal)?;
+        for (file, text) in [(gains.join(GRID), grid), (request.folder.join(STATISTICS), stats.to_string())] {
+            std::fs::write(file, text).map_err(crate::Error::internal)?;
+        }
         Ok(vec![SolutionTable { path: gains, channels: None, spectral_window: None }])
     }
 
@@ -327,7 +343,8 @@ impl Calibrator for QuarticalCalibrator {
         // Any antenna does: nothing is solved for.
         let reference = self.reference(&summary, Some("0"), measurement_set).unwrap_or(0).to_string();
         let out = tempfile::tempdir().map_err(crate::Error::internal)?;
-        let words = self.apply_words(measurement_set, &reference, &table.path, out.path(), 1);
+        let grid = self.grid_of(&table.path);
+        let words = self.apply_words(measurement_set, &reference, (&table.path, &grid), out.path());
         self.run("run", words, log)
     }
 
@@ -347,14 +364,15 @@ impl Calibrator for QuarticalCalibrator {
         );
         let line = |words: Vec<String>| std::iter::once("goquartical".to_owned()).chain(words).collect();
         let gains = request.folder.join(GAINS);
-        let apply =
-            self.apply_words(&request.measurement_set, &reference, &gains, Path::new("<a folder that goes>"), 1);
+        let out = Path::new("<a folder that goes>");
+        let apply = self.apply_words(&request.measurement_set, &reference, (&gains, &self.grid_of(&gains)), out);
         vec![line(self.solve_words(request, &reference, None)), line(apply)]
     }
 
     fn apply_line(&self, tables: &[SolutionTable]) -> Option<String> {
-        let name = tables.last()?.path.file_name()?.to_owned();
-        let words = self.apply_words(Path::new("OTHER.ms"), "0", Path::new(&name), Path::new("."), 1);
+        let gains = &tables.last()?.path;
+        let (name, grid) = (Path::new(gains.file_name()?), self.grid_of(gains));
+        let words = self.apply_words(Path::new("OTHER.ms"), "0", (name, &grid), Path::new("."));
         let all: Vec<String> = std::iter::once("goquartical".to_owned()).chain(words).collect();
         Some(crate::process::shell_line(&all))
     }
@@ -411,6 +429,9 @@ fn check(o: &GaincalOptions) -> Result<(), OptionError> {
     }
     if !o.field.split(',').all(|f| f.is_empty() || f.trim().parse::<usize>().is_ok()) {
         return wrong("field", &o.field, "QuartiCal takes numbers of fields, joined by commas");
+    }
+    if o.combine.split(',').any(|word| ["spw", "field"].contains(&word.trim())) {
+        return wrong("combine", &o.combine, "QuartiCal has `scan`; it solves each window and each field by itself");
     }
     if o.gaintype == GainType::Gspline {
         return wrong("gaintype", "GSPLINE", "QuartiCal has `G`, `T` and `K`");
@@ -493,19 +514,24 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_line_for_another_measurement_set_loads_the_gains() {
-        let line = |value| {
-            let table = SolutionTable { path: "/out/final/gains.qc".into(), channels: None, spectral_window: None };
-            calibrator(value).expect("a calibrator").apply_line(&[table]).expect("a line")
-        };
-        let linear = line(json!({"calmode": "ap"}));
-        for word in
-            ["goquartical input_ms.path=OTHER.ms", "G.load_from=gains.qc/G", "G.time_interval=1 ", "CORRECTED_DATA"]
-        {
-            assert!(linear.contains(word), "{word} is not in {linear}");
+    #[rstest]
+    #[case::steps_in_frequency(json!({"calmode": "ap"}), &["G.time_interval=1 ", "G.freq_interval=4 "])]
+    #[case::steps(json!({"interp": "nearest"}), &["G.time_interval=60s ", "G.freq_interval=4 "])]
+    #[case::between_channels(json!({"interp": "linear,linear"}), &["G.time_interval=1 ", "G.freq_interval=1 "])]
+    #[case::delays(json!({"gaintype": "K", "interp": "linear,linear"}), &["G.time_interval=1 ", "G.freq_interval=4 "])]
+    fn the_line_for_another_measurement_set_loads_the_gains(#[case] mut options: Value, #[case] expected: &[&str]) {
+        options["nspw"] = json!(3);
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("gains.qc");
+        std::fs::create_dir(&path).expect("made");
+        let quartical = calibrator(options).expect("a calibrator");
+        std::fs::write(path.join(GRID), json!(quartical.grid(Some(10))).to_string()).expect("written");
+        let table = SolutionTable { path, channels: None, spectral_window: None };
+        let line = quartical.apply_line(&[table]).expect("a line");
+        let always = ["goquartical input_ms.path=OTHER.ms", "G.load_from=gains.qc/G", "CORRECTED_DATA"];
+        for word in always.iter().chain(expected) {
+            assert!(line.contains(word), "{word} is not in {line}");
         }
-        assert!(line(json!({"interp": "nearest"})).contains("G.time_interval=60s"));
     }
 
     #[rstest]
@@ -525,6 +551,7 @@ mod tests {
     #[case(json!({"spw": "0:1~3"}), "gaincal.spw: 0:1~3: not with calibrator: quartical")]
     #[case(json!({"field": "3C286"}), "gaincal.field: 3C286: QuartiCal takes numbers")]
     #[case(json!({"gaintype": "GSPLINE"}), "gaincal.gaintype: GSPLINE")]
+    #[case(json!({"combine": "scan,spw"}), "gaincal.combine: scan,spw: QuartiCal has `scan`")]
     #[case(json!({"applymode": "calflag"}), "gaincal.applymode: calflag: QuartiCal bridges")]
     #[case(json!({"quartical": {"output.flags": true}}), "gaincal.quartical: output.flags: cleanloop sets")]
     #[case(json!({"quartical": {"freq_interval": 2}}), "gaincal.quartical: freq_interval: expected the full name")]

@@ -417,10 +417,9 @@ impl<'a> DatasetRun<'a> {
         record.metrics = Some(image.clone());
         record.tables.clone_from(&tables);
         if vetoed > 0 {
-            self.tell(
-                Level::Warning,
-                format!("round {round}: {vetoed} pixels of the model were confetti and were vetoed"),
-            );
+            let (pixels, were) = if vetoed == 1 { ("pixel", "was") } else { ("pixels", "were") };
+            let text = format!("round {round}: {vetoed} {pixels} of the model {were} confetti and {were} vetoed");
+            self.tell(Level::Warning, text);
         }
         let metrics = RoundMetrics {
             image,

@@ -226,7 +226,9 @@ impl CycleMasks for RoundMasks<'_> {
             ..ConfettiFiles::default()
         };
         let psf = FitsImage::open(&residual.psf)?;
-        cubes.beam_pixels = match (psf.beam(), psf.pixel_deg()) {
+        // tclean's PSF has a beam for each channel, and none in its header; its residual has the common one.
+        let beam = psf.beam().or(FitsImage::open(&residual.residual)?.beam());
+        cubes.beam_pixels = match (beam, psf.pixel_deg()) {
             (Some(beam), Ok(pixel)) => {
                 let beam = beam.in_pixels(pixel);
                 Some((beam.major * beam.minor).sqrt())

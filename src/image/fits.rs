@@ -493,6 +493,18 @@ impl FitsImage {
     /// # Errors
     /// As [`FitsImage::open`]; sizes or channels that differ.
     pub fn companion(&self, path: &Path) -> Result<Self, ImageError> {
+        self.fitting(path, true)
+    }
+
+    /// As [`FitsImage::companion`], but one plane does not do for several channels.
+    ///
+    /// # Errors
+    /// As [`FitsImage::companion`].
+    pub fn companion_of_all_channels(&self, path: &Path) -> Result<Self, ImageError> {
+        self.fitting(path, false)
+    }
+
+    fn fitting(&self, path: &Path, may_be_plane: bool) -> Result<Self, ImageError> {
         let other = Self::open(path)?;
         if other.plane_shape() != self.plane_shape() {
             return Err(ImageError::ShapesDiffer {
@@ -502,9 +514,12 @@ impl FitsImage {
                 right_shape: self.plane_shape(),
             });
         }
-        if other.channels() != 1 && other.channels() != self.channels() {
-            let (found, expected, image) = (other.channels(), self.channels(), self.path.display());
-            let reason = format!("has {found} channels, but {image} has {expected}: one or as many are needed");
+        let (found, wanted) = (other.channels(), self.channels());
+        if found != wanted && !(may_be_plane && found == 1) {
+            let or_one = if may_be_plane { " (or 1)" } else { "" };
+            let image = self.path.display();
+            let reason =
+                format!("has {found} channels, but {image} has {wanted}: both must have the same number{or_one}");
             return Err(ImageError::Unsuitable { path: path.to_path_buf(), reason });
         }
         Ok(other)

@@ -5,12 +5,12 @@
 //! the image's peak over it, and the near-field ratio takes the noise around the peak, where calibration errors show.
 
 use crate::Result;
-use crate::image::{Beam, FitsImage, ImageError};
+use crate::image::{Beam, FitsImage};
 use crate::kernels::order_statistics::{median, median_and_mad};
 use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Inner radius of the near field around the peak, in major-axis FWHM of the beam.
 pub const NEAR_FIELD_INNER_BEAMS: f64 = 1.5;
@@ -418,7 +418,8 @@ pub fn of_files(files: &RoundFiles) -> Result<ImageMetrics> {
     let mut image = FitsImage::open(&files.image)?;
     let channels = image.channels();
     let open = |path: &Option<PathBuf>, may_be_plane: bool| -> Result<Option<FitsImage>> {
-        path.as_deref().map(|p| companion(p, &image, may_be_plane)).transpose()
+        let fitting = |p| if may_be_plane { image.companion(p) } else { image.companion_of_all_channels(p) };
+        Ok(path.as_deref().map(fitting).transpose()?)
     };
     let mut residual = open(&files.residual, false)?;
     let mut model = open(&files.model, false)?;
@@ -457,38 +458,12 @@ pub fn of_files(files: &RoundFiles) -> Result<ImageMetrics> {
     Ok(if channels == 1 { all.remove(0) } else { of_channels(all) })
 }
 
-/// Opens a file that must fit `image`: the same plane, and its number of channels (or one, where that serves all).
-fn companion(path: &Path, image: &FitsImage, may_be_plane: bool) -> Result<FitsImage> {
-    let other = FitsImage::open(path)?;
-    if other.plane_shape() != image.plane_shape() {
-        return Err(ImageError::ShapesDiffer {
-            left: image.path().into(),
-            left_shape: image.plane_shape(),
-            right: path.into(),
-            right_shape: other.plane_shape(),
-        }
-        .into());
-    }
-    let (found, wanted) = (other.channels(), image.channels());
-    if found != wanted && !(may_be_plane && found == 1) {
-        let or_one = if may_be_plane { " (or 1)" } else { "" };
-        return Err(ImageError::Unsuitable {
-            path: path.into(),
-            reason: format!(
-                "has {found} channels, but {} has {wanted}: both must have the same number{or_one}",
-                image.path().display()
-            ),
-        }
-        .into());
-    }
-    Ok(other)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::image::{Header, MaskType, PlaneWriter};
     use ndarray::{Array2, array};
+    use std::path::Path;
 
     /// Deterministic noise of unit variance: the sum of twelve uniform numbers less six.
     fn noise(shape: (usize, usize), mut state: u64) -> Array2<f32> {

@@ -77,6 +77,9 @@ pub struct GainSeries {
     pub phase_deg: Vec<Option<f64>>,
     /// Amplitude.
     pub amplitude: Vec<Option<f64>>,
+    /// Delay, ns; empty where gains are no delays.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub delay_ns: Vec<Option<f64>>,
     /// Flag of each solution (the flagged ones are drawn, but not counted).
     pub flagged: Vec<bool>,
 }

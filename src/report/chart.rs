@@ -1,6 +1,6 @@
 //! Curves, gain plots and heat maps as SVG; colours come from the page's style sheet.
 
-use super::numbers::{Unit, coordinate as c, escape, log_ticks, percent, significant, ticks, with_unit};
+use super::numbers::{Unit, capital, coordinate as c, escape, log_ticks, percent, significant, ticks, with_unit};
 use super::raster::{Colours, Picture, Scale};
 use crate::quality::solutions::{AntennaSolutions, SolutionStats};
 use ndarray::Array2;
@@ -198,7 +198,7 @@ impl Axis {
     }
 }
 
-/// Gains of one antenna against time: phase above, amplitude below where it says something.
+/// Gains of one antenna against time, a row each for phases, amplitudes and delays, where they say something.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct AntennaPlot {
     /// Antenna name.
@@ -211,14 +211,29 @@ pub struct AntennaPlot {
     pub svg: String,
 }
 
+/// All antennas' plots.
+#[derive(Debug, Clone, Default)]
+pub struct GainPlots {
+    /// Long series were thinned out.
+    pub thinned: bool,
+    /// What the rows show: `Phase and amplitude`.
+    pub shown: String,
+    /// One an antenna, in the order of the antennas.
+    pub plots: Vec<AntennaPlot>,
+}
+
 /// Common ranges of all antennas' plots.
 #[derive(Debug, Clone, Copy)]
 struct GainAxes {
     first_s: f64,
     last_s: f64,
-    phase: f64,
+    phase: Option<f64>,
     amplitude: Option<(f64, f64)>,
+    delay: Option<(f64, f64)>,
 }
+
+/// Takes one quantity of a series.
+type Quantity = fn(&crate::quality::solutions::GainSeries) -> &Vec<Option<f64>>;
 
 /// Fraction of flagged solutions from which an antenna is pointed out.
 pub const TROUBLED_ANTENNA: f64 = 0.3;
@@ -227,15 +242,15 @@ const GAIN_LEFT: f64 = 38.0;
 const GAIN_ROW: f64 = 70.0;
 const GAIN_GAP: f64 = 10.0;
 
-/// Whether the series were thinned out, and one plot an antenna, in the order of the antennas.
-pub fn gains(stats: &SolutionStats) -> (bool, Vec<AntennaPlot>) {
+/// A plot an antenna, all on the same axes.
+pub fn gains(stats: &SolutionStats) -> GainPlots {
     let series = || stats.antennas.iter().flat_map(|a| &a.series);
     let times = || series().flat_map(|s| s.time_s.iter().copied()).filter(|t| t.is_finite());
     let (first_s, last_s) = times().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), t| (a.min(t), b.max(t)));
     if first_s > last_s {
-        return (false, Vec::new());
+        return GainPlots::default();
     }
-    let good = |values: fn(&crate::quality::solutions::GainSeries) -> &Vec<Option<f64>>| {
+    let good = |values: Quantity| {
         series().flat_map(move |s| {
             values(s)
                 .iter()
@@ -243,22 +258,45 @@ pub fn gains(stats: &SolutionStats) -> (bool, Vec<AntennaPlot>) {
                 .filter_map(move |(i, v)| v.filter(|v| v.is_finite() && !s.flagged.get(i).copied().unwrap_or(false)))
         })
     };
-    let largest = good(|s| &s.phase_deg).fold(0f64, |m, v| m.max(v.abs()));
-    let phase = [15.0, 30.0, 60.0, 90.0, 180.0].into_iter().find(|p| *p >= largest).unwrap_or(180.0);
-    let (low, high) = good(|s| &s.amplitude).fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
-    // A phase-only solution has amplitudes of one: nothing to look at.
-    let amplitude = (high - low > 1e-4).then(|| {
+    let range = |values: Quantity| {
+        let (low, high) = good(values).fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
         let margin = 0.06 * (high - low);
-        ((low - margin).max(0.0), high + margin)
+        (low <= high).then_some((low, high, margin))
+    };
+    let largest = good(|s| &s.phase_deg).reduce(|m, v| m.abs().max(v.abs())).map(f64::abs);
+    // Where every solution is flagged there is an empty row, not none.
+    let no_delays = series().all(|s| s.delay_ns.is_empty());
+    let phase = largest.or(no_delays.then_some(180.0));
+    let phase = phase.map(|p| [15.0, 30.0, 60.0, 90.0, 180.0].into_iter().find(|limit| *limit >= p).unwrap_or(180.0));
+    // A phase-only solution has amplitudes of one: nothing to look at.
+    let amplitude = range(|s| &s.amplitude).filter(|(low, high, _)| high - low > 1e-4);
+    let amplitude = amplitude.map(|(low, high, margin)| ((low - margin).max(0.0), high + margin));
+    let delay = range(|s| &s.delay_ns).map(|(low, high, margin)| {
+        let margin = if margin > 0.0 { margin } else { 0.5 };
+        (low - margin, high + margin)
     });
-    let axes = GainAxes { first_s, last_s: if last_s > first_s { last_s } else { first_s + 1.0 }, phase, amplitude };
+    let last_s = if last_s > first_s { last_s } else { first_s + 1.0 };
+    let axes = GainAxes { first_s, last_s, phase, amplitude, delay };
     let thinned = series().any(|s| s.time_s.len() > MAX_GAIN_POINTS);
-    (thinned, stats.antennas.iter().map(|a| antenna(a, axes)).collect())
+    let rows = [("phase", phase.is_some()), ("amplitude", amplitude.is_some()), ("delay", delay.is_some())];
+    let shown: Vec<&str> = rows.iter().filter(|(_, there)| *there).map(|(name, _)| *name).collect();
+    let shown = capital(&shown.join(" and "));
+    GainPlots { thinned, shown, plots: stats.antennas.iter().map(|a| antenna(a, axes)).collect() }
 }
 
 fn antenna(antenna: &AntennaSolutions, axes: GainAxes) -> AntennaPlot {
-    let rows = if axes.amplitude.is_some() { 2 } else { 1 };
-    let height = 8.0 + rows as f64 * GAIN_ROW + (rows - 1) as f64 * GAIN_GAP + 20.0;
+    // Range, labels, unit and values of each row.
+    let mut rows: Vec<((f64, f64), Vec<f64>, &str, Quantity)> = Vec::new();
+    if let Some(phase) = axes.phase {
+        rows.push(((-phase, phase), vec![-phase, 0.0, phase], "°", |s| &s.phase_deg));
+    }
+    if let Some((low, high)) = axes.amplitude {
+        rows.push(((low, high), ticks(low, high, 3), "", |s| &s.amplitude));
+    }
+    if let Some((low, high)) = axes.delay {
+        rows.push(((low, high), ticks(low, high, 3), " ns", |s| &s.delay_ns));
+    }
+    let height = 8.0 + rows.len() as f64 * GAIN_ROW + rows.len().saturating_sub(1) as f64 * GAIN_GAP + 20.0;
     let flagged = antenna.flagged_fraction;
     let mut words = format!("{} flagged", percent(flagged));
     if let Some(snr) = antenna.median_snr {
@@ -270,13 +308,9 @@ fn antenna(antenna: &AntennaSolutions, axes: GainAxes) -> AntennaPlot {
         escape(&antenna.name),
         escape(&words)
     );
-    gain_row(&mut svg, antenna, axes, 8.0, (-axes.phase, axes.phase), &[-axes.phase, 0.0, axes.phase], "°", |s| {
-        &s.phase_deg
-    });
-    if let Some((low, high)) = axes.amplitude {
-        gain_row(&mut svg, antenna, axes, 8.0 + GAIN_ROW + GAIN_GAP, (low, high), &ticks(low, high, 3), "", |s| {
-            &s.amplitude
-        });
+    for (index, (range, labels, unit, values)) in rows.iter().enumerate() {
+        let top = 8.0 + index as f64 * (GAIN_ROW + GAIN_GAP);
+        gain_row(&mut svg, antenna, axes, top, *range, labels, unit, *values);
     }
     let minutes = (axes.last_s - axes.first_s) / 60.0;
     let (scale, unit) = if minutes > 180.0 { (60.0, "h") } else { (1.0, "min") };
@@ -310,7 +344,7 @@ fn gain_row(
     (low, high): (f64, f64),
     labels: &[f64],
     unit: &str,
-    values: fn(&crate::quality::solutions::GainSeries) -> &Vec<Option<f64>>,
+    values: Quantity,
 ) {
     let y_at = |v: f64| top + (1.0 - (v - low) / (high - low)) * GAIN_ROW;
     let mut grid = String::new();
@@ -556,8 +590,9 @@ mod tests {
             }],
             ..Default::default()
         };
-        let (thinned, plots) = gains(&stats);
+        let GainPlots { thinned, shown, plots } = gains(&stats);
         assert!(!thinned && plots[0].trouble);
+        assert_eq!(shown, "Phase");
         assert_eq!(plots[0].words, "33 % flagged, S/N 45");
         let svg = &plots[0].svg;
         let good = svg.split("class=\"points c0\" d=\"").nth(1).unwrap().split('"').next().unwrap();
@@ -582,5 +617,24 @@ mod tests {
         assert_eq!(svg.matches("class=\"bar pointed\"").count(), 1);
         assert!(svg.contains("channel 11: 1\u{a0}mJy/pixel"), "{svg}");
         assert_eq!(spectrum(&[None], 0, 0, "x"), None);
+    }
+
+    #[test]
+    fn delays_have_a_row_of_their_own() {
+        let series = GainSeries {
+            polarisation: "X".into(),
+            time_s: vec![0.0, 60.0],
+            phase_deg: vec![None; 2],
+            amplitude: vec![None; 2],
+            delay_ns: vec![Some(-1.5), Some(2.0)],
+            flagged: vec![false; 2],
+            ..Default::default()
+        };
+        let antennas = vec![AntennaSolutions { series: vec![series], ..Default::default() }];
+        let found = gains(&SolutionStats { antennas, ..Default::default() });
+        assert_eq!(found.shown, "Delay");
+        let svg = &found.plots[0].svg;
+        assert!(svg.contains(" ns<") && !svg.contains('°'), "{svg}");
+        assert_eq!(svg.matches("h0").count(), 2);
     }
 }

@@ -144,6 +144,12 @@ pub fn escape(text: &str) -> String {
     safe
 }
 
+/// The text with a capital at its start.
+pub fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |c| c.to_uppercase().chain(chars).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,7 +3,7 @@
 use super::chart::{self, Curve, Heat, Mark, Series};
 use super::figures::{self, RoundFigures, Store, page_name, round_words};
 use super::map::{CHANGE_COLOURS, Figure, history_colour};
-use super::numbers::{Unit, duration, grouped, percent, significant, with_unit};
+use super::numbers::{Unit, capital, duration, grouped, percent, significant, with_unit};
 use super::trouble::Trouble;
 use crate::campaign::record::{
     CampaignRecord, CommandRecord, DatasetRecord, Level, MaskRecord, MessageRecord, RoundRecord, State, Verdict,
@@ -287,6 +287,7 @@ pub struct SolutionsView {
     pub facts: Vec<(String, String)>,
     pub antennas: Table,
     pub plots: Vec<chart::AntennaPlot>,
+    pub shown: String,
     pub note: String,
     pub legend: Vec<(usize, String)>,
 }
@@ -700,11 +701,6 @@ pub fn dataset(
         messages: messages(&dataset.messages),
         apply_line: dataset.apply_line.clone().unwrap_or_default(),
     }
-}
-
-fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |c| c.to_uppercase().chain(chars).collect())
 }
 
 fn frames(store: &Store, folder: &Path, dataset: &DatasetRecord) -> (Vec<FrameView>, String) {
@@ -1163,7 +1159,7 @@ fn solutions(folder: &Path, round: &RoundRecord) -> Option<SolutionsView> {
         ("tables applied", Some(tables.join(", "))),
         ("passed uncorrected", uncorrected(&stats)),
     ]);
-    let (thinned, plots) = chart::gains(&stats);
+    let chart::GainPlots { thinned, shown, plots } = chart::gains(&stats);
     let names = ["Antenna", "Flagged", "Median S/N"];
     let headings = names
         .iter()
@@ -1204,6 +1200,7 @@ fn solutions(folder: &Path, round: &RoundRecord) -> Option<SolutionsView> {
         facts: about,
         antennas: Table { caption: "Solutions by antenna".into(), sortable: true, headings, rows },
         plots,
+        shown,
         note,
         legend: polarisations.into_iter().enumerate().map(|(i, p)| (i % 6, p)).collect(),
     })

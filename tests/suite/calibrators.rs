@@ -106,6 +106,87 @@ fn quartical_solves_applies_and_is_undone() {
     assert_eq!((of("DATA"), of("FLAG")), (data, flags), "neither is ever written");
 }
 
+/// Delays of a few ns, one an antenna, about the middle of the band: what terms of the type `delay` solve for.
+const DELAYS: &str = "
+tb.open(ms + '/SPECTRAL_WINDOW'); frequency = tb.getcell('CHAN_FREQ', 0); tb.close()
+tb.open(ms, nomodify=False)
+delay = np.random.default_rng(5).normal(scale=4e-9, size=64)
+apart = delay[tb.getcol('ANTENNA1')] - delay[tb.getcol('ANTENNA2')]
+turn = np.exp(2j * np.pi * np.outer(frequency - frequency.mean(), apart))
+tb.putcol('DATA', tb.getcol('DATA') * turn[None]); tb.close()
+";
+/// Two windows of half the channels each, whose phases differ by a turn of each antenna's own.
+const TWO_WINDOWS: &str = "
+import shutil
+from casatasks import mstransform
+mstransform(vis=ms, outputvis=ms + '.two', datacolumn='all', regridms=True, nspw=2, outframe='')
+shutil.rmtree(ms); shutil.move(ms + '.two', ms)
+tb.open(ms, nomodify=False)
+phase = np.random.default_rng(6).uniform(-2, 2, size=64)
+apart = phase[tb.getcol('ANTENNA1')] - phase[tb.getcol('ANTENNA2')]
+turn = np.where(tb.getcol('DATA_DESC_ID') == 1, np.exp(1j * apart), 1)
+tb.putcol('DATA', tb.getcol('DATA') * turn); tb.close()
+";
+/// Robust scatter of COLUMN less the model on all baselines, of one component, over the scatter of the noise.
+const MISFIT: &str = "
+tb.open(ms)
+def misfit(column):
+    rest = (tb.getcol(column) - tb.getcol('MODEL_DATA')).ravel()
+    return 1.4826 * np.median(np.abs(np.concatenate([rest.real, rest.imag])))
+sigma = tb.getcol('SIGMA').mean()
+print(misfit('DATA') / sigma, misfit('CORRECTED_DATA') / sigma)
+";
+
+/// What can be solved for, on data of known errors: corrected, they are the model and noise.
+#[rstest::rstest]
+#[case::amplitudes(json!({}), "", json!({"calmode": "ap", "solnorm": false, "nspw": 2}), 9 * 2 * 10 * 2)]
+#[case::a_chain(
+    json!({"amplitude_rms": 0}), DELAYS,
+    json!({"quartical": {"solver.terms": ["K", "G"], "K.type": "delay", "K.time_interval": 0, "solver.iter_recipe": [30, 30, 30, 30]}}),
+    9 * 2 * (1 + 10)
+)]
+#[case::two_windows(json!({"amplitude_rms": 0}), TWO_WINDOWS, json!({}), 9 * 2 * 10 * 2)]
+fn quartical_solves_for(
+    #[case] mut data: Value,
+    #[case] errors: &str,
+    #[case] mut options: Value,
+    #[case] solutions: usize,
+) {
+    let (Some(casa), Some(())) = (real::casa(), real::quartical()) else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    for (key, value) in [("antennas", json!(9)), ("duration_s", json!(600))] {
+        data[key] = value;
+    }
+    let field = real::field(&casa, folder.path(), &data);
+    casa.call::<Value>("fill_model", json!({"ms": field.ms, "sky": field.sky}), None).expect("filled");
+    real::python(&field.ms, errors);
+    options["uvrange"] = json!("");
+    if options.get("solint").is_none() {
+        options["solint"] = json!("60s");
+    }
+    let kind = calibrator::Kind::Quartical(Vec::new());
+    let options = serde_json::from_value(options).expect("options");
+    let mut quartical = calibrator::open(kind, options, casa.clone(), Limits::default()).expect("opened");
+    let request = SolveRequest {
+        measurement_set: field.ms.clone(),
+        folder: folder.path().join("tables"),
+        log: folder.path().join("quartical.log"),
+        round: 1,
+        reference_antenna: None,
+        threads: 2,
+    };
+    fs::create_dir(&request.folder).expect("made");
+    let tables = quartical.solve(&request).expect("solved");
+    let stats = quartical.inspect(&tables).expect("statistics");
+    assert_eq!(stats.solutions, solutions);
+    assert!(stats.flagged_fraction < 0.05 && stats.median_snr.is_some_and(|s| s > 5.0), "{:?}", stats.median_snr);
+    quartical.apply(&field.ms, &tables, &request.log).expect("applied");
+    let numbers = real::python(&field.ms, MISFIT);
+    let misfits: Vec<f64> = numbers.split_whitespace().map(|n| n.parse().expect("a number")).collect();
+    // Interpolation between solutions, and the freedom of the solve, leave a little.
+    assert!(misfits[0] > 2.0 && misfits[1] < 1.25, "over the noise, before and after: {misfits:?}");
+}
+
 /// The same campaign with both calibrators: QuartiCal's image is as good as CASA's.
 #[test]
 fn a_campaign_with_quartical_is_as_good_as_with_casa() {
@@ -203,4 +284,48 @@ fn an_antenna_of_noise_passes_uncorrected() {
     assert!(String::from_utf8_lossy(&status.stdout).contains(&told.to_lowercase()), "{status:?}");
     let report = fs::read_to_string(folder.path().join("out/report/index.html")).expect("a report");
     assert!(report.contains("antenna E12 passes uncorrected"));
+}
+
+/// Four polarisations, the cross hands empty: DP3 takes no fewer.
+const EMPTY_CROSS_HANDS: &str = "
+tb.open(ms, nomodify=False)
+data = tb.getcol('DATA'); data[1:3] = 0; tb.putcol('DATA', data); tb.close()
+";
+
+/// The example with DP3, for real where CLEANLOOP_DP3 names it (`pip install dp3 numpy` makes `DP3.py`).
+#[test]
+fn the_example_with_dp3_improves_the_image() {
+    let Some(dp3) = std::env::var_os("CLEANLOOP_DP3") else {
+        eprintln!("skipped: CLEANLOOP_DP3 does not name DP3");
+        return;
+    };
+    let Some(casa) = real::casa() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = json!({"antennas": 15, "duration_s": 1200, "stokes": "RR RL LR LL"});
+    let field = real::field(&casa, folder.path(), &data);
+    real::python(&field.ms, EMPTY_CROSS_HANDS);
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let example = fs::read_to_string(examples.join("dp3.yaml")).expect("read");
+    let script = examples.join("dp3_selfcal.sh").display().to_string();
+    let small = "size: 512\n    scale: 3asec\n    abs_mem: 2\n    weight: briggs 0";
+    let campaign = example
+        .replace("/path/to/dp3_selfcal.sh", &script)
+        .replace("size: 1280\n    scale: 1.2asec", small)
+        .replace("niter: 20000", "niter: 3000");
+    assert!(campaign.contains(&script) && campaign.contains(small));
+    fs::write(folder.path().join("campaign.yaml"), campaign).expect("written");
+    let output = cleanloop(folder.path())
+        .env("DP3", dp3)
+        .env("INTEGRATION", "30")
+        .args(["run", "campaign.yaml"])
+        .output()
+        .expect("it runs");
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{words}");
+    let record = CampaignRecord::load(&folder.path().join("out")).expect("a record");
+    let dataset = &record.datasets[0];
+    assert!(dataset.rounds[1].is_accepted(), "{words}");
+    let [before, after] = [0, 1].map(|round| dynamic_range(dataset, round));
+    assert!(after > 1.3 * before, "{before:.0} -> {after:.0}");
+    assert!(folder.path().join("out/round-01/calibration/solutions.h5").exists(), "DP3's own solutions are kept");
 }

@@ -1,6 +1,7 @@
 //! tclean's lifecycle: its tools stay open in the worker, and each minor cycle gets its mask from outside.
 
 use super::TcleanOptions;
+use super::options::Deconvolver;
 use crate::Result;
 use crate::casa::Casa;
 use crate::imager::progress::Progress;
@@ -273,6 +274,13 @@ impl Imager for TcleanImager {
         self.iterations = self.step::<Back>("roll_back", json!({"cycle": cycle}))?.iterations;
         (self.cycles, self.stopped) = (cycle, None);
         Ok(())
+    }
+
+    fn replace_model(&mut self, model: &Path) -> Result<Option<Residual>> {
+        if !self.options.is_cube() || self.options.deconvolver == Deconvolver::Mtmfs {
+            return Ok(None);
+        }
+        self.step("replace_model", json!({"model": absolute(model)})).map(Some)
     }
 
     fn image_once(&mut self, mask: Option<&Path>) -> Result<Products> {

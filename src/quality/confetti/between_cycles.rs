@@ -104,7 +104,11 @@ pub fn veto_files(cubes: &ConfettiFiles, options: &ConfettiOptions, to: VetoFile
         }
         result.veto_pixels += mask.iter().map(|&m| u64::from(m)).sum::<u64>();
         veto.write_plane(channel, mask.mapv(u8::from).view())?;
-        repaired.write_plane(channel, fixed.view())?;
+        repaired.write_plane(model.plane_index(0, channel), fixed.view())?;
+        // Only the first polarisation is judged; the others stay.
+        for other in 1..model.polarisations() {
+            repaired.write_plane(model.plane_index(other, channel), model.read_plane(other, channel)?.view())?;
+        }
         if channel > first {
             window.pop_front();
         }

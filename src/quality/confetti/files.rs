@@ -3,7 +3,7 @@
 use super::statistic::{ChannelPlanes, judge_channel};
 use super::{Candidate, ConfettiError, ConfettiOptions, Verdict};
 use crate::Result;
-use crate::image::{FitsImage, ImageError, PixelBeam};
+use crate::image::{FitsImage, PixelBeam};
 use crate::kernels::order_statistics::median_and_mad;
 use ndarray::{Array2, s};
 use rayon::prelude::*;
@@ -144,28 +144,7 @@ fn open(files: &ConfettiFiles) -> Result<(Cubes, PixelBeam, usize)> {
     if channels < 2 {
         return Err(ConfettiError::NotACube { path: files.model.clone() }.into());
     }
-    let companion = |path: &Option<PathBuf>| -> Result<Option<FitsImage>> {
-        let Some(path) = path else { return Ok(None) };
-        let other = FitsImage::open(path)?;
-        if other.plane_shape() != model.plane_shape() {
-            return Err(ImageError::ShapesDiffer {
-                left: files.model.clone(),
-                left_shape: model.plane_shape(),
-                right: path.clone(),
-                right_shape: other.plane_shape(),
-            }
-            .into());
-        }
-        if other.channels() != channels {
-            let reason = format!(
-                "has {} channels, but {} has {channels}: both must have the same number",
-                other.channels(),
-                files.model.display()
-            );
-            return Err(ImageError::Unsuitable { path: path.clone(), reason }.into());
-        }
-        Ok(Some(other))
-    };
+    let companion = |path: &Option<PathBuf>| path.as_deref().map(|p| model.companion_of_all_channels(p)).transpose();
     let (residual, image, dirty) = (companion(&files.residual)?, companion(&files.image)?, companion(&files.dirty)?);
     if files.noise.is_none() && residual.is_none() && image.is_none() && dirty.is_none() {
         return Err(ConfettiError::NoNoise { path: files.model.clone() }.into());
