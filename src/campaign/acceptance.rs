@@ -408,7 +408,7 @@ pub fn judge_solutions(
     candidate: &RoundMetrics,
     options: &AcceptanceOptions,
 ) -> Option<Decision> {
-    let reason = flagged_solutions(candidate.solutions.as_ref()?, options);
+    let reason = flagged_solutions(candidate.solutions.as_ref().filter(|s| !s.are_unknown())?, options);
     if reason.passed {
         return None;
     }
@@ -441,7 +441,8 @@ fn soundness(candidate: &RoundMetrics, options: &AcceptanceOptions) -> Vec<Reaso
         let words = if model.components == 0 { "the model is empty".to_string() } else { words };
         reasons.push(plain(Rule::ModelNotEmpty, model.components > 0, &words));
     }
-    reasons.extend(candidate.solutions.as_ref().map(|s| flagged_solutions(s, options)));
+    let known = candidate.solutions.as_ref().filter(|s| !s.are_unknown());
+    reasons.extend(known.map(|s| flagged_solutions(s, options)));
     reasons
 }
 
@@ -632,6 +633,7 @@ fn number(value: f64) -> String {
 mod tests {
     use super::*;
     use crate::quality::metrics::ModelMetrics;
+    use crate::quality::solutions::AntennaSolutions;
     use rstest::rstest;
 
     /// A sound round: rms 1, beam area 10, model of 5 Jy; 2 % of the solutions flagged.
@@ -680,7 +682,8 @@ mod tests {
     #[case::beam_unknown(|m: &mut RoundMetrics| m.image.beam_area_arcsec2 = None, Verdict::Accept, &[])]
     #[case::flagged_within(|m: &mut RoundMetrics| m.solutions.as_mut().unwrap().flagged_fraction = 0.3, Verdict::Accept, &[])]
     #[case::flagged_beyond(|m: &mut RoundMetrics| m.solutions.as_mut().unwrap().flagged_fraction = 0.31, Verdict::Reject, &[Rule::FlaggedSolutions])]
-    #[case::no_solution(|m: &mut RoundMetrics| m.solutions.as_mut().unwrap().solutions = 0, Verdict::Reject, &[Rule::FlaggedSolutions])]
+    #[case::no_solution(|m: &mut RoundMetrics| m.solutions = Some(SolutionStats { antennas: vec![AntennaSolutions::default()], ..SolutionStats::default() }), Verdict::Reject, &[Rule::FlaggedSolutions])]
+    #[case::nothing_is_known_of_them(|m: &mut RoundMetrics| m.solutions = Some(SolutionStats::default()), Verdict::Accept, &[])]
     #[case::empty_model(|m: &mut RoundMetrics| m.image.model = Some(ModelMetrics::default()), Verdict::Reject, &[Rule::ModelNotEmpty])]
     #[case::no_model_given(|m: &mut RoundMetrics| m.image.model = None, Verdict::Accept, &[])]
     #[case::flux_three_times(|m: &mut RoundMetrics| m.image.model.as_mut().unwrap().total_flux = 15.0, Verdict::Accept, &[])]

@@ -415,7 +415,11 @@ fn usable(tried: &Tried, options: &SolintOptions) -> bool {
 }
 
 /// Why tables must not be applied: they hold no solution, or are mostly flagged.
+/// Of a calibrator that keeps its solutions to itself nothing is refused.
 pub fn refused(solutions: &SolutionStats, options: &SolintOptions) -> Option<String> {
+    if solutions.are_unknown() {
+        return None;
+    }
     if solutions.solutions == 0 {
         return Some("the tables hold no solution".into());
     }
@@ -640,7 +644,9 @@ mod tests {
         );
         let choice = choose(&[flagged], &image(500.0), &field(), 3, &options);
         assert_eq!(chosen(&choice).0, Interval::Seconds(120.0));
-        assert!(refused(&SolutionStats::default(), &options).unwrap().contains("no solution"));
+        assert_eq!(refused(&SolutionStats::default(), &options), None, "a calibrator that tells nothing");
+        let empty = SolutionStats { antennas: vec![AntennaSolutions::default()], ..SolutionStats::default() };
+        assert!(refused(&empty, &options).unwrap().contains("no solution"));
     }
 
     #[test]

@@ -34,6 +34,11 @@ pub struct UncorrectedAntenna {
 }
 
 impl SolutionStats {
+    /// Nothing is known: the calibrator keeps its solutions to itself. Tables without a solution name their antennas.
+    pub fn are_unknown(&self) -> bool {
+        self.solutions == 0 && self.antennas.is_empty()
+    }
+
     /// Counts all solutions of these antennas as flagged, and notes why. What each antenna's own solutions were stays.
     pub fn pass_through(&mut self, antennas: Vec<UncorrectedAntenna>) {
         let good: f64 = self

@@ -285,16 +285,16 @@ pub fn gains(stats: &SolutionStats) -> GainPlots {
 }
 
 fn antenna(antenna: &AntennaSolutions, axes: GainAxes) -> AntennaPlot {
-    // Range, labels, unit and values of each row.
-    let mut rows: Vec<((f64, f64), Vec<f64>, &str, Quantity)> = Vec::new();
+    let mut rows: Vec<GainRow> = Vec::new();
     if let Some(phase) = axes.phase {
-        rows.push(((-phase, phase), vec![-phase, 0.0, phase], "°", |s| &s.phase_deg));
+        let labels = vec![-phase, 0.0, phase];
+        rows.push(GainRow { range: (-phase, phase), labels, unit: "°", values: |s| &s.phase_deg });
     }
     if let Some((low, high)) = axes.amplitude {
-        rows.push(((low, high), ticks(low, high, 3), "", |s| &s.amplitude));
+        rows.push(GainRow { range: (low, high), labels: ticks(low, high, 3), unit: "", values: |s| &s.amplitude });
     }
     if let Some((low, high)) = axes.delay {
-        rows.push(((low, high), ticks(low, high, 3), " ns", |s| &s.delay_ns));
+        rows.push(GainRow { range: (low, high), labels: ticks(low, high, 3), unit: " ns", values: |s| &s.delay_ns });
     }
     let height = 8.0 + rows.len() as f64 * GAIN_ROW + rows.len().saturating_sub(1) as f64 * GAIN_GAP + 20.0;
     let flagged = antenna.flagged_fraction;
@@ -308,9 +308,8 @@ fn antenna(antenna: &AntennaSolutions, axes: GainAxes) -> AntennaPlot {
         escape(&antenna.name),
         escape(&words)
     );
-    for (index, (range, labels, unit, values)) in rows.iter().enumerate() {
-        let top = 8.0 + index as f64 * (GAIN_ROW + GAIN_GAP);
-        gain_row(&mut svg, antenna, axes, top, *range, labels, unit, *values);
+    for (index, row) in rows.iter().enumerate() {
+        gain_row(&mut svg, antenna, axes, 8.0 + index as f64 * (GAIN_ROW + GAIN_GAP), row);
     }
     let minutes = (axes.last_s - axes.first_s) / 60.0;
     let (scale, unit) = if minutes > 180.0 { (60.0, "h") } else { (1.0, "min") };
@@ -335,17 +334,16 @@ fn gain_x(axes: GainAxes, time_s: f64) -> f64 {
     GAIN_LEFT + 3.0 + (time_s - axes.first_s) / (axes.last_s - axes.first_s) * (width - 6.0)
 }
 
-#[allow(clippy::too_many_arguments)]
-fn gain_row(
-    svg: &mut String,
-    antenna: &AntennaSolutions,
-    axes: GainAxes,
-    top: f64,
-    (low, high): (f64, f64),
-    labels: &[f64],
-    unit: &str,
+/// One quantity of an antenna's plot.
+struct GainRow {
+    range: (f64, f64),
+    labels: Vec<f64>,
+    unit: &'static str,
     values: Quantity,
-) {
+}
+
+fn gain_row(svg: &mut String, antenna: &AntennaSolutions, axes: GainAxes, top: f64, row: &GainRow) {
+    let GainRow { range: (low, high), ref labels, unit, values } = *row;
     let y_at = |v: f64| top + (1.0 - (v - low) / (high - low)) * GAIN_ROW;
     let mut grid = String::new();
     for &v in labels {

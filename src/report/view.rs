@@ -1136,7 +1136,7 @@ fn full_statistics(folder: &Path, round: &RoundRecord) -> Option<SolutionStats> 
 }
 
 fn solutions(folder: &Path, round: &RoundRecord) -> Option<SolutionsView> {
-    let stats = full_statistics(folder, round)?;
+    let stats = full_statistics(folder, round).filter(|s| !s.are_unknown())?;
     let tables: Vec<String> = round
         .tables
         .iter()
@@ -1253,7 +1253,14 @@ fn confetti(folder: &Path, round: &RoundRecord) -> Vec<ConfettiView> {
                 .picture
                 .as_ref()
                 .and_then(|p| std::fs::read_to_string(folder.join(p)).ok())
-                .map(|svg| svg[svg.find("<svg").unwrap_or(0)..].to_owned())
+                .map(|svg| {
+                    let words = format!(
+                        "Model and dirty cube round pixel {}, {}, channel {}",
+                        c.pixel[0], c.pixel[1], c.channel
+                    );
+                    let start = format!("<svg role=\"img\" aria-label=\"{words}\" ");
+                    svg[svg.find("<svg").unwrap_or(0)..].replacen("<svg ", &start, 1)
+                })
                 .unwrap_or_default(),
         })
         .collect()

@@ -645,7 +645,7 @@ fn assert_well_formed(page: &Path, html: &str) {
     assert!(open.is_empty(), "{}: never closed: {open:?}", page.display());
 }
 
-fn assert_sound(report: &Path) {
+pub fn assert_sound(report: &Path) {
     let all = pages(report);
     assert!(!all.is_empty());
     for page in &all {
