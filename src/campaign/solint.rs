@@ -21,6 +21,9 @@ use std::fmt;
 pub const MIN_ANTENNAS: usize = 4;
 /// A hopeless antenna's S/N is below this part of the array's median.
 const HOPELESS_SHARE: f64 = 0.5;
+/// While a shortening gains more than this fraction of the dynamic range, it pays to go on, however alike the phases of
+/// two rounds are: intervals of nearly the same length always give nearly the same phases.
+const STILL_PAYS: f64 = 0.1;
 /// Degrees of freedom that the solution takes.
 const SOLVED_ANTENNAS: f64 = 3.0;
 
@@ -303,7 +306,7 @@ pub fn choose(
     let pays = kept.len() == 1 || last.gain >= options.min_gain;
     let may_shorten = length(shortest) < current && failed == 0.0 && pays;
     let settled = settled_phases(&kept);
-    let is_settled = settled.is_some_and(|d| d < options.settled_deg);
+    let is_settled = settled.is_some_and(|d| d < options.settled_deg) && last.gain < STILL_PAYS;
     let last_chance = rounds_left == 1 && kept.len() > 1;
     let amplitudes_due = !options.phase_only && (is_settled || !may_shorten || last_chance);
     if may_shorten && !amplitudes_due {
@@ -693,18 +696,20 @@ mod tests {
     #[test]
     fn settled_phases_call_for_amplitudes_and_unsettled_ones_do_not() {
         let options = SolintOptions::default();
-        let history = |second: [f64; 5]| {
+        let history = |second: [f64; 5], gain: f64| {
             let mut all = [
                 tried(Interval::Seconds(960.0), SolveMode::Phase, 1.0),
-                tried(Interval::Seconds(480.0), SolveMode::Phase, 0.5),
+                tried(Interval::Seconds(480.0), SolveMode::Phase, gain),
             ];
             all[0].solutions = tables([0.0, 10.0, 170.0, -90.0, 40.0]);
             all[1].solutions = tables(second);
             all
         };
-        let mode = |second| chosen(&choose(&history(second), &image(900.0), &field(), 5, &options)).1;
-        assert_eq!(mode([0.0, 12.0, 168.0, -93.0, 41.0]), SolveMode::AmplitudePhase);
-        assert_eq!(mode([30.0, -20.0, 200.0, -120.0, 40.0]), SolveMode::Phase);
+        let mode = |second, gain| chosen(&choose(&history(second, gain), &image(900.0), &field(), 5, &options)).1;
+        let alike = [0.0, 12.0, 168.0, -93.0, 41.0];
+        assert_eq!(mode(alike, 0.05), SolveMode::AmplitudePhase);
+        assert_eq!(mode(alike, 0.5), SolveMode::Phase, "shorter intervals still pay");
+        assert_eq!(mode([30.0, -20.0, 200.0, -120.0, 40.0], 0.05), SolveMode::Phase);
     }
 
     #[test]
