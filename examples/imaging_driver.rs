@@ -6,7 +6,10 @@
 //!
 //! The loop is the library's; what this example brings is a [`CycleMasks`]: how a mask is made from a residual.
 
-use cleanloop::campaign::cycle::{self, CycleMask, CycleMasks, CycleReport, MaskMoment, Measures, StopRules};
+use cleanloop::campaign::config::StopOptions;
+use cleanloop::campaign::cycle::{
+    self, CycleMask, CycleMasks, CycleReport, ImagerLimits, MaskMoment, Measures, StopRules,
+};
 use cleanloop::image::{FitsImage, MaskType, write_plane};
 use cleanloop::imager::wsclean::{WscleanImager, WscleanOptions};
 use cleanloop::imager::{Guarded, ImagingJob, Residual, Surroundings};
@@ -74,18 +77,15 @@ pub fn image(data: &Path, size: u64, scale: &str, folder: &Path) -> Result<Cycle
         memory_gb: None,
         update_model: false,
     };
-    let rules = StopRules {
+    let limits = ImagerLimits {
         threshold_jy: None,
         nsigma: Some(4.0),
         iterations: 100_000,
         major_cycles: 6,
-        every: 1,
-        freeze_change: 0.01,
-        least_new_flux: 1e-4,
-        peak_growth: 1.5,
-        rms_growth: 1.2,
         independent_channels: false,
     };
+    // A fresh mask for every major cycle, until it changes by less than a hundredth of its pixels.
+    let rules = StopRules::new(&StopOptions::default(), &limits, 1, 0.01);
     let to = job.folder.clone();
     // Torn down when it goes, whatever happens.
     let mut imager = Guarded::new(Box::new(WscleanImager::new(job, options, Surroundings::default())));

@@ -40,19 +40,27 @@ impl Casa {
     /// # Errors
     /// CASA is not set up; the sources of the worker cannot be written.
     pub fn open(python: &[String], log: Option<&Path>) -> Result<Self> {
-        let script = write_sources()?.join(SOURCES[0].0).to_string_lossy().into_owned();
-        let mut command = WorkerCommand { name: "CASA".into(), log: log.map(Path::to_owned), ..Default::default() };
+        Self::open_with(python, None, log)
+    }
+
+    /// As [`Casa::open`]; in cleanloop's own environment it is the first of so many processes under MPI, which CASA's
+    /// parallel imager uses.
+    ///
+    /// # Errors
+    /// As [`Casa::open`].
+    pub fn open_with(python: &[String], processes: Option<usize>, log: Option<&Path>) -> Result<Self> {
+        let words = command_line(python, processes)?;
+        let mut command =
+            WorkerCommand { name: "CASA".into(), words, log: log.map(Path::to_owned), ..Default::default() };
         if python.is_empty() {
-            let environment = Environment::ready(Kind::Casa)?;
-            command.words = environment.python_command().iter().map(|w| w.to_string_lossy().into_owned()).collect();
+            let kind = if processes.is_some() { Kind::Mpi } else { Kind::Casa };
+            let environment = Environment::ready(kind)?;
             command.environment = environment.variables();
             command.without = setup::FOREIGN_VARIABLES.map(str::to_owned).to_vec();
-            command.install_hint = "run `cleanloop setup casa`".into();
+            command.install_hint = format!("run `cleanloop setup {}`", kind.name());
         } else {
-            command.words = python.to_vec();
             command.install_hint = "it is named by the key executables.casa".into();
         }
-        command.words.push(script);
         Ok(Self { worker: Arc::new(Mutex::new(Worker::new(command))) })
     }
 
@@ -124,6 +132,30 @@ impl Casa {
         let versions: Value = self.call("versions", serde_json::json!({}), None)?;
         Ok(format!("casatasks {}", versions["casatasks"].as_str().unwrap_or("of unknown version")))
     }
+}
+
+/// The words that start the worker; nothing need be set up. See [`Casa::open_with`].
+///
+/// # Errors
+/// There is no place for environments; the sources of the worker cannot be written.
+pub fn command_line(python: &[String], processes: Option<usize>) -> Result<Vec<String>> {
+    let mut words = python.to_vec();
+    if python.is_empty() {
+        let environment = Environment::at_home(if processes.is_some() { Kind::Mpi } else { Kind::Casa })?;
+        if let Some(processes) = processes {
+            words.push(environment.root.join("bin/mpirun").to_string_lossy().into_owned());
+            // Open MPI refuses to run for root unless it is told to. A process belongs to its effective user.
+            if std::fs::metadata("/proc/self").is_ok_and(|m| std::os::unix::fs::MetadataExt::uid(&m) == 0) {
+                words.push("--allow-run-as-root".into());
+            }
+            // One of them leads and hardly computes: there may be one more than there are cores.
+            words.extend(["--map-by", ":OVERSUBSCRIBE", "--bind-to", "none", "-n"].map(str::to_owned));
+            words.push(processes.to_string());
+        }
+        words.extend(environment.python_command().iter().map(|w| w.to_string_lossy().into_owned()));
+    }
+    words.push(write_sources()?.join(SOURCES[0].0).to_string_lossy().into_owned());
+    Ok(words)
 }
 
 /// A source for programs other than the worker, by its name in `workers/`.

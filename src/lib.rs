@@ -7,12 +7,13 @@
 //! - [`image`]: planes, cubes, restoring beams and headers; FITS in and out, plane by plane.
 //! - [`kernels`]: pixels in, pixels out: rolling extrema, box counts, geodesic dilation, islands, erosion,
 //!   smoothing, medians. No files, no processes, no global state.
+//! - [`disk`]: room on disks.
 //! - [`noise`]: background and rms maps.
 //! - [`masking`]: clean masks: the flint pipeline, CASA's auto-multithresh, and their combination.
 //! - [`quality`]: what an image or a model is worth: metrics of a round, PSF sidelobe level, confetti.
 //! - [`process`]: the only module that starts programs; also the JSON-lines protocol of workers.
 //! - [`casa`]: the CASA worker, a Python process that everybody shares who needs CASA.
-//! - [`measurement_set`]: what is in a measurement set, copies of it, disk.
+//! - [`measurement_set`]: what is in a measurement set, copies of it.
 //! - [`setup`]: environments that the program makes itself: CASA and QuartiCal.
 //! - [`imager`] and [`calibrator`]: what to start: wsclean, CASA, QuartiCal, or any command.
 //! - [`campaign`]: when: the campaign file, the resolved plan, the loop over rounds and major cycles, the journal.
@@ -24,6 +25,7 @@ pub mod calibrator;
 pub mod campaign;
 pub mod casa;
 pub mod cli;
+pub mod disk;
 pub mod error;
 pub mod image;
 pub mod imager;

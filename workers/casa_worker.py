@@ -200,7 +200,8 @@ def imaging(step, **options):
 
     functions = {"open": steps.open_session, "close": steps.close_session, "psf": steps.make_psf, "pb": steps.make_pb,
                  "major": steps.run_major_cycle, "minor": steps.run_minor_cycle, "restore": steps.restore,
-                 "replace_model": steps.replace_model, "roll_back": steps.roll_back, "predict": steps.predict}
+                 "replace_model": steps.replace_model, "roll_back": steps.roll_back,
+                 "roll_back_channels": steps.roll_back_channels, "predict": steps.predict}
     if step in ("open", "predict"):
         options["event"] = event
     with steps.scratch(step, options):

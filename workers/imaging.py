@@ -73,6 +73,8 @@ class Session:
         self.cycles = os.path.join(self.work, "cycles")
         self.records = os.path.join(self.work, "controller")
         self.cube = parameters["specmode"] != "mfs"
+        # Partial images of several processes. Fresh tools of these know the data's weights only once they made a PSF.
+        self.spread = bool(parameters.get("parallel")) and not self.cube
         self.terms = parameters["nterms"] if parameters["deconvolver"] == "mtmfs" else 0
         self.done, self.cycle, self.header, self.started, self.opened = 0, 0, None, False, False
         self.past, self.told = [], []  # what the controller was told in kept cycles, and since
@@ -93,6 +95,14 @@ class Session:
         if deconvolve:
             self.tools.initializeDeconvolvers()
             self.tools.initializeIterationControl()
+
+    def reopen(self):
+        """Fresh tools that go on from kept cycles."""
+        self.open()
+        if self.spread:
+            self.tools.makePSF()
+            self.tools.makePB()
+        self.replay()
 
     def close(self):
         if self.opened:
@@ -246,6 +256,29 @@ class Session:
             self.done, self.tools.majorCnt = record["iterations"], record["major_cycles"]
         self.cycle = cycle
 
+    def replace_planes(self, back):
+        """Channels of the present cycle's kept model become those of earlier kept models: {channel: cycle}."""
+        target, kept = self.folder_of(self.cycle), self.kept()
+        partial = f"{target}.partial"
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.copytree(target, partial)
+        model = f"{NAME}.model"
+        for channel, cycle in back.items():
+            # Older ones may have been removed: the next is the nearest.
+            source = next(n for n in kept if n >= cycle) if cycle else 0
+            with image(os.path.join(partial, model)) as ia:
+                shape = ia.shape()
+                blc, trc = [0, 0, 0, channel], [shape[0] - 1, shape[1] - 1, shape[2] - 1, channel]
+                plane = np.zeros((*shape[:3], 1))
+                earlier = os.path.join(self.folder_of(source), model)
+                if source and os.path.isdir(earlier):
+                    with image(earlier) as old:
+                        plane = old.getchunk(blc, trc)
+                ia.putchunk(plane, blc)
+        # Cut off between these two, the run goes on from the cycle before.
+        shutil.rmtree(target)
+        os.rename(partial, target)
+
     def export(self, kind, target, raw=False, term=0):
         """Writes an image as FITS [stokes, frequency, y, x]. raw: values outside the pixel mask are kept, not NaN."""
         path = os.path.join(self.folder, target)
@@ -301,8 +334,9 @@ def imager(tool_options, parameters):
     if not parameters.get("parallel"):
         return PySynthesisImager(params=tool_options)
     if "OMPI_COMM_WORLD_RANK" not in os.environ:
-        raise BadInput("tclean.parallel: CASA's parallel imager needs Python under MPI, with the package casampi; set "
-                       "executables.casa to something like [mpirun, -n, \"4\", python3]")
+        raise BadInput("tclean.parallel: CASA's parallel imager needs Python under MPI, with the package casampi. Leave "
+                       "executables.casa out (and run `cleanloop setup mpi`), or set it to something like [mpirun, -n, "
+                       "\"4\", python3]")
     if parameters["specmode"] != "mfs":
         from casampi.MPIInterface import MPIInterface
 
@@ -413,8 +447,13 @@ def open_session(event, folder, parameters, fixed_mask=False, mask=None):
         if s.cycle and noted.get("mask") != fixed:
             s.take_cycle(0)
         s.note("mask", fixed)
-    s.open()
-    s.replay()
+    if s.cycle:
+        s.reopen()
+    else:
+        if s.spread:
+            s.note("psf", False)
+            s.note("pb", False)
+        s.open()
     SESSIONS[folder] = s
     return {"cycles": s.cycle, "iterations": s.done}
 
@@ -449,7 +488,7 @@ def make_pb(folder):
     return {"pb": existing(folder, "pb.fits")}
 
 
-def run_major_cycle(folder, last_of_call=True):
+def run_major_cycle(folder):
     """The first call of a session makes the residual of the model that is there: of none, or of a kept cycle."""
     s = session(folder)
     s.event("stage", text="making the residual")
@@ -467,9 +506,6 @@ def run_major_cycle(folder, last_of_call=True):
         s.started = True
     else:
         s.tools.majorCnt += 1
-        if not last_of_call:
-            # More minor cycles with the same mask follow: the files are for those who make masks.
-            return {}
         s.cycle += 1
         s.keep_cycle()
     return cycle_files(s)
@@ -634,10 +670,16 @@ def roll_back(folder, cycle):
     s.close()
     again = Session(folder, s.parameters, s.event)
     again.take_cycle(cycle)
-    again.open()
-    again.replay()
+    again.reopen()
     SESSIONS[folder] = again
     return {"iterations": again.done}
+
+
+def roll_back_channels(folder, back):
+    """Channels of a cube take the models of earlier cycles: [{channel, cycle}]; the others stay."""
+    s = session(folder)
+    s.replace_planes({b["channel"]: b["cycle"] for b in back})
+    return roll_back(folder, s.cycle)
 
 
 def predict(event, parameters, model):

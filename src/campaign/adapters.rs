@@ -17,6 +17,7 @@ use super::workshop::{AttemptPlan, Bench, Earlier, Imaged, Prepared, Solved, Wor
 use crate::calibrator::options::{ApplyMode, CalMode, GaincalOptions, Solint};
 use crate::calibrator::{self, Calibrator, SolutionTable, SolveRequest};
 use crate::casa::Casa;
+use crate::disk;
 use crate::imager::command::CommandOptions;
 use crate::imager::progress::Progress;
 use crate::imager::tclean::TcleanImager;
@@ -35,6 +36,8 @@ use std::path::Path;
 const PIXEL_BYTES: u64 = 4;
 /// Full-size images that a round leaves behind: image, residual, model, psf, dirty, mask, and the imager's own.
 const IMAGES_A_ROUND: u64 = 12;
+/// What to do where a disk is too small.
+const LESS_ROOM: &str = "choose another output, or use `work_on: original`";
 
 /// Adapters of one measurement set.
 pub struct Adapters<'p> {
@@ -76,8 +79,9 @@ impl<'p> Adapters<'p> {
     /// The CASA worker, started when it is first needed.
     fn casa(&mut self) -> Result<Casa> {
         if self.casa.is_none() {
-            let casa = Casa::open(&self.executables.casa, None)?;
-            casa.set_threads(self.share.threads);
+            let processes = mpi_processes(self.plan, self.share);
+            let casa = Casa::open_with(&self.executables.casa, processes, None)?;
+            casa.set_threads(if processes.is_some() { 1 } else { self.share.threads });
             casa.set_limits(self.limits(self.plan.resources.calibrator_time_limit.as_ref().map(|l| l.0)));
             self.casa = Some(casa);
         }
@@ -94,8 +98,8 @@ impl<'p> Adapters<'p> {
     /// Prepares without looking into the measurement set.
     fn prepare_unread(&mut self, bench: &Bench) -> Result<Prepared> {
         let copied = self.plan.copies(&self.set.path);
-        let size = if copied { folder::size_of(&self.set.path) } else { 0 };
-        folder::check_room(&bench.folder, size, "a copy of the data")?;
+        let size = if copied { disk::size_of(&self.set.path) } else { 0 };
+        disk::check_room(&bench.folder, size, "a copy of the data", LESS_ROOM)?;
         let mut job = self.job(StartColumn::Data.name(), bench);
         job.measurement_sets = vec![self.set.path.clone()];
         let imaging = self.plan.rounds_to_run()[0].imaging.clone();
@@ -316,6 +320,14 @@ impl<'p> Adapters<'p> {
 /// multiplies automatic levels, and the stop rules.
 type Imaging = (ImagingPlan, Option<(MaskPlan, f64)>, StopOptions);
 
+/// Processes of CASA's parallel imager, where a round asks for it and cleanloop starts it: one leads, and the threads
+/// are divided among the others. Executables of the user's bring their own MPI.
+pub(super) fn mpi_processes(plan: &Plan, share: Share) -> Option<usize> {
+    let parallel = |r: &RoundPlan| matches!(&r.imaging, ImagingPlan::Tclean(o) if o.parallel);
+    let ours = plan.executables.casa.is_empty() && plan.rounds_to_run().iter().any(parallel);
+    ours.then_some(share.threads.max(1) + 1)
+}
+
 /// Scales of the attempt's mask: more than one make a mask with a bit for each.
 fn scales_of(plan: &AttemptPlan) -> Result<usize> {
     let Some(mask) = &plan.mask else { return Ok(0) };
@@ -399,10 +411,10 @@ impl Workshop for Adapters<'_> {
                 "start_column: CORRECTED_DATA needs work_on: copy, as each round writes its own CORRECTED_DATA",
             ));
         }
-        let data = summary.disk_needed(folder::size_of(&source), copied);
+        let data = summary.disk_needed(disk::size_of(&source), copied);
         let images = self.image_pixels() * PIXEL_BYTES * IMAGES_A_ROUND * self.plan.rounds_to_run().len() as u64;
         let what = if copied { "a copy of the data, two columns and the images" } else { "two columns and the images" };
-        folder::check_room(&bench.folder, data + images, what)?;
+        disk::check_room(&bench.folder, data + images, what, LESS_ROOM)?;
         let mut tools = IndexMap::new();
         if let Some(casa) = &casa {
             tools.insert("casa".to_string(), casa.version()?);

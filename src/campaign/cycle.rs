@@ -6,7 +6,7 @@
 use super::config::StopOptions;
 use super::folder;
 use super::record::{ChannelCycle, ConfettiRecord, CycleRecord};
-use crate::imager::{ChannelControls, Imager, MinorControls, MinorCycle, Products, Residual, StopReason};
+use crate::imager::{ChannelBack, ChannelControls, Imager, MinorControls, MinorCycle, Products, Residual, StopReason};
 use crate::process::interrupt;
 use crate::quality::residual::{PlaneResidual, ResidualState};
 use crate::{Error, Result};
@@ -100,8 +100,10 @@ pub struct CycleMask {
 /// What is known when a mask is made.
 #[derive(Debug, Clone, Copy)]
 pub struct MaskMoment<'a> {
-    /// Number of the mask, 0 first.
+    /// Number of the cycle, 0 first.
     pub cycle: usize,
+    /// How many masks were made before: fewer than cycles, where some were used again.
+    pub masks: usize,
     /// Minor iterations done so far, over all channels.
     pub iterations: u64,
     /// The minor cycle before; `None` at first.
@@ -168,7 +170,23 @@ pub struct Measures<'a> {
 struct Finished {
     record: CycleRecord,
     mask: CycleMask,
+    /// The mask is that of the cycle before.
+    #[serde(default)]
+    same_mask: bool,
     minor: MinorCycle,
+    /// Channels that diverged in this cycle and went back, and what was looked at when that was found.
+    #[serde(default)]
+    went_back: Option<WentBack>,
+}
+
+/// Channels that went back to their best cycles. It is written down before it is done: a run that is cut off meanwhile
+/// must not take the better residual for what it had looked at.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct WentBack {
+    channels: Vec<ChannelBack>,
+    record: CycleRecord,
+    mask: CycleMask,
+    same_mask: bool,
 }
 
 /// Runs the loop on an imager that was set up; `folder` is the job's. The caller tears the imager down.
@@ -189,6 +207,11 @@ pub fn run(
         // The notes of a cycle are written after it: the one without notes is done again.
         imager.roll_back(finished.len())?;
     }
+    let mut noted = finished.last().and_then(|f| f.went_back.clone());
+    if let Some(back) = &noted {
+        imager.roll_back_channels(&back.channels)?;
+    }
+    let cheap = imager.calls_are_cheap();
     let mut residual = imager.run_major_cycle(finished.is_empty())?;
     let mut records: Vec<CycleRecord> = finished.iter().map(|f| f.record.clone()).collect();
     let stopped = loop {
@@ -198,12 +221,14 @@ pub fn run(
         let majors: usize = finished.iter().map(|f| f.minor.major_iterations.max(1)).sum();
         let moment = MaskMoment {
             cycle,
+            masks: finished.iter().filter(|f| !f.same_mask).count(),
             iterations,
             last: finished.last().map(|f| &f.minor),
             previous: finished.last().map(|f| &f.mask),
         };
         let mut confetti = Vec::new();
         if !finished.is_empty()
+            && noted.is_none()
             && let Some(veto) = masks.veto(&residual, &moment)?
         {
             let repaired = imager.replace_model(&veto.model)?;
@@ -216,20 +241,52 @@ pub fn run(
             }
             residual = repaired.unwrap_or(residual);
         }
-        let settled = moment.previous.filter(|_| has_settled(&finished, rules) && confetti.is_empty());
-        let mask = match settled {
-            Some(mask) => CycleMask { added: 0, removed: 0, kept_residual: None, ..mask.clone() },
-            None => masks.make(&residual, &moment)?,
+        let within_group = cheap && cycle % rules.every != 0;
+        let settled = has_settled(&finished, None, rules) && confetti.is_empty();
+        let same = moment
+            .previous
+            .filter(|_| settled || (within_group && confetti.is_empty()))
+            .map(|p| CycleMask { kept_residual: None, ..p.clone() });
+        let (mask, same_mask) = match (&noted, same) {
+            (Some(noted), _) => (noted.mask.clone(), noted.same_mask),
+            (None, Some(mask)) => (mask, true),
+            (None, None) => (masks.make(&residual, &moment)?, false),
         };
-        let state = (measures.residual)(&residual.residual, Some(&mask.path), residual.pixel_mask.as_deref())?;
-        let channels = channel_states(&state, &finished, rules);
+        let measure = |of: &Residual| (measures.residual)(&of.residual, Some(&mask.path), of.pixel_mask.as_deref());
+        let mut state = measure(&residual)?;
+        let mut channels = channel_states(&state, &finished, rules);
         let mut record = describe(cycle, &residual, &mask, &state, &channels, rules);
         record.confetti = confetti;
-        if settled.is_some() {
+        if same_mask {
             // The imager's own file goes with the imager, and nobody kept a copy.
             record.residual = None;
+            (record.added, record.removed) = (Some(0), Some(0));
         }
-        if let Some(good) = diverged(&records, &record, rules) {
+        let is_cube = state.channels.len() > 1;
+        let mut good = if is_cube { None } else { diverged(&records, &record, rules) };
+        if let Some(noted) = noted.take() {
+            record = noted.record;
+        } else if let Some(last) = finished.last_mut()
+            && let back = channels_that_diverged(&records, &state, &channels, rules)
+            && !back.is_empty()
+        {
+            for went in &back {
+                let channel = &mut record.channels[went.channel];
+                (channel.done, channel.stopped) = (true, Some(StopReason::Diverged));
+            }
+            let looked_at = (record.clone(), mask.clone());
+            last.went_back =
+                Some(WentBack { channels: back.clone(), record: looked_at.0, mask: looked_at.1, same_mask });
+            write_down(&finished, folder)?;
+            if imager.roll_back_channels(&back)? {
+                residual = imager.run_major_cycle(false)?;
+                state = measure(&residual)?;
+                channels = channel_states(&state, &finished, rules);
+            } else {
+                good = Some(best_cycle(records.iter().map(|r| r.peak)));
+            }
+        }
+        if let Some(good) = good {
             records.push(record);
             if imager.roll_back(good).is_ok() {
                 finished.truncate(good);
@@ -241,9 +298,13 @@ pub fn run(
             records.push(record);
             break reason;
         }
-        let frozen = settled.is_some() || is_unchanged(&mask, cycle, rules) && last_is_unchanged(&finished, rules);
+        let frozen = settled || (!same_mask && has_settled(&finished, Some(&mask), rules));
         let left = rules.major_cycles - majors;
-        let call = if frozen { left } else { rules.every.min(left) };
+        let call = match (cheap, frozen) {
+            (true, _) => 1,
+            (false, true) => left,
+            (false, false) => rules.every.min(left),
+        };
         let controls = MinorControls {
             iterations_left: iterations_left(&channels, iterations, rules),
             threshold_jy: rules.level(state.overall.rms),
@@ -269,9 +330,8 @@ pub fn run(
             channel.iterations = minor.channels.get(index).map(|c| c.iterations);
         }
         records.push(record.clone());
-        finished.push(Finished { record, mask, minor });
-        let json = serde_json::to_vec(&finished).expect("cycles are plain data");
-        folder::write_atomically(&folder.join(STATE), &json)?;
+        finished.push(Finished { record, mask, same_mask, minor, went_back: None });
+        write_down(&finished, folder)?;
     };
     if finished.is_empty() && stopped == StopReason::EmptyMask {
         return Err(Error::bad_input(format!(
@@ -295,6 +355,11 @@ fn resumed(folder: &Path, completed: usize) -> Result<Vec<Finished>> {
     let mut finished: Vec<Finished> = serde_json::from_slice(&bytes).map_err(Error::internal)?;
     finished.truncate(completed);
     Ok(finished)
+}
+
+fn write_down(finished: &[Finished], folder: &Path) -> Result<()> {
+    let json = serde_json::to_vec(finished).expect("cycles are plain data");
+    Ok(folder::write_atomically(&folder.join(STATE), &json)?)
 }
 
 fn describe(
@@ -322,6 +387,7 @@ fn describe(
             .zip(states)
             .map(|(c, now)| ChannelCycle {
                 peak: Some(c.peak),
+                peak_in_mask: Some(c.peak_in_mask),
                 rms: Some(c.rms),
                 threshold: Some(rules.level(c.rms)),
                 masked_pixels: Some(c.masked_pixels),
@@ -341,6 +407,8 @@ struct ChannelState {
     iterations: u64,
     /// Why it is done. A channel that is done stays done, whatever later masks hold.
     stopped: Option<StopReason>,
+    /// It was done before the last cycle.
+    long_done: bool,
 }
 
 fn channel_states(state: &ResidualState, finished: &[Finished], rules: &StopRules) -> Vec<ChannelState> {
@@ -349,15 +417,42 @@ fn channel_states(state: &ResidualState, finished: &[Finished], rules: &StopRule
         let cycles = || finished.iter().filter_map(|f| f.minor.channels.get(index));
         let iterations = cycles().map(|c| c.iterations).sum();
         let before = finished.iter().filter_map(|f| f.record.channels.get(index)).find_map(|c| c.stopped.clone());
+        let mut went_back = finished.iter().filter_map(|f| f.went_back.as_ref()).flat_map(|w| &w.channels);
+        let diverged = went_back.any(|back| back.channel == index);
+        let long_done = diverged || before.is_some();
         // The last one was given to the imager, which found nothing to do.
         let idle = independent && cycles().next_back().is_some_and(|c| c.iterations == 0);
         let stopped = before
+            .or_else(|| diverged.then_some(StopReason::Diverged))
             .or_else(|| nothing_left(plane, rules))
             .or_else(|| (independent && iterations >= rules.iterations).then_some(StopReason::Iterations))
-            .or_else(|| idle.then_some(StopReason::NoNewFlux));
-        ChannelState { iterations, stopped }
+            .or_else(|| (idle || no_progress(index, plane, finished, rules)).then_some(StopReason::NoNewFlux));
+        ChannelState { iterations, stopped, long_done }
     };
     state.channels.iter().enumerate().map(of_channel).collect()
+}
+
+/// The last cycle cleaned this channel of a cube, but changed neither its flux nor the peak inside the same mask.
+fn no_progress(index: usize, plane: &PlaneResidual, finished: &[Finished], rules: &StopRules) -> bool {
+    let Some(last) = finished.last().filter(|_| finished.iter().any(|f| f.record.channels.len() > 1)) else {
+        return false;
+    };
+    if last.minor.channels.get(index).is_none_or(|c| c.iterations == 0) {
+        // One that is fainter than the cycle's level has its turn later.
+        return false;
+    }
+    let of = |back: usize| finished.iter().rev().nth(back).and_then(|f| f.record.channels.get(index));
+    let flux = |back: usize| of(back).and_then(|c| c.model_flux);
+    if let (Some(now), Some(before)) = (flux(0), flux(1))
+        && (now - before).abs() < rules.least_new_flux * now.abs()
+    {
+        return true;
+    }
+    // A mask that grew may hold a higher peak than the last one: only with the same mask is that no progress.
+    of(0).is_some_and(|before| {
+        before.masked_pixels == Some(plane.masked_pixels)
+            && before.peak_in_mask.is_some_and(|p| plane.peak_in_mask > (1.0 - rules.least_new_flux) * p)
+    })
 }
 
 /// Why nothing is left to clean in this plane, if that is so.
@@ -400,20 +495,13 @@ fn channel_controls(
     state.channels.iter().zip(channels).map(controls).collect()
 }
 
-/// Whether the last two masks have both changed by little. Once is not enough: the sidelobes of what is not yet cleaned
-/// may hide everything else for a cycle.
-fn has_settled(finished: &[Finished], rules: &StopRules) -> bool {
-    finished
-        .split_last()
-        .is_some_and(|(_, before)| last_is_unchanged(finished, rules) && last_is_unchanged(before, rules))
-}
-
-fn last_is_unchanged(finished: &[Finished], rules: &StopRules) -> bool {
-    finished.last().is_some_and(|f| is_unchanged(&f.mask, finished.len() - 1, rules))
-}
-
-fn is_unchanged(mask: &CycleMask, cycle: usize, rules: &StopRules) -> bool {
-    cycle > 0 && ((mask.added + mask.removed) as f64) < rules.freeze_change * mask.pixels as f64
+/// Whether the last two masks that were made (`fresh` among them) have both changed by little. Once is not enough: the
+/// sidelobes of what is not yet cleaned may hide everything else for a cycle.
+fn has_settled(finished: &[Finished], fresh: Option<&CycleMask>, rules: &StopRules) -> bool {
+    let made: Vec<&CycleMask> =
+        finished.iter().filter(|f| !f.same_mask).map(|f| &f.mask).chain(fresh).skip(1).collect();
+    let unchanged = |m: &&CycleMask| ((m.added + m.removed) as f64) < rules.freeze_change * m.pixels as f64;
+    made.len() > 1 && made.iter().rev().take(2).all(unchanged)
 }
 
 /// The number of cycles to go back to, if the residual has grown beyond the limits.
@@ -425,15 +513,42 @@ fn diverged(records: &[CycleRecord], now: &CycleRecord, rules: &StopRules) -> Op
     };
     let peak = beyond(now.peak, lowest(|r| r.peak), rules.peak_growth);
     let rms = beyond(now.rms, lowest(|r| r.rms), rules.rms_growth);
-    if !peak && !rms {
-        return None;
+    (!records.is_empty() && (peak || rms)).then(|| best_cycle(records.iter().map(|r| r.peak)))
+}
+
+/// The number of cycles after which the residual was the lowest: that before cycle n is the state after n calls.
+fn best_cycle(peaks: impl Iterator<Item = Option<f64>>) -> usize {
+    let lowest = peaks.map(|p| p.unwrap_or(f64::INFINITY)).enumerate().min_by(|a, b| a.1.total_cmp(&b.1));
+    lowest.map_or(0, |(cycle, _)| cycle)
+}
+
+/// The channels of a cube whose residual has grown beyond the limits, each with the cycle to go back to. Those that are
+/// done are not looked at.
+fn channels_that_diverged(
+    records: &[CycleRecord],
+    state: &ResidualState,
+    channels: &[ChannelState],
+    rules: &StopRules,
+) -> Vec<ChannelBack> {
+    if channels.len() < 2 {
+        return Vec::new();
     }
-    // The residual before cycle n is the state after n calls.
-    let best = records.iter().enumerate().min_by(|a, b| {
-        let peak = |r: &CycleRecord| r.peak.unwrap_or(f64::INFINITY);
-        peak(a.1).total_cmp(&peak(b.1))
-    });
-    best.map(|(cycle, _)| cycle)
+    let has_diverged = |index: usize, now: &PlaneResidual| {
+        let before = || records.iter().filter_map(move |r| r.channels.get(index));
+        let lowest = |of: fn(&ChannelCycle) -> Option<f64>| before().filter_map(of).fold(f64::INFINITY, f64::min);
+        let (peak, rms) = (lowest(|c| c.peak), lowest(|c| c.rms));
+        // A plane without any finite value has no peak.
+        let lost = now.peak == 0.0 && peak.is_finite() && peak > 0.0;
+        lost || now.peak > rules.peak_growth * peak || now.rms > rules.rms_growth * rms
+    };
+    let planes = state.channels.iter().zip(channels).enumerate();
+    planes
+        .filter(|(index, (now, channel))| !channel.long_done && has_diverged(*index, now))
+        .map(|(channel, _)| {
+            let peaks = records.iter().map(|r| r.channels.get(channel).and_then(|c| c.peak));
+            ChannelBack { channel, cycle: best_cycle(peaks) }
+        })
+        .collect()
 }
 
 fn reason_to_stop(
@@ -449,7 +564,13 @@ fn reason_to_stop(
     }
     if channels.iter().all(|c| c.stopped.is_some()) {
         // What was cut short says more than what came to its end.
-        let order = [StopReason::Iterations, StopReason::NoNewFlux, StopReason::Threshold, StopReason::NSigma];
+        let order = [
+            StopReason::Diverged,
+            StopReason::Iterations,
+            StopReason::NoNewFlux,
+            StopReason::Threshold,
+            StopReason::NSigma,
+        ];
         let met = |reason: &StopReason| channels.iter().any(|c| c.stopped.as_ref() == Some(reason));
         return Some(order.into_iter().find(met).unwrap_or(StopReason::EmptyMask));
     }
@@ -462,6 +583,10 @@ fn reason_to_stop(
     let last = finished.last()?;
     if last.minor.iterations == 0 {
         return Some(StopReason::NoNewFlux);
+    }
+    if channels.len() > 1 {
+        // Each was judged by itself.
+        return None;
     }
     // The flux of the last two cycles, where the imager shows its model.
     let flux = |back: usize| finished.iter().rev().nth(back).and_then(|f| f.record.model_flux);
@@ -621,18 +746,14 @@ mod tests {
     const MEASURES: Measures<'static> = Measures { residual: &measured, flux: &flux };
 
     fn rules() -> StopRules {
-        StopRules {
+        let limits = ImagerLimits {
             threshold_jy: Some(1.0),
             nsigma: None,
             iterations: 1000,
             major_cycles: 10,
-            every: 1,
-            freeze_change: 0.01,
-            least_new_flux: 1e-4,
-            peak_growth: 1.5,
-            rms_growth: 1.2,
             independent_channels: false,
-        }
+        };
+        StopRules::new(&StopOptions::default(), &limits, 1, 0.01)
     }
 
     fn go(imager: &mut FakeImager, masks: &[u64], rules: &StopRules) -> CycleReport {
@@ -764,10 +885,221 @@ mod tests {
                 stopped: None,
                 channels: controls.iter().map(of).collect(),
             };
-            finished.push(Finished { record, mask: CycleMask::default(), minor });
+            finished.push(Finished { record, mask: CycleMask::default(), same_mask: false, minor, went_back: None });
         }
         let t = true;
         assert_eq!(active, [[false, t, t], [false, t, t], [false, false, t], [false, false, false]]);
+    }
+
+    /// A cube whose channels lose half of their peak in each call; channel 1 grows in the third. Peaks by cycle are on
+    /// record, as an imager's files are. With a limit of calls it is cut off.
+    #[derive(Clone)]
+    struct FakeCube {
+        past: Vec<Vec<f64>>,
+        active: Vec<Vec<bool>>,
+        back: Vec<Vec<ChannelBack>>,
+        cheap: bool,
+        /// It fails in this many-th going back, before anything is changed.
+        fails_to_go_back: bool,
+    }
+
+    impl FakeCube {
+        fn new(cheap: bool) -> Self {
+            let past = vec![vec![16.0, 8.0, 32.0]];
+            Self { past, active: Vec::new(), back: Vec::new(), cheap, fails_to_go_back: false }
+        }
+    }
+
+    impl Imager for FakeCube {
+        fn capabilities(&self) -> Capabilities {
+            FakeImager::new().capabilities()
+        }
+        fn setup(&mut self) -> Result<()> {
+            Ok(())
+        }
+        fn make_psf(&mut self) -> Result<()> {
+            Ok(())
+        }
+        fn make_pb(&mut self) -> Result<Option<PathBuf>> {
+            Ok(None)
+        }
+        fn run_major_cycle(&mut self, _: bool) -> Result<Residual> {
+            let peaks: Vec<String> = self.past.last().unwrap().iter().map(f64::to_string).collect();
+            let path = PathBuf::from(peaks.join(","));
+            Ok(Residual { residual: path.clone(), pixel_mask: None, pb: None, psf: path, model: None })
+        }
+        fn run_minor_cycle(&mut self, _: Option<&Path>, controls: &MinorControls) -> Result<MinorCycle> {
+            let active: Vec<bool> = controls.channels.iter().map(|c| c.active).collect();
+            let call = self.past.len();
+            let mut now = self.past.last().unwrap().clone();
+            for (channel, peak) in now.iter_mut().enumerate().filter(|(c, _)| active[*c]) {
+                *peak *= if channel == 1 && call == 3 { 8.0 } else { 0.5 };
+            }
+            self.past.push(now);
+            let of = |&on: &bool| crate::imager::ChannelCycle { iterations: u64::from(on), ..Default::default() };
+            let channels = active.iter().map(of).collect();
+            self.active.push(active);
+            Ok(MinorCycle {
+                iterations: 1,
+                major_iterations: controls.major_iterations,
+                cycle_threshold_jy: None,
+                threshold_reached: false,
+                stopped: None,
+                channels,
+            })
+        }
+        fn has_converged(&mut self) -> Result<Option<StopReason>> {
+            Ok(None)
+        }
+        fn restore(&mut self) -> Result<Products> {
+            let mut one = FakeImager::new();
+            let products = one.restore()?;
+            Ok(Products { residual: self.run_major_cycle(false)?.residual, ..products })
+        }
+        fn pbcor(&mut self) -> Result<Option<PathBuf>> {
+            Ok(None)
+        }
+        fn teardown(&mut self) {}
+        fn completed_cycles(&self) -> usize {
+            self.past.len() - 1
+        }
+        fn roll_back_channels(&mut self, back: &[ChannelBack]) -> Result<bool> {
+            if std::mem::take(&mut self.fails_to_go_back) {
+                return Err(Error::Interrupted);
+            }
+            for went in back {
+                let peak = self.past[went.cycle][went.channel];
+                self.past.last_mut().unwrap()[went.channel] = peak;
+            }
+            self.back.push(back.to_vec());
+            Ok(true)
+        }
+        fn calls_are_cheap(&self) -> bool {
+            self.cheap
+        }
+        fn image_once(&mut self, _: Option<&Path>) -> Result<Products> {
+            self.restore()
+        }
+        fn predict(&mut self, _: &Path) -> Result<()> {
+            Ok(())
+        }
+        fn command_lines(&self, _: Option<&Path>) -> Vec<Vec<String>> {
+            Vec::new()
+        }
+    }
+
+    /// Peaks of the channels, as the name of the residual has them.
+    fn channel_peaks(residual: &Path) -> Vec<f64> {
+        residual.to_str().unwrap().split(',').map(|p| p.parse().unwrap()).collect()
+    }
+
+    fn measured_cube(residual: &Path, _: Option<&Path>, _: Option<&Path>) -> Result<ResidualState> {
+        let plane = |p: f64| PlaneResidual { peak: p, peak_in_mask: p, rms: 0.1, masked_pixels: 5 };
+        let channels: Vec<_> = channel_peaks(residual).into_iter().map(plane).collect();
+        let highest = channels.iter().map(|c| c.peak).fold(0.0, f64::max);
+        Ok(ResidualState { overall: PlaneResidual { masked_pixels: 15, ..plane(highest) }, channels })
+    }
+
+    const CUBE: Measures<'static> = Measures { residual: &measured_cube, flux: &flux };
+
+    #[test]
+    fn a_channel_that_diverges_goes_back_alone() {
+        let t = true;
+        let folder = tempfile::tempdir().unwrap();
+        let mut imager = FakeCube::new(false);
+        let rules = StopRules { freeze_change: 0.0, ..rules() };
+        let report = run(&mut imager, &mut FakeMasks(vec![5]), CUBE, &rules, folder.path()).unwrap();
+        assert_eq!(imager.back, [[ChannelBack { channel: 1, cycle: 2 }]]);
+        // The others go on down to their level.
+        assert_eq!(channel_peaks(&report.products.residual), [1.0, 2.0, 1.0]);
+        assert_eq!(imager.active, [[t, t, t], [t, t, t], [t, t, t], [t, false, t], [false, false, t]]);
+        assert_eq!(report.stopped, StopReason::Diverged);
+        let reasons: Vec<_> = report.cycles.last().unwrap().channels.iter().map(|c| c.stopped.clone()).collect();
+        assert_eq!(reasons, [StopReason::Threshold, StopReason::Diverged, StopReason::Threshold].map(Some));
+        let third = &report.cycles[3].channels[1];
+        assert_eq!((third.peak, third.done), (Some(16.0), true), "the record tells what was seen");
+        assert_eq!(report.cycles[4].channels[1].peak, Some(2.0));
+
+        // Cut off while it goes back, it does the same.
+        let folder = tempfile::tempdir().unwrap();
+        let mut imager = FakeCube { fails_to_go_back: true, ..FakeCube::new(false) };
+        assert!(run(&mut imager, &mut FakeMasks(vec![5]), CUBE, &rules, folder.path()).is_err());
+        let again = run(&mut imager, &mut FakeMasks(vec![9]), CUBE, &rules, folder.path()).unwrap();
+        assert_eq!(again.products, report.products);
+        let peaks = |r: &CycleReport| -> Vec<_> { r.cycles.iter().map(|c| c.channels[1].peak).collect() };
+        assert_eq!(peaks(&again), peaks(&report));
+        assert_eq!(again.cycles[3].masked_pixels, Some(5), "the mask that was looked at stays");
+    }
+
+    #[test]
+    fn a_lost_channel_has_diverged_and_one_that_was_done_is_not_looked_at() {
+        let plane = |p: f64, rms: f64| PlaneResidual { peak: p, peak_in_mask: p, rms, masked_pixels: 5 };
+        let of = |p: f64| ChannelCycle { peak: Some(p), rms: Some(1.0), ..Default::default() };
+        let record = |peaks: [f64; 4]| CycleRecord { channels: peaks.map(of).to_vec(), ..Default::default() };
+        let records = [record([9.0; 4]), record([5.0, 6.0, 7.0, 8.0])];
+        let planes = vec![plane(0.0, 0.0), plane(20.0, 1.0), plane(7.0, 2.0), plane(8.1, 1.1)];
+        let state = ResidualState { overall: planes[1], channels: planes };
+        let mut channels = vec![ChannelState::default(); 4];
+        channels[1].long_done = true;
+        let back = channels_that_diverged(&records, &state, &channels, &rules());
+        let expected = [0, 2].map(|channel| ChannelBack { channel, cycle: 1 });
+        assert_eq!(back, expected, "no data left; done before; more noise; within the limits");
+    }
+
+    #[test]
+    fn a_channel_without_progress_is_done_and_the_others_go_on() {
+        let rules = StopRules { least_new_flux: 0.01, ..rules() };
+        let of = |flux: f64, iterations: u64| ChannelCycle {
+            model_flux: Some(flux),
+            iterations: Some(iterations),
+            peak_in_mask: Some(4.0),
+            masked_pixels: Some(5),
+            ..Default::default()
+        };
+        let finished: Vec<Finished> =
+            [[(1.0, 9), (1.0, 9), (1.0, 9), (1.0, 9)], [(1.5, 9), (1.001, 9), (1.0, 0), (1.5, 9)]]
+                .into_iter()
+                .map(|channels| {
+                    let counted =
+                        channels.map(|(_, n)| crate::imager::ChannelCycle { iterations: n, ..Default::default() });
+                    Finished {
+                        record: CycleRecord {
+                            channels: channels.map(|(f, n)| of(f, n)).to_vec(),
+                            ..Default::default()
+                        },
+                        mask: CycleMask::default(),
+                        same_mask: false,
+                        minor: MinorCycle {
+                            iterations: 9,
+                            major_iterations: 1,
+                            cycle_threshold_jy: None,
+                            threshold_reached: false,
+                            stopped: None,
+                            channels: counted.to_vec(),
+                        },
+                        went_back: None,
+                    }
+                })
+                .collect();
+        let plane = |p: f64| PlaneResidual { peak: p, peak_in_mask: p, rms: 0.1, masked_pixels: 5 };
+        let planes = [2.0, 2.0, 4.0, 3.999].map(plane).to_vec();
+        let state = ResidualState { overall: planes[2], channels: planes };
+        let stopped: Vec<_> = channel_states(&state, &finished, &rules).into_iter().map(|c| c.stopped).collect();
+        let none = Some(StopReason::NoNewFlux);
+        assert_eq!(stopped, [None, none.clone(), None, none], "flux; still waiting; peak in the same mask");
+    }
+
+    /// With cheap calls each major cycle is one, and `every` says which of them get a fresh mask.
+    #[test]
+    fn cheap_calls_are_single_and_masks_are_made_for_every_nth() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut imager = FakeCube::new(true);
+        let rules = StopRules { every: 3, freeze_change: 0.0, ..rules() };
+        let report = run(&mut imager, &mut FakeMasks(vec![1, 2, 3, 4, 5, 6]), CUBE, &rules, folder.path()).unwrap();
+        let pixels: Vec<_> = report.cycles.iter().map(|c| c.masked_pixels.unwrap()).collect();
+        assert_eq!(pixels, [1, 1, 1, 4, 4, 4]);
+        let added: Vec<_> = report.cycles.iter().map(|c| c.added.unwrap()).collect();
+        assert_eq!(added, [1, 0, 0, 3, 0, 0]);
     }
 
     #[test]

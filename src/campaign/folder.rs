@@ -26,21 +26,6 @@ pub enum FolderError {
         /// The operating system's words.
         source: std::io::Error,
     },
-    /// There is not enough room for what the plan will write.
-    #[error(
-        "{}: {available_gb:.1} GB are free on this disk, but about {needed_gb:.1} GB are needed ({what}). Free some space, choose another output, or use `work_on: original`",
-        folder.display()
-    )]
-    NoRoom {
-        /// The folder.
-        folder: PathBuf,
-        /// What is needed, GB.
-        needed_gb: f64,
-        /// What is there, GB.
-        available_gb: f64,
-        /// What needs it.
-        what: String,
-    },
 }
 
 impl From<FolderError> for crate::Error {
@@ -261,32 +246,6 @@ pub fn link_or_copy(from: &Path, to: &Path) -> Result<(), FolderError> {
     Ok(())
 }
 
-/// Size of a file or folder in bytes (as written, not as allocated).
-pub fn size_of(path: &Path) -> u64 {
-    match path.symlink_metadata() {
-        Ok(m) if m.is_dir() => {
-            std::fs::read_dir(path).map(|entries| entries.flatten().map(|e| size_of(&e.path())).sum()).unwrap_or(0)
-        }
-        Ok(m) => m.len(),
-        Err(_) => 0,
-    }
-}
-
-/// Refuses to begin when the disk has less than `needed` bytes.
-///
-/// # Errors
-/// [`FolderError::NoRoom`], or the folder cannot be looked at.
-pub fn check_room(folder: &Path, needed: u64, what: &str) -> Result<(), FolderError> {
-    let stat = nix::sys::statvfs::statvfs(folder)
-        .map_err(|e| io(folder, "looked at")(std::io::Error::from_raw_os_error(e as i32)))?;
-    let available = stat.blocks_available() as u64 * stat.fragment_size() as u64;
-    if available < needed {
-        let (needed_gb, available_gb) = (needed as f64 / 1e9, available as f64 / 1e9);
-        return Err(FolderError::NoRoom { folder: folder.to_path_buf(), needed_gb, available_gb, what: what.into() });
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -312,13 +271,5 @@ mod tests {
             assert_eq!(std::fs::read_to_string(target.join("a")).unwrap(), text);
         }
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
-    }
-
-    #[test]
-    fn too_little_room_is_said_before_anything_is_written() {
-        let folder = tempfile::tempdir().unwrap();
-        check_room(folder.path(), 1, "nothing").unwrap();
-        let error = check_room(folder.path(), u64::MAX, "the working copy").unwrap_err().to_string();
-        assert!(error.contains("the working copy"), "{error}");
     }
 }

@@ -3,7 +3,7 @@
 //! The programs need not be installed. Lines are those of the first attempt at each round, with the files and folders
 //! that a run would use; what a run decides (a retry, an automatic interval, the mask's pixels) is not known here.
 
-use super::adapters::limits_of;
+use super::adapters::{limits_of, mpi_processes};
 use super::config::{CalibratorKind, MaskCadence, StopOptions};
 use super::containers::{self, Mounts};
 use super::cycle::StopRules;
@@ -12,7 +12,7 @@ use super::plan::{ImagingPlan, MeasurementSetPlan, Plan, RoundPlan};
 use super::run::{self, Share};
 use crate::Result;
 use crate::calibrator::{self, SolveRequest};
-use crate::casa::Casa;
+use crate::casa::{self, Casa};
 use crate::imager::command::CommandOptions;
 use crate::imager::tclean;
 use crate::imager::{self, Capabilities, Chain, ImagerOptions, ImagingJob, PlannedCall, Surroundings};
@@ -169,8 +169,12 @@ fn imaging(
             ImagerOptions::Command(CommandOptions { template: Mounts::of(plan, set).put_into(words) })
         }
         ImagingPlan::Tclean(options) => {
-            let requests = tclean::preview::requests(&job, options, mask.as_deref(), chain.as_ref());
-            return Ok((requests, tclean::preview::capabilities()));
+            let mut calls = tclean::preview::requests(&job, options, mask.as_deref(), chain.as_ref());
+            if options.parallel {
+                let words = casa::command_line(executable, mpi_processes(plan, share))?;
+                calls.insert(0, PlannedCall { what: "once: the CASA worker, under MPI".into(), words });
+            }
+            return Ok((calls, tclean::preview::capabilities()));
         }
     };
     let surroundings = Surroundings { executable: executable.clone(), ..Surroundings::default() };

@@ -384,6 +384,8 @@ pub struct CycleRecord {
 pub struct ChannelCycle {
     /// Brightest residual pixel, Jy/beam.
     pub peak: Option<f64>,
+    /// The same inside the mask.
+    pub peak_in_mask: Option<f64>,
     /// Robust noise of the residual, Jy/beam.
     pub rms: Option<f64>,
     /// Level of the mask or of cleaning, Jy/beam.

@@ -203,7 +203,7 @@ impl<'a> RoundMasks<'a> {
             pixelmask: residual.pixel_mask.clone(),
             threshold_reached: moment.last.is_some_and(|l| l.threshold_reached),
             iterdone: Some(moment.iterations),
-            cycle: Some(moment.cycle),
+            cycle: Some(moment.masks),
             ..CycleInputs::default()
         };
         multithresh::run_cycle(&inputs, &self.mask.automask, &state, &output)?;

@@ -6,14 +6,15 @@ use super::containers;
 use super::dataset::{DatasetRun, DatasetSettings, MaskSource, OnRecord};
 use super::events::{Emitter, Event};
 use super::folder::{self, DATASET_LOCK, Layout, Lock};
-use super::journal::key_of;
+use super::journal::{Journal, key_of};
 use super::moved;
 use super::plan::{MeasurementSetPlan, Plan};
-use super::record::{CampaignRecord, DatasetRecord, Level, MessageRecord, State, ToolVersion};
+use super::record::{CampaignRecord, DatasetRecord, Level, MessageRecord, RoundRecord, State, ToolVersion};
 use super::showing::Showing;
 use super::stages::{self, Stage};
 use super::workshop::Workshop;
-use crate::campaign::config::{MaskCadence, OnFailure, SchedulerKind};
+use crate::campaign::config::{MaskCadence, MaskMethod, OnFailure, SchedulerKind};
+use crate::imager::Products;
 use crate::process::{interrupt, own};
 use crate::scheduler::local;
 use crate::scheduler::slurm::Slurm;
@@ -299,28 +300,56 @@ pub(super) fn collect(plan: &Plan, events: &Emitter) -> Result<()> {
 fn mask_source(plan: &Plan, set: &MeasurementSetPlan) -> Result<Option<MaskSource>> {
     let Some(round) = plan.only_round else { return Ok(None) };
     let campaign = plan.output.parent().unwrap_or(&plan.output);
-    let earlier = CampaignRecord::load(campaign).ok().and_then(|record| {
+    let source = CampaignRecord::load(campaign).ok().and_then(|record| {
         let dataset = record.datasets.into_iter().find(|d| d.name == set.name)?;
         let accepted = dataset.rounds.into_iter().rfind(|r| r.round < round && r.is_accepted())?;
-        accepted.products.clone().filter(|p| p.image.exists()).map(|products| (products, accepted.mask))
+        let products = accepted.products.clone()?;
+        Some(MaskSource { key: image_key(&accepted, &products), products, mask: accepted.mask })
     });
-    let source = earlier.map(|(products, mask)| {
-        let file = std::fs::metadata(&products.image).ok();
-        let stamp = file.map(|f| (f.len(), f.modified().ok()));
-        MaskSource { key: key_of(&("mask source", &products.image, stamp)), products, mask }
+    let Some(mask) = &plan.rounds[round].mask else { return Ok(source) };
+    // A mask that was made from it stays, whatever became of the images meanwhile.
+    let made = format!("{}/mask", Layout::attempt_name(round, 0));
+    let is_made = Journal::last_done_key(&layout_of(plan, set).journal(), &made).is_some();
+    let gone = source.as_ref().filter(|_| !is_made).and_then(|s| {
+        let files = [Some(&s.products.image), Some(&s.products.residual), Some(&s.products.psf)];
+        let needed = if matches!(mask.method, MaskMethod::Multithresh | MaskMethod::Both) { 3 } else { 1 };
+        files.into_iter().take(needed).flatten().find(|file| !file.exists()).cloned()
     });
-    let needed = plan.rounds[round].mask.as_ref().is_some_and(|m| m.cadence == MaskCadence::Round);
-    if needed && source.is_none() {
+    if mask.cadence != MaskCadence::Round {
+        // The first mask is then made from the residual alone.
+        return Ok(source.filter(|_| gone.is_none()));
+    }
+    let others = "make masks from the residual (`mask: {cadence: cycle}`), or image without one (--mask none)";
+    if let Some(file) = gone {
+        return Err(Error::bad_input(format!(
+            "{}: the mask of round {round} is made from it, but it is not there any more: old rounds' images are removed \
+             to keep the disk budget (`campaign.resources.disk_budget_gb`). To go \
+             on, {others}",
+            file.display()
+        )));
+    }
+    if source.is_none() {
         return Err(Error::bad_input(format!(
             "round {round} is cleaned with a mask that is made from an earlier round's image, and {} has none of {}. \
-             Run the campaign up to round {} first, or make masks from the residual (`mask: {{cadence: cycle}}`), or \
-             image without one (--mask none)",
+             Run the campaign up to round {} first, or {others}",
             campaign.display(),
             set.name,
             round - 1
         )));
     }
     Ok(source)
+}
+
+/// Changes when the images of a recorded round do, but not when they are removed to keep the disk budget: the key of the
+/// step that made them.
+fn image_key(round: &RoundRecord, products: &Products) -> String {
+    let step = format!("{}/image", Layout::attempt_name(round.round, round.attempt.saturating_sub(1)));
+    // MEASUREMENT SET'S FOLDER/round-NN/image/image.fits
+    let journal = products.image.ancestors().nth(3).map(|folder| Layout::new(folder).journal());
+    journal.and_then(|path| Journal::last_done_key(&path, &step)).unwrap_or_else(|| {
+        let file = std::fs::metadata(&products.image).ok();
+        key_of(&("mask source", &products.image, file.map(|f| (f.len(), f.modified().ok()))))
+    })
 }
 
 /// The hash of each round's options, as the journals keep them.

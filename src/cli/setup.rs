@@ -1,4 +1,4 @@
-//! `cleanloop setup [casa|quartical|check]`.
+//! `cleanloop setup [casa|quartical|mpi|check]`.
 
 use crate::setup::{Environment, Kind, State};
 use crate::{ExitStatus, Result};
@@ -18,6 +18,8 @@ pub enum What {
     Casa,
     /// QuartiCal, another calibrator.
     Quartical,
+    /// Open MPI and casampi, for tclean with `parallel: true`; and CASA, if it is not there.
+    Mpi,
     /// Say which environments and programs are there.
     Check,
 }
@@ -30,6 +32,7 @@ pub fn run(args: Args) -> Result<ExitStatus> {
     match args.what {
         What::Casa => make(Kind::Casa),
         What::Quartical => make(Kind::Quartical),
+        What::Mpi => make(Kind::Mpi),
         What::Check => check(),
     }
 }

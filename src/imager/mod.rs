@@ -182,6 +182,15 @@ pub struct ChannelControls {
     pub threshold_jy: f64,
 }
 
+/// A channel of a cube that goes back to an earlier state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChannelBack {
+    /// Its plane, 0 first.
+    pub channel: usize,
+    /// The state after this cycle (1 is the first; 0: before any).
+    pub cycle: usize,
+}
+
 /// What one minor cycle did.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MinorCycle {
@@ -377,6 +386,24 @@ pub trait Imager: Send {
     /// This imager cannot, or no longer has that state.
     fn roll_back(&mut self, cycle: usize) -> Result<()> {
         Err(crate::Error::internal(format!("{} cannot go back to cycle {cycle}", self.capabilities().program)))
+    }
+
+    /// Takes, for each of these channels of a cube, the state that it had after an earlier cycle, or after the next one
+    /// that is still kept; the other channels stay as they are. The next major cycle gives the residual. Asked again for
+    /// the same (by another value, after a crash), it gives the same. `false`: this imager cannot, and nothing was
+    /// changed.
+    ///
+    /// # Errors
+    /// Files that cannot be read or written.
+    fn roll_back_channels(&mut self, back: &[ChannelBack]) -> Result<bool> {
+        let _ = back;
+        Ok(false)
+    }
+
+    /// Calls with one major iteration each cost no more than one call with many: the loop then asks for each by itself,
+    /// with the same mask where no fresh one is wanted, and can go on from each.
+    fn calls_are_cheap(&self) -> bool {
+        false
     }
 
     /// Takes this cube (of the shape of [`Residual::model`]) as the present model, and returns the residual that belongs

@@ -6,6 +6,6 @@ mod identity;
 mod summary;
 
 pub use columns::has_column;
-pub use copy::{available_space, copy, size_on_disk};
+pub use copy::copy;
 pub use identity::identity;
 pub use summary::{Antenna, Field, MsSummary, SpectralWindow, adopt_corrected, checksum, model_is_empty};

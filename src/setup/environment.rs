@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 const STAMP: &str = "cleanloop-stamp";
 /// `SIZE PATH` of each installed file, paths relative to the environment; size `-` where it may change.
 const MANIFEST: &str = "cleanloop-files";
+/// In the environment for MPI: leads to CASA's packages. Python reads it when it starts.
+const CASA_PATH: &str = "cleanloop-casa.pth";
 /// CASA's site configuration; it is Python.
 const SITE_CONFIG: &str = "casasiteconfig.py";
 /// Raised whenever the layout of an environment changes in a way that the pins do not show.
@@ -132,7 +134,30 @@ impl Environment {
         let Ok(manifest) = std::fs::read_to_string(self.root.join(MANIFEST)) else {
             return Some(format!("{MANIFEST} is gone"));
         };
+        if self.kind == Kind::Mpi
+            && let Ok(State::Absent | State::Broken(_)) = Self::at_home(Kind::Casa).map(|casa| casa.state())
+        {
+            return Some("CASA, which it builds on, is not whole".into());
+        }
         manifest.lines().find_map(|line| self.file_damage(line))
+    }
+
+    /// Folder of the installed packages.
+    fn packages(&self) -> Result<PathBuf, SetupError> {
+        let library = self.root.join("lib");
+        let io = |reason| SetupError::Io { path: library.clone(), reason };
+        for entry in std::fs::read_dir(&library).map_err(io)? {
+            let packages = entry.map_err(io)?.path().join("site-packages");
+            if packages.is_dir() {
+                return Ok(packages);
+            }
+        }
+        Err(io(std::io::Error::new(std::io::ErrorKind::NotFound, "no folder site-packages in it")))
+    }
+
+    /// Lets its Python see the packages of CASA's environment.
+    pub(super) fn build_on(&self, casa: &Self) -> Result<(), SetupError> {
+        write_atomically(&self.packages()?.join(CASA_PATH), &format!("{}\n", casa.packages()?.display()))
     }
 
     fn file_damage(&self, line: &str) -> Option<String> {
@@ -150,7 +175,10 @@ impl Environment {
     /// Hash of everything that decides what is in the environment.
     fn fingerprint(&self) -> String {
         let mut hash = Sha256::new();
-        for part in [&LAYOUT.to_string(), self.kind.requirements(), SITE_CONFIG_TEXT, &self.root.to_string_lossy()] {
+        let below = if self.kind == Kind::Mpi { Kind::Casa.requirements() } else { "" };
+        let parts =
+            [&LAYOUT.to_string(), self.kind.requirements(), SITE_CONFIG_TEXT, &self.root.to_string_lossy(), below];
+        for part in parts.into_iter().filter(|part| !part.is_empty()) {
             hash.update(part.as_bytes());
             hash.update([0]);
         }

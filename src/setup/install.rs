@@ -6,6 +6,8 @@ use crate::process::{Output, ProcessError, Program, find_program};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+/// What to do where the disk is too small.
+const ELSEWHERE: &str = "set CLEANLOOP_HOME to a folder elsewhere";
 /// Prints `MAJOR MINOR` of a Python.
 const VERSION_STATEMENT: &str = "import sys; print(sys.version_info[0], sys.version_info[1])";
 
@@ -17,6 +19,9 @@ impl Environment {
     /// # Errors
     /// No suitable Python, no virtual environments, pip's failure (in its own words), too small a disk.
     pub fn ensure(kind: Kind, say: &mut dyn FnMut(&str)) -> Result<Self, SetupError> {
+        if kind == Kind::Mpi {
+            Self::ensure(Kind::Casa, say)?;
+        }
         let environment = Self::at_home(kind)?;
         if let State::Ready(environment) = environment.state() {
             return Ok(environment);
@@ -41,13 +46,14 @@ impl Environment {
     fn make(&self, home: &Path, say: &mut dyn FnMut(&str)) -> Result<(), SetupError> {
         let kind = self.kind.name();
         let needed = self.kind.disk_needed();
-        let available = crate::measurement_set::available_space(home)
-            .map_err(|reason| SetupError::Io { path: home.to_owned(), reason })?;
-        if available < needed {
-            return Err(SetupError::Disk { kind, path: home.to_owned(), needed, available });
-        }
+        crate::disk::check_room(home, needed, kind, ELSEWHERE)?;
         let log = home.join(format!("setup-{kind}.log"));
-        let python = find_python(self.kind, &log)?;
+        let casa = if self.kind == Kind::Mpi { Some(Self::ready(Kind::Casa)?) } else { None };
+        let python = match &casa {
+            // Compiled packages of one are used by the other.
+            Some(casa) => casa.python().to_string_lossy().into_owned(),
+            None => find_python(self.kind, &log)?,
+        };
         let root = self.root.to_string_lossy().into_owned();
         say(&format!("making {root} with {python}"));
         let pip = self.make_venv(&python, &root, &log)?;
@@ -62,7 +68,7 @@ impl Environment {
         );
         words.extend(["--requirement".to_owned(), requirements.to_string_lossy().into_owned()]);
         let count = self.kind.requirements().lines().count();
-        say(&format!("installing {count} packages, {:.1} GB on disk", needed as f64 / 1e9));
+        say(&format!("installing {count} packages, {:.2} GB on disk", needed as f64 / 1e9));
         let mut errors = Vec::new();
         let result = program(words, &log).run(&mut |piece| {
             if let Output::Line(line) = piece {
@@ -83,6 +89,7 @@ impl Environment {
             other => other?,
         };
         self.write_configuration()?;
+        casa.iter().try_for_each(|casa| self.build_on(casa))?;
         say("trying it");
         self.probe(&log)?;
         self.write_stamp()

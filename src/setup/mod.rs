@@ -1,4 +1,5 @@
-//! Environments that the program makes itself: CASA and QuartiCal, each in a virtual environment of pinned versions.
+//! Environments that the program makes itself: CASA, QuartiCal, and MPI for CASA, each in a virtual environment of pinned
+//! versions.
 //!
 //! An environment is finished when its stamp is there: the stamp is written last, so whatever was interrupted is
 //! noticed and made again. A list of the installed files is kept beside it, so a deleted package is noticed, too.
@@ -25,17 +26,20 @@ pub enum Kind {
     Casa,
     /// The calibrator QuartiCal.
     Quartical,
+    /// casampi with Open MPI, on top of CASA's environment: tclean's parallel imager.
+    Mpi,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Casa, Self::Quartical];
+    pub const ALL: [Self; 3] = [Self::Casa, Self::Quartical, Self::Mpi];
 
     /// Name as typed: `cleanloop setup NAME`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Casa => "casa",
             Self::Quartical => "quartical",
+            Self::Mpi => "mpi",
         }
     }
 
@@ -44,6 +48,7 @@ impl Kind {
         match self {
             Self::Casa => include_str!("../../workers/requirements-casa.txt"),
             Self::Quartical => include_str!("../../workers/requirements-quartical.txt"),
+            Self::Mpi => include_str!("../../workers/requirements-mpi.txt"),
         }
     }
 
@@ -52,6 +57,7 @@ impl Kind {
         let package = match self {
             Self::Casa => "casatasks==",
             Self::Quartical => "quartical==",
+            Self::Mpi => "casampi==",
         };
         self.requirements().lines().find_map(|line| line.strip_prefix(package)).unwrap_or_default().trim()
     }
@@ -59,7 +65,7 @@ impl Kind {
     /// Minor versions of Python 3 for which all pinned wheels exist.
     pub fn python_minors(self) -> std::ops::RangeInclusive<u32> {
         match self {
-            Self::Casa => 10..=12,
+            Self::Casa | Self::Mpi => 10..=12,
             Self::Quartical => 11..=12,
         }
     }
@@ -69,6 +75,7 @@ impl Kind {
         match self {
             Self::Casa => 2_800_000_000,
             Self::Quartical => 1_500_000_000,
+            Self::Mpi => 60_000_000,
         }
     }
 
@@ -77,6 +84,7 @@ impl Kind {
         match self {
             Self::Casa => "import casatools, casatasks; casatools.ctsys.resolve('geodetic/IERSeop97')",
             Self::Quartical => "import quartical.executor",
+            Self::Mpi => "import casampi, casatasks; from mpi4py import MPI",
         }
     }
 }
@@ -166,20 +174,8 @@ pub enum SetupError {
         log: PathBuf,
     },
     /// The disk is too small.
-    #[error(
-        "{}: {kind} needs {:.1} GB, {:.1} GB are free: make room, or set {HOME_VARIABLE} to a folder elsewhere",
-        path.display(), *needed as f64 / 1e9, *available as f64 / 1e9
-    )]
-    Disk {
-        /// `casa` or `quartical`.
-        kind: &'static str,
-        /// Where it would stand.
-        path: PathBuf,
-        /// Bytes.
-        needed: u64,
-        /// Bytes.
-        available: u64,
-    },
+    #[error(transparent)]
+    Disk(#[from] crate::disk::DiskError),
     /// A program could not be run at all.
     #[error(transparent)]
     Process(#[from] crate::process::ProcessError),
@@ -190,7 +186,7 @@ impl From<SetupError> for crate::Error {
         match e {
             SetupError::Process(e) => e.into(),
             SetupError::Io { .. } => Self::internal(e),
-            SetupError::NoHome | SetupError::Disk { .. } => Self::bad_input(e),
+            SetupError::NoHome | SetupError::Disk(_) => Self::bad_input(e),
             _ => Self::external(e),
         }
     }

@@ -122,7 +122,7 @@ fn confetti_is_vetoed(imager: &mut dyn Imager, folder: &Path) {
         confetti: Some(ConfettiOptions::default()),
     };
     let mut masks = RoundMasks::new(&plan, 1.0, None, folder.join("mask"));
-    let first = MaskMoment { cycle: 0, iterations: 0, last: None, previous: None };
+    let first = MaskMoment { cycle: 0, masks: 0, iterations: 0, last: None, previous: None };
     let mask = masks.make(&dirty, &first).expect("a mask");
     let controls = MinorControls {
         iterations_left: 300,
@@ -134,7 +134,8 @@ fn confetti_is_vetoed(imager: &mut dyn Imager, folder: &Path) {
     let minor = imager.run_minor_cycle(Some(&mask.path), &controls).expect("cleaned");
     let residual = imager.run_major_cycle(false).expect("a residual");
     let clean = planes(&residual.residual);
-    let moment = MaskMoment { cycle: 1, iterations: minor.iterations, last: Some(&minor), previous: Some(&mask) };
+    let moment =
+        MaskMoment { cycle: 1, masks: 1, iterations: minor.iterations, last: Some(&minor), previous: Some(&mask) };
     assert_eq!(masks.veto(&residual, &moment).expect("judged"), None, "a sound model is left alone");
 
     // Confetti gets in; the residual changes by what the PSF makes of it, in its channel alone.

@@ -191,6 +191,13 @@ defaults:
     let source = round.mask.as_ref().and_then(|m| m.source.clone()).expect("a mask from an image");
     assert!(source.ends_with("out/round-00/image/image.fits"), "{}", source.display());
     assert!(path.join("out/final/image.fits").exists() && path.join("out/imaging-01/final/mask.fits").exists());
+    // Its source may go (the disk budget takes old rounds' images): what was made from it stays, a new mask does not.
+    fs::remove_file(&source).expect("removed");
+    let steps = started(&path.join("out/imaging-01/journal.jsonl"));
+    assert_eq!(succeed(path, &mask_later).state, State::Done);
+    assert_eq!(started(&path.join("out/imaging-01/journal.jsonl")), steps, "nothing is repeated");
+    let anew = [&mask_later[..], &["--restart"]].concat();
+    refused(path, &anew, &["round-00/image/image.fits: the mask of round 1", "disk_budget_gb", "cadence: cycle"]);
 }
 
 #[test]
@@ -386,6 +393,61 @@ exec wsclean \"${words[@]}\"
     assert_eq!(pixels(&path.join("out/imaging-00/final/residual.fits")), pixels(good));
 }
 
+/// One channel of a cube diverges: it goes back to its best cycle and stays there, the others end as without it.
+#[test]
+fn a_channel_that_diverges_goes_back_and_the_others_go_on() {
+    let (Some(()), Some(source)) = (require("wsclean"), simulated::line_cube()) else { return };
+    let cube = |folder: &Path, more: &[&str]| {
+        copy(&source, &folder.join("line.ms")).expect("a copy of the data");
+        fs::write(folder.join("campaign.yaml"), example("line_cube_wsclean.yaml")).expect("written");
+        // With several threads wsclean adds in another order each time.
+        let threads = ["image", "campaign.yaml", "--set", "campaign.resources.threads=1"];
+        succeed(folder, &[&threads, more].concat()).datasets[0].rounds[0].clone()
+    };
+    let (good, bad) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let whole = cube(good.path(), &[]);
+    let script = bad.path().join("wsclean-that-goes-wrong");
+    // The second call of channel 4, and any later one.
+    let text = "#!/bin/bash
+count=$(dirname \"$0\")/count
+words=()
+case \" $* \" in *' -channel-range 4 5 '*) echo again >> \"$count\" ;; esac
+for word in \"$@\"; do
+  case \" $* \" in *' -channel-range 4 5 '*)
+    if [ \"$word\" = 0.1 ] && [ $(wc -l < \"$count\") -ge 2 ]; then word=2.01; fi ;;
+  esac
+  words+=(\"$word\")
+done
+exec wsclean \"${words[@]}\"
+";
+    fs::write(&script, text).expect("written");
+    fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("executable");
+    let wrong = format!("campaign.executables.wsclean={}", script.display());
+    let spoilt = cube(bad.path(), &["--set", &wrong]);
+    let of = |channel: usize| spoilt.cycles.iter().map(|c| c.channels[channel].clone()).collect::<Vec<_>>();
+    let fourth = of(4);
+    assert_eq!(fourth[2].stopped, Some(cleanloop::imager::StopReason::Diverged), "{fourth:?}");
+    assert!(!fourth[1].done && fourth[2].done && fourth[2].peak > fourth[1].peak.map(|p| 1.2 * p));
+    assert_eq!(fs::read_to_string(bad.path().join("count")).expect("counted").lines().count(), 2, "no third call");
+    for later in &fourth[3..] {
+        assert_eq!((later.peak, later.iterations.unwrap_or(0)), (fourth[1].peak, 0), "as after its first cycle");
+    }
+    let planes = |folder: &Path, kind: &str| {
+        let mut file = FitsImage::open(folder.join(format!("cube/imaging-00/final/{kind}.fits"))).expect("a cube");
+        (0..8).map(|k| file.read_plane(0, k).expect("a plane")).collect::<Vec<_>>()
+    };
+    let mut kept = FitsImage::open(spoilt.cycles[1].residual.as_ref().expect("kept")).expect("a cube");
+    assert_eq!(planes(bad.path(), "residual")[4], kept.read_plane(0, 4).expect("a plane"));
+    assert_ne!(spoilt.stopped, None);
+    for kind in ["image", "residual", "model"] {
+        let (a, b) = (planes(good.path(), kind), planes(bad.path(), kind));
+        for k in (0..8).filter(|k| *k != 4) {
+            assert!(a[k] == b[k], "{kind} of channel {k}");
+        }
+    }
+    assert!(whole.cycles.len() > 2 && of(3).iter().zip(&whole.cycles).all(|(a, b)| *a == b.channels[3]));
+}
+
 /// Told to stop in the middle of a cycle: no process and no temporary file is left, whole cycles stay.
 #[test]
 fn a_signal_leaves_whole_cycles_and_nothing_else() {
@@ -526,6 +588,13 @@ fn plan_shows_the_chain_and_what_the_imager_can_do() {
     let text = plan(&["--set", "wsclean.channels_out=4"]);
     assert!(text.contains("-channel-range FIRST END") && text.contains("a process for each channel"));
     assert!(text.contains("-predict") && text.contains("MODEL_DATA"));
+    // wsclean under MPI need not be installed to be shown; its processes share the threads.
+    let mpi = "campaign.executables.wsclean=[mpirun, -n, '4', no-wsclean-mp]";
+    let text = plan(&["--set", mpi, "--set", "campaign.resources.threads=8"]);
+    let calls: Vec<&str> =
+        text.split("\nround ").last().expect("rounds").lines().filter(|l| l.starts_with("$ ")).collect();
+    assert_eq!(calls.len(), 4, "{text}");
+    assert!(calls.iter().all(|l| l.starts_with("$ mpirun -n 4 no-wsclean-mp -name ") && l.contains(" -j 2 ")));
     // tclean's requests, without CASA.
     let text = plan(&["--imager", "casa"]);
     for words in

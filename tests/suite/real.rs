@@ -75,7 +75,16 @@ pub fn python(ms: &Path, program: &str) -> String {
 
 /// Whether QuartiCal is set up; it must be where `make test` runs.
 pub fn quartical() -> Option<()> {
-    match cleanloop::setup::Environment::ready(cleanloop::setup::Kind::Quartical) {
+    is_set_up(cleanloop::setup::Kind::Quartical)
+}
+
+/// Whether MPI for CASA is set up; it must be where `make test` runs.
+pub fn mpi() -> Option<()> {
+    is_set_up(cleanloop::setup::Kind::Mpi)
+}
+
+fn is_set_up(kind: cleanloop::setup::Kind) -> Option<()> {
+    match cleanloop::setup::Environment::ready(kind) {
         Ok(_) => Some(()),
         Err(e) if std::env::var_os("CLEANLOOP_REQUIRE_REAL").is_some() => panic!("CLEANLOOP_REQUIRE_REAL is set: {e}"),
         Err(e) => {

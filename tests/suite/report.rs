@@ -507,6 +507,7 @@ fn cube(folder: &Path) -> DatasetRecord {
         channels: (0..channels)
             .map(|c| ChannelCycle {
                 peak: Some((1.0 + c as f64) / (i + 1) as f64),
+                peak_in_mask: None,
                 rms: Some(2e-3 + 1e-4 * c as f64),
                 threshold: Some(0.01),
                 masked_pixels: Some(100 * (c as u64 + i as u64)),

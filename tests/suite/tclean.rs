@@ -5,7 +5,7 @@ use cleanloop::campaign::record::CampaignRecord;
 use cleanloop::casa::Casa;
 use cleanloop::image::FitsImage;
 use cleanloop::imager::tclean::{TcleanImager, TcleanOptions};
-use cleanloop::imager::{ChannelControls, Imager, ImagingJob, MinorControls, StopReason, Surroundings};
+use cleanloop::imager::{ChannelBack, ChannelControls, Imager, ImagingJob, MinorControls, StopReason, Surroundings};
 use cleanloop::masking::multithresh::{CycleInputs, MultithreshOptions, run_cycle};
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -281,21 +281,33 @@ fn what_cannot_be_imaged_is_told() {
 #[case::mtmfs(json!({"deconvolver": "mtmfs", "scales": [0, 4]}))]
 #[case::cube_of_clark(json!({"deconvolver": "clark", "specmode": "cube"}))]
 #[case::cube_of_multiscale(json!({"deconvolver": "multiscale", "scales": [0, 4], "specmode": "cube"}))]
+#[case::mosaic(json!({"gridder": "mosaic"}))]
+#[case::cube_of_mosaic(json!({"gridder": "mosaic", "specmode": "cube"}))]
+#[case::wproject(json!({"gridder": "wproject", "wprojplanes": 8}))]
+#[case::cube_of_wproject(json!({"gridder": "wproject", "wprojplanes": 8, "specmode": "cube"}))]
 fn a_mask_that_is_handed_over_is_used_as_by_a_plain_call(#[case] changes: Value) {
     let Some(casa) = real::casa() else { return };
     let folder = tempfile::tempdir().expect("a folder");
-    let field = real::tiny(&casa, folder.path());
+    let mosaic = changes["gridder"] == "mosaic";
+    let sets: Vec<PathBuf> =
+        if mosaic { pointings(&casa, folder.path()) } else { vec![real::tiny(&casa, folder.path()).ms] };
     let mut imaging = json!({"imsize": 96, "cell": "2arcsec", "niter": 40, "weighting": "briggs", "cycleniter": 20});
+    if mosaic {
+        // Between the pointings, wide enough for the primary beams to be seen.
+        let centre = "J2000 12h00m00.0 +40d00m00.0";
+        imaging = json!({"imsize": 64, "cell": "30arcsec", "niter": 40, "cycleniter": 20, "phasecenter": centre});
+    }
     imaging.as_object_mut().expect("an object").extend(changes.as_object().expect("an object").clone());
     let side = imaging["imsize"].as_u64().expect("a number") as usize;
     let (low, high) = (side / 4, 3 * side / 4);
     let base = folder.path().join("plain");
     let mut params = Value::Object(options(&imaging).parameters());
     params.as_object_mut().expect("an object").extend([
-        ("vis".to_owned(), json!(field.ms)),
+        ("vis".to_owned(), json!(sets)),
         ("datacolumn".to_owned(), json!("data")),
         ("imagename".to_owned(), json!(base)),
         ("usemask".to_owned(), json!("user")),
+        ("pbcor".to_owned(), json!(true)),
         ("mask".to_owned(), json!(format!("box[[{low}pix,{low}pix],[{high}pix,{high}pix]]"))),
     ]);
     casa.call::<Value>("tclean", params, None).expect("tclean");
@@ -305,15 +317,110 @@ fn a_mask_that_is_handed_over_is_used_as_by_a_plain_call(#[case] changes: Value)
     let plane = ndarray::Array2::from_shape_fn((side, side), |(y, x)| u8::from(inside(y) && inside(x)));
     let header = cleanloop::image::Header::default();
     cleanloop::image::write_plane(&mask, plane.view(), cleanloop::image::MaskType::U8, &header, 4).expect("written");
-    let mut ours = imager(&casa, job(&field.ms, &folder.path().join("ours"), false), &imaging);
+    let mut job = job(&sets[0], &folder.path().join("ours"), false);
+    job.measurement_sets.clone_from(&sets);
+    let mut ours = imager(&casa, job, &imaging);
     let products = ours.image_once(Some(&mask)).expect("an image");
     let term = if imaging["deconvolver"] == "mtmfs" { ".tt0" } else { "" };
-    for (ours, kind) in [(&products.model, "model"), (&products.residual, "residual"), (&products.image, "image")] {
+    let pb = products.pb.as_ref().expect("a primary beam");
+    for (ours, kind) in
+        [(&products.model, "model"), (&products.residual, "residual"), (&products.image, "image"), (pb, "pb")]
+    {
         let theirs = exported(&casa, &base.with_extension(format!("{kind}{term}")));
         assert!(pixels(ours) == pixels(&theirs), "{kind}");
     }
+    if term.is_empty() {
+        // (CASA corrects no mtmfs image for the beam.)
+        let pbcor = products.pbcor.as_ref().expect("an image divided by it");
+        assert!(pixels(pbcor) == pixels(&exported(&casa, &base.with_extension("image.pbcor"))), "pbcor");
+        let read = |path: &Path| FitsImage::open(path).and_then(|mut i| i.read_plane(0, 0)).expect("a plane");
+        let (beam, image, corrected) = (read(pb), read(&products.image), read(pbcor));
+        let valid = || beam.iter().zip(&image).zip(&corrected).filter(|((b, _), c)| **b > 0.2 && c.is_finite());
+        assert!(valid().count() > 100);
+        assert!(valid().all(|((b, i), c)| (c * b - i).abs() <= 1e-5 * i.abs().max(1e-3)));
+        assert!(!mosaic || beam.iter().any(|b| *b < 0.5), "the beam is seen");
+    }
     assert!(pixels(&products.model).iter().any(|&v| v != 0));
     assert_eq!(products.model.with_file_name("alpha.fits").exists(), term == ".tt0");
+}
+
+/// Two pointings, nine arcminutes apart.
+fn pointings(casa: &Casa, folder: &Path) -> Vec<PathBuf> {
+    [-270.0, 270.0]
+        .iter()
+        .map(|east| {
+            let at = folder.join(format!("pointing{east}"));
+            std::fs::create_dir(&at).expect("made");
+            real::field(casa, &at, &json!({"antennas": 9, "duration_s": 60, "pointing_arcsec": [east, 0.0]})).ms
+        })
+        .collect()
+}
+
+/// One channel goes back by a cycle, another to the beginning; the others stay. The same after the worker was lost.
+#[test]
+fn channels_go_back_by_themselves() {
+    let Some(casa) = real::casa() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let simulation = json!({"preset": "line-cube", "duration_s": 600, "channels": 8, "antennas": 30});
+    let field = real::field(&casa, folder.path(), &simulation);
+    let imaging = json!({
+        "imsize": 96, "cell": "0.5arcsec", "specmode": "cube", "weighting": "briggs", "niter": 5000, "cycleniter": 10,
+        "interpolation": "nearest", "cyclefactor": 0.1,
+    });
+    let mut first = imager(&casa, job(&field.ms, &folder.path().join("cube"), false), &imaging);
+    first.setup().expect("set up");
+    first.make_psf().expect("a PSF");
+    first.make_pb().expect("a beam");
+    let planes = |path: &Path| {
+        let mut image = FitsImage::open(path).expect("an image");
+        (0..8).map(|k| image.read_plane(0, k).expect("a plane")).collect::<Vec<_>>()
+    };
+    let controls = MinorControls {
+        iterations_left: 5000,
+        threshold_jy: 0.0,
+        major_iterations: 1,
+        last: false,
+        channels: Vec::new(),
+    };
+    let mut states = vec![(Vec::new(), planes(&first.run_major_cycle(true).expect("a residual").residual))];
+    for _ in 0..3 {
+        first.run_minor_cycle(None, &controls).expect("a minor cycle");
+        let made = first.run_major_cycle(false).expect("a residual");
+        states.push((planes(&made.model.expect("a model")), planes(&made.residual)));
+    }
+    assert!(states[3].0[4] != states[1].0[4] && states[3].0[3] != states[2].0[3]);
+    let back = [ChannelBack { channel: 4, cycle: 1 }, ChannelBack { channel: 3, cycle: 0 }];
+    let check = |imager: &mut TcleanImager| {
+        assert_eq!(imager.completed_cycles(), 3);
+        let made = imager.run_major_cycle(false).expect("a residual");
+        let (model, residual) = (planes(&made.model.expect("a model")), planes(&made.residual));
+        for k in 0..8 {
+            let cycle = back.iter().find(|b| b.channel == k).map_or(3, |b| b.cycle);
+            match cycle {
+                0 => assert!(model[k].iter().all(|v| *v == 0.0)),
+                n => assert!(model[k] == states[n].0[k], "model of channel {k}"),
+            }
+            let expected = &states[cycle].1[k];
+            let scale = expected.iter().fold(0f32, |m, v| m.max(v.abs()));
+            let worst = expected.iter().zip(&residual[k]).fold(0f32, |m, (a, b)| m.max((a - b).abs()));
+            assert!(worst <= 1e-4 * scale, "residual of channel {k}: {worst} of {scale}");
+        }
+    };
+    assert!(first.roll_back_channels(&back).expect("gone back"));
+    check(&mut first);
+    let pid = nix::unistd::Pid::from_raw(casa.pid().expect("it runs") as i32);
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).expect("killed");
+    drop(first);
+    let mut second = imager(&casa, job(&field.ms, &folder.path().join("cube"), false), &imaging);
+    second.setup().expect("set up");
+    // Asked again, it is the same.
+    assert!(second.roll_back_channels(&back).expect("gone back"));
+    check(&mut second);
+    second.run_minor_cycle(None, &controls).expect("a minor cycle");
+    second.run_major_cycle(false).expect("a residual");
+    assert_eq!(second.completed_cycles(), 4);
+    let mut continuum = imager(&casa, job(&field.ms, &folder.path().join("plane"), false), &json!({"imsize": 32}));
+    assert!(!continuum.roll_back_channels(&back).expect("asked"), "there are no channels");
 }
 
 #[test]
@@ -530,5 +637,152 @@ selfcal:
     if mask.contains("cycle") {
         assert!(last.cycles.iter().all(|c| c.residual.as_ref().is_none_or(|r| r.exists())));
         assert!(last.cycles.iter().any(|c| c.model_flux.is_some_and(|f| f > 0.0)));
+    }
+}
+
+/// CASA's parallel imager through a whole campaign: continuum with calibration, SIGKILL and resumption; a cube.
+fn parallel(ms: &str, output: &str, parallel: bool, more: &str) -> String {
+    format!(
+        "
+version: 0.2
+campaign: {{name: small, measurement_sets: [{ms}], output: {output}, imager: casa, resources: {{threads: 2}},
+           {more}}}
+defaults:
+  tclean: {{parallel: {parallel}, niter: 200, cycleniter: 40, weighting: briggs, robust: 0, threshold: 5mJy}}
+  automask: {{sidelobethreshold: 1.0, noisethreshold: 4.25}}
+  gaincal: {{gaintype: T, uvrange: ''}}
+"
+    )
+}
+
+fn write(folder: &Path, name: &str, text: &str) {
+    std::fs::write(folder.join(name), text).expect("written");
+}
+
+fn run_campaign(folder: &Path, file: &str) -> CampaignRecord {
+    let output = cleanloop().current_dir(folder).args(["run", file]).output().expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    CampaignRecord::load(&folder.join(file.trim_end_matches(".yaml"))).expect("a record")
+}
+
+/// Greatest difference of two images, as part of the greatest value of the second.
+fn difference(a: &Path, b: &Path) -> f64 {
+    let read = |path: &Path| FitsImage::open(path).and_then(|mut i| i.read_plane(0, 0)).expect("a plane");
+    let (a, b) = (read(a), read(b));
+    let highest = b.iter().filter(|v| v.is_finite()).fold(0f32, |m, v| m.max(v.abs()));
+    let worst = a.iter().zip(&b).filter(|(a, b)| a.is_finite() || b.is_finite()).fold(0f32, |m, (a, b)| {
+        let d = (a - b).abs();
+        if d.is_nan() { f32::INFINITY } else { m.max(d) }
+    });
+    f64::from(worst / highest)
+}
+
+/// Processes whose command line names this folder or that descend from it.
+fn processes_of_mpi() -> Vec<u32> {
+    let environment = cleanloop::setup::Environment::ready(cleanloop::setup::Kind::Mpi).expect("set up");
+    let root = environment.root.to_string_lossy().into_owned();
+    let entries = std::fs::read_dir("/proc").expect("processes").flatten();
+    entries
+        .filter_map(|e| e.file_name().to_str()?.parse::<u32>().ok())
+        .filter(|pid| {
+            let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&words).contains(&root)
+        })
+        .collect()
+}
+
+#[test]
+fn casas_parallel_imager_drives_a_campaign() {
+    let (Some(casa), Some(())) = (real::casa(), real::mpi()) else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path();
+    real::tiny(&casa, path);
+    drop(casa);
+    let more = "rounds: 1, calibrator: casa, mask: {method: multithresh, cadence: cycle, freeze_change: 0},
+           stop: {least_new_flux: 0}";
+    let size = "tclean: {imsize: 200, cell: 2arcsec}";
+    let rounds = format!("selfcal:\n  0: {{{size}}}\n  1: {{{size}, gaincal: {{solint: 300s, calmode: p}}}}\n");
+    for (name, on) in [("alone", false), ("together", true)] {
+        write(path, &format!("{name}.yaml"), &(parallel("field.ms", name, on, more) + &rounds));
+    }
+    // What runs is shown before.
+    let plan = cleanloop().current_dir(path).args(["plan", "together.yaml"]).output().expect("it runs");
+    let text = String::from_utf8_lossy(&plan.stdout).into_owned();
+    for words in ["bin/mpirun", "-n 3", "casa_worker.py", "parallel=True"] {
+        assert!(text.contains(words), "{words} in {text}");
+    }
+
+    let alone = run_campaign(path, "alone.yaml");
+    // Killed after its second cycle; no process stays behind.
+    let before = processes_of_mpi();
+    let mut child = cleanloop()
+        .current_dir(path)
+        .args(["run", "together.yaml"])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("it runs");
+    let second = path.join("together/round-00/image/casa/cycles/0002");
+    let clock = std::time::Instant::now();
+    while !second.exists() {
+        assert!(child.try_wait().expect("a child").is_none(), "it ended before its second cycle");
+        assert!(clock.elapsed() < std::time::Duration::from_secs(400), "it never came to its second cycle");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert!(processes_of_mpi().len() >= before.len() + 4, "mpirun and three processes");
+    child.kill().expect("killed");
+    child.wait().expect("gone");
+    let clock = std::time::Instant::now();
+    while processes_of_mpi().iter().any(|pid| !before.contains(pid)) {
+        assert!(
+            clock.elapsed() < std::time::Duration::from_secs(60),
+            "processes stay behind: {:?}",
+            processes_of_mpi()
+        );
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    let together = run_campaign(path, "together.yaml");
+    let (a, b) = (&alone.datasets[0].rounds, &together.datasets[0].rounds);
+    assert_eq!((a.len(), b.len()), (2, 2));
+    for (a, b) in a.iter().zip(b) {
+        assert_eq!(a.stopped, b.stopped);
+        let (a, b) = (a.metrics.as_ref().expect("metrics").rms, b.metrics.as_ref().expect("metrics").rms);
+        assert!((a / b - 1.0).abs() < 0.02, "{a} {b}");
+    }
+    // The partial images are added in another order: rounding, and what cleaning makes of it.
+    let first = |name: &str| path.join(format!("{name}/round-00/image/image.fits"));
+    let d = difference(&first("together"), &first("alone"));
+    assert!(d < 2e-3, "{d}");
+    let left: Vec<_> = std::fs::read_dir(path).expect("a folder").flatten().map(|e| e.file_name()).collect();
+    assert!(
+        left.iter().all(|n| !n.to_string_lossy().contains("workdirectory") && !n.to_string_lossy().contains(".log")),
+        "{left:?}"
+    );
+}
+
+#[test]
+fn casas_parallel_imager_makes_the_same_cube() {
+    let (Some(casa), Some(())) = (real::casa(), real::mpi()) else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path();
+    let simulation = json!({"preset": "line-cube", "duration_s": 600, "channels": 8, "antennas": 30});
+    real::field(&casa, path, &simulation);
+    drop(casa);
+    let more = "rounds: 0, calibrator: none, mask: {method: multithresh, cadence: cycle, every: 2}, stop: {nsigma: 4, major_cycles: 4}";
+    let size = "selfcal:\n  0: {tclean: {imsize: 96, cell: 0.5arcsec, specmode: cube, interpolation: nearest}}\n";
+    for (name, on) in [("alone", false), ("together", true)] {
+        write(path, &format!("{name}.yaml"), &(parallel("field.ms", name, on, more) + size));
+    }
+    let (alone, together) = (run_campaign(path, "alone.yaml"), run_campaign(path, "together.yaml"));
+    let cycles = |r: &CampaignRecord| -> Vec<_> {
+        r.datasets[0].rounds[0].cycles.iter().map(|c| (c.iterations, c.masked_pixels, c.added)).collect()
+    };
+    assert_eq!(cycles(&alone), cycles(&together));
+    // With `every: 2` each second cycle has the mask of the one before.
+    let added: Vec<_> = cycles(&alone).iter().map(|c| c.2).collect();
+    assert_eq!(added[1], Some(0), "{added:?}");
+    for kind in ["image", "residual", "model", "mask"] {
+        let of = |name: &str| pixels(&path.join(format!("{name}/final/{kind}.fits")));
+        assert!(of("alone") == of("together"), "{kind}");
     }
 }

@@ -6,8 +6,8 @@ use crate::Result;
 use crate::casa::Casa;
 use crate::imager::progress::Progress;
 use crate::imager::{
-    Capabilities, ChannelCycle, Imager, ImagingJob, MinorControls, MinorCycle, Products, Residual, StopReason,
-    Surroundings,
+    Capabilities, ChannelBack, ChannelCycle, Imager, ImagingJob, MinorControls, MinorCycle, Products, Residual,
+    StopReason, Surroundings,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -212,29 +212,12 @@ impl Imager for TcleanImager {
     }
 
     fn run_minor_cycle(&mut self, mask: Option<&Path>, controls: &MinorControls) -> Result<MinorCycle> {
-        let mut all = self.minor(mask, controls)?;
-        // The rest of a run with a settled mask is one call for others. Here a call costs nothing, and each is a place
-        // to go on from.
-        let majors = if controls.last { 1 } else { controls.major_iterations };
-        for _ in 1..majors {
-            if all.stopped.is_some() {
-                break;
-            }
-            self.step::<Value>("major", json!({"last_of_call": false}))?;
-            let iterations_left = controls.iterations_left.saturating_sub(all.iterations);
-            let next = self.minor(mask, &MinorControls { iterations_left, ..controls.clone() })?;
-            let mut channels = next.channels;
-            for (now, before) in channels.iter_mut().zip(&all.channels) {
-                now.iterations += before.iterations;
-            }
-            all = MinorCycle {
-                iterations: all.iterations + next.iterations,
-                major_iterations: all.major_iterations + 1,
-                channels: if channels.is_empty() { all.channels } else { channels },
-                ..next
-            };
-        }
-        Ok(all)
+        self.minor(mask, controls)
+    }
+
+    fn calls_are_cheap(&self) -> bool {
+        // The tools stay open, and each call is a place to go on from.
+        true
     }
 
     fn has_converged(&mut self) -> Result<Option<StopReason>> {
@@ -281,6 +264,15 @@ impl Imager for TcleanImager {
             return Ok(None);
         }
         self.step("replace_model", json!({"model": absolute(model)})).map(Some)
+    }
+
+    fn roll_back_channels(&mut self, back: &[ChannelBack]) -> Result<bool> {
+        if !self.options.is_cube() || self.cycles == 0 {
+            return Ok(false);
+        }
+        self.step::<Value>("roll_back_channels", json!({"back": back}))?;
+        self.stopped = None;
+        Ok(true)
     }
 
     fn image_once(&mut self, mask: Option<&Path>) -> Result<Products> {

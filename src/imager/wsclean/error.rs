@@ -1,6 +1,7 @@
 //! What can go wrong before, during and after a call of wsclean.
 
 use super::installed::Version;
+use crate::disk::DiskError;
 use crate::image::ImageError;
 use crate::process::ProcessError;
 use std::path::PathBuf;
@@ -125,19 +126,8 @@ pub enum WscleanError {
         needs: &'static str,
     },
     /// Not enough room on the disk.
-    #[error(
-        "{}: {free_gb:.2} GB are free, but about {needed_gb:.2} GB are needed for {what}", folder.display()
-    )]
-    DiskFull {
-        /// Where.
-        folder: PathBuf,
-        /// For what.
-        what: &'static str,
-        /// GB that are needed.
-        needed_gb: f64,
-        /// GB that are free.
-        free_gb: f64,
-    },
+    #[error(transparent)]
+    Disk(#[from] DiskError),
     /// A file or folder of our own could not be handled.
     #[error("{}: cannot be {action}: {reason}", path.display())]
     Files {
@@ -172,9 +162,8 @@ impl From<WscleanError> for crate::Error {
             WscleanError::Failed { .. } | WscleanError::NoProduct { .. } | WscleanError::NotWsclean { .. } => {
                 Self::external(e)
             }
-            WscleanError::OutOfOrder { .. } | WscleanError::DiskFull { .. } | WscleanError::Files { .. } => {
-                Self::internal(e)
-            }
+            WscleanError::Disk(e) => e.into(),
+            WscleanError::OutOfOrder { .. } | WscleanError::Files { .. } => Self::internal(e),
             _ => Self::bad_input(e),
         }
     }

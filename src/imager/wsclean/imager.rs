@@ -12,13 +12,14 @@ use super::log::{RunLog, Stop};
 use super::words::{self, Arguments};
 use super::{WscleanOptions, memory};
 use crate::Result;
+use crate::disk;
 use crate::image::FitsImage;
 use crate::imager::progress::{Progress, ProgressSink, silent};
 use crate::imager::{
-    Capabilities, Chain, ChannelControls, ChannelCycle, Imager, ImagingJob, MinorControls, MinorCycle, PlannedCall,
-    Products, Residual, StopReason, Surroundings,
+    Capabilities, Chain, ChannelBack, ChannelControls, ChannelCycle, Imager, ImagingJob, MinorControls, MinorCycle,
+    PlannedCall, Products, Residual, StopReason, Surroundings,
 };
-use crate::measurement_set::{available_space, has_column, size_on_disk};
+use crate::measurement_set::has_column;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -114,11 +115,11 @@ impl WscleanImager {
         &self.surroundings.executable
     }
 
-    fn scratch(&self) -> PathBuf {
+    pub(super) fn scratch(&self) -> PathBuf {
         self.job.folder.join(SCRATCH)
     }
 
-    fn cycle_folder(&self, cycle: usize) -> PathBuf {
+    pub(super) fn cycle_folder(&self, cycle: usize) -> PathBuf {
         self.scratch().join(format!("cycle-{cycle:04}"))
     }
 
@@ -129,6 +130,23 @@ impl WscleanImager {
     /// Folder of the present state: the last cycle, or the dirty images.
     pub(super) fn state_folder(&self) -> PathBuf {
         if self.cycles.is_empty() { self.start_folder() } else { self.cycle_folder(self.cycles.len()) }
+    }
+
+    pub(super) fn cycles_done(&self) -> usize {
+        self.cycles.len()
+    }
+
+    /// Puts a whole folder in the place of the present cycle's.
+    pub(super) fn put_in_place(&mut self, fresh: &Path) -> std::result::Result<(), WscleanError> {
+        let Some(state) = self.cycles.last_mut() else { return Ok(()) };
+        // MODEL_DATA may hold a later model: restoring will write this one.
+        state.model_written = false;
+        write_state(fresh, state)?;
+        let (present, old) = (self.state_folder(), self.scratch().join("cycle.old"));
+        files::remove_folder(&old)?;
+        files::rename(&present, &old)?;
+        files::rename(fresh, &present)?;
+        files::remove_folder(&old)
     }
 
     /// The output channels are independent images.
@@ -247,26 +265,16 @@ impl WscleanImager {
     }
 
     fn check_disk(&self) -> std::result::Result<(), WscleanError> {
-        let gb = |bytes: f64| bytes / 1e9;
-        let check = |folder: &Path, what, needed: f64| {
-            let free = available_space(folder).map_err(|reason| WscleanError::Files {
-                path: folder.to_owned(),
-                action: "looked at",
-                reason,
-            })?;
-            if (free as f64) < needed {
-                let (needed_gb, free_gb) = (gb(needed), gb(free as f64));
-                return Err(WscleanError::DiskFull { folder: folder.to_owned(), what, needed_gb, free_gb });
-            }
-            Ok(())
-        };
         let images = (self.options.channels_out.max(1) + 1) as f64 * FILES_OF_A_RUN;
         let image_bytes = images * (self.options.size as f64).powi(2) * PIXEL_BYTES;
         // While it runs, the last products and those under way are there together.
-        check(&self.job.folder, "wsclean's images", 2.0 * image_bytes)?;
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Not negative, far below 2^64.
+        let needed = (2.0 * image_bytes) as u64;
+        disk::check_room(&self.job.folder, needed, "wsclean's images", "choose another output")?;
         let temporary = self.temporary()?;
-        let data: u64 = self.job.measurement_sets.iter().filter_map(|m| size_on_disk(m).ok()).sum();
-        check(temporary.path(), "wsclean's reordered visibilities", data as f64)
+        let data: u64 = self.job.measurement_sets.iter().map(|m| disk::size_of(m)).sum();
+        let cure = "name a larger folder in wsclean's option `temp_dir`";
+        Ok(disk::check_room(temporary.path(), data, "wsclean's reordered visibilities", cure)?)
     }
 
     fn check_mask(&self, mask: &Path) -> std::result::Result<usize, WscleanError> {
@@ -808,7 +816,7 @@ impl WscleanImager {
     }
 
     /// Image, residual and model of a lane that was never cleaned: its dirty image twice, and nothing.
-    fn untouched(from: &Path, to: &Path) -> std::result::Result<(), WscleanError> {
+    pub(super) fn untouched(from: &Path, to: &Path) -> std::result::Result<(), WscleanError> {
         let list = files::pieces(from, PREFIX)?;
         for kind in ["residual", "image"] {
             files::link_pieces(&list, "dirty", to, PREFIX, kind)?;
@@ -848,7 +856,7 @@ impl WscleanImager {
     /// Drops old cycles when all of them together are large.
     fn thin_out(&self) -> std::result::Result<(), WscleanError> {
         let n = self.cycles.len();
-        let bytes: u64 = (1..=n).filter_map(|c| size_on_disk(&self.cycle_folder(c)).ok()).sum();
+        let bytes: u64 = (1..=n).map(|c| disk::size_of(&self.cycle_folder(c))).sum();
         if bytes > KEEP_BYTES {
             for cycle in 1..=n.saturating_sub(KEEP_CYCLES) {
                 let folder = self.cycle_folder(cycle);
@@ -1213,6 +1221,14 @@ impl Imager for WscleanImager {
             write_state(&self.cycle_folder(cycle), &state)?;
         }
         Ok(())
+    }
+
+    fn roll_back_channels(&mut self, back: &[ChannelBack]) -> Result<bool> {
+        if !self.is_cube() || self.cycles.is_empty() {
+            return Ok(false);
+        }
+        self.take_channels_back(back)?;
+        Ok(true)
     }
 
     fn replace_model(&mut self, model: &Path) -> Result<Option<Residual>> {

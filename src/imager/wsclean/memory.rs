@@ -1,6 +1,6 @@
 //! Temporary files in memory: wsclean's reordered visibilities are read once an iteration and thrown away.
 
-use crate::measurement_set::{available_space, size_on_disk};
+use crate::disk;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -18,8 +18,11 @@ pub fn folder(data: &[PathBuf], executable: &[String]) -> Option<PathBuf> {
     if executable.len() != 1 {
         return None;
     }
-    let needed: u64 = data.iter().map(|p| size_on_disk(p).ok()).sum::<Option<u64>>()?;
-    let free = available_space(Path::new(MEMORY)).ok()?.min(available_memory()?);
+    if !data.iter().all(|p| p.exists()) {
+        return None;
+    }
+    let needed: u64 = data.iter().map(|p| disk::size_of(p)).sum();
+    let free = disk::available(Path::new(MEMORY)).ok()?.min(available_memory()?);
     (needed < free / PART_OF_FREE).then(|| PathBuf::from(MEMORY))
 }
 

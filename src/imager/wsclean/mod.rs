@@ -2,6 +2,7 @@
 //!
 //! The behaviour described here is that of wsclean 3.1.0 (Debian's package); see `docs/imagers.md`.
 
+mod back;
 mod call;
 mod error;
 mod files;
