@@ -73,7 +73,7 @@ class Session:
         self.cycles = os.path.join(self.work, "cycles")
         self.records = os.path.join(self.work, "controller")
         self.cube = parameters["specmode"] != "mfs"
-        # Partial images of several processes. Fresh tools of these know the data's weights only once they made a PSF.
+        # Partial images of several processes: fresh tools of these take nothing that older ones made.
         self.spread = bool(parameters.get("parallel")) and not self.cube
         self.terms = parameters["nterms"] if parameters["deconvolver"] == "mtmfs" else 0
         self.done, self.cycle, self.header, self.started, self.opened = 0, 0, None, False, False
@@ -98,11 +98,23 @@ class Session:
 
     def reopen(self):
         """Fresh tools that go on from kept cycles."""
+        if self.spread:
+            self.wipe()
         self.open()
         if self.spread:
             self.tools.makePSF()
             self.tools.makePB()
+            self.put_model(self.cycle)
         self.replay()
+
+    def wipe(self):
+        """Removes CASA's images; kept cycles stay."""
+        for old in glob.glob(f"{self.base}.*"):
+            shutil.rmtree(old)
+
+    def put_model(self, cycle):
+        for model in glob.glob(os.path.join(self.folder_of(cycle), f"{NAME}.model*")) if cycle else []:
+            shutil.copytree(model, os.path.join(self.work, os.path.basename(model)))
 
     def close(self):
         if self.opened:
@@ -243,8 +255,7 @@ class Session:
         for old in [p for kind in ("model", "residual", "mask", "image") for p in glob.glob(f"{self.base}.{kind}*")]:
             # The residual and the mask of another model; both are made anew.
             shutil.rmtree(old)
-        for model in glob.glob(os.path.join(source, f"{NAME}.model*")) if cycle else []:
-            shutil.copytree(model, os.path.join(self.work, os.path.basename(model)))
+        self.put_model(cycle)
         for later in self.kept():
             if later > cycle:
                 shutil.rmtree(self.folder_of(later))
@@ -451,6 +462,7 @@ def open_session(event, folder, parameters, fixed_mask=False, mask=None):
         s.reopen()
     else:
         if s.spread:
+            s.wipe()
             s.note("psf", False)
             s.note("pb", False)
         s.open()

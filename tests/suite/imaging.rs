@@ -592,7 +592,7 @@ fn plan_shows_the_chain_and_what_the_imager_can_do() {
     let mpi = "campaign.executables.wsclean=[mpirun, -n, '4', no-wsclean-mp]";
     let text = plan(&["--set", mpi, "--set", "campaign.resources.threads=8"]);
     let calls: Vec<&str> =
-        text.split("\nround ").last().expect("rounds").lines().filter(|l| l.starts_with("$ ")).collect();
+        text.split("\nround ").last().expect("rounds").lines().filter(|l| l.contains(" -name ")).collect();
     assert_eq!(calls.len(), 4, "{text}");
     assert!(calls.iter().all(|l| l.starts_with("$ mpirun -n 4 no-wsclean-mp -name ") && l.contains(" -j 2 ")));
     // tclean's requests, without CASA.
