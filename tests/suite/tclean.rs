@@ -282,7 +282,6 @@ fn what_cannot_be_imaged_is_told() {
 #[case::cube_of_clark(json!({"deconvolver": "clark", "specmode": "cube"}))]
 #[case::cube_of_multiscale(json!({"deconvolver": "multiscale", "scales": [0, 4], "specmode": "cube"}))]
 #[case::mosaic(json!({"gridder": "mosaic"}))]
-#[case::cube_of_mosaic(json!({"gridder": "mosaic", "specmode": "cube", "nchan": 2, "niter": 10, "cycleniter": 5}))]
 #[case::wproject(json!({"gridder": "wproject", "wprojplanes": 8}))]
 #[case::cube_of_wproject(json!({"gridder": "wproject", "wprojplanes": 8, "specmode": "cube"}))]
 fn a_mask_that_is_handed_over_is_used_as_by_a_plain_call(#[case] changes: Value) {
