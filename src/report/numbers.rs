@@ -16,8 +16,8 @@ pub struct Unit {
 impl Unit {
     /// `base` (e.g. `Jy/beam`) with the prefix that puts `largest` between 1 and 1000.
     pub fn for_values(base: &str, largest: f64) -> Self {
-        // Plain numbers and percentages are read as they are.
-        let prefixed = !matches!(base, "" | "%") && largest.is_finite() && largest != 0.0;
+        // Plain numbers, percentages and areas are read as they are.
+        let prefixed = !matches!(base, "" | "%" | "arcsec²") && largest.is_finite() && largest != 0.0;
         let power = if prefixed { ((largest.abs().log10() / 3.0 + 1e-9).floor() as i32 * 3).clamp(-12, 12) } else { 0 };
         let (prefix, power) = PREFIXES[((power + 12) / 3) as usize];
         Self { name: format!("{prefix}{base}"), factor: 10f64.powi(power) }

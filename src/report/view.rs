@@ -877,7 +877,7 @@ fn comparison(round: &RoundRecord, before: Option<&RoundRecord>) -> Table {
         ("Negative components", "%", "negative flux over all |flux| of the model", |r| {
             Some(100.0 * metrics_of(r)?.model?.negative_fraction)
         }),
-        ("Beam area", "", "solid angle of the restoring beam, square arcseconds", |r| metrics_of(r)?.beam_area_arcsec2),
+        ("Beam area", "arcsec²", "solid angle of the restoring beam", |r| metrics_of(r)?.beam_area_arcsec2),
     ];
     let rows = QUANTITIES.iter().chain(&more).filter_map(|(name, unit, title, get)| {
         let now = get(round);
