@@ -10,9 +10,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Where the noise fell below this fraction of what it was, more flux in the model is a deeper clean, not divergence: the
-/// sidelobes of sources that a shallow one left are gone. Cleaning noise away lowers it, too, but not by so much.
-const DEEPER_CLEAN_RMS: f64 = 0.4;
+/// More flux in the model is a deeper clean, not divergence, as long as the growth of the flux times the fall of the noise
+/// stays below this fraction of the factor that counts as divergence: the sidelobes of sources that a shallow clean left
+/// go in proportion. Noise that is cleaned away adds by far more flux.
+const DEEPER_CLEAN: f64 = 0.5;
 
 /// Limits of the acceptance rules. Fractions are of the last accepted round's value: 0.02 is 2 %.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -37,7 +38,7 @@ pub struct AcceptanceOptions {
     /// The round has diverged when the noise reaches this multiple of the last accepted round's.
     pub diverged_rms_factor: f64,
     /// The round has diverged when the model's flux exceeds this multiple of the last accepted round's, unless the noise
-    /// fell below 0.4 of what it was: then it was cleaned deeper, as after a shallow first image.
+    /// fell in proportion: then it was cleaned deeper, as after a shallow first image.
     pub diverged_flux_factor: f64,
     /// How often a rejected round is tried again with a gentler setting before the campaign stops.
     pub retries: usize,
@@ -472,7 +473,7 @@ fn divergence(before: &RoundMetrics, after: &RoundMetrics, options: &AcceptanceO
     check(Rule::RmsDiverged, "rms", "Jy/beam", old, new, factor, new >= factor * old);
     if let (Some(old), Some(new)) = (before.image.model, after.image.model) {
         let (old, new, factor) = (old.total_flux, new.total_flux, options.diverged_flux_factor);
-        let deeper = after.image.rms < DEEPER_CLEAN_RMS * before.image.rms;
+        let deeper = new / old * after.image.rms / before.image.rms < DEEPER_CLEAN * factor;
         check(Rule::FluxDiverged, "model flux", "Jy", old, new, factor, new > factor * old && !deeper);
     }
     reasons
@@ -689,8 +690,9 @@ mod tests {
     #[case::no_model_given(|m: &mut RoundMetrics| m.image.model = None, Verdict::Accept, &[])]
     #[case::flux_three_times(|m: &mut RoundMetrics| m.image.model.as_mut().unwrap().total_flux = 15.0, Verdict::Accept, &[])]
     #[case::flux_beyond(|m: &mut RoundMetrics| m.image.model.as_mut().unwrap().total_flux = 15.1, Verdict::Diverged, &[Rule::FluxDiverged])]
-    #[case::flux_beyond_at_lower_noise(|m: &mut RoundMetrics| (m.image.model.as_mut().unwrap().total_flux, m.image.rms) = (15.1, 0.41), Verdict::Diverged, &[Rule::FluxDiverged])]
-    #[case::flux_of_a_deeper_clean(|m: &mut RoundMetrics| (m.image.model.as_mut().unwrap().total_flux, m.image.rms) = (15.1, 0.39), Verdict::Accept, &[])]
+    #[case::flux_beyond_at_lower_noise(|m: &mut RoundMetrics| (m.image.model.as_mut().unwrap().total_flux, m.image.rms) = (15.1, 0.51), Verdict::Diverged, &[Rule::FluxDiverged])]
+    #[case::flux_of_a_deeper_clean(|m: &mut RoundMetrics| (m.image.model.as_mut().unwrap().total_flux, m.image.rms) = (15.1, 0.49), Verdict::Accept, &[])]
+    #[case::flux_of_noise(|m: &mut RoundMetrics| (m.image.model.as_mut().unwrap().total_flux, m.image.rms) = (1000.0, 0.2), Verdict::Diverged, &[Rule::FluxDiverged])]
     #[case::not_finite(|m: &mut RoundMetrics| m.image.non_finite = true, Verdict::Diverged, &[Rule::Finite])]
     #[case::no_noise(|m: &mut RoundMetrics| m.image.rms = 0.0, Verdict::Reject, &[Rule::NoiseMeasured])]
     fn each_rule(#[case] change: impl Fn(&mut RoundMetrics), #[case] verdict: Verdict, #[case] failed: &[Rule]) {
