@@ -53,7 +53,7 @@ impl CycleMasks for GrowingMask {
         let pixels = count(&mask);
         let added = pixels - count(&before);
         self.mask = Some(mask);
-        Ok(CycleMask { path, pixels, added, removed: 0, kept_residual: None })
+        Ok(CycleMask { path, pixels, added, removed: 0, ..CycleMask::default() })
     }
 }
 

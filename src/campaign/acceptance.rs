@@ -137,6 +137,9 @@ pub struct RoundMetrics {
     pub first_interval: bool,
     /// Amplitudes were solved for.
     pub amplitudes: bool,
+    /// Interval and mode were chosen from the image (`solint: auto`), and so are those of a retry.
+    #[serde(default)]
+    pub interval_chosen: bool,
     /// The plan still holds settings of another kind (a shorter interval, amplitudes, a deeper mask): a round
     /// without progress does not end the campaign.
     pub more_to_try: bool,
@@ -243,6 +246,8 @@ pub enum Gentler {
     },
     /// Apply the tables without flagging data (`applymode='calonly'`).
     CalOnly,
+    /// Choose interval and mode anew, knowing that these failed (`solint: auto`).
+    ChooseAgain,
 }
 
 impl fmt::Display for Gentler {
@@ -252,6 +257,7 @@ impl fmt::Display for Gentler {
             Self::PhaseOnly => f.write_str("phases only"),
             Self::ConservativeMask { factor } => write!(f, "a mask with seeds {factor} times as high"),
             Self::CalOnly => f.write_str("tables applied without flagging"),
+            Self::ChooseAgain => f.write_str("another solution interval"),
         }
     }
 }
@@ -598,9 +604,13 @@ fn after_failure(
     let failed = |rule: Rule| reasons.iter().any(|r| r.rule == rule && !r.passed);
     let mut changes = Vec::new();
     if candidate.solutions.is_some() {
-        changes.push(Gentler::LongerInterval { factor: options.retry_interval_factor });
-        if candidate.amplitudes {
-            changes.push(Gentler::PhaseOnly);
+        if candidate.interval_chosen {
+            changes.push(Gentler::ChooseAgain);
+        } else {
+            changes.push(Gentler::LongerInterval { factor: options.retry_interval_factor });
+            if candidate.amplitudes {
+                changes.push(Gentler::PhaseOnly);
+            }
         }
         if failed(Rule::BeamArea) {
             changes.push(Gentler::CalOnly);
@@ -783,6 +793,11 @@ mod tests {
         assert_eq!(changes(|m| m.solutions.as_mut().unwrap().flagged_fraction = 0.5), retry(&[longer]));
         assert_eq!(changes(|m| m.image.beam_area_arcsec2 = Some(12.0)), retry(&[longer, Gentler::CalOnly]));
         assert_eq!(changes(|m| m.image.rms = 3.0), Next::Stop, "diverged");
+        let chosen = |m: &mut RoundMetrics| {
+            (m.interval_chosen, m.amplitudes) = (true, true);
+            m.solutions.as_mut().unwrap().flagged_fraction = 0.5;
+        };
+        assert_eq!(changes(chosen), retry(&[Gentler::ChooseAgain]));
         let mask = Gentler::ConservativeMask { factor: 1.3 };
         assert_eq!(changes(|m| (m.image.rms, m.solutions) = (1.2, None)), retry(&[mask]));
         let retry_diverged = AcceptanceOptions { retry_diverged: true, ..AcceptanceOptions::default() };

@@ -52,7 +52,7 @@ pub struct Adapters<'p> {
     /// What was solved for in each attempt, for automatic intervals: (round, attempt) to interval and mode.
     solved: IndexMap<(usize, usize), (Interval, SolveMode)>,
     /// The automatic choice of each round.
-    chosen: IndexMap<usize, Choice>,
+    chosen: IndexMap<(usize, usize), Choice>,
 }
 
 impl<'p> Adapters<'p> {
@@ -253,6 +253,7 @@ impl<'p> Adapters<'p> {
     fn choose_interval(
         &mut self,
         plan: &mut RoundPlan,
+        attempt: usize,
         earlier: Earlier<'_>,
     ) -> Result<Option<std::result::Result<String, String>>> {
         let Some(calibration) = &mut plan.calibration else { return Ok(None) };
@@ -261,7 +262,8 @@ impl<'p> Adapters<'p> {
             return Ok(None);
         }
         let round = plan.round;
-        if !self.chosen.contains_key(&round) {
+        let place = (round, attempt);
+        if !self.chosen.contains_key(&place) {
             let Some(accepted) = last_accepted(earlier.history) else { return Ok(None) };
             let image = &accepted.metrics.image;
             let signal = ImageSignal { peak: image.peak, flux: None, rms: image.rms };
@@ -269,9 +271,9 @@ impl<'p> Adapters<'p> {
             let limits =
                 SolintOptions { flagged_solutions: self.plan.acceptance.flagged_solutions, ..self.plan.solint.clone() };
             let choice = solint::choose(&self.tried(earlier), &signal, &self.observation(), left, &limits);
-            self.chosen.insert(round, choice);
+            self.chosen.insert(place, choice);
         }
-        Ok(Some(match &self.chosen[&round] {
+        Ok(Some(match &self.chosen[&place] {
             Choice::Stop { why } => Err(why.clone()),
             Choice::Solve { interval, mode, why, .. } => {
                 calibration.gaincal.solint = interval.solint();
@@ -459,7 +461,8 @@ impl Workshop for Adapters<'_> {
         earlier: Earlier<'_>,
     ) -> Result<AttemptPlan> {
         let mut plan = self.round(round).clone();
-        let automatic = self.choose_interval(&mut plan, earlier)?;
+        let automatic = self.choose_interval(&mut plan, attempt, earlier)?;
+        let interval_chosen = automatic.is_some();
         for change in changes {
             soften(&mut plan, change, self.summary.integration_s);
         }
@@ -508,6 +511,7 @@ impl Workshop for Adapters<'_> {
             imaging: value(&(&plan.imaging, between.map(|m| (m, caution)), &self.plan.stop)),
             first_interval: gaincal.is_some() && earlier_calibrations == 0,
             amplitudes,
+            interval_chosen,
             more_to_try,
         })
     }
@@ -651,6 +655,8 @@ fn soften(plan: &mut RoundPlan, change: &Gentler, integration_s: f64) {
                 c.gaincal.applymode = ApplyMode::Calonly;
             }
         }
+        // The schedule has chosen it already.
+        Gentler::ChooseAgain => {}
         Gentler::ConservativeMask { factor } => {
             if let Some(m) = &mut plan.mask {
                 m.masking.flood_fill_positive_seed_clip *= factor;

@@ -95,6 +95,12 @@ pub struct CycleMask {
     /// A copy of the residual that outlives the imager's own files, for the report.
     #[serde(default)]
     pub kept_residual: Option<PathBuf>,
+    /// Whether sidelobes of what was not cleaned yet may have hidden more: then an unchanged mask says nothing.
+    #[serde(default)]
+    pub hidden: bool,
+    /// Why it is as it is, where its levels were chosen from the residual.
+    #[serde(default)]
+    pub why: String,
 }
 
 /// What is known when a mask is made.
@@ -382,6 +388,7 @@ fn describe(
         masked_pixels: Some(mask.pixels),
         added: Some(mask.added),
         removed: Some(mask.removed),
+        mask_why: mask.why.clone(),
         channels: channels
             .iter()
             .zip(states)
@@ -500,7 +507,8 @@ fn channel_controls(
 fn has_settled(finished: &[Finished], fresh: Option<&CycleMask>, rules: &StopRules) -> bool {
     let made: Vec<&CycleMask> =
         finished.iter().filter(|f| !f.same_mask).map(|f| &f.mask).chain(fresh).skip(1).collect();
-    let unchanged = |m: &&CycleMask| ((m.added + m.removed) as f64) < rules.freeze_change * m.pixels as f64;
+    let unchanged =
+        |m: &&CycleMask| !m.hidden && ((m.added + m.removed) as f64) < rules.freeze_change * m.pixels as f64;
     made.len() > 1 && made.iter().rev().take(2).all(unchanged)
 }
 
@@ -725,7 +733,7 @@ mod tests {
             let pixels = *self.0.get(moment.cycle).unwrap_or_else(|| self.0.last().unwrap());
             let before = moment.previous.map_or(0, |p| p.pixels);
             let (added, removed) = (pixels.saturating_sub(before), before.saturating_sub(pixels));
-            Ok(CycleMask { path: format!("{pixels}").into(), pixels, added, removed, kept_residual: None })
+            Ok(CycleMask { path: format!("{pixels}").into(), pixels, added, removed, ..CycleMask::default() })
         }
     }
 

@@ -395,7 +395,8 @@ impl<'a> DatasetRun<'a> {
         let tables = in_force.tables();
         let given_mask = mask.as_ref().map(|m| m.path.clone());
         let (mask_key, mask) = match (mask, &imaged.mask) {
-            (_, Some(last)) => (None, Some(last.clone())),
+            (Some(base), Some(last)) => (None, Some(last.grown_from(&base))),
+            (None, Some(last)) => (None, Some(last.clone())),
             (Some(mask), None) => (mask_key, Some(mask)),
             (None, None) => (None, None),
         };
@@ -426,6 +427,7 @@ impl<'a> DatasetRun<'a> {
             solutions: stats,
             first_interval: plan.first_interval,
             amplitudes: plan.amplitudes,
+            interval_chosen: plan.interval_chosen,
             more_to_try: plan.more_to_try,
         };
         let decision = judge(&self.history, &metrics, &self.settings.acceptance);
@@ -479,6 +481,7 @@ impl<'a> DatasetRun<'a> {
             solutions: Some(solved.stats.clone()),
             first_interval: plan.first_interval,
             amplitudes: plan.amplitudes,
+            interval_chosen: plan.interval_chosen,
             ..RoundMetrics::default()
         };
         if let Some(decision) = judge_solutions(&self.history, &tables_only, &self.settings.acceptance) {

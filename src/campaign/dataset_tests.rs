@@ -116,6 +116,7 @@ impl Workshop for FakeWorkshop {
             imaging: options,
             first_interval: round == 1,
             amplitudes: false,
+            interval_chosen: false,
             more_to_try: false,
         })
     }

@@ -216,7 +216,8 @@ pub fn mask_of(field: &FieldImage, mask: &MaskPlan, caution: f64) -> Result<Fiel
         options: &limits,
         caution,
         previous_image: None,
-        psf: None,
+        sidelobes: None,
+        uncleaned: None,
     });
     let request = MaskFileRequest {
         image: &field.image,

@@ -339,6 +339,14 @@ pub struct MaskRecord {
     pub why: String,
 }
 
+impl MaskRecord {
+    /// This mask between cycles with what is known of the one before imaging, which it has grown from.
+    pub fn grown_from(&self, base: &Self) -> Self {
+        let Self { options, numbers, why, .. } = base.clone();
+        Self { options, numbers, why, ..self.clone() }
+    }
+}
+
 /// One major cycle of a round.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -363,6 +371,9 @@ pub struct CycleRecord {
     pub added: Option<u64>,
     /// Pixels that only the cycle before masked.
     pub removed: Option<u64>,
+    /// Why the mask is as it is, where its levels were chosen from the residual.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub mask_why: String,
     /// Flux of the model after the cycle, Jy.
     pub model_flux: Option<f64>,
     /// Minor iterations of the cycle.

@@ -10,8 +10,9 @@ use crate::image::FitsImage;
 use crate::imager::{Products, Residual};
 use crate::masking::MaskingOptions;
 use crate::masking::field::{CutRequest, cut};
-use crate::masking::files::{self, Automatic, MaskFileRequest, MaskFileSummary, Together};
+use crate::masking::files::{self, AutoSummary, Automatic, MaskFileRequest, MaskFileSummary, Together};
 use crate::masking::multithresh::{self, CycleInputs, StateFolder};
+use crate::masking::smoothed::PsfSidelobes;
 use crate::quality::confetti::{self, ConfettiFiles, VetoFiles, Vetoed};
 use crate::{Error, Result};
 use indexmap::IndexMap;
@@ -20,6 +21,8 @@ use std::path::{Path, PathBuf};
 
 /// State of auto-multithresh within a round's mask folder.
 const STATE: &str = "automask-state";
+/// Ends the names of the cycles' residuals, within a round's mask folder.
+const RESIDUAL: &str = ".residual";
 /// Pixels that were vetoed, within a round's mask folder.
 const VETO: &str = "confetti.veto.fits";
 
@@ -51,7 +54,8 @@ pub fn from_image(
             options: &limits,
             caution,
             previous_image: previous.and_then(|p| p.source.as_deref()),
-            psf: None,
+            sidelobes: None,
+            uncleaned: None,
         });
         let request = MaskFileRequest {
             image: &source.image,
@@ -150,12 +154,14 @@ pub struct RoundMasks<'a> {
     base: Option<&'a Path>,
     /// The round's mask folder.
     folder: PathBuf,
+    /// Of the PSF, which stays the same throughout.
+    sidelobes: Option<Vec<PsfSidelobes>>,
 }
 
 impl<'a> RoundMasks<'a> {
     /// Masks for one imaging, kept in `folder`.
     pub fn new(mask: &'a MaskPlan, caution: f64, base: Option<&'a Path>, folder: PathBuf) -> Self {
-        Self { mask, caution, base, folder }
+        Self { mask, caution, base, folder, sidelobes: None }
     }
 
     /// Pixels that are never cleaned again, by channel.
@@ -167,17 +173,23 @@ impl<'a> RoundMasks<'a> {
         self.folder.join(format!("cycle-{cycle:03}{kind}.fits"))
     }
 
-    /// flint's pipeline on the residual.
-    fn of_residual(&self, residual: &Residual, cycle: usize) -> Result<PathBuf> {
+    /// flint's pipeline on the residual; what was chosen, where the levels come from the image.
+    fn of_residual(&mut self, residual: &Residual, cycle: usize) -> Result<(PathBuf, AutoSummary)> {
         let output = self.file(cycle, ".flint");
         let limits = self.mask.auto.clone();
-        let automatic = (self.mask.method == MaskMethod::Auto).then_some(Automatic {
+        let dirty = self.file(0, RESIDUAL);
+        let is_automatic = self.mask.method == MaskMethod::Auto;
+        if is_automatic && self.sidelobes.is_none() {
+            self.sidelobes = Some(files::sidelobes(&residual.psf, &residual.residual, &limits)?);
+        }
+        let automatic = is_automatic.then_some(Automatic {
             options: &limits,
             caution: self.caution,
             previous_image: None,
-            psf: Some(&residual.psf),
+            sidelobes: self.sidelobes.as_deref(),
+            uncleaned: (cycle > 0 && dirty.exists()).then_some(&dirty),
         });
-        files::make(&MaskFileRequest {
+        let made = files::make(&MaskFileRequest {
             image: &residual.residual,
             options: &self.mask.masking,
             noise: &self.mask.noise,
@@ -187,7 +199,7 @@ impl<'a> RoundMasks<'a> {
             automatic,
             output: &output,
         })?;
-        Ok(output)
+        Ok((output, made.automatic.unwrap_or_default()))
     }
 
     fn of_multithresh(&self, residual: &Residual, moment: &MaskMoment<'_>) -> Result<PathBuf> {
@@ -218,7 +230,7 @@ impl CycleMasks for RoundMasks<'_> {
             return Ok(None);
         }
         let veto = self.veto_file();
-        let dirty = self.file(0, ".residual");
+        let dirty = self.file(0, RESIDUAL);
         let mut cubes = ConfettiFiles {
             model: model.clone(),
             residual: Some(residual.residual.clone()),
@@ -259,6 +271,8 @@ impl CycleMasks for RoundMasks<'_> {
             (MaskMethod::Multithresh, _) | (MaskMethod::Both, Some(_)) => None,
             _ => Some(self.of_residual(residual, moment.cycle)?),
         };
+        let (from_residual, chosen) = from_residual.unzip();
+        let chosen = chosen.unwrap_or_default();
         let (first, second, rule) = match (&automask, &from_residual) {
             (Some(automask), flint) => {
                 (automask.as_path(), flint.as_deref().or(self.base), together(self.mask.combine))
@@ -270,7 +284,7 @@ impl CycleMasks for RoundMasks<'_> {
         let veto = Some(self.veto_file()).filter(|p| moment.cycle > 0 && p.exists());
         let pair = (first, second);
         let made = files::combine(&residual.residual, pair, rule, users.both(), before, veto.as_deref(), &output)?;
-        let kept = self.file(moment.cycle, ".residual");
+        let kept = self.file(moment.cycle, RESIDUAL);
         folder::remove(&kept)?;
         folder::link_or_copy(&residual.residual, &kept)?;
         Ok(CycleMask {
@@ -279,6 +293,8 @@ impl CycleMasks for RoundMasks<'_> {
             added: made.added.unwrap_or(made.pixels),
             removed: made.removed.unwrap_or(0),
             kept_residual: Some(kept),
+            hidden: chosen.hidden,
+            why: chosen.why.join("; "),
         })
     }
 }
@@ -307,10 +323,8 @@ fn confetti_record(v: &Vetoed) -> ConfettiRecord {
 pub fn of_cycles(mask: &MaskPlan, last: &CycleMask) -> MaskRecord {
     let method = format!("{}, before each major cycle", value(&mask.method).as_str().unwrap_or_default());
     let summary = MaskFileSummary { pixels: last.pixels, ..MaskFileSummary::default() };
-    let mut record =
-        record(last.path.clone(), method, None, (differing(&mask.masking), IndexMap::new(), Vec::new()), &summary);
-    record.islands = None;
-    record
+    let details = (differing(&mask.masking), IndexMap::new(), Vec::new());
+    MaskRecord { islands: None, ..record(last.path.clone(), method, None, details, &summary) }
 }
 
 /// A user's pixels.

@@ -397,6 +397,13 @@ fn amplitude_interval(
         return solve(interval, SolveMode::AmplitudePhase, format!("{reason}: amplitudes, too"));
     };
     if !usable(last, options) {
+        // Once longer, with what the failure has taught: after that, or after others were accepted, it is over.
+        let failed = last.interval.seconds(observation);
+        let longer = round_up(2.0 * failed, observation).unwrap_or(Interval::Everything);
+        if tried.len() == 1 && longer.seconds(observation) > failed {
+            let why = format!("amplitudes, longer than {}, which failed", last.interval);
+            return solve(longer, SolveMode::AmplitudePhase, why);
+        }
         return Choice::Stop { why: format!("amplitudes at {} failed", last.interval) };
     }
     if last.gain < options.min_gain {
@@ -634,6 +641,27 @@ mod tests {
         assert!(
             matches!(choose(&history, &image(500.0), &field(), 3, &phase_only), Choice::Stop { why } if why.contains("60 s failed"))
         );
+    }
+
+    #[test]
+    fn failed_amplitudes_are_tried_once_more_with_a_longer_interval() {
+        let options = SolintOptions::default();
+        let mut history = vec![
+            tried(Interval::Seconds(240.0), SolveMode::Phase, 2.0),
+            tried(Interval::Seconds(120.0), SolveMode::Phase, 0.01),
+        ];
+        let failed = |seconds: f64| Tried {
+            accepted: false,
+            ..tried(Interval::Seconds(seconds), SolveMode::AmplitudePhase, -0.2)
+        };
+        history.push(failed(240.0));
+        let again = choose(&history, &image(900.0), &field(), 1, &options);
+        assert_eq!(chosen(&again), (Interval::Seconds(480.0), SolveMode::AmplitudePhase));
+        history.push(failed(480.0));
+        assert!(matches!(choose(&history, &image(900.0), &field(), 1, &options), Choice::Stop { .. }));
+        // What was accepted at a longer interval is not tried at that again.
+        history[2].accepted = true;
+        assert!(matches!(choose(&history, &image(900.0), &field(), 1, &options), Choice::Stop { .. }));
     }
 
     #[test]

@@ -48,6 +48,9 @@ pub struct AttemptPlan {
     pub first_interval: bool,
     /// Amplitudes are solved for.
     pub amplitudes: bool,
+    /// Interval and mode were chosen from the image.
+    #[serde(default)]
+    pub interval_chosen: bool,
     /// Later rounds of the plan differ in kind.
     pub more_to_try: bool,
 }

@@ -8,17 +8,20 @@
 //! tuned by hand on a simulated field (docs/acceptance.md).
 
 use super::erosion::erode_scales;
-use super::smoothed::{Scale, ScaleFound, SmoothedLimits, extended_islands, sidelobes};
+use super::flood::grow;
+use super::prominent::{ProminentLimits, prominent_seeds};
+use super::smoothed::{PsfSidelobes, Scale, ScaleFound, SmoothedLimits, extended_islands};
 use super::{MaskBits, MaskNote, MaskingError, MaskingOptions, make_mask};
 use crate::image::PixelBeam;
 use crate::kernels::bitmask::BitMask;
 use crate::kernels::dilation_bits;
 use crate::kernels::order_statistics::median_and_mad;
-use crate::kernels::{Connectivity, Labels, label};
-use crate::noise::{NoiseOptions, estimate};
+use crate::kernels::{Connectivity, Labels, label, rolling_maximum, rolling_minimum};
+use crate::noise::{NoiseMaps, NoiseOptions, estimate};
 use ndarray::{Array2, ArrayView2};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::cell::OnceCell;
 
 /// FWHM that stands in for an unknown beam, pixels.
 const FALLBACK_FWHM: f64 = 4.0;
@@ -50,6 +53,15 @@ pub struct AutoMaskOptions {
     pub local_seed: f64,
     /// The level down to which they grow, sigma.
     pub local_flood: f64,
+    /// Side of the box of prominent islands, FWHM of the beam: they are held against what is near, not against the worst
+    /// artefact of the whole image.
+    pub prominent_box_beams: f64,
+    /// Seeds of prominent islands exceed this times the local noise; 0: none are looked for.
+    pub prominent_seed: f64,
+    /// Seeds of prominent islands exceed this times the deepest negative of the box.
+    pub prominent_negative: f64,
+    /// In a residual, seeds of prominent islands exceed this times the highest sidelobe of its brightest pixel.
+    pub prominent_sidelobe: f64,
     /// Extended emission is looked for in the image smoothed by Gaussians of these FWHM, in FWHM of the beam; an empty
     /// list: not at all.
     pub extended_scales: Vec<f64>,
@@ -57,8 +69,10 @@ pub struct AutoMaskOptions {
     pub extended_seed: f64,
     /// Seeds of extended emission exceed this times the deepest negative of the smoothed image.
     pub extended_negative: f64,
-    /// In a residual, seeds of extended emission exceed this times what the sidelobes of its brightest pixel make in the
-    /// smoothed image: most of it will go once that pixel's source is cleaned.
+    /// Seeds of extended emission exceed this times the deepest negative of a box of 16 beams.
+    pub extended_near_negative: f64,
+    /// In a residual, seeds of extended emission exceed this times what sidelobes make in the smoothed image: those of the
+    /// brightest pixel, and those of the brightest emission of the same scale. Most of it will go once these are cleaned.
     pub extended_sidelobe: f64,
     /// Extended emission grows down to this times the noise of the smoothed image, though not below half of the deepest
     /// negative, nor below the sidelobes.
@@ -70,6 +84,12 @@ pub struct AutoMaskOptions {
     pub margin_beams: f64,
     /// A larger masked fraction is not believed: the mask is made anew with higher levels.
     pub max_fraction: f64,
+    /// Beside a source brighter than an island by this factor, more is asked of it.
+    pub beside_ratio: f64,
+    /// How near that is, FWHM of the beam.
+    pub beside_reach: f64,
+    /// Such an island exceeds this times the deepest negative of the box of prominent islands.
+    pub beside_negative: f64,
     /// An island fainter than this fraction of a bright source nearby may be its artefact.
     pub artefact_ratio: f64,
     /// How far a bright source's artefacts are looked for, FWHM of the beam.
@@ -94,14 +114,22 @@ impl Default for AutoMaskOptions {
             box_beams: (100.0, 50.0),
             local_seed: 5.0,
             local_flood: 2.0,
+            prominent_box_beams: 25.0,
+            prominent_seed: 6.0,
+            prominent_negative: 1.3,
+            prominent_sidelobe: 1.5,
             extended_scales: vec![2.0, 4.0, 8.0],
             extended_seed: 6.0,
-            extended_negative: 1.4,
+            extended_negative: 1.5,
+            extended_near_negative: 2.5,
             extended_sidelobe: 2.0,
-            extended_flood: 1.5,
-            extended_depth: 0.1,
+            extended_flood: 2.5,
+            extended_depth: 0.2,
             margin_beams: 1.5,
             max_fraction: 0.25,
+            beside_ratio: 5.0,
+            beside_reach: 25.0,
+            beside_negative: 1.8,
             artefact_ratio: 0.1,
             artefact_reach: 60.0,
             mirrored_negative: 0.6,
@@ -131,6 +159,11 @@ pub struct ImageState {
     pub beam_area: f64,
 }
 
+/// FWHM of the beam's major axis, pixels, at least 1; of a usual beam where none is known.
+pub fn fwhm_of(beam: Option<&PixelBeam>) -> f64 {
+    beam.map_or(FALLBACK_FWHM, |b| b.major.max(1.0))
+}
+
 /// Measures an image, `[y, x]`; `None` without positive pixels or noise.
 pub fn measure(image: ArrayView2<'_, f32>, beam: Option<&PixelBeam>) -> Option<ImageState> {
     let standard = image.as_standard_layout();
@@ -157,7 +190,7 @@ pub fn measure(image: ArrayView2<'_, f32>, beam: Option<&PixelBeam>) -> Option<I
         rms,
         negative_ratio: -minimum / peak,
         negative_excess: -minimum / of_noise,
-        fwhm: beam.major.max(1.0),
+        fwhm: fwhm_of(Some(&beam)),
         beam_area: beam.area().max(1.0),
     })
 }
@@ -242,8 +275,10 @@ pub struct AutoInputs<'a> {
     pub image: ArrayView2<'a, f32>,
     /// Its restoring beam.
     pub beam: Option<&'a PixelBeam>,
-    /// For a residual: the PSF, `[y, x]`, whose sidelobes are still in it.
-    pub psf: Option<ArrayView2<'a, f32>>,
+    /// For a residual: the sidelobes that are still in it, on the scales of the options.
+    pub sidelobes: Option<&'a PsfSidelobes>,
+    /// For a residual: the same field with its bright sources in it (the dirty image), `[y, x]`, Jy/beam.
+    pub uncleaned: Option<ArrayView2<'a, f32>>,
     /// The last accepted round, against which islands are checked.
     pub last: Option<LastRound<'a>>,
 }
@@ -276,6 +311,10 @@ pub struct AutoMask {
     pub raised: usize,
     /// Islands that were not believed.
     pub removed: Vec<RemovedIsland>,
+    /// Pixels of prominent islands.
+    pub prominent: usize,
+    /// Whether sidelobes of what is not cleaned yet may hide islands that stand out from the noise.
+    pub hidden: bool,
     /// Extended emission that was looked for, a scale each.
     pub extended: Vec<ScaleFound>,
     /// Notes of the pipeline.
@@ -324,64 +363,89 @@ pub fn make(
     caution: f64,
     options: &AutoMaskOptions,
 ) -> Result<AutoMask, AutoMaskError> {
-    let &AutoInputs { image, beam, psf, last } = inputs;
+    let &AutoInputs { image, beam, sidelobes, uncleaned, last } = inputs;
     let state = measure(image, beam).ok_or(AutoMaskError::NoSignal)?;
     let valid = image.iter().filter(|v| v.is_finite()).count().max(1) as f64;
-    let scales: Vec<Scale> = match psf {
-        Some(psf) => sidelobes(psf, &options.extended_scales, state.fwhm),
-        None => options.extended_scales.iter().map(|&beams| Scale { beams, sidelobe: 0.0 }).collect(),
-    };
-    let mut maps = None;
-    let mut made = |choice: &AutoChoice| -> Result<(MaskBits, Vec<MaskNote>), AutoMaskError> {
-        if maps.is_none() && choice.masking.needs_noise() {
-            maps = Some(estimate(image, beam.copied(), noise)?);
+    let clean: Vec<Scale> = options.extended_scales.iter().copied().map(Scale::clean).collect();
+    let scales = sidelobes.map_or(&clean, |s| &s.scales);
+    let sidelobe = options.prominent_sidelobe * state.peak * sidelobes.map_or(0.0, |s| s.highest);
+    let maps: OnceCell<NoiseMaps> = OnceCell::new();
+    let noise_maps = || -> Result<&NoiseMaps, AutoMaskError> {
+        if maps.get().is_none() {
+            let made = estimate(image, beam.copied(), noise)?;
+            maps.set(made).expect("was empty");
         }
-        let noise = maps.as_ref().map(|m| (m.background.view(), m.rms.view()));
-        let output = make_mask(image, noise.map(|n| n.0), noise.map(|n| n.1), beam, &choice.masking)?;
+        Ok(maps.get().expect("was filled"))
+    };
+    let made = |choice: &AutoChoice| -> Result<(MaskBits, Vec<MaskNote>), AutoMaskError> {
+        let noise = if choice.masking.needs_noise() { Some(noise_maps()?) } else { None };
+        let (background, rms) = noise.map(|m| (m.background.view(), m.rms.view())).unzip();
+        let output = make_mask(image, background, rms, beam, &choice.masking)?;
         let lowered = output.notes.iter().any(|n| matches!(n, MaskNote::SeedClipLowered { .. }));
         // Where nothing reaches the level, the pipeline takes the greatest peaks all the same. In a residual that means
         // that all is cleaned.
-        let mask =
-            if psf.is_some() && lowered { MaskBits::empty(image.dim(), choice.masking.bits()) } else { output.mask };
+        let mask = if sidelobes.is_some() && lowered {
+            MaskBits::empty(image.dim(), choice.masking.bits())
+        } else {
+            output.mask
+        };
         Ok((mask, output.notes))
+    };
+    // Islands of no scale in particular belong to each, as far as the beam's shape allows.
+    let put = |mask: &mut MaskBits, islands: ArrayView2<'_, bool>| match beam {
+        Some(beam) if base.beam_shape_erode || base.convolve_first => {
+            let response = base.beam_shape_erode_minimum_response;
+            let more = erode_scales(&BitMask::from_bools(islands), beam, response, &base.scales());
+            (0..base.bits()).for_each(|n| mask.set(n, more.plane(n).view()));
+        }
+        _ => mask.set(0, islands),
     };
     for raised in 0..=MOST_ATTEMPTS {
         let caution = caution * ATTEMPT_FACTOR.powi(raised as i32);
         let choice = choose(base, &state, caution, options);
-        let (mask, notes) = made(&choice)?;
+        let (mut mask, notes) = made(&choice)?;
+        let mut prominent = 0;
+        // Signal to local noise sees them anyway.
+        if choice.masking.flood_fill_use_mac && options.prominent_seed > 0.0 {
+            let limits = ProminentLimits {
+                box_size: (options.prominent_box_beams * state.fwhm).round().max(3.0) as usize,
+                seed: options.prominent_seed * caution,
+                negative: options.prominent_negative * caution,
+                least: sidelobe * caution,
+                flood: options.local_flood * caution,
+                flood_negative: choice.masking.flood_fill_positive_flood_clip,
+            };
+            let islands = grow(prominent_seeds(image, noise_maps()?, &limits));
+            prominent = islands.count();
+            put(&mut mask, islands.to_bools().view());
+        }
         let limits = SmoothedLimits {
             fwhm: state.fwhm,
             beam_area: state.beam_area,
             rms: state.rms,
             seed: options.extended_seed * caution,
             negative: options.extended_negative * caution,
+            near_negative: options.extended_near_negative * caution,
             sidelobe: options.extended_sidelobe * caution,
             peak: state.peak,
             flood: options.extended_flood * caution,
             depth: options.extended_depth,
         };
-        let (islands, extended) = extended_islands(image, mask.any().view(), &scales, &limits);
+        let (islands, extended) = extended_islands(image, mask.any().view(), scales, &limits);
         // Extended emission has been held against the negatives of its own scale: the pairing of single pixels, which
         // are mostly noise there, says nothing more.
-        let (mut mask, removed) = check(mask, image, &state, last, islands.view(), options);
-        match beam {
-            Some(beam) if base.beam_shape_erode || base.convolve_first => {
-                let response = base.beam_shape_erode_minimum_response;
-                let more = erode_scales(&BitMask::from_bools(islands.view()), beam, response, &base.scales());
-                for n in 0..choice.masking.bits() {
-                    mask.set(n, more.plane(n).view());
-                }
-            }
-            _ => {
-                // Smoothing has widened extended emission already.
-                mask.set(0, with_margin(mask.plane(0), options.margin_beams * state.fwhm).view());
-                mask.set(0, islands.view());
-                mask.clear(image.mapv(f32::is_nan).view());
-            }
+        let (mut mask, removed) =
+            check(mask, &Surroundings { image, uncleaned }, &state, last, islands.view(), options);
+        if !(base.beam_shape_erode || base.convolve_first) {
+            // Smoothing has widened extended emission already.
+            mask.set(0, with_margin(mask.plane(0), options.margin_beams * state.fwhm).view());
         }
+        put(&mut mask, islands.view());
+        mask.clear(image.mapv(f32::is_nan).view());
         let fraction = mask.masked_pixels() as f64 / valid;
         if fraction <= options.max_fraction {
-            return Ok(AutoMask { mask, choice, state, fraction, raised, removed, extended, notes });
+            let hidden = sidelobe > options.prominent_seed * state.rms;
+            return Ok(AutoMask { mask, choice, state, fraction, raised, removed, prominent, hidden, extended, notes });
         }
         if raised == MOST_ATTEMPTS {
             return Err(AutoMaskError::TooMuch { fraction, allowed: options.max_fraction, raised });
@@ -420,18 +484,60 @@ fn islands_with_peaks(labels: &Labels, image: ArrayView2<'_, f32>) -> Vec<Island
     islands
 }
 
+/// What islands are looked at in.
+#[derive(Debug, Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// The image, `[y, x]`, Jy/beam.
+    pub image: ArrayView2<'a, f32>,
+    /// Where it is a residual, the image before cleaning.
+    pub uncleaned: Option<ArrayView2<'a, f32>>,
+}
+
+/// What is bright, and what is negative, near each pixel, `[y, x]`.
+struct Beside {
+    brightest: Array2<f32>,
+    deepest: Array2<f32>,
+}
+
+impl Beside {
+    fn of(surroundings: &Surroundings<'_>, state: &ImageState, options: &AutoMaskOptions) -> Self {
+        let side = |beams: f64| (beams * state.fwhm).round().max(1.0) as usize;
+        let Surroundings { image, uncleaned } = *surroundings;
+        let bright = uncleaned.filter(|u| u.dim() == image.dim()).unwrap_or(image);
+        Self {
+            brightest: rolling_maximum(bright, side(2.0 * options.beside_reach)),
+            deepest: rolling_minimum(image, side(options.prominent_box_beams)),
+        }
+    }
+
+    /// Why an island beside a bright source may be its artefact: negatives nearby are nearly as deep.
+    fn doubt(&self, island: &Island, options: &AutoMaskOptions) -> Option<String> {
+        let brighter = f64::from(self.brightest[island.at]) / island.peak;
+        let exceeds = island.peak / f64::from(-self.deepest[island.at]).max(f64::MIN_POSITIVE);
+        (brighter > options.beside_ratio && exceeds < options.beside_negative).then(|| {
+            format!(
+                "beside a source {brighter:.0} times brighter, it is {exceeds:.1} times the deepest negative nearby, {} \
+                 are asked for",
+                options.beside_negative
+            )
+        })
+    }
+}
+
 /// Takes islands out of a mask that are not to be believed: artefacts beside bright sources, and islands that the last
 /// round should have shown but did not. All scales of an island go together. Islands that touch `extended` stay.
 pub fn check(
     mask: MaskBits,
-    image: ArrayView2<'_, f32>,
+    surroundings: &Surroundings<'_>,
     state: &ImageState,
     last: Option<LastRound<'_>>,
     extended: ArrayView2<'_, bool>,
     options: &AutoMaskOptions,
 ) -> (MaskBits, Vec<RemovedIsland>) {
+    let image = surroundings.image;
     let labels = label(mask.any().view(), Connectivity::Eight);
     let islands = islands_with_peaks(&labels, image);
+    let beside = OnceCell::new();
     let last = last.filter(|l| l.image.dim() == image.dim() && l.mask.dim() == image.dim());
     let last_rms = last.and_then(|l| measure(l.image, None)).map(|s| s.rms);
     let mut known = vec![false; islands.len()];
@@ -450,10 +556,14 @@ pub fn check(
         if known[i] || !island.peak.is_finite() {
             continue;
         }
-        let why = artefact(island, &islands, image, state, options).or_else(|| {
-            let (last, rms) = (last?, last_rms?);
-            unseen(island, last.image, rms, state, options)
-        });
+        let why = beside
+            .get_or_init(|| Beside::of(surroundings, state, options))
+            .doubt(island, options)
+            .or_else(|| artefact(island, &islands, image, state, options))
+            .or_else(|| {
+                let (last, rms) = (last?, last_rms?);
+                unseen(island, last.image, rms, state, options)
+            });
         if let Some(why) = why {
             gone[i] = true;
             let pixel = [island.at.1, island.at.0];
@@ -633,7 +743,7 @@ mod tests {
     }
 
     fn inputs(image: &Array2<f32>) -> AutoInputs<'_> {
-        AutoInputs { image: image.view(), beam: Some(&BEAM), psf: None, last: None }
+        AutoInputs { image: image.view(), beam: Some(&BEAM), sidelobes: None, uncleaned: None, last: None }
     }
 
     fn make_of<'a>(image: &'a Array2<f32>, last: Option<LastRound<'a>>) -> AutoMask {
@@ -657,14 +767,16 @@ mod tests {
         let one = Array2::ones(image.dim());
         let mask = make_mask(image.view(), Some(zero.view()), Some(one.view()), None, &options).unwrap().mask;
         let state = measure(image.view(), Some(&BEAM)).unwrap();
-        let (nothing, options) = (Array2::from_elem(image.dim(), false), AutoMaskOptions::default());
-        let (_, removed) = check(mask.clone(), image.view(), &state, None, nothing.view(), &options);
+        let nothing = Array2::from_elem(image.dim(), false);
+        let options = AutoMaskOptions { beside_ratio: f64::INFINITY, ..AutoMaskOptions::default() };
+        let around = Surroundings { image: image.view(), uncleaned: None };
+        let (_, removed) = check(mask.clone(), &around, &state, None, nothing.view(), &options);
         assert_eq!(removed.len(), 2);
         let mut extended = nothing.clone();
         extended[(160, 120)] = true;
-        let (_, removed) = check(mask.clone(), image.view(), &state, None, extended.view(), &options);
+        let (_, removed) = check(mask.clone(), &around, &state, None, extended.view(), &options);
         assert_eq!(removed.len(), 1, "what is extended emission, too, is not paired");
-        let (checked, removed) = check(mask, image.view(), &state, None, nothing.view(), &options);
+        let (checked, removed) = check(mask, &around, &state, None, nothing.view(), &options);
         let places: Vec<[usize; 2]> = removed.iter().map(|r| r.pixel).collect();
         assert_eq!(places, [[150, 120], [120, 160]]);
         assert!(removed[0].why.starts_with("mirrored at the source of"), "{}", removed[0].why);
@@ -672,6 +784,55 @@ mod tests {
         let kept = checked.any();
         assert!(kept[(100, 140)] && kept[(30, 200)] && kept[(120, 120)]);
         assert!(!kept[(120, 150)] && !kept[(160, 120)]);
+    }
+
+    #[test]
+    fn beside_a_bright_source_islands_must_be_clearer_than_elsewhere() {
+        let mut image = field();
+        // Both 1.5 times the deepest negative nearby; 13 and 47 beams from the bright source.
+        for y in [160, 40] {
+            let x = if y == 160 { 120 } else { 240 - 23 };
+            add_source(&mut image, (y, x), 60.0, 3.0);
+            add_source(&mut image, (y + 12, x), -40.0, 3.0);
+        }
+        let mask = Array2::from_shape_fn(image.dim(), |p: (usize, usize)| image[p] > 30.0 && p.0.abs_diff(120) > 10);
+        let mut bits = MaskBits::empty(image.dim(), 1);
+        bits.set(0, mask.view());
+        let state = measure(image.view(), Some(&BEAM)).unwrap();
+        let (nothing, options) = (Array2::from_elem(image.dim(), false), AutoMaskOptions::default());
+        let places = |around: &Surroundings<'_>| -> Vec<[usize; 2]> {
+            let (_, removed) = check(bits.clone(), around, &state, None, nothing.view(), &options);
+            removed.iter().map(|r| r.pixel).collect()
+        };
+        assert_eq!(places(&Surroundings { image: image.view(), uncleaned: None }), [[120, 160]]);
+        // In a residual the bright source is gone; the image before cleaning still has it.
+        let mut residual = image.clone();
+        add_source(&mut residual, (120, 120), -1000.0, 3.0);
+        assert_eq!(places(&Surroundings { image: residual.view(), uncleaned: None }), Vec::<[usize; 2]>::new());
+        let uncleaned = Some(image.view());
+        assert_eq!(places(&Surroundings { image: residual.view(), uncleaned }), [[120, 160]]);
+    }
+
+    #[test]
+    fn prominent_islands_far_from_the_worst_artefact_are_found() {
+        let mut image = field();
+        add_source(&mut image, (120, 150), -150.0, 3.0);
+        add_source(&mut image, (20, 20), 60.0, 3.0);
+        let made = make_of(&image, None);
+        assert!(made.choice.masking.flood_fill_use_mac && is_masked(&made, (20, 20)), "{}", made.choice.why);
+        assert!(made.prominent > 0 && !made.hidden);
+        let off = AutoMaskOptions { prominent_seed: 0.0, ..AutoMaskOptions::default() };
+        let (base, noise) = (MaskingOptions::default(), NoiseOptions::default());
+        let without = make(&inputs(&image), &base, &noise, 1.0, &off).unwrap();
+        assert!(!is_masked(&without, (20, 20)), "the clip knows the deepest pixel of its large box only");
+        // In a residual, a PSF with sidelobes of 10 % may have made it of the source of 1000.
+        let mut psf = Array2::zeros((240, 240));
+        add_source(&mut psf, (120, 120), 1.0, 3.0);
+        add_source(&mut psf, (20, 20), 0.1, 3.0);
+        let sidelobes = PsfSidelobes::of(psf.view(), &AutoMaskOptions::default().extended_scales, 3.0);
+        let residual = AutoInputs { sidelobes: Some(&sidelobes), ..inputs(&image) };
+        let hidden = make(&residual, &base, &noise, 1.0, &AutoMaskOptions::default()).unwrap();
+        assert!(hidden.hidden && !is_masked(&hidden, (20, 20)), "{}", hidden.choice.why);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::auto::{self, AutoInputs, AutoMaskOptions, LastRound};
 use super::combine::{Operation, select_islands};
+use super::smoothed::PsfSidelobes;
 use super::{MaskNote, MaskOutput, MaskingOptions, mask_of_signal, regions};
 use crate::Result;
 use crate::image::{FitsImage, MaskType, PixelBeam, PlaneWriter};
@@ -62,6 +63,8 @@ pub struct AutoSummary {
     pub options: Option<MaskingOptions>,
     /// Islands that were taken out.
     pub removed_islands: usize,
+    /// Whether sidelobes may hide more (in any plane).
+    pub hidden: bool,
 }
 
 /// How the levels of an automatic mask are chosen.
@@ -73,8 +76,10 @@ pub struct Automatic<'a> {
     pub caution: f64,
     /// The image that the earlier mask was made from, for the comparison of islands.
     pub previous_image: Option<&'a Path>,
-    /// The PSF, where the image is a residual: its sidelobes are still in it.
-    pub psf: Option<&'a Path>,
+    /// Where the image is a residual: what sidelobes make in it, a channel each, or one for all (from [`sidelobes`]).
+    pub sidelobes: Option<&'a [PsfSidelobes]>,
+    /// Where the image is a residual: the image before cleaning.
+    pub uncleaned: Option<&'a Path>,
 }
 
 /// Makes a mask of every plane of an image (first polarisation) and writes it with the image's header.
@@ -85,7 +90,7 @@ pub fn make(request: &MaskFileRequest<'_>) -> Result<MaskFileSummary> {
     request.options.validate().map_err(super::MaskingError::from)?;
     let mut image = FitsImage::open(request.image)?;
     let mut previous = request.previous.map(|path| image.companion(path)).transpose()?;
-    let beam = image.beam().zip(image.pixel_deg().ok()).map(|(beam, pixel)| beam.in_pixels(pixel));
+    let beam = pixel_beam(&image);
     let (ny, nx) = image.plane_shape();
     let channels = image.channels();
     let mut axes = image.axes().to_vec();
@@ -137,6 +142,27 @@ fn plane_of_channel(path: &Path, channel: usize) -> Result<Array2<f32>> {
     Ok(file.read_plane(0, channel)?)
 }
 
+/// What the sidelobes of a PSF (a plane or a cube) make in images like `image`, channel by channel. The PSF stays the same
+/// throughout an imaging, so this is done once.
+///
+/// # Errors
+/// Files that cannot be read.
+pub fn sidelobes(psf: &Path, image: &Path, options: &AutoMaskOptions) -> Result<Vec<PsfSidelobes>> {
+    let mut psf = FitsImage::open(psf)?;
+    let beam = pixel_beam(&FitsImage::open(image)?);
+    let channels = psf.channels();
+    let of_channel = |channel| {
+        let plane = psf.read_plane(0, channel)?;
+        Ok(PsfSidelobes::of(plane.view(), &options.extended_scales, auto::fwhm_of(beam.as_ref())))
+    };
+    (0..channels).map(of_channel).collect()
+}
+
+/// The beam in the header, in pixels.
+fn pixel_beam(image: &FitsImage) -> Option<PixelBeam> {
+    image.beam().zip(image.pixel_deg().ok()).map(|(beam, pixel)| beam.in_pixels(pixel))
+}
+
 /// The mask of one plane with levels from the image, and its islands checked.
 fn automatic_plane(
     plane: ArrayView2<'_, f32>,
@@ -152,16 +178,22 @@ fn automatic_plane(
         None => None,
     };
     let last = last.as_ref().map(|(image, mask)| LastRound { image: image.view(), mask: mask.view() });
-    let psf = automatic.psf.map(|path| plane_of_channel(path, channel)).transpose()?;
-    let inputs = AutoInputs { image: plane, beam, psf: psf.as_ref().map(|p| p.view()), last };
+    let uncleaned = automatic.uncleaned.map(|path| plane_of_channel(path, channel)).transpose()?;
+    let uncleaned = uncleaned.as_ref().map(|p| p.view());
+    let sidelobes = automatic.sidelobes.and_then(|all| all.get(channel.min(all.len() - 1)));
+    let inputs = AutoInputs { image: plane, beam, sidelobes, uncleaned, last };
     let made = auto::make(&inputs, request.options, request.noise, automatic.caution, automatic.options)?;
     let all = summary.automatic.get_or_insert_with(|| AutoSummary {
         artefacts: made.choice.artefacts,
         why: vec![made.choice.why.clone()],
         options: Some(made.choice.masking.clone()),
-        removed_islands: 0,
+        ..Default::default()
     });
     all.removed_islands += made.removed.len();
+    all.hidden |= made.hidden;
+    if made.prominent > 0 {
+        all.why.push(format!("{} pixels of islands stand out from their surroundings", made.prominent));
+    }
     all.why.extend(made.extended.iter().filter(|s| s.pixels > 0).map(ToString::to_string));
     // A handful of examples says enough.
     for island in made.removed.iter().take(5) {

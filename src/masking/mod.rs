@@ -19,6 +19,7 @@ pub mod mosaic_files;
 pub mod multithresh;
 mod options;
 mod pipeline;
+pub mod prominent;
 pub mod regions;
 pub mod seeds;
 pub mod smoothed;

@@ -5,7 +5,7 @@
 //! what artefacts and bowls make on that scale, and seeds must exceed it.
 
 use crate::kernels::order_statistics::median_and_mad;
-use crate::kernels::{Connectivity, FWHM_PER_SIGMA, binary_dilation, geodesic_dilation, label};
+use crate::kernels::{Connectivity, FWHM_PER_SIGMA, binary_dilation, geodesic_dilation, label, rolling_minimum};
 use ndarray::{Array2, ArrayView2, Axis, Zip};
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,9 @@ const MAIN_LOBE: f32 = 0.2;
 /// Islands do not grow below this fraction of the deepest negative: their seeds are certain, their extent need not be.
 const FLOOR_NEGATIVE: f64 = 0.5;
 
+/// Side of the box in which a seed is held against the deepest negative nearby, beams.
+const NEAR_BEAMS: f64 = 16.0;
+
 /// A scale on which emission is looked for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Scale {
@@ -34,10 +37,44 @@ pub struct Scale {
     /// Highest sidelobe in the smoothed image of a point of peak 1 whose main lobe was taken out; 0 where the image is
     /// clean of sidelobes.
     pub sidelobe: f64,
+    /// Highest sidelobe of the smoothed PSF over its peak: what emission on this scale makes elsewhere on this scale.
+    pub of_itself: f64,
 }
 
-/// The scales of `beams` FWHM each, with the sidelobes of `psf` (`[y, x]`) on them; `fwhm` is the beam's, in pixels.
-pub fn sidelobes(psf: ArrayView2<'_, f32>, beams: &[f64], fwhm: f64) -> Vec<Scale> {
+impl Scale {
+    /// A scale of `beams` FWHM in an image that is clean of sidelobes.
+    pub fn clean(beams: f64) -> Self {
+        Self { beams, sidelobe: 0.0, of_itself: 0.0 }
+    }
+}
+
+/// What sidelobes of a PSF may make.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PsfSidelobes {
+    /// The highest, over the PSF's peak.
+    pub highest: f64,
+    /// On each scale.
+    pub scales: Vec<Scale>,
+}
+
+impl PsfSidelobes {
+    /// Those of `psf`, `[y, x]`, with scales of `beams` FWHM each; `fwhm` is the beam's, in pixels.
+    pub fn of(psf: ArrayView2<'_, f32>, beams: &[f64], fwhm: f64) -> Self {
+        let psf = psf.as_standard_layout().into_owned();
+        let flat = without_main_lobe(&psf, fwhm);
+        let highest = |image: &Array2<f32>| f64::from(image.iter().fold(0f32, |m, &v| m.max(v)));
+        let at_scale = |&beams: &f64| {
+            let (of_point, _) = smoothed(&flat, beams * fwhm);
+            let (own, block) = smoothed(&psf, beams * fwhm);
+            let own = without_main_lobe(&own, beams * fwhm / block as f64);
+            Scale { beams, sidelobe: highest(&of_point), of_itself: highest(&own) }
+        };
+        Self { highest: highest(&flat), scales: beams.iter().map(at_scale).collect() }
+    }
+}
+
+/// A PSF without its main lobe, which is 0, over its peak; `fwhm` is the main lobe's, in pixels.
+fn without_main_lobe(psf: &Array2<f32>, fwhm: f64) -> Array2<f32> {
     let (centre, peak) =
         psf.indexed_iter().fold(((0, 0), 0f32), |(at, peak), (p, &v)| if v > peak { (p, v) } else { (at, peak) });
     let mut lobe = Array2::from_elem(psf.dim(), false);
@@ -46,13 +83,7 @@ pub fn sidelobes(psf: ArrayView2<'_, f32>, beams: &[f64], fwhm: f64) -> Vec<Scal
     }
     let high = psf.mapv(|v| v > MAIN_LOBE * peak);
     let lobe = geodesic_dilation(lobe.view(), high.view(), Connectivity::Eight, None);
-    let flat = without(psf, &lobe, fwhm);
-    let highest = |beams: &f64| {
-        let (smoothed, _) = smoothed(&flat, beams * fwhm);
-        let sidelobe = smoothed.iter().fold(0f32, |m, &v| m.max(v)) / peak.max(f32::MIN_POSITIVE);
-        Scale { beams: *beams, sidelobe: f64::from(sidelobe) }
-    };
-    beams.iter().map(highest).collect()
+    without(psf.view(), &lobe, fwhm) / peak.max(f32::MIN_POSITIVE)
 }
 
 /// What a plane of emission is judged by.
@@ -68,7 +99,10 @@ pub struct SmoothedLimits {
     pub seed: f64,
     /// Seeds exceed this times the deepest negative of the smoothed image.
     pub negative: f64,
-    /// Seeds exceed this times what the sidelobes of a point of brightness `peak` make.
+    /// Seeds exceed this times the deepest negative of a box of 16 beams round them.
+    pub near_negative: f64,
+    /// Seeds exceed this times what the sidelobes of a point of brightness `peak` make, and this times what those of the
+    /// brightest emission of their own scale make.
     pub sidelobe: f64,
     /// Brightest pixel of the image.
     pub peak: f64,
@@ -124,7 +158,8 @@ pub fn extended_islands(
     let mut found = Vec::new();
     for scale in scales {
         let (smoothed, block) = smoothed(&flat, scale.beams * limits.fwhm);
-        let Some((islands, mut scale)) = islands_of(&smoothed, scale, limits) else { continue };
+        let side = (NEAR_BEAMS * limits.fwhm / block as f64).round().max(1.0) as usize;
+        let Some((islands, mut scale)) = islands_of(&smoothed, side, scale, limits) else { continue };
         scale.pixels = 0;
         for ((y, x), pixel) in all.indexed_iter_mut() {
             if islands[(y / block, x / block)] && !image[(y, x)].is_nan() {
@@ -143,8 +178,14 @@ fn smoothed(image: &Array2<f32>, fwhm: f64) -> (Array2<f32>, usize) {
     (gaussian(&blocks(image.view(), block), fwhm / block as f64 / FWHM_PER_SIGMA), block)
 }
 
-/// Seeds and growth in one smoothed image; `None` where it has no noise.
-fn islands_of(smoothed: &Array2<f32>, scale: &Scale, limits: &SmoothedLimits) -> Option<(Array2<bool>, ScaleFound)> {
+/// Seeds and growth in one smoothed image; `near` is the side of the box of nearby negatives, in its pixels. `None` where
+/// it has no noise.
+fn islands_of(
+    smoothed: &Array2<f32>,
+    near: usize,
+    scale: &Scale,
+    limits: &SmoothedLimits,
+) -> Option<(Array2<bool>, ScaleFound)> {
     let values = smoothed.as_slice().expect("made in standard order");
     let sigma = median_and_mad(values, |i| values[i] != 0.0)?.sigma();
     let (least, greatest) = values.iter().fold((0f32, 0f32), |(l, g), &v| (l.min(v), g.max(v)));
@@ -153,10 +194,13 @@ fn islands_of(smoothed: &Array2<f32>, scale: &Scale, limits: &SmoothedLimits) ->
         return None;
     }
     let sidelobe = scale.sidelobe * limits.peak;
-    let level = (limits.seed * sigma).max(limits.negative * deepest).max(limits.sidelobe * sidelobe);
+    let level = (limits.seed * sigma)
+        .max(limits.negative * deepest)
+        .max(limits.sidelobe * sidelobe.max(scale.of_itself * brightest));
     let clip = level as f32;
     let floor = (limits.flood * sigma).max(FLOOR_NEGATIVE * deepest).max(sidelobe) as f32;
-    let seeds = smoothed.mapv(|v| v > clip);
+    let (lowest, factor) = (rolling_minimum(smoothed.view(), near), limits.near_negative as f32);
+    let seeds = Zip::from(smoothed).and(&lowest).map_collect(|&v, &m| v > clip && v > -factor * m);
     let mut islands = geodesic_dilation(seeds.view(), smoothed.mapv(|v| v > floor).view(), Connectivity::Eight, None);
     let labels = label(islands.view(), Connectivity::Eight);
     let mut peaks = vec![0f32; labels.count() + 1];
@@ -254,6 +298,7 @@ mod tests {
         rms: 1.0,
         seed: 5.0,
         negative: 1.4,
+        near_negative: 2.5,
         sidelobe: 2.0,
         peak: 100.0,
         flood: 2.5,
@@ -288,7 +333,7 @@ mod tests {
     }
 
     fn clean() -> [Scale; 3] {
-        [2.0, 4.0, 8.0].map(|beams| Scale { beams, sidelobe: 0.0 })
+        [2.0, 4.0, 8.0].map(Scale::clean)
     }
 
     #[test]
@@ -349,11 +394,14 @@ mod tests {
     fn what_the_sidelobes_of_the_brightest_pixel_make_is_not_emission() {
         let mut psf = Array2::zeros((SIDE, SIDE));
         add(&mut psf, (80, 80), 1.0, 3.0);
-        let points = sidelobes(psf.view(), &[2.0, 4.0], 3.0);
+        let of = |psf: &Array2<f32>, beams: &[f64]| PsfSidelobes::of(psf.view(), beams, 3.0).scales;
+        let points = of(&psf, &[2.0, 4.0]);
         assert!(points.iter().all(|s| s.sidelobe < 1e-3), "a Gaussian has none: {points:?}");
         // A broad sidelobe of 2 %, as bright in the image of a source of 100 as the emission of 2.
         add(&mut psf, (80, 110), 0.02, 24.0);
-        let scales = sidelobes(psf.view(), &[2.0, 4.0, 8.0], 3.0);
+        let scales = of(&psf, &[2.0, 4.0, 8.0]);
+        let highest = PsfSidelobes::of(psf.view(), &[], 3.0).highest;
+        assert!((highest - 0.02).abs() < 1e-3, "{highest}");
         assert!(scales[0].sidelobe > 0.018 && scales[2].sidelobe < 0.012, "{scales:?}");
         let mut image = noise(7);
         add(&mut image, (80, 110), 2.0, 24.0);
@@ -365,11 +413,28 @@ mod tests {
         assert_eq!(in_residual(100.0), nothing());
         assert!(in_residual(10.0)[(80, 110)], "once the source is mostly cleaned");
         // Scaled by its peak; nothing can be said of an empty one.
-        assert_eq!(
-            sidelobes((&psf * 4.0).view(), &[4.0], 3.0)[0].sidelobe,
-            sidelobes(psf.view(), &[4.0], 3.0)[0].sidelobe
-        );
-        assert_eq!(sidelobes(nothing().mapv(f32::from).view(), &[4.0], 3.0)[0].sidelobe, 0.0);
+        assert_eq!(of(&(&psf * 4.0), &[4.0]), of(&psf, &[4.0]));
+        assert_eq!(of(&Array2::zeros((SIDE, SIDE)), &[4.0])[0].sidelobe, 0.0);
+    }
+
+    #[test]
+    fn what_the_sidelobes_of_extended_emission_make_is_not_emission() {
+        // Hardly a sidelobe for a point, but a broad one: of half the peak on its own scale.
+        let mut psf = Array2::zeros((SIDE, SIDE));
+        add(&mut psf, (80, 80), 1.0, 3.0);
+        add(&mut psf, (80, 80), 0.1, 24.0);
+        add(&mut psf, (30, 120), 0.05, 24.0);
+        let scales = PsfSidelobes::of(psf.view(), &[8.0], 3.0).scales;
+        assert!((0.35..0.45).contains(&scales[0].of_itself), "{scales:?}");
+        let mut image = noise(8);
+        add(&mut image, (80, 60), 6.0, 24.0);
+        add(&mut image, (30, 100), 3.0, 24.0);
+        let islands = |scales: &[Scale]| {
+            extended_islands(image.view(), nothing().view(), scales, &SmoothedLimits { peak: 1.0, ..LIMITS }).0
+        };
+        assert!(islands(&[Scale::clean(8.0)])[(30, 100)]);
+        let found = islands(&scales);
+        assert!(found[(80, 60)] && !found[(30, 100)]);
     }
 
     #[test]

@@ -6,7 +6,8 @@ use super::map::{CHANGE_COLOURS, Figure, history_colour};
 use super::numbers::{Unit, capital, duration, grouped, percent, significant, with_unit};
 use super::trouble::Trouble;
 use crate::campaign::record::{
-    CampaignRecord, CommandRecord, DatasetRecord, Level, MaskRecord, MessageRecord, RoundRecord, State, Verdict,
+    CampaignRecord, CommandRecord, CycleRecord, DatasetRecord, Level, MaskRecord, MessageRecord, RoundRecord, State,
+    Verdict,
 };
 use crate::imager::StopReason;
 use crate::quality::metrics::ImageMetrics;
@@ -255,6 +256,8 @@ pub struct RoundView {
     pub mask: Option<MaskView>,
     pub cycles: Vec<FigureView>,
     pub cycles_note: String,
+    /// Why the cycles' masks are as they are: number and words.
+    pub cycle_reasons: Vec<(usize, String)>,
     pub cycle_curves: Vec<FigureView>,
     pub cycle_table: Table,
     pub heats: Vec<FigureView>,
@@ -843,6 +846,7 @@ pub fn round(
         mask: round.mask.as_ref().map(|m| mask_view(m, drawn, before.is_some_and(|b| b.mask.is_some()))),
         cycles,
         cycles_note,
+        cycle_reasons: cycle_reasons(round),
         cycle_curves: cycle_curves(round),
         cycle_table: cycle_table(round),
         heats: heats(round),
@@ -933,6 +937,12 @@ fn mask_view(mask: &MaskRecord, drawn: &RoundFigures, has_before: bool) -> MaskV
     }
 }
 
+/// Why each cycle's mask is as it is; a mask that the cycle before had already needs no other reason.
+fn cycle_reasons(round: &RoundRecord) -> Vec<(usize, String)> {
+    let changed = |c: &&CycleRecord| !c.mask_why.is_empty() && (c.cycle == 0 || c.added > Some(0));
+    round.cycles.iter().filter(changed).map(|c| (c.cycle, capital(&c.mask_why))).collect()
+}
+
 fn cycle_maps(store: &Store, folder: &Path, round: &RoundRecord) -> (Vec<FigureView>, String) {
     // One scale for all cycles, that of the cleanest residual, so that they can be compared.
     let rms = round.cycles.iter().filter_map(|c| c.rms).filter(|r| *r > 0.0).fold(f64::INFINITY, f64::min);
@@ -960,7 +970,7 @@ fn cycle_curves(round: &RoundRecord) -> Vec<FigureView> {
         return Vec::new();
     }
     let x: Vec<String> = round.cycles.iter().map(|c| c.cycle.to_string()).collect();
-    type Of = fn(&crate::campaign::record::CycleRecord) -> Option<f64>;
+    type Of = fn(&CycleRecord) -> Option<f64>;
     let draw = |title: &str, unit: &str, list: &[(&'static str, Of)]| {
         let series: Vec<Series<'_>> = list
             .iter()
@@ -993,7 +1003,7 @@ fn cycle_curves(round: &RoundRecord) -> Vec<FigureView> {
 
 fn cycle_table(round: &RoundRecord) -> Table {
     let cycles = &round.cycles;
-    let largest = |of: fn(&crate::campaign::record::CycleRecord) -> Option<f64>, unit| {
+    let largest = |of: fn(&CycleRecord) -> Option<f64>, unit| {
         Unit::for_values(unit, cycles.iter().filter_map(of).fold(0f64, |m, v| m.max(v.abs())))
     };
     let (peak, rms, flux) =

@@ -243,6 +243,7 @@ fn cycles(folder: &Path, at: &str, quality: Quality, seed: u64) -> Vec<CycleReco
                 masked_pixels: Some(pixels),
                 added: Some(pixels / 3),
                 removed: Some(i as u64),
+                mask_why: "seeds of 6 sigma".into(),
                 model_flux: Some(1.7 * cleaned),
                 iterations: Some(800 * (i as u64 + 1)),
                 stopped: (i == 4).then_some(StopReason::NSigma),
