@@ -183,6 +183,10 @@ struct Finished {
     /// Channels that diverged in this cycle and went back, and what was looked at when that was found.
     #[serde(default)]
     went_back: Option<WentBack>,
+    /// Confetti that was found in the model after this cycle. It is written down before the model is repaired: in the
+    /// repaired one it is not found again.
+    #[serde(default)]
+    vetoed: Vec<ConfettiRecord>,
 }
 
 /// Channels that went back to their best cycles. It is written down before it is done: a run that is cut off meanwhile
@@ -225,38 +229,41 @@ pub fn run(
         let cycle = finished.len();
         let iterations: u64 = finished.iter().map(|f| f.minor.iterations).sum();
         let majors: usize = finished.iter().map(|f| f.minor.major_iterations.max(1)).sum();
-        let moment = MaskMoment {
-            cycle,
-            masks: finished.iter().filter(|f| !f.same_mask).count(),
-            iterations,
-            last: finished.last().map(|f| &f.minor),
-            previous: finished.last().map(|f| &f.mask),
-        };
-        let mut confetti = Vec::new();
+        // Not empty when a run was cut off after it had found them.
+        let mut confetti = finished.last().map(|f| f.vetoed.clone()).unwrap_or_default();
         if !finished.is_empty()
             && noted.is_none()
-            && let Some(veto) = masks.veto(&residual, &moment)?
+            && let Some(veto) = masks.veto(&residual, &moment_after(&finished))?
         {
-            let repaired = imager.replace_model(&veto.model)?;
-            confetti = veto.found;
-            for pixel in &mut confetti {
-                pixel.cycle = Some(cycle);
-                if repaired.is_none() {
-                    pixel.action = "left the mask; this imager keeps its model".into();
+            for pixel in veto.found {
+                if !confetti.iter().any(|c| (c.pixel, c.channel) == (pixel.pixel, pixel.channel)) {
+                    confetti.push(ConfettiRecord { cycle: Some(cycle), ..pixel });
                 }
             }
-            residual = repaired.unwrap_or(residual);
+            if let Some(last) = finished.last_mut() {
+                last.vetoed.clone_from(&confetti);
+            }
+            write_down(&finished, folder)?;
+            match imager.replace_model(&veto.model)? {
+                Some(repaired) => residual = repaired,
+                None => {
+                    for pixel in &mut confetti {
+                        pixel.action = "left the mask; this imager keeps its model".into();
+                    }
+                }
+            }
         }
         let within_group = cheap && cycle % rules.every != 0;
         let settled = has_settled(&finished, None, rules) && confetti.is_empty();
-        let same = moment
-            .previous
+        let same = finished
+            .last()
+            .map(|f| &f.mask)
             .filter(|_| settled || (within_group && confetti.is_empty()))
             .map(|p| CycleMask { kept_residual: None, ..p.clone() });
         let (mask, same_mask) = match (&noted, same) {
             (Some(noted), _) => (noted.mask.clone(), noted.same_mask),
             (None, Some(mask)) => (mask, true),
-            (None, None) => (masks.make(&residual, &moment)?, false),
+            (None, None) => (masks.make(&residual, &moment_after(&finished))?, false),
         };
         let measure = |of: &Residual| (measures.residual)(&of.residual, Some(&mask.path), of.pixel_mask.as_deref());
         let mut state = measure(&residual)?;
@@ -280,9 +287,8 @@ pub fn run(
                 let channel = &mut record.channels[went.channel];
                 (channel.done, channel.stopped) = (true, Some(StopReason::Diverged));
             }
-            let looked_at = (record.clone(), mask.clone());
-            last.went_back =
-                Some(WentBack { channels: back.clone(), record: looked_at.0, mask: looked_at.1, same_mask });
+            let (record, mask) = (record.clone(), mask.clone());
+            last.went_back = Some(WentBack { channels: back.clone(), record, mask, same_mask });
             write_down(&finished, folder)?;
             if imager.roll_back_channels(&back)? {
                 residual = imager.run_major_cycle(false)?;
@@ -336,7 +342,7 @@ pub fn run(
             channel.iterations = minor.channels.get(index).map(|c| c.iterations);
         }
         records.push(record.clone());
-        finished.push(Finished { record, mask, same_mask, minor, went_back: None });
+        finished.push(Finished { record, mask, same_mask, minor, went_back: None, vetoed: Vec::new() });
         write_down(&finished, folder)?;
     };
     if finished.is_empty() && stopped == StopReason::EmptyMask {
@@ -353,6 +359,17 @@ pub fn run(
     }
     folder::remove(&folder.join(STATE))?;
     Ok(CycleReport { products, cycles: records, stopped, mask: finished.pop().map(|f| f.mask) })
+}
+
+/// What is known when these cycles are done.
+fn moment_after(finished: &[Finished]) -> MaskMoment<'_> {
+    MaskMoment {
+        cycle: finished.len(),
+        masks: finished.iter().filter(|f| !f.same_mask).count(),
+        iterations: finished.iter().map(|f| f.minor.iterations).sum(),
+        last: finished.last().map(|f| &f.minor),
+        previous: finished.last().map(|f| &f.mask),
+    }
 }
 
 /// The notes of an interrupted run, as far as the imager has the cycles.
@@ -815,6 +832,39 @@ mod tests {
         assert_eq!(report.cycles[2].peak, Some(4.0));
     }
 
+    /// Finds confetti before cycle 2, once: the repaired model has none. Then the mask fails, once.
+    struct CutOff {
+        found: bool,
+        failed: bool,
+    }
+
+    impl CycleMasks for CutOff {
+        fn veto(&mut self, residual: &Residual, moment: &MaskMoment<'_>) -> Result<Option<CycleVeto>> {
+            if std::mem::replace(&mut self.found, moment.cycle == 2) {
+                return Ok(None);
+            }
+            Confetti(FakeMasks(Vec::new())).veto(residual, moment)
+        }
+        fn make(&mut self, residual: &Residual, moment: &MaskMoment<'_>) -> Result<CycleMask> {
+            if moment.cycle == 2 && !std::mem::replace(&mut self.failed, true) {
+                return Err(Error::Interrupted);
+            }
+            FakeMasks(vec![10, 20, 30, 40]).make(residual, moment)
+        }
+    }
+
+    #[test]
+    fn confetti_is_not_forgotten_when_a_run_is_cut_off_after_the_repair() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut imager = FakeImager { repairs: Some(Vec::new()), ..FakeImager::new() };
+        let mut masks = CutOff { found: false, failed: false };
+        assert!(run(&mut imager, &mut masks, MEASURES, &rules(), folder.path()).is_err());
+        let report = run(&mut imager, &mut masks, MEASURES, &rules(), folder.path()).unwrap();
+        assert_eq!(imager.repairs.unwrap().len(), 1);
+        let found: Vec<Vec<_>> = report.cycles.iter().map(|c| c.confetti.iter().map(|p| p.cycle).collect()).collect();
+        assert_eq!(found[..3], [vec![], vec![], vec![Some(2)]]);
+    }
+
     #[rstest::rstest]
     #[case(StopRules { threshold_jy: None, nsigma: Some(9.0), ..rules() }, StopReason::NSigma, 2)]
     #[case(StopRules { iterations: 20, ..rules() }, StopReason::Iterations, 2)]
@@ -893,7 +943,14 @@ mod tests {
                 stopped: None,
                 channels: controls.iter().map(of).collect(),
             };
-            finished.push(Finished { record, mask: CycleMask::default(), same_mask: false, minor, went_back: None });
+            finished.push(Finished {
+                record,
+                mask: CycleMask::default(),
+                same_mask: false,
+                minor,
+                went_back: None,
+                vetoed: Vec::new(),
+            });
         }
         let t = true;
         assert_eq!(active, [[false, t, t], [false, t, t], [false, false, t], [false, false, false]]);
@@ -1086,6 +1143,7 @@ mod tests {
                             channels: counted.to_vec(),
                         },
                         went_back: None,
+                        vetoed: Vec::new(),
                     }
                 })
                 .collect();

@@ -308,14 +308,18 @@ pub fn choose(
     let settled = settled_phases(&kept);
     let is_settled = settled.is_some_and(|d| d < options.settled_deg) && last.gain < STILL_PAYS;
     let last_chance = rounds_left == 1 && kept.len() > 1;
-    let amplitudes_due = !options.phase_only && (is_settled || !may_shorten || last_chance);
+    // Amplitudes that failed had phases of a longer interval than could be had: those first, if they may be shorter.
+    let amplitudes_failed = history.last().is_some_and(|t| t.mode == SolveMode::AmplitudePhase && !usable(t, options));
+    let amplitudes_due = !options.phase_only && (!may_shorten || (!amplitudes_failed && (is_settled || last_chance)));
     if may_shorten && !amplitudes_due {
         // Reach the shortest interval with one round to spare for amplitudes.
         let steps = rounds_left.saturating_sub(usize::from(!options.phase_only)).max(1) as f64;
         let factor = (current / length(shortest)).powf(1.0 / steps).clamp(1.5, options.max_step.max(1.5));
         let next = round_up((current / factor).max(length(shortest)), observation).unwrap_or(shortest);
         if length(next) < current {
-            let why = if kept.len() == 1 {
+            let why = if amplitudes_failed {
+                format!("amplitudes failed: phases, shorter than {}", last.interval)
+            } else if kept.len() == 1 {
                 format!("phases, shorter than {}, which was accepted", last.interval)
             } else {
                 format!("phases, shorter than {}, which gained {:.1} %", last.interval, 100.0 * last.gain)
@@ -397,8 +401,17 @@ fn amplitude_interval(
         return solve(interval, SolveMode::AmplitudePhase, format!("{reason}: amplitudes, too"));
     };
     if !usable(last, options) {
-        // Once longer, with what the failure has taught: after that, or after others were accepted, it is over.
         let failed = last.interval.seconds(observation);
+        let wanted = round_up((options.amplitude_factor * phase_s).max(least), observation);
+        let is_new = |w: &Interval| w.seconds(observation) < failed && tried.iter().all(|t| t.interval != *w);
+        if let Some(wanted) = wanted.filter(is_new) {
+            return solve(
+                wanted,
+                SolveMode::AmplitudePhase,
+                format!("{reason}: amplitudes again, after shorter phases"),
+            );
+        }
+        // Once longer: after that, or after others were accepted, it is over.
         let longer = round_up(2.0 * failed, observation).unwrap_or(Interval::Everything);
         if tried.len() == 1 && longer.seconds(observation) > failed {
             let why = format!("amplitudes, longer than {}, which failed", last.interval);
@@ -662,6 +675,23 @@ mod tests {
         // What was accepted at a longer interval is not tried at that again.
         history[2].accepted = true;
         assert!(matches!(choose(&history, &image(900.0), &field(), 1, &options), Choice::Stop { .. }));
+    }
+
+    #[test]
+    fn after_failed_amplitudes_phases_get_shorter_while_they_may() {
+        let options = SolintOptions::default();
+        let mut history = vec![
+            tried(Interval::Seconds(240.0), SolveMode::Phase, 2.0),
+            tried(Interval::Seconds(120.0), SolveMode::Phase, 0.09),
+            Tried { accepted: false, ..tried(Interval::Seconds(240.0), SolveMode::AmplitudePhase, -0.1) },
+        ];
+        let choice = choose(&history, &image(900.0), &field(), 1, &options);
+        assert_eq!(chosen(&choice), (Interval::Seconds(30.0), SolveMode::Phase), "the last round");
+        let choice = choose(&history, &image(900.0), &field(), 3, &options);
+        assert_eq!(chosen(&choice), (Interval::Seconds(60.0), SolveMode::Phase));
+        history.push(tried(Interval::Seconds(60.0), SolveMode::Phase, 0.01));
+        let choice = choose(&history, &image(900.0), &field(), 2, &options);
+        assert_eq!(chosen(&choice), (Interval::Seconds(120.0), SolveMode::AmplitudePhase));
     }
 
     #[test]

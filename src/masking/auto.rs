@@ -9,14 +9,14 @@
 
 use super::erosion::erode_scales;
 use super::flood::grow;
-use super::prominent::{ProminentLimits, prominent_seeds};
+use super::prominent::{ProminentLimits, prominent_seeds, significant};
 use super::smoothed::{PsfSidelobes, Scale, ScaleFound, SmoothedLimits, extended_islands};
 use super::{MaskBits, MaskNote, MaskingError, MaskingOptions, make_mask};
 use crate::image::PixelBeam;
 use crate::kernels::bitmask::BitMask;
-use crate::kernels::dilation_bits;
 use crate::kernels::order_statistics::median_and_mad;
 use crate::kernels::{Connectivity, Labels, label, rolling_maximum, rolling_minimum};
+use crate::kernels::{dilation_bits, geodesic_dilation_bits};
 use crate::noise::{NoiseMaps, NoiseOptions, estimate};
 use ndarray::{Array2, ArrayView2};
 use schemars::JsonSchema;
@@ -49,7 +49,8 @@ pub struct AutoMaskOptions {
     pub flood_factor: (f64, f64),
     /// Side of the box of the minimum absolute clip, FWHM of the beam.
     pub box_beams: (f64, f64),
-    /// Seeds of the mask by signal to local noise, which takes over without artefacts, sigma.
+    /// Seeds of the mask by signal to local noise, which takes over without artefacts, sigma. Islands of the minimum
+    /// absolute clip reach it, too.
     pub local_seed: f64,
     /// The level down to which they grow, sigma.
     pub local_flood: f64,
@@ -122,10 +123,10 @@ impl Default for AutoMaskOptions {
             extended_seed: 6.0,
             extended_negative: 1.5,
             extended_near_negative: 2.5,
-            extended_sidelobe: 2.0,
-            extended_flood: 2.5,
+            extended_sidelobe: 3.0,
+            extended_flood: 2.0,
             extended_depth: 0.2,
-            margin_beams: 1.5,
+            margin_beams: 1.25,
             max_fraction: 0.25,
             beside_ratio: 5.0,
             beside_reach: 25.0,
@@ -405,6 +406,14 @@ pub fn make(
         let choice = choose(base, &state, caution, options);
         let (mut mask, notes) = made(&choice)?;
         let mut prominent = 0;
+        if choice.masking.flood_fill_use_mac {
+            // The clip knows negatives only: where they are shallow, noise or the sidelobes of extended emission pass.
+            let islands = BitMask::from_bools(mask.any().view());
+            let mut kept = significant(image, noise_maps()?, options.local_seed * caution);
+            kept.and_with(&islands);
+            geodesic_dilation_bits(&mut kept, &islands, Connectivity::Eight, None);
+            mask.clear(kept.inverted().to_bools().view());
+        }
         // Signal to local noise sees them anyway.
         if choice.masking.flood_fill_use_mac && options.prominent_seed > 0.0 {
             let limits = ProminentLimits {

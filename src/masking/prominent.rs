@@ -10,7 +10,7 @@ use super::seeds::SeedsAndFloor;
 use crate::kernels::bitmask::BitMask;
 use crate::kernels::rolling_minimum;
 use crate::noise::NoiseMaps;
-use ndarray::{Array2, ArrayView2, Zip};
+use ndarray::{ArrayView2, Zip};
 
 /// What makes an island prominent.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -37,16 +37,29 @@ pub struct ProminentLimits {
 pub fn prominent_seeds(image: ArrayView2<'_, f32>, noise: &NoiseMaps, limits: &ProminentLimits) -> SeedsAndFloor {
     let deepest = rolling_minimum(image, limits.box_size.max(1));
     let exceeding = |sigma: f64, negative: f64, least: f64| -> BitMask {
-        let (sigma, negative, least) = (sigma as f32, negative as f32, least as f32);
-        let mask: Array2<bool> = Zip::from(image).and(&deepest).and(&noise.background).and(&noise.rms).par_map_collect(
-            |&v, &deepest, &background, &rms| v - background > sigma * rms && v > -negative * deepest && v > least,
-        );
-        BitMask::from_bools(mask.view())
+        let (negative, least) = (negative as f32, least as f32);
+        let mut found = significant(image, noise, sigma);
+        let near = Zip::from(image).and(&deepest).par_map_collect(|&v, &m| v > -negative * m && v > least);
+        found.and_with(&BitMask::from_bools(near.view()));
+        found
     };
     SeedsAndFloor {
         seeds: exceeding(limits.seed, limits.negative, limits.least),
         floor: exceeding(limits.flood, limits.flood_negative, f64::NEG_INFINITY),
     }
+}
+
+/// Pixels of `image`, `[y, x]`, that exceed `sigma` times the local noise, above the local background.
+///
+/// # Panics
+/// When maps and image differ in shape.
+pub fn significant(image: ArrayView2<'_, f32>, noise: &NoiseMaps, sigma: f64) -> BitMask {
+    let sigma = sigma as f32;
+    let found = Zip::from(image)
+        .and(&noise.background)
+        .and(&noise.rms)
+        .par_map_collect(|&v, &background, &rms| v - background > sigma * rms);
+    BitMask::from_bools(found.view())
 }
 
 #[cfg(test)]

@@ -26,6 +26,9 @@ const MAIN_LOBE: f32 = 0.2;
 /// Islands do not grow below this fraction of the deepest negative: their seeds are certain, their extent need not be.
 const FLOOR_NEGATIVE: f64 = 0.5;
 
+/// Where sidelobes are high, what reaches this part of the brightest is looked at all the same: the rest follows once that
+/// is cleaned.
+const NEARLY_BRIGHTEST: f64 = 0.9;
 /// Side of the box in which a seed is held against the deepest negative nearby, beams.
 const NEAR_BEAMS: f64 = 16.0;
 
@@ -196,7 +199,8 @@ fn islands_of(
     let sidelobe = scale.sidelobe * limits.peak;
     let level = (limits.seed * sigma)
         .max(limits.negative * deepest)
-        .max(limits.sidelobe * sidelobe.max(scale.of_itself * brightest));
+        .max(limits.sidelobe * sidelobe)
+        .max((limits.sidelobe * scale.of_itself).min(NEARLY_BRIGHTEST) * brightest);
     let clip = level as f32;
     let floor = (limits.flood * sigma).max(FLOOR_NEGATIVE * deepest).max(sidelobe) as f32;
     let (lowest, factor) = (rolling_minimum(smoothed.view(), near), limits.near_negative as f32);
@@ -299,7 +303,7 @@ mod tests {
         seed: 5.0,
         negative: 1.4,
         near_negative: 2.5,
-        sidelobe: 2.0,
+        sidelobe: 3.0,
         peak: 100.0,
         flood: 2.5,
         depth: 0.2,
@@ -428,13 +432,13 @@ mod tests {
         assert!((0.35..0.45).contains(&scales[0].of_itself), "{scales:?}");
         let mut image = noise(8);
         add(&mut image, (80, 60), 6.0, 24.0);
-        add(&mut image, (30, 100), 3.0, 24.0);
+        add(&mut image, (30, 135), 4.0, 24.0);
         let islands = |scales: &[Scale]| {
             extended_islands(image.view(), nothing().view(), scales, &SmoothedLimits { peak: 1.0, ..LIMITS }).0
         };
-        assert!(islands(&[Scale::clean(8.0)])[(30, 100)]);
+        assert!(islands(&[Scale::clean(8.0)])[(30, 135)]);
         let found = islands(&scales);
-        assert!(found[(80, 60)] && !found[(30, 100)]);
+        assert!(found[(80, 60)] && !found[(30, 135)]);
     }
 
     #[test]

@@ -90,7 +90,11 @@ pub fn curve(spec: &Curve<'_>) -> Option<String> {
         let (x, y) = (c(x_at(i)), c(bottom + 15.0));
         let _ = write!(svg, r#"<text x="{x}" y="{y}" text-anchor="middle">{}</text>"#, escape(label));
     }
-    let scale = if log { ", logarithmic" } else { "" };
+    let scale = match (log, unit.name.is_empty()) {
+        (false, _) => "",
+        (true, true) => "logarithmic",
+        (true, false) => ", logarithmic",
+    };
     let _ = write!(
         svg,
         r#"<text class="quiet" x="{right}" y="{}" text-anchor="end">{}</text><text class="quiet" x="2" y="12">{}{scale}</text>"#,
