@@ -1,0 +1,49 @@
+//! Makes the mask that `mask: auto` makes, of one image, and prints why it is so.
+//!
+//! ```sh
+//! cargo run --release --example automatic_mask -- image.fits mask.fits
+//! cargo run --release --example automatic_mask -- residual.fits mask.fits psf.fits dirty.fits
+//! ```
+//!
+//! The first is for a restored image. The second is for a residual between major cycles: what sidelobes make in it is
+//! known from the PSF, and what is bright in the field from the dirty image.
+
+use cleanloop::masking::MaskingOptions;
+use cleanloop::masking::auto::AutoMaskOptions;
+use cleanloop::masking::files::{self, Automatic, MaskFileRequest};
+use cleanloop::noise::NoiseOptions;
+use cleanloop::{Error, Result};
+use std::path::Path;
+use std::time::Instant;
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let paths: Vec<&Path> = arguments.iter().map(Path::new).collect();
+    let (&[image, output], rest) = paths.split_first_chunk::<2>().ok_or_else(|| {
+        Error::bad_input("an image and the mask to be made are wanted, and for a residual PSF and dirty image")
+    })?;
+    let limits = AutoMaskOptions::default();
+    let sidelobes = rest.first().map(|psf| files::sidelobes(psf, image, &limits)).transpose()?;
+    let clock = Instant::now();
+    let made = files::make(&MaskFileRequest {
+        image,
+        options: &MaskingOptions::default(),
+        noise: &NoiseOptions::default(),
+        include: None,
+        exclude: None,
+        previous: None,
+        automatic: Some(Automatic {
+            options: &limits,
+            caution: 1.0,
+            previous_image: None,
+            sidelobes: sidelobes.as_deref(),
+            uncleaned: rest.get(1).copied(),
+        }),
+        output,
+    })?;
+    println!("{} pixels in {} islands, {:.2} s", made.pixels, made.islands, clock.elapsed().as_secs_f64());
+    for why in made.automatic.into_iter().flat_map(|a| a.why) {
+        println!("- {why}");
+    }
+    Ok(())
+}
