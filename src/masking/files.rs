@@ -1,7 +1,8 @@
 //! A clean mask from image file to mask file, plane by plane, with counts for the record.
 
-use super::auto::{self, AutoInputs, AutoMaskOptions, LastRound};
+use super::auto::{self, AutoInputs, AutoMaskOptions};
 use super::combine::{Operation, select_islands};
+use super::doubts::LastRound;
 use super::smoothed::PsfSidelobes;
 use super::{MaskNote, MaskOutput, MaskingOptions, mask_of_signal, regions};
 use crate::Result;

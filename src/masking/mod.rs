@@ -2,12 +2,17 @@
 //!
 //! The flint pipeline ([`make_mask`], [`mask_of_signal`]), in the order of its steps: [`seeds`] (seeds and floor by SNR
 //! or minimum absolute clip), [`flood`] (growth, islands of low signal), [`erosion`] (by the beam, at one or many
-//! scales), or [`convolve_first`] (all of it scale by scale); [`mask_file`] goes from file to file. docs/masking.md explains them with pictures.
+//! scales), or [`convolve_first`] (all of it scale by scale); [`mask_file`] goes from file to file. docs/masking.md
+//! explains them with pictures.
+//!
+//! Automatic masks: [`auto`] chooses levels for that pipeline, [`prominent`] and [`smoothed`] find what it misses, and
+//! [`doubts`] takes out what is not believed (docs/acceptance.md).
 
 pub mod auto;
 mod bits;
 pub mod combine;
 pub mod convolve_first;
+pub mod doubts;
 pub mod erosion;
 pub mod extract;
 pub mod field;
