@@ -11,12 +11,12 @@ use super::doubts::{LastRound, RemovedIsland, Surroundings, check};
 use super::erosion::erode_scales;
 use super::flood::grow;
 use super::prominent::{ProminentLimits, prominent_seeds, significant};
-use super::smoothed::{PsfSidelobes, Scale, ScaleFound, SmoothedLimits, extended_islands};
+use super::smoothed::{Halo, PsfSidelobes, Scale, ScaleFound, SmoothedLimits, extended_islands};
 use super::{MaskBits, MaskNote, MaskingError, MaskingOptions, make_mask};
 use crate::image::PixelBeam;
-use crate::kernels::Connectivity;
 use crate::kernels::bitmask::BitMask;
 use crate::kernels::order_statistics::median_and_mad;
+use crate::kernels::{Connectivity, rolling_maximum};
 use crate::kernels::{dilation_bits, geodesic_dilation_bits};
 use crate::noise::{NoiseMaps, NoiseOptions, estimate};
 use ndarray::{Array2, ArrayView2};
@@ -378,6 +378,10 @@ pub fn make(
         }
         _ => mask.set(0, islands),
     };
+    let bright = uncleaned.filter(|u| u.dim() == image.dim()).unwrap_or(image);
+    let reach = (2.0 * options.beside_reach * state.fwhm).round().max(1.0) as usize;
+    let brightest = rolling_maximum(bright, reach);
+    let halo = Halo { noise: noise_maps()?.rms.view(), brightest: brightest.view() };
     for raised in 0..=MOST_ATTEMPTS {
         let caution = caution * ATTEMPT_FACTOR.powi(raised as i32);
         let choice = choose(base, &state, caution, options);
@@ -417,7 +421,7 @@ pub fn make(
             flood: options.extended_flood * caution,
             depth: options.extended_depth,
         };
-        let (islands, extended) = extended_islands(image, mask.any().view(), scales, &limits);
+        let (islands, extended) = extended_islands(image, mask.any().view(), &halo, scales, &limits);
         // Extended emission has been held against the negatives of its own scale: the pairing of single pixels, which
         // are mostly noise there, says nothing more.
         let (mut mask, removed) =

@@ -29,6 +29,8 @@ const FLOOR_NEGATIVE: f64 = 0.5;
 /// Where sidelobes are high, what reaches this part of the brightest is looked at all the same: the rest follows once that
 /// is cleaned.
 const NEARLY_BRIGHTEST: f64 = 0.9;
+/// Emission fainter than a source nearby by this factor may be its halo.
+const HALO_RATIO: f32 = 100.0;
 /// Side of the box in which a seed is held against the deepest negative nearby, beams.
 const NEAR_BEAMS: f64 = 16.0;
 
@@ -148,11 +150,27 @@ impl std::fmt::Display for ScaleFound {
     }
 }
 
+/// What bright sources do to the image near them, `[y, x]`.
+#[derive(Debug, Clone, Copy)]
+pub struct Halo<'a> {
+    /// The local noise, Jy/beam.
+    pub noise: ArrayView2<'a, f32>,
+    /// The brightest pixel nearby, Jy/beam.
+    pub brightest: ArrayView2<'a, f32>,
+}
+
 /// Islands of extended emission in `image` on these scales, all put together; `compact` are the pixels that a mask of the
 /// image itself has. Both are `[y, x]`. NaN is no data, and never in an island.
+///
+/// Where emission is fainter than a hundredth of a source nearby, that source's errors make a halo like it. There the
+/// noise of the smoothed image is taken to exceed its overall noise in the same proportion as in the image itself.
+///
+/// # Panics
+/// When the three differ in shape.
 pub fn extended_islands(
     image: ArrayView2<'_, f32>,
     compact: ArrayView2<'_, bool>,
+    halo: &Halo<'_>,
     scales: &[Scale],
     limits: &SmoothedLimits,
 ) -> (Array2<bool>, Vec<ScaleFound>) {
@@ -162,7 +180,16 @@ pub fn extended_islands(
     for scale in scales {
         let (smoothed, block) = smoothed(&flat, scale.beams * limits.fwhm);
         let side = (NEAR_BEAMS * limits.fwhm / block as f64).round().max(1.0) as usize;
-        let Some((islands, mut scale)) = islands_of(&smoothed, side, scale, limits) else { continue };
+        let excess = Array2::from_shape_fn(smoothed.dim(), |(y, x)| {
+            let centre = |at: usize, n: usize| (at * block + block / 2).min(n - 1);
+            let at = (centre(y, image.nrows()), centre(x, image.ncols()));
+            if halo.brightest[at] > HALO_RATIO * smoothed[(y, x)] {
+                (halo.noise[at] / limits.rms as f32).max(1.0)
+            } else {
+                1.0
+            }
+        });
+        let Some((islands, mut scale)) = islands_of(&smoothed, &excess, side, scale, limits) else { continue };
         scale.pixels = 0;
         for ((y, x), pixel) in all.indexed_iter_mut() {
             if islands[(y / block, x / block)] && !image[(y, x)].is_nan() {
@@ -181,10 +208,11 @@ fn smoothed(image: &Array2<f32>, fwhm: f64) -> (Array2<f32>, usize) {
     (gaussian(&blocks(image.view(), block), fwhm / block as f64 / FWHM_PER_SIGMA), block)
 }
 
-/// Seeds and growth in one smoothed image; `near` is the side of the box of nearby negatives, in its pixels. `None` where
-/// it has no noise.
+/// Seeds and growth in one smoothed image; `excess` is the local noise over that of the image, `near` the side of the box
+/// of nearby negatives, in its pixels. `None` where it has no noise.
 fn islands_of(
     smoothed: &Array2<f32>,
+    excess: &Array2<f32>,
     near: usize,
     scale: &Scale,
     limits: &SmoothedLimits,
@@ -204,8 +232,13 @@ fn islands_of(
     let clip = level as f32;
     let floor = (limits.flood * sigma).max(FLOOR_NEGATIVE * deepest).max(sidelobe) as f32;
     let (lowest, factor) = (rolling_minimum(smoothed.view(), near), limits.near_negative as f32);
-    let seeds = Zip::from(smoothed).and(&lowest).map_collect(|&v, &m| v > clip && v > -factor * m);
-    let mut islands = geodesic_dilation(seeds.view(), smoothed.mapv(|v| v > floor).view(), Connectivity::Eight, None);
+    let (seed, flood) = ((limits.seed * sigma) as f32, (limits.flood * sigma) as f32);
+    let seeds = Zip::from(smoothed)
+        .and(&lowest)
+        .and(excess)
+        .map_collect(|&v, &m, &e| v > clip && v > -factor * m && v > seed * e);
+    let ground = Zip::from(smoothed).and(excess).map_collect(|&v, &e| v > floor && v > flood * e);
+    let mut islands = geodesic_dilation(seeds.view(), ground.view(), Connectivity::Eight, None);
     let labels = label(islands.view(), Connectivity::Eight);
     let mut peaks = vec![0f32; labels.count() + 1];
     for (&l, &v) in labels.labels.iter().zip(smoothed) {
@@ -332,8 +365,14 @@ mod tests {
         Array2::from_elem((SIDE, SIDE), false)
     }
 
+    static ONES: std::sync::LazyLock<Array2<f32>> = std::sync::LazyLock::new(|| Array2::ones((SIDE, SIDE)));
+
+    fn halo_of<'a>(noise: &'a Array2<f32>, brightest: &'a Array2<f32>) -> Halo<'a> {
+        Halo { noise: noise.view(), brightest: brightest.view() }
+    }
+
     fn found(image: &Array2<f32>, compact: &Array2<bool>) -> Array2<bool> {
-        extended_islands(image.view(), compact.view(), &clean(), &LIMITS).0
+        extended_islands(image.view(), compact.view(), &halo_of(&ONES, &ONES), &clean(), &LIMITS).0
     }
 
     fn clean() -> [Scale; 3] {
@@ -370,6 +409,21 @@ mod tests {
         // Nothing beyond one FWHM and the smoothing's own.
         let far = islands.indexed_iter().any(|((y, x), &m)| m && (y as f64 - 80.0).hypot(x as f64 - 80.0) > 45.0);
         assert!(!far && islands.iter().filter(|m| **m).count() > 400);
+    }
+
+    #[test]
+    fn in_the_halo_of_a_bright_source_more_is_asked() {
+        let mut image = noise(10);
+        add(&mut image, (80, 50), 3.0, 30.0);
+        add(&mut image, (80, 120), 3.0, 30.0);
+        let noisy = Array2::from_shape_fn((SIDE, SIDE), |(_, x)| if x < 85 { 1.0 } else { 8.0 });
+        let beside = |brightest: f32| {
+            let brightest = Array2::from_elem((SIDE, SIDE), brightest);
+            extended_islands(image.view(), nothing().view(), &halo_of(&noisy, &brightest), &clean(), &LIMITS).0
+        };
+        let islands = beside(1000.0);
+        assert!(islands[(80, 50)] && !islands[(80, 120)]);
+        assert!(beside(10.0)[(80, 120)], "no source nearby is that bright");
     }
 
     #[test]
@@ -412,7 +466,7 @@ mod tests {
         assert!(found(&image, &nothing())[(80, 110)]);
         let in_residual = |peak: f64| {
             let limits = SmoothedLimits { peak, ..LIMITS };
-            extended_islands(image.view(), nothing().view(), &scales, &limits).0
+            extended_islands(image.view(), nothing().view(), &halo_of(&ONES, &ONES), &scales, &limits).0
         };
         assert_eq!(in_residual(100.0), nothing());
         assert!(in_residual(10.0)[(80, 110)], "once the source is mostly cleaned");
@@ -434,7 +488,14 @@ mod tests {
         add(&mut image, (80, 60), 6.0, 24.0);
         add(&mut image, (30, 135), 4.0, 24.0);
         let islands = |scales: &[Scale]| {
-            extended_islands(image.view(), nothing().view(), scales, &SmoothedLimits { peak: 1.0, ..LIMITS }).0
+            extended_islands(
+                image.view(),
+                nothing().view(),
+                &halo_of(&ONES, &ONES),
+                scales,
+                &SmoothedLimits { peak: 1.0, ..LIMITS },
+            )
+            .0
         };
         assert!(islands(&[Scale::clean(8.0)])[(30, 135)]);
         let found = islands(&scales);
