@@ -30,7 +30,7 @@ const FLOOR_NEGATIVE: f64 = 0.5;
 /// is cleaned.
 const NEARLY_BRIGHTEST: f64 = 0.9;
 /// Emission fainter than a source nearby by this factor may be its halo.
-const HALO_RATIO: f32 = 100.0;
+const HALO_RATIO: f32 = 300.0;
 /// Side of the box in which a seed is held against the deepest negative nearby, beams.
 const NEAR_BEAMS: f64 = 16.0;
 
@@ -162,7 +162,7 @@ pub struct Halo<'a> {
 /// Islands of extended emission in `image` on these scales, all put together; `compact` are the pixels that a mask of the
 /// image itself has. Both are `[y, x]`. NaN is no data, and never in an island.
 ///
-/// Where emission is fainter than a hundredth of a source nearby, that source's errors make a halo like it. There the
+/// Where emission is fainter than a three hundredth of a source nearby, that source's errors make a halo like it. There the
 /// noise of the smoothed image is taken to exceed its overall noise in the same proportion as in the image itself.
 ///
 /// # Panics
@@ -421,7 +421,7 @@ mod tests {
             let brightest = Array2::from_elem((SIDE, SIDE), brightest);
             extended_islands(image.view(), nothing().view(), &halo_of(&noisy, &brightest), &clean(), &LIMITS).0
         };
-        let islands = beside(1000.0);
+        let islands = beside(10_000.0);
         assert!(islands[(80, 50)] && !islands[(80, 120)]);
         assert!(beside(10.0)[(80, 120)], "no source nearby is that bright");
     }
