@@ -7,7 +7,7 @@
 //! noise makes them, signal to local noise decides. The limits between which the factors move are those of a schedule
 //! tuned by hand on a simulated field (docs/acceptance.md).
 
-use super::doubts::{LastRound, RemovedIsland, Surroundings, check};
+use super::doubts::{LastRound, RemovedIsland, Surroundings, brightest_nearby, check};
 use super::erosion::erode_scales;
 use super::flood::grow;
 use super::prominent::{ProminentLimits, prominent_seeds, significant};
@@ -16,8 +16,7 @@ use super::{MaskBits, MaskNote, MaskingError, MaskingOptions, make_mask};
 use crate::image::PixelBeam;
 use crate::kernels::bitmask::BitMask;
 use crate::kernels::order_statistics::median_and_mad;
-use crate::kernels::{Connectivity, rolling_maximum};
-use crate::kernels::{dilation_bits, geodesic_dilation_bits};
+use crate::kernels::{Connectivity, dilation_bits, geodesic_dilation_bits};
 use crate::noise::{NoiseMaps, NoiseOptions, estimate};
 use ndarray::{Array2, ArrayView2};
 use schemars::JsonSchema;
@@ -378,9 +377,8 @@ pub fn make(
         }
         _ => mask.set(0, islands),
     };
-    let bright = uncleaned.filter(|u| u.dim() == image.dim()).unwrap_or(image);
-    let reach = (2.0 * options.beside_reach * state.fwhm).round().max(1.0) as usize;
-    let brightest = rolling_maximum(bright, reach);
+    let brightest = brightest_nearby(image, uncleaned, &state, options);
+    let surroundings = Surroundings { image, brightest: brightest.view() };
     let halo = Halo { noise: noise_maps()?.rms.view(), brightest: brightest.view() };
     for raised in 0..=MOST_ATTEMPTS {
         let caution = caution * ATTEMPT_FACTOR.powi(raised as i32);
@@ -424,8 +422,7 @@ pub fn make(
         let (islands, extended) = extended_islands(image, mask.any().view(), &halo, scales, &limits);
         // Extended emission has been held against the negatives of its own scale: the pairing of single pixels, which
         // are mostly noise there, says nothing more.
-        let (mut mask, removed) =
-            check(mask, &Surroundings { image, uncleaned }, &state, last, islands.view(), options);
+        let (mut mask, removed) = check(mask, &surroundings, &state, last, islands.view(), options);
         if !(base.beam_shape_erode || base.convolve_first) {
             // Smoothing has widened extended emission already.
             mask.set(0, with_margin(mask.plane(0), options.margin_beams * state.fwhm).view());
@@ -565,7 +562,8 @@ mod tests {
         let state = measure(image.view(), Some(&BEAM)).unwrap();
         let nothing = Array2::from_elem(image.dim(), false);
         let options = AutoMaskOptions { beside_ratio: f64::INFINITY, ..AutoMaskOptions::default() };
-        let around = Surroundings { image: image.view(), uncleaned: None };
+        let brightest = brightest_nearby(image.view(), None, &state, &options);
+        let around = Surroundings { image: image.view(), brightest: brightest.view() };
         let (_, removed) = check(mask.clone(), &around, &state, None, nothing.view(), &options);
         assert_eq!(removed.len(), 2);
         let mut extended = nothing.clone();
@@ -596,17 +594,18 @@ mod tests {
         bits.set(0, mask.view());
         let state = measure(image.view(), Some(&BEAM)).unwrap();
         let (nothing, options) = (Array2::from_elem(image.dim(), false), AutoMaskOptions::default());
-        let places = |around: &Surroundings<'_>| -> Vec<[usize; 2]> {
-            let (_, removed) = check(bits.clone(), around, &state, None, nothing.view(), &options);
+        let places = |image: &Array2<f32>, uncleaned: Option<&Array2<f32>>| -> Vec<[usize; 2]> {
+            let brightest = brightest_nearby(image.view(), uncleaned.map(|u| u.view()), &state, &options);
+            let around = Surroundings { image: image.view(), brightest: brightest.view() };
+            let (_, removed) = check(bits.clone(), &around, &state, None, nothing.view(), &options);
             removed.iter().map(|r| r.pixel).collect()
         };
-        assert_eq!(places(&Surroundings { image: image.view(), uncleaned: None }), [[120, 160]]);
+        assert_eq!(places(&image, None), [[120, 160]]);
         // In a residual the bright source is gone; the image before cleaning still has it.
         let mut residual = image.clone();
         add_source(&mut residual, (120, 120), -1000.0, 3.0);
-        assert_eq!(places(&Surroundings { image: residual.view(), uncleaned: None }), Vec::<[usize; 2]>::new());
-        let uncleaned = Some(image.view());
-        assert_eq!(places(&Surroundings { image: residual.view(), uncleaned }), [[120, 160]]);
+        assert_eq!(places(&residual, None), Vec::<[usize; 2]>::new());
+        assert_eq!(places(&residual, Some(&image)), [[120, 160]]);
     }
 
     #[test]

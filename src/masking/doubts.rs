@@ -59,39 +59,42 @@ fn islands_with_peaks(labels: &Labels, image: ArrayView2<'_, f32>) -> Vec<Island
 pub struct Surroundings<'a> {
     /// The image, `[y, x]`, Jy/beam.
     pub image: ArrayView2<'a, f32>,
-    /// Where it is a residual, the image before cleaning.
-    pub uncleaned: Option<ArrayView2<'a, f32>>,
+    /// The brightest pixel near each, from [`brightest_nearby`].
+    pub brightest: ArrayView2<'a, f32>,
 }
 
-/// What is bright, and what is negative, near each pixel, `[y, x]`.
-struct Beside {
-    brightest: Array2<f32>,
-    deepest: Array2<f32>,
+/// Side of a box of so many beams, pixels.
+fn box_side(beams: f64, state: &ImageState) -> usize {
+    (beams * state.fwhm).round().max(1.0) as usize
 }
 
-impl Beside {
-    fn of(surroundings: &Surroundings<'_>, state: &ImageState, options: &AutoMaskOptions) -> Self {
-        let side = |beams: f64| (beams * state.fwhm).round().max(1.0) as usize;
-        let Surroundings { image, uncleaned } = *surroundings;
-        let bright = uncleaned.filter(|u| u.dim() == image.dim()).unwrap_or(image);
-        Self {
-            brightest: rolling_maximum(bright, side(2.0 * options.beside_reach)),
-            deepest: rolling_minimum(image, side(options.prominent_box_beams)),
-        }
-    }
+/// The brightest pixel within reach of each, `[y, x]`: of the image before cleaning where `image` is a residual.
+pub fn brightest_nearby(
+    image: ArrayView2<'_, f32>,
+    uncleaned: Option<ArrayView2<'_, f32>>,
+    state: &ImageState,
+    options: &AutoMaskOptions,
+) -> Array2<f32> {
+    let bright = uncleaned.filter(|u| u.dim() == image.dim()).unwrap_or(image);
+    rolling_maximum(bright, box_side(2.0 * options.beside_reach, state))
+}
 
-    /// Why an island beside a bright source may be its artefact: negatives nearby are nearly as deep.
-    fn doubt(&self, island: &Island, options: &AutoMaskOptions) -> Option<String> {
-        let brighter = f64::from(self.brightest[island.at]) / island.peak;
-        let exceeds = island.peak / f64::from(-self.deepest[island.at]).max(f64::MIN_POSITIVE);
-        (brighter > options.beside_ratio && exceeds < options.beside_negative).then(|| {
-            format!(
-                "beside a source {brighter:.0} times brighter, it is {exceeds:.1} times the deepest negative nearby, {} \
-                 are asked for",
-                options.beside_negative
-            )
-        })
-    }
+/// Why an island beside a bright source may be its artefact: negatives nearby (`deepest`) are nearly as deep.
+fn beside(
+    island: &Island,
+    surroundings: &Surroundings<'_>,
+    deepest: &Array2<f32>,
+    options: &AutoMaskOptions,
+) -> Option<String> {
+    let brighter = f64::from(surroundings.brightest[island.at]) / island.peak;
+    let exceeds = island.peak / f64::from(-deepest[island.at]).max(f64::MIN_POSITIVE);
+    (brighter > options.beside_ratio && exceeds < options.beside_negative).then(|| {
+        format!(
+            "beside a source {brighter:.0} times brighter, it is {exceeds:.1} times the deepest negative nearby, {} are \
+             asked for",
+            options.beside_negative
+        )
+    })
 }
 
 /// Takes islands out of a mask that are not to be believed: artefacts beside bright sources, and islands that the last
@@ -107,7 +110,7 @@ pub fn check(
     let image = surroundings.image;
     let labels = label(mask.any().view(), Connectivity::Eight);
     let islands = islands_with_peaks(&labels, image);
-    let beside = OnceCell::new();
+    let deepest = OnceCell::new();
     let last = last.filter(|l| l.image.dim() == image.dim() && l.mask.dim() == image.dim());
     let last_rms = last.and_then(|l| measure(l.image, None)).map(|s| s.rms);
     let mut known = vec![false; islands.len()];
@@ -126,9 +129,8 @@ pub fn check(
         if known[i] || !island.peak.is_finite() {
             continue;
         }
-        let why = beside
-            .get_or_init(|| Beside::of(surroundings, state, options))
-            .doubt(island, options)
+        let deepest = deepest.get_or_init(|| rolling_minimum(image, box_side(options.prominent_box_beams, state)));
+        let why = beside(island, surroundings, deepest, options)
             .or_else(|| artefact(island, &islands, image, state, options))
             .or_else(|| {
                 let (last, rms) = (last?, last_rms?);
