@@ -3,11 +3,11 @@
 //! Each way is one after the other in turn, again and again, so that a busy machine disturbs all of them alike; ratios
 //! are taken within a turn. Processor time is that of this process and of all that it started.
 
-use cleanloop::campaign::cycle::{self, CycleMask, CycleMasks, MaskMoment, Measures, StopRules};
-use cleanloop::image::{FitsImage, Header, MaskType, write_plane};
+use cleanloop::image::{FitsImage, Header, PixelType, write_plane};
 use cleanloop::imager::wsclean::{WscleanImager, WscleanOptions};
 use cleanloop::imager::{Imager, ImagingJob, Residual, Surroundings};
 use cleanloop::kernels::order_statistics::{median, median_and_mad};
+use cleanloop::major_cycle::{self, CycleMask, CycleMasks, MaskMoment, Measures, StopRules};
 use cleanloop::quality::residual::{measure, model_fluxes};
 use cleanloop::{Error, Result};
 use ndarray::Array2;
@@ -42,7 +42,7 @@ impl CycleMasks for Growing {
         }
         let count = |a: &Array2<u8>| a.iter().map(|v| u64::from(*v)).sum::<u64>();
         let path = self.folder.join(format!("mask-{}.fits", moment.cycle));
-        write_plane(&path, mask.view(), MaskType::U8, &Header::default(), 2)?;
+        write_plane(&path, mask.view(), PixelType::U8, &Header::default(), 2)?;
         let pixels = count(&mask);
         let added = pixels - count(&before);
         self.mask = Some(mask);
@@ -152,7 +152,7 @@ fn main() -> Result<()> {
                     };
                     let mut masks = Growing { folder: way.folder.clone(), mask: None };
                     let measures = Measures { residual: &measure, flux: &model_fluxes };
-                    let report = cycle::run(&mut imager, &mut masks, measures, &rules, &way.folder)?;
+                    let report = major_cycle::run(&mut imager, &mut masks, measures, &rules, &way.folder)?;
                     way.calls = report.cycles.len();
                     if last_mask.is_none() {
                         last_mask = report.mask.map(|m| m.path).map(|path| {

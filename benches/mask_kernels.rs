@@ -6,8 +6,9 @@ use cleanloop::kernels::{
     Connectivity, beam_footprint, box_count, fill_holes_bits, footprint_erosion, geodesic_dilation_bits, label,
     rolling_minimum,
 };
-use cleanloop::masking::seeds::{MacOptions, mac_seeds};
-use cleanloop::masking::{MaskingOptions, convolve_first::smooth_to_scale};
+use cleanloop::masking::MaskingOptions;
+use cleanloop::masking::flint::convolve_first::smooth_to_scale;
+use cleanloop::masking::flint::seeds::{MacOptions, mac_seeds};
 use ndarray::Array2;
 use std::hint::black_box;
 use std::time::Instant;

@@ -6,14 +6,12 @@
 //!
 //! The loop is the library's; what this example brings is a [`CycleMasks`]: how a mask is made from a residual.
 
-use cleanloop::campaign::config::StopOptions;
-use cleanloop::campaign::cycle::{
-    self, CycleMask, CycleMasks, CycleReport, ImagerLimits, MaskMoment, Measures, StopRules,
-};
-use cleanloop::image::{FitsImage, MaskType, write_plane};
+use cleanloop::campaign::file::StopOptions;
+use cleanloop::image::{FitsImage, PixelType, write_plane};
 use cleanloop::imager::wsclean::{WscleanImager, WscleanOptions};
 use cleanloop::imager::{Guarded, ImagingJob, Residual, Surroundings};
 use cleanloop::kernels::order_statistics::median_and_mad;
+use cleanloop::major_cycle::{self, CycleMask, CycleMasks, CycleReport, ImagerLimits, MaskMoment, Measures, StopRules};
 use cleanloop::quality::residual::{measure, model_fluxes};
 use cleanloop::{Error, Result};
 use ndarray::{Array2, s};
@@ -49,7 +47,7 @@ impl CycleMasks for GrowingMask {
         }
         let count = |mask: &Array2<u8>| mask.iter().filter(|m| **m > 0).count() as u64;
         let path = self.folder.join(format!("mask-{:03}.fits", moment.cycle));
-        write_plane(&path, mask.view(), MaskType::U8, file.header(), 4)?;
+        write_plane(&path, mask.view(), PixelType::U8, file.header(), 4)?;
         let pixels = count(&mask);
         let added = pixels - count(&before);
         self.mask = Some(mask);
@@ -91,7 +89,7 @@ pub fn image(data: &Path, size: u64, scale: &str, folder: &Path) -> Result<Cycle
     let mut imager = Guarded::new(Box::new(WscleanImager::new(job, options, Surroundings::default())));
     imager.setup()?;
     let mut masks = GrowingMask { folder: folder.to_owned(), mask: None };
-    cycle::run(&mut *imager, &mut masks, Measures { residual: &measure, flux: &model_fluxes }, &rules, &to)
+    major_cycle::run(&mut *imager, &mut masks, Measures { residual: &measure, flux: &model_fluxes }, &rules, &to)
 }
 
 #[allow(dead_code)] // The test of this example calls `image`.

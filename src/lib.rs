@@ -21,22 +21,22 @@
 //! - [`report`]: what people look at.
 //! - [`cli`]: one file a subcommand: arguments in, library call, words out.
 
+pub mod batch_system;
 pub mod calibrator;
 pub mod campaign;
-pub mod casa;
 pub mod cli;
-pub mod disk;
 pub mod error;
 pub mod image;
 pub mod imager;
 pub mod kernels;
+pub mod major_cycle;
 pub mod masking;
 pub mod measurement_set;
 pub mod noise;
 pub mod process;
+pub mod programs;
 pub mod quality;
 pub mod report;
-pub mod scheduler;
-pub mod setup;
+pub mod util;
 
 pub use error::{Error, ExitStatus, Result};

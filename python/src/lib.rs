@@ -9,10 +9,10 @@ mod options;
 
 use arrays::{Beam, cube, maybe_plane, plane};
 use cleanloop::cli;
+use cleanloop::image::psf::Sidelobes;
 use cleanloop::masking::{self, MaskBits, MaskingOptions};
 use cleanloop::noise::{self, NoiseOptions};
 use cleanloop::quality::confetti::{self, ConfettiOptions};
-use cleanloop::quality::sidelobe::Sidelobes;
 use ndarray::{ArrayView2, ArrayView3, Axis};
 use numpy::{IntoPyArray, PyArray2};
 use pyo3::exceptions::{PyRuntimeWarning, PyValueError};

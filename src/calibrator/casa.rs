@@ -3,7 +3,7 @@
 use super::options::{GainType, GaincalOptions};
 use super::{Calibrator, SolutionTable, SolveRequest};
 use crate::Result;
-use crate::casa::{Casa, python as text};
+use crate::programs::casa::{Casa, python as text};
 use crate::quality::solutions::SolutionStats;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};

@@ -6,9 +6,9 @@
 use super::options::GaincalOptions;
 use super::{Calibrator, SolutionTable, SolveRequest};
 use crate::Result;
-use crate::casa::Casa;
 use crate::measurement_set::{self, MsSummary};
 use crate::process::{Limits, Program};
+use crate::programs::casa::Casa;
 use crate::quality::solutions::SolutionStats;
 use serde_json::{Value, json};
 use std::path::Path;

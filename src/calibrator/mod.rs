@@ -14,9 +14,9 @@ pub use command::{CommandCalibrator, CommandError, PLACEHOLDERS};
 pub use quartical::{QuarticalCalibrator, QuarticalError};
 
 use crate::Result;
-use crate::casa::Casa;
 use crate::measurement_set;
 use crate::process::Limits;
+use crate::programs::casa::Casa;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 

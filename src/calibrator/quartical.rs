@@ -11,11 +11,11 @@
 use super::options::{ApplyMode, CalMode, GainType, GaincalOptions, NormType, OptionError, Solint};
 use super::{Calibrator, SolutionTable, SolveRequest};
 use crate::Result;
-use crate::casa::Casa;
 use crate::measurement_set::MsSummary;
 use crate::process::{Limits, Program};
+use crate::programs::casa::Casa;
+use crate::programs::setup::{self, Environment};
 use crate::quality::solutions::SolutionStats;
-use crate::setup::{self, Environment};
 use indexmap::IndexMap;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -115,7 +115,7 @@ impl QuarticalCalibrator {
         } else {
             (self.python.clone(), Vec::new())
         };
-        words.push(crate::casa::source(SCRIPT)?.to_string_lossy().into_owned());
+        words.push(crate::programs::casa::source(SCRIPT)?.to_string_lossy().into_owned());
         words.extend(arguments);
         let mut program = Program::new(words, log);
         program.environment = environment;

@@ -2,7 +2,7 @@
 //! file. Shared by `run`, `plan`, `validate` and every other command that takes a campaign.
 
 use crate::Result;
-use crate::campaign::config::{self, CalibratorKind, Campaign, ImagerKind, MaskMethod, Overrides, RoundSelection};
+use crate::campaign::file::{self, CalibratorKind, Campaign, ImagerKind, MaskMethod, Overrides, RoundSelection};
 use serde_json::Value as Json;
 use std::path::PathBuf;
 
@@ -92,7 +92,7 @@ impl CampaignArgs {
         let path = self.campaign.as_ref().or(self.strategy.as_ref());
         let path =
             path.ok_or_else(|| crate::Error::bad_input("name a campaign file, or a strategy with --strategy"))?;
-        Ok(config::load(path, &self.values.overrides())?)
+        Ok(file::load(path, &self.values.overrides())?)
     }
 }
 

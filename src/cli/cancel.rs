@@ -1,12 +1,13 @@
 //! `cleanloop cancel`: ends a campaign that is at work.
 
 use super::run::settings;
-use crate::campaign::batch::{self, Follow};
+use crate::batch_system::ledger::Ledger;
+use crate::batch_system::slurm::Slurm;
 use crate::campaign::events::{Emitter, Log};
-use crate::campaign::folder::{self, CAMPAIGN_LOCK};
-use crate::campaign::{config, plan};
-use crate::scheduler::ledger::Ledger;
-use crate::scheduler::slurm::Slurm;
+use crate::campaign::run::batch::{self, Follow};
+use crate::campaign::{file, plan};
+
+use crate::util::lock::{self, CAMPAIGN_LOCK};
 use crate::{Error, ExitStatus, Result};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -31,7 +32,7 @@ pub struct Args {
 pub fn run(args: Args) -> Result<ExitStatus> {
     let output = match args.campaign.is_dir() {
         true => args.campaign.clone(),
-        false => plan::resolve(&config::load(&args.campaign, &config::Overrides::default())?)?.output,
+        false => plan::resolve(&file::load(&args.campaign, &file::Overrides::default())?)?.output,
     };
     if Ledger::new(&output).exists() {
         let count = batch::cancel(&output, &Slurm)?;
@@ -41,7 +42,7 @@ pub fn run(args: Args) -> Result<ExitStatus> {
         println!("{count} job(s) cancelled; `cleanloop run` goes on from what is done");
         return Ok(ExitStatus::Done);
     }
-    let Some(holder) = folder::holder(&output, CAMPAIGN_LOCK) else {
+    let Some(holder) = lock::holder(&output, CAMPAIGN_LOCK) else {
         println!("{}: nothing is at work here", output.display());
         return Ok(ExitStatus::Done);
     };
@@ -63,7 +64,7 @@ fn stop_process(output: &Path, holder: &str) -> Result<()> {
     };
     kill(Pid::from_raw(process), Signal::SIGTERM).map_err(Error::internal)?;
     let waiting = Instant::now();
-    while folder::holder(output, CAMPAIGN_LOCK).is_some() {
+    while lock::holder(output, CAMPAIGN_LOCK).is_some() {
         if waiting.elapsed() > PATIENCE {
             return Err(Error::external(format!("process {process} has not ended yet")));
         }

@@ -1,6 +1,6 @@
 //! `cleanloop combine`: masks and regions put together, tidied up and listed.
 
-use crate::image::{CelestialWcs, FitsImage, Header, ImageError, MaskType, PlaneWriter};
+use crate::image::{CelestialWcs, FitsImage, Header, ImageError, PixelType, PlaneWriter};
 use crate::masking::combine::{self, Island, Operation, TidyOptions};
 use crate::masking::regions;
 use crate::{Error, ExitStatus, Result};
@@ -220,7 +220,7 @@ pub fn run(args: Args) -> Result<ExitStatus> {
         }
     }
     let beam_area = image.as_ref().and_then(|i| Some(i.beam()?.in_pixels(i.pixel_deg().ok()?).area()));
-    let kind = if args.flint_types { MaskType::I32 } else { MaskType::U8 };
+    let kind = if args.flint_types { PixelType::I32 } else { PixelType::U8 };
     let mut writer =
         args.output.as_ref().map(|o| PlaneWriter::create(o, &grid.axes, kind, &grid.header, false)).transpose()?;
     let (mut rows, mut masked) = (Vec::new(), 0);

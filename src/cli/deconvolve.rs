@@ -1,14 +1,14 @@
 //! `cleanloop deconvolve RESIDUAL`: one minor cycle of CASA's deconvolvers, without visibilities.
 
 use super::automask::Parameters;
-use crate::campaign::config::{MaskCombine, MaskMethod};
-use crate::casa::Casa;
+use crate::campaign::file::{MaskCombine, MaskMethod};
 use crate::imager::Residual;
 use crate::imager::tclean::{Deconvolution, DeconvolveInputs, DeconvolveOptions, Deconvolved};
 use crate::masking::MaskingOptions;
 use crate::masking::files::{self, MaskFileRequest, Together};
 use crate::masking::multithresh::{CycleInputs, run_cycle};
 use crate::noise::{NoiseMethod, NoiseOptions};
+use crate::programs::casa::Casa;
 use crate::{Error, ExitStatus, Result};
 use std::path::{Path, PathBuf};
 

@@ -1,11 +1,11 @@
 //! `cleanloop demo`: the whole way on simulated data, from an empty folder to a report.
 
 use super::simulate;
-use crate::campaign::config::{self, Overrides};
+use crate::campaign::file::{self, Overrides};
 use crate::campaign::plan;
 use crate::campaign::record::CampaignRecord;
 use crate::process::find_program;
-use crate::setup::{Environment, Kind};
+use crate::programs::setup::{Environment, Kind};
 use crate::{Error, ExitStatus, Result};
 use std::path::PathBuf;
 
@@ -46,8 +46,8 @@ pub fn run(args: Args, terminal: super::run::Terminal) -> Result<ExitStatus> {
         simulate::run(simulate::Args::demo(args.output.clone()))?;
     }
     let file = args.output.join(CAMPAIGN_FILE);
-    crate::campaign::folder::write_atomically(&file, CAMPAIGN.as_bytes())?;
-    let campaign = config::load(&file, &Overrides::default())?;
+    crate::util::fs::write_atomically(&file, CAMPAIGN.as_bytes())?;
+    let campaign = file::load(&file, &Overrides::default())?;
     let plan = plan::resolve(&campaign)?;
     let status = super::run::run_plan(&campaign, &plan, args.restart, terminal)?;
     print!("{}", super::status::text(&CampaignRecord::load(&plan.output)?));

@@ -1,6 +1,6 @@
 //! `cleanloop extractmask BEAM_IMAGE MOSAIC_MASK`: a field mask for one beam.
 
-use crate::image::{FitsImage, ImageError, MaskType, sidecar_path, write_plane};
+use crate::image::{FitsImage, ImageError, PixelType, sidecar_path, write_plane};
 use crate::masking::extract;
 use crate::{Error, ExitStatus, Result};
 use std::path::PathBuf;
@@ -56,7 +56,7 @@ pub fn run(args: Args) -> Result<ExitStatus> {
     let mask = extract::extract(source.view(), &mosaic_wcs, &beam_wcs, beam.plane_shape());
     drop(source);
     let (masked, pixels) = (mask.iter().filter(|&&m| m).count(), mask.len());
-    let kind = if args.flint_types { MaskType::I32 } else { MaskType::U8 };
+    let kind = if args.flint_types { PixelType::I32 } else { PixelType::U8 };
     write_plane(&output, mask.mapv(u8::from).view(), kind, beam.header(), 2)?;
     println!(
         "{}: {masked} of {pixels} pixels masked ({:.2} %)",

@@ -2,7 +2,7 @@
 
 use super::campaign_args::CampaignArgs;
 use super::run::{Terminal, run_plan};
-use crate::campaign::config::StartColumn;
+use crate::campaign::file::StartColumn;
 use crate::campaign::plan;
 use crate::{ExitStatus, Result};
 

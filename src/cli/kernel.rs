@@ -1,6 +1,6 @@
 //! `cleanloop kernel IMAGE`: the footprint that masks are eroded with.
 
-use crate::image::{FitsImage, Header, MaskType, write_plane};
+use crate::image::{FitsImage, Header, PixelType, write_plane};
 use crate::kernels::beam_footprint;
 use crate::{Error, ExitStatus, Result};
 use std::path::PathBuf;
@@ -68,7 +68,7 @@ pub fn run(args: Args) -> Result<ExitStatus> {
             args.response,
             args.scale
         ));
-        write_plane(&path, footprint.mapv(u8::from).view(), MaskType::U8, &header, 2)?;
+        write_plane(&path, footprint.mapv(u8::from).view(), PixelType::U8, &header, 2)?;
         println!("{}: {} x {} pixels", path.display(), footprint.ncols(), footprint.nrows());
         return Ok(ExitStatus::Done);
     }

@@ -1,8 +1,8 @@
 //! `cleanloop mosaic IMAGES...`: the images of a field's beams on one grid.
 
+use crate::image::mosaic;
+use crate::image::mosaic::files::{self, MosaicInput, MosaicRequest, PrimaryBeam};
 use crate::image::sidecar_path;
-use crate::masking::mosaic;
-use crate::masking::mosaic_files::{self, MosaicInput, MosaicRequest, PrimaryBeam};
 use crate::{Error, ExitStatus, Result};
 use std::path::PathBuf;
 
@@ -84,7 +84,7 @@ pub fn run(args: Args) -> Result<ExitStatus> {
         output: &args.output,
         weights: &weights,
     };
-    let made = mosaic_files::write(&request)?;
+    let made = files::write(&request)?;
     for path in &made.other_beams {
         tracing::warn!(
             "{}: its restoring beam is another than that of {}, which the mosaic's header gets: the images are not \

@@ -1,6 +1,6 @@
 //! `cleanloop noise IMAGE`: background and rms maps, named as BANE names them.
 
-use crate::image::{FitsImage, MaskType, PlaneWriter, sidecar_path};
+use crate::image::{FitsImage, PixelType, PlaneWriter, sidecar_path};
 use crate::noise::{self, NoiseError, NoiseMaps, NoiseOptions};
 use crate::{Error, ExitStatus, Result};
 use ndarray::Array2;
@@ -45,7 +45,7 @@ pub fn run(args: Args) -> Result<ExitStatus> {
         )));
     }
     let axes = image.axes().to_vec();
-    let create = |path| PlaneWriter::create(path, &axes, MaskType::F32, image.header(), false);
+    let create = |path| PlaneWriter::create(path, &axes, PixelType::F32, image.header(), false);
     let (mut background, mut rms) = (create(&paths[0])?, create(&paths[1])?);
     let planes = image.polarisations() * image.channels();
     let mut summary = Summary::default();

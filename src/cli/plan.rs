@@ -1,11 +1,11 @@
 //! `cleanloop plan`: what a campaign would do, with every option resolved and every command line.
 
 use super::campaign_args::CampaignArgs;
-use crate::campaign::config::{Campaign, MaskCadence, MaskImage, MaskMethod, schema};
-use crate::campaign::containers::{self, Mounts};
-use crate::campaign::field;
+use crate::campaign::file::{Campaign, MaskCadence, MaskImage, MaskMethod, schema};
+use crate::campaign::plan::containers::{self, Mounts};
+use crate::campaign::plan::preview::{self, RoundLines};
 use crate::campaign::plan::{self, ImagingPlan, MaskPlan, Plan, RoundPlan};
-use crate::campaign::preview::{self, RoundLines};
+use crate::campaign::steps::field;
 use crate::{ExitStatus, Result};
 use serde::Serialize;
 use serde_json::Value as Json;

@@ -1,13 +1,13 @@
 //! `cleanloop run`: runs a campaign, or goes on with one.
 
 use super::campaign_args::CampaignArgs;
-use crate::campaign::adapters::Adapters;
-use crate::campaign::batch::Follow;
-use crate::campaign::config::Campaign;
 use crate::campaign::events::Emitter;
-use crate::campaign::field;
+use crate::campaign::file::Campaign;
 use crate::campaign::plan::{self, Plan};
+use crate::campaign::run::batch::Follow;
 use crate::campaign::run::{self, RunSettings};
+use crate::campaign::steps::field;
+use crate::campaign::steps::programs::Programs;
 use crate::process::{interrupt, own};
 use crate::{Error, ExitStatus, Result};
 
@@ -74,7 +74,7 @@ pub(super) fn settings(config: &str, restart: bool, follow: Follow) -> RunSettin
         command_line: own::words(),
         config: config.to_string(),
         report: &|record, folder| Ok(crate::report::write(record, folder).map(|_| ())?),
-        workshop: &|plan, set, share| Ok(Box::new(Adapters::new(plan, set, share))),
+        backend: &|plan, set, share| Ok(Box::new(Programs::new(plan, set, share))),
         follow,
         at_barrier: &|plan, round, records, events| {
             field::make(plan, round, records, &|level, text| events.message(None, level, text))

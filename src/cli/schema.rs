@@ -1,6 +1,6 @@
 //! `cleanloop schema`: the JSON schema of the campaign file, and the tables of keys in the documentation.
 
-use crate::campaign::config::schema;
+use crate::campaign::file::schema;
 use crate::{Error, ExitStatus, Result};
 use std::path::PathBuf;
 

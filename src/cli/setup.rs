@@ -1,6 +1,6 @@
 //! `cleanloop setup [casa|quartical|mpi|check]`.
 
-use crate::setup::{Environment, Kind, State};
+use crate::programs::setup::{Environment, Kind, State};
 use crate::{ExitStatus, Result};
 
 /// Arguments of `setup`.

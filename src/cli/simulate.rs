@@ -1,6 +1,6 @@
 //! `cleanloop simulate`: a measurement set of a known sky with known, drifting antenna gains.
 
-use crate::casa::Casa;
+use crate::programs::casa::Casa;
 use crate::{ExitStatus, Result};
 use serde::Serialize;
 use std::path::PathBuf;

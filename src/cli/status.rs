@@ -1,8 +1,8 @@
 //! `cleanloop status DIR`: where a campaign stands, round by round, with the reasons.
 
-use crate::campaign::batch::{self, JobsStatus};
+use crate::batch_system::slurm::Slurm;
 use crate::campaign::record::{CampaignRecord, DatasetRecord, RoundRecord};
-use crate::scheduler::slurm::Slurm;
+use crate::campaign::run::batch::{self, JobsStatus};
 use crate::{ExitStatus, Result};
 use std::path::PathBuf;
 

@@ -1,10 +1,10 @@
 //! `cleanloop task DIR`: what a job of a campaign does. Written into job scripts by `cleanloop run`, not typed by people.
 
 use super::run::settings;
-use crate::campaign::batch::{self, Follow, TaskOf};
+use crate::batch_system::slurm::Slurm;
 use crate::campaign::events::{Emitter, Log};
+use crate::campaign::run::batch::{self, Follow, TaskOf};
 use crate::process::interrupt;
-use crate::scheduler::slurm::Slurm;
 use crate::{Error, ExitStatus, Result};
 use std::path::PathBuf;
 

@@ -133,14 +133,14 @@ fn append_with_units(path: &Path, beams: &[Beam], units: [&str; 3]) -> Result<()
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::{Header, MaskType, PlaneWriter};
+    use crate::image::{Header, PixelType, PlaneWriter};
     use ndarray::Array2;
 
     #[test]
     fn a_table_survives_and_its_absence_is_no_error() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("cube.fits");
-        let mut writer = PlaneWriter::create(&path, &[4, 3, 2], MaskType::F32, &Header::default(), false).unwrap();
+        let mut writer = PlaneWriter::create(&path, &[4, 3, 2], PixelType::F32, &Header::default(), false).unwrap();
         for i in 0..2 {
             writer.write_plane(i, Array2::<f32>::zeros((3, 4)).view()).unwrap();
         }
@@ -168,7 +168,7 @@ mod tests {
     fn unknown_units_are_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("cube.fits");
-        crate::image::write_plane(&path, Array2::<f32>::zeros((3, 4)).view(), MaskType::F32, &Header::default(), 3)
+        crate::image::write_plane(&path, Array2::<f32>::zeros((3, 4)).view(), PixelType::F32, &Header::default(), 3)
             .unwrap();
         let beam = Beam { major_deg: 1.0, minor_deg: 1.0, pa_deg: 0.0 };
         append_with_units(&path, &[beam], ["parsec", "arcsec", "deg"]).unwrap();

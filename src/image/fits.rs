@@ -35,7 +35,7 @@ pub enum PlaneKind {
 
 /// Pixel type of a file to be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MaskType {
+pub enum PixelType {
     /// BITPIX 8, unsigned.
     U8,
     /// BITPIX 16.
@@ -48,7 +48,7 @@ pub enum MaskType {
     F64,
 }
 
-impl MaskType {
+impl PixelType {
     /// The smallest integer type that holds `bits` bits of a multi-scale mask.
     pub fn for_bits(bits: usize) -> Self {
         match bits {
@@ -578,7 +578,7 @@ impl PlaneWriter {
     pub fn create(
         path: impl AsRef<Path>,
         axes: &[usize],
-        pixel: MaskType,
+        pixel: PixelType,
         header: &Header,
         tile_compressed: bool,
     ) -> Result<Self, ImageError> {
@@ -716,7 +716,7 @@ impl Drop for PlaneWriter {
 pub fn write_plane<T: Pixel>(
     path: impl AsRef<Path>,
     plane: ArrayView2<'_, T>,
-    pixel: MaskType,
+    pixel: PixelType,
     header: &Header,
     naxis: usize,
 ) -> Result<(), ImageError> {
@@ -750,7 +750,7 @@ mod tests {
             header.set_str("CTYPE3", "FREQ");
             header.set_f64("BMAJ", 0.5);
             header.set_f64("BMIN", 0.25);
-            let mut writer = PlaneWriter::create(&path, &[3, 2, 2], MaskType::I16, &header, tiles).unwrap();
+            let mut writer = PlaneWriter::create(&path, &[3, 2, 2], PixelType::I16, &header, tiles).unwrap();
             writer.write_plane(1, array![[7i16, 8, 9], [10, 11, 12]].view()).unwrap();
             writer.write_plane(0, array![[1i16, 2, 3], [4, 5, 6]].view()).unwrap();
             assert!(!path.exists(), "the file appears only when it is complete");
@@ -776,7 +776,7 @@ mod tests {
         let (ny, nx) = (301, 1001);
         let plane = Array2::from_shape_fn((ny, nx), |(y, x)| if x == 7 { f32::NAN } else { (y * nx + x) as f32 });
         let path = folder.path().join("a.fits");
-        let mut writer = PlaneWriter::create(&path, &[nx, ny, 2], MaskType::F32, &Header::default(), false).unwrap();
+        let mut writer = PlaneWriter::create(&path, &[nx, ny, 2], PixelType::F32, &Header::default(), false).unwrap();
         writer.write_plane(0, (&plane * -1.0).view()).unwrap();
         writer.write_plane(1, plane.view()).unwrap();
         writer.finish().unwrap();
@@ -805,7 +805,7 @@ mod tests {
     fn an_abandoned_writer_leaves_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.fits");
-        drop(PlaneWriter::create(&path, &[3, 2], MaskType::F32, &Header::default(), false).unwrap());
+        drop(PlaneWriter::create(&path, &[3, 2], PixelType::F32, &Header::default(), false).unwrap());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 

@@ -8,12 +8,14 @@ mod beam_table;
 mod common_beam;
 mod fits;
 mod header;
+pub mod mosaic;
+pub mod psf;
 pub mod wcs;
 
 pub use beam::{Beam, PixelBeam};
 pub use beam_table::{BeamTable, append_beam_table};
 pub use common_beam::common_beam;
-pub use fits::{FitsImage, MaskType, PlainPlane, PlaneKind, PlaneWriter, sidecar_path, write_plane};
+pub use fits::{FitsImage, PixelType, PlainPlane, PlaneKind, PlaneWriter, sidecar_path, write_plane};
 pub use header::Header;
 pub use wcs::{CelestialWcs, Frame, PixelMap, SkyPosition, WcsError};
 

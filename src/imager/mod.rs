@@ -184,7 +184,7 @@ pub struct ChannelControls {
 
 /// A channel of a cube that goes back to an earlier state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ChannelBack {
+pub struct ChannelRevert {
     /// Its plane, 0 first.
     pub channel: usize,
     /// The state after this cycle (1 is the first; 0: before any).
@@ -395,7 +395,7 @@ pub trait Imager: Send {
     ///
     /// # Errors
     /// Files that cannot be read or written.
-    fn roll_back_channels(&mut self, back: &[ChannelBack]) -> Result<bool> {
+    fn revert_channels(&mut self, back: &[ChannelRevert]) -> Result<bool> {
         let _ = back;
         Ok(false)
     }

@@ -1,6 +1,6 @@
 //! Masks of several scales: a bit a scale.
 
-use crate::image::{ImageError, MaskType, PlaneWriter};
+use crate::image::{ImageError, PixelType, PlaneWriter};
 use crate::kernels::bitmask::BitMask;
 use ndarray::{Array2, ArrayView2, Zip};
 use std::ops::Range;
@@ -131,8 +131,8 @@ impl MaskBits {
     }
 
     /// The smallest FITS type that holds `scales` bits.
-    pub fn fits_type(scales: usize) -> MaskType {
-        MaskType::for_bits(scales)
+    pub fn fits_type(scales: usize) -> PixelType {
+        PixelType::for_bits(scales)
     }
 }
 

@@ -261,7 +261,7 @@ mod tests {
 
     #[test]
     fn a_veto_only_takes_away() {
-        let regions = super::super::regions::parse("image\nbox(1,1,3,9)", std::path::Path::new("a.reg")).unwrap();
+        let regions = crate::masking::regions::parse("image\nbox(1,1,3,9)", std::path::Path::new("a.reg")).unwrap();
         let mut m = mask(&[".###", "####"]);
         veto(&mut m, &regions, None).unwrap();
         assert_eq!(draw(m.view()), ["..##", "..##"]);

@@ -4,7 +4,7 @@ use super::extract::extract;
 use super::files::MaskFileSummary;
 use super::{MaskBits, files};
 use crate::Result;
-use crate::image::{FitsImage, ImageError, MaskType, PlaneWriter};
+use crate::image::{FitsImage, ImageError, PixelType, PlaneWriter};
 use ndarray::Array2;
 use std::path::Path;
 
@@ -65,7 +65,7 @@ pub fn cut(request: &CutRequest<'_>) -> Result<MaskFileSummary> {
     let summary = files::counted(&mask.any(), before.as_ref());
     let axes = [shape.1, shape.0];
     let mut writer =
-        PlaneWriter::create(request.output, &axes, MaskType::for_bits(request.scales), image.header(), false)?;
+        PlaneWriter::create(request.output, &axes, PixelType::for_bits(request.scales), image.header(), false)?;
     mask.write(&mut writer, 0)?;
     writer.finish()?;
     Ok(summary)
@@ -94,10 +94,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         let field = array![[0u8, 0, 0, 0, 0, 0], [1, 3, 2, 0, 1, 0], [0, 0, 0, 0, 0, 0]];
-        write_plane(at("field.fits"), field.view(), MaskType::U8, &header(3.0), 2).unwrap();
+        write_plane(at("field.fits"), field.view(), PixelType::U8, &header(3.0), 2).unwrap();
         // Its first column is the field's second; its last one lies beyond the field.
-        write_plane(at("beam.fits"), Array2::<f32>::zeros((3, 6)).view(), MaskType::F32, &header(2.0), 4).unwrap();
-        write_plane(at("before.fits"), array![[1u8; 6], [0; 6], [0; 6]].view(), MaskType::U8, &header(2.0), 2).unwrap();
+        write_plane(at("beam.fits"), Array2::<f32>::zeros((3, 6)).view(), PixelType::F32, &header(2.0), 4).unwrap();
+        write_plane(at("before.fits"), array![[1u8; 6], [0; 6], [0; 6]].view(), PixelType::U8, &header(2.0), 2)
+            .unwrap();
         let include = Array2::from_shape_fn((3, 6), |p| p == (0, 0));
         let exclude = Array2::from_shape_fn((3, 6), |p| p == (1, 1));
         let (field_mask, beam_image, previous, output) =

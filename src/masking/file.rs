@@ -1,9 +1,9 @@
 //! The flint pipeline from file to file, plane by plane.
 
-use super::pipeline::mask_of_rows;
-use super::seeds::STRIP;
+use super::flint::pipeline::mask_of_rows;
+use super::flint::seeds::STRIP;
 use super::{MaskBits, MaskNote, MaskingError, MaskingOptions, mask_of_signal, signal_of};
-use crate::image::{FitsImage, Header, ImageError, MaskType, PixelBeam, PlainPlane, PlaneWriter, sidecar_path};
+use crate::image::{FitsImage, Header, ImageError, PixelBeam, PixelType, PlainPlane, PlaneWriter, sidecar_path};
 use crate::noise::{self, NoiseOptions};
 use crate::{Error, Result};
 use multiversion::multiversion;
@@ -106,16 +106,16 @@ fn mask_planes(request: &MaskRequest) -> Result<MaskReport> {
     }
     let bits = options.bits();
     let pixel = match request.flint_types {
-        true if options.convolve_first && image.bitpix() == -64 => MaskType::F64,
-        true if options.convolve_first => MaskType::F32,
-        true if bits > 1 => MaskType::F64,
-        true => MaskType::I32,
-        false => MaskType::for_bits(bits),
+        true if options.convolve_first && image.bitpix() == -64 => PixelType::F64,
+        true if options.convolve_first => PixelType::F32,
+        true if bits > 1 => PixelType::F64,
+        true => PixelType::I32,
+        false => PixelType::for_bits(bits),
     };
     let axes = image.axes().to_vec();
     let mut writer = PlaneWriter::create(&mask_path, &axes, pixel, &mask_header(&image, options), false)?;
     let mut signal_writer = match &signal_path {
-        Some(path) => Some(PlaneWriter::create(path, &axes, MaskType::F32, image.header(), false)?),
+        Some(path) => Some(PlaneWriter::create(path, &axes, PixelType::F32, image.header(), false)?),
         None => None,
     };
     let planes = image.polarisations() * image.channels();

@@ -1,12 +1,12 @@
 //! A clean mask from image file to mask file, plane by plane, with counts for the record.
 
+use super::auto::extended::PsfSidelobes;
+use super::auto::vetting::LastRound;
 use super::auto::{self, AutoInputs, AutoMaskOptions};
 use super::combine::{Operation, select_islands};
-use super::doubts::LastRound;
-use super::smoothed::PsfSidelobes;
 use super::{MaskNote, MaskOutput, MaskingOptions, mask_of_signal, regions};
 use crate::Result;
-use crate::image::{FitsImage, MaskType, PixelBeam, PlaneWriter};
+use crate::image::{FitsImage, PixelBeam, PixelType, PlaneWriter};
 use crate::kernels::Connectivity;
 use crate::kernels::label;
 use crate::noise::{self, NoiseOptions};
@@ -99,7 +99,7 @@ pub fn make(request: &MaskFileRequest<'_>) -> Result<MaskFileSummary> {
         // The mask is that of the first polarisation (Stokes I), for all of them.
         axes = vec![nx, ny, channels];
     }
-    let pixel = MaskType::for_bits(request.options.bits());
+    let pixel = PixelType::for_bits(request.options.bits());
     let mut writer = PlaneWriter::create(request.output, &axes, pixel, image.header(), false)?;
     let mut summary = MaskFileSummary {
         added: previous.as_ref().map(|_| 0),
@@ -291,7 +291,7 @@ pub fn combine(
     } else {
         vec![nx, ny, channels]
     };
-    let mut writer = PlaneWriter::create(output, &axes, MaskType::U8, image.header(), false)?;
+    let mut writer = PlaneWriter::create(output, &axes, PixelType::U8, image.header(), false)?;
     let compared = previous.as_ref().map(|_| 0);
     let mut summary = MaskFileSummary { added: compared, removed: compared, ..Default::default() };
     let read = |file: &mut FitsImage, channel: usize| -> Result<Array2<bool>> {
@@ -365,9 +365,9 @@ mod tests {
         let (image, previous, output) =
             (folder.path().join("i.fits"), folder.path().join("p.fits"), folder.path().join("o.fits"));
         let pixels = array![[0f32, 9., 0., 0.], [0., 9., 0., 7.], [0., 0., 0., f32::NAN]];
-        write_plane(&image, pixels.view(), MaskType::F32, &Header::default(), 4).unwrap();
+        write_plane(&image, pixels.view(), PixelType::F32, &Header::default(), 4).unwrap();
         let before = array![[1u8, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]];
-        write_plane(&previous, before.view(), MaskType::U8, &Header::default(), 2).unwrap();
+        write_plane(&previous, before.view(), PixelType::U8, &Header::default(), 2).unwrap();
         let options = MaskingOptions { flood_fill: true, flood_fill_use_mac: true, ..MaskingOptions::default() };
         let options = MaskingOptions { flood_fill_use_mac_box_size: 3, ..options };
         let exclude = array![[false; 4], [false, false, false, true], [false; 4]];

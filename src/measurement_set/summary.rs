@@ -1,7 +1,7 @@
 //! What is in a measurement set.
 
 use crate::Result;
-use crate::casa::Casa;
+use crate::programs::casa::Casa;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::path::Path;

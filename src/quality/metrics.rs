@@ -461,7 +461,7 @@ pub fn of_files(files: &RoundFiles) -> Result<ImageMetrics> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::{Header, MaskType, PlaneWriter};
+    use crate::image::{Header, PixelType, PlaneWriter};
     use ndarray::{Array2, array};
     use std::path::Path;
 
@@ -581,7 +581,7 @@ mod tests {
         header.set_f64("CDELT2", 1.0 / 3600.0);
         header.set_f64("BMAJ", 3.0 / 3600.0);
         header.set_f64("BMIN", 2.0 / 3600.0);
-        let mut writer = PlaneWriter::create(path, &[nx, ny, planes.len()], MaskType::F32, &header, false).unwrap();
+        let mut writer = PlaneWriter::create(path, &[nx, ny, planes.len()], PixelType::F32, &header, false).unwrap();
         for (i, plane) in planes.iter().enumerate() {
             writer.write_plane(i, plane.view()).unwrap();
         }

@@ -3,5 +3,4 @@
 pub mod confetti;
 pub mod metrics;
 pub mod residual;
-pub mod sidelobe;
 pub mod solutions;

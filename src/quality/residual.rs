@@ -92,7 +92,7 @@ pub fn model_fluxes(model: &Path) -> Result<Vec<f64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::{Header, MaskType, write_plane};
+    use crate::image::{Header, PixelType, write_plane};
     use ndarray::array;
 
     #[test]
@@ -100,10 +100,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         let residual = array![[1f32, -9., 2.], [f32::NAN, 3., 50.]];
-        write_plane(path("r.fits"), residual.view(), MaskType::F32, &Header::default(), 4).unwrap();
-        write_plane(path("m.fits"), array![[1u8, 0, 1], [1, 1, 0]].view(), MaskType::U8, &Header::default(), 2)
+        write_plane(path("r.fits"), residual.view(), PixelType::F32, &Header::default(), 4).unwrap();
+        write_plane(path("m.fits"), array![[1u8, 0, 1], [1, 1, 0]].view(), PixelType::U8, &Header::default(), 2)
             .unwrap();
-        write_plane(path("v.fits"), array![[1u8, 1, 1], [1, 1, 0]].view(), MaskType::U8, &Header::default(), 2)
+        write_plane(path("v.fits"), array![[1u8, 1, 1], [1, 1, 0]].view(), PixelType::U8, &Header::default(), 2)
             .unwrap();
         let state = measure(&path("r.fits"), Some(&path("m.fits")), Some(&path("v.fits"))).unwrap();
         let plane = state.overall;
@@ -113,7 +113,7 @@ mod tests {
         let everywhere = measure(&path("r.fits"), None, None).unwrap().overall;
         assert_eq!((everywhere.peak, everywhere.peak_in_mask), (50.0, 50.0));
         let blank = array![[f32::NAN, f32::INFINITY]];
-        write_plane(path("b.fits"), blank.view(), MaskType::F32, &Header::default(), 4).unwrap();
+        write_plane(path("b.fits"), blank.view(), PixelType::F32, &Header::default(), 4).unwrap();
         assert!(measure(&path("b.fits"), None, None).unwrap().overall.peak.is_nan());
     }
 }

@@ -4,10 +4,10 @@
 use super::map::{self, Figure, Plane, Style, What, Window};
 use super::numbers::with_unit;
 use super::raster::Scale;
-use crate::campaign::folder::write_atomically;
 use crate::campaign::record::{CycleRecord, DatasetRecord, RoundRecord};
 use crate::image::{FitsImage, ImageError};
 use crate::kernels::order_statistics::median_and_mad;
+use crate::util::fs::write_atomically;
 use ndarray::Array2;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};

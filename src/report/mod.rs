@@ -24,8 +24,8 @@ pub mod terminal;
 mod trouble;
 mod view;
 
-use crate::campaign::folder::{FolderError, write_atomically};
 use crate::campaign::record::{CampaignRecord, DatasetRecord};
+use crate::util::fs::{FolderError, write_atomically};
 use figures::Store;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;

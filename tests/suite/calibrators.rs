@@ -232,7 +232,8 @@ fn applies(line: &str, folder: &Path, expected: &Path) {
     if line.starts_with("goquartical") {
         casa.call::<Value>("copy_column", json!({"ms": other, "source": "DATA", "target": "CORRECTED_DATA"}), None)
             .expect("copied");
-        let environment = cleanloop::setup::Environment::ready(cleanloop::setup::Kind::Quartical).expect("set up");
+        let environment = cleanloop::programs::setup::Environment::ready(cleanloop::programs::setup::Kind::Quartical)
+            .expect("set up");
         let program = environment.root.join("bin/goquartical").display().to_string();
         let output = std::process::Command::new("sh")
             .args(["-c", &line.replacen("goquartical", &program, 1)])

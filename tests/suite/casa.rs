@@ -4,9 +4,9 @@ use crate::real;
 use cleanloop::Error;
 use cleanloop::calibrator::options::GaincalOptions;
 use cleanloop::calibrator::{self, Calibrator, SolveRequest};
-use cleanloop::casa::Casa;
 use cleanloop::measurement_set::{MsSummary, checksum};
 use cleanloop::process::Limits;
+use cleanloop::programs::casa::Casa;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -272,7 +272,8 @@ fn a_command_calibrates_and_is_checked() {
     let request = request(&field.ms, folder.path());
     std::fs::create_dir_all(&request.folder).expect("made");
     // The model serves as a perfect calibration: what is checked is the handling, not the program.
-    let environment = cleanloop::setup::Environment::ready(cleanloop::setup::Kind::Casa).expect("set up");
+    let environment =
+        cleanloop::programs::setup::Environment::ready(cleanloop::programs::setup::Kind::Casa).expect("set up");
     let script = |target: &str| {
         let path = folder.path().join(format!("{target}.py"));
         let text = format!(

@@ -1,7 +1,7 @@
 //! `cleanloop combine` on files.
 
 use assert_cmd::Command;
-use cleanloop::image::{FitsImage, Header, MaskType, PlaneWriter, write_plane};
+use cleanloop::image::{FitsImage, Header, PixelType, PlaneWriter, write_plane};
 use ndarray::{Array2, array};
 use std::path::Path;
 
@@ -28,7 +28,7 @@ fn header() -> Header {
 }
 
 fn write(folder: &Path, name: &str, plane: &Array2<f32>) {
-    write_plane(folder.join(name), plane.view(), MaskType::F32, &header(), 4).unwrap();
+    write_plane(folder.join(name), plane.view(), PixelType::F32, &header(), 4).unwrap();
 }
 
 fn folder() -> tempfile::TempDir {
@@ -111,7 +111,7 @@ fn islands_are_listed() {
 fn cubes_are_combined_plane_by_plane() {
     let folder = folder();
     let path = folder.path().join("cube.fits");
-    let mut writer = PlaneWriter::create(&path, &[5, 3, 2], MaskType::U8, &header(), false).unwrap();
+    let mut writer = PlaneWriter::create(&path, &[5, 3, 2], PixelType::U8, &header(), false).unwrap();
     writer.write_plane(0, Array2::<u8>::zeros((3, 5)).view()).unwrap();
     writer.write_plane(1, Array2::<u8>::ones((3, 5)).view()).unwrap();
     writer.finish().unwrap();
@@ -126,7 +126,7 @@ fn what_cannot_be_combined_is_explained() {
     let folder = folder();
     let f = folder.path();
     write(f, "small.fits", &Array2::zeros((2, 2)));
-    write_plane(f.join("bare.fits"), Array2::<f32>::zeros((3, 5)).view(), MaskType::F32, &Header::default(), 2)
+    write_plane(f.join("bare.fits"), Array2::<f32>::zeros((3, 5)).view(), PixelType::F32, &Header::default(), 2)
         .unwrap();
     std::fs::write(f.join("bad.reg"), "fk5\ncircle(1,2,3)\nelipse(1,2,3,4,5)\n").unwrap();
     let say = |arguments: &str| words(run(f, arguments));

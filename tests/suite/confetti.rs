@@ -2,7 +2,7 @@
 //! CLEAN models them, and confetti is put into the models. Everything is deterministic.
 
 use assert_cmd::Command;
-use cleanloop::image::{Header, MaskType, PixelBeam, PlaneWriter};
+use cleanloop::image::{Header, PixelBeam, PixelType, PlaneWriter};
 use cleanloop::quality::confetti::{Candidate, ConfettiOptions, Verdict, judge_cube};
 use ndarray::{Array2, ArrayView2, s};
 use rayon::prelude::*;
@@ -383,7 +383,7 @@ fn write_cube(path: &std::path::Path, planes: &[Array2<f32>], with_beam: bool) {
         header.set_f64("BMAJ", 4e-3);
         header.set_f64("BMIN", 4e-3);
     }
-    let mut writer = PlaneWriter::create(path, &[nx, ny, planes.len()], MaskType::F32, &header, false).unwrap();
+    let mut writer = PlaneWriter::create(path, &[nx, ny, planes.len()], PixelType::F32, &header, false).unwrap();
     for (i, plane) in planes.iter().enumerate() {
         writer.write_plane(i, plane.view()).unwrap();
     }

@@ -2,16 +2,16 @@
 //! and a campaign tells.
 
 use crate::real;
-use cleanloop::campaign::config::{MaskCadence, MaskCombine, MaskMethod};
-use cleanloop::campaign::cycle::{CycleMasks, MaskMoment};
+use cleanloop::campaign::file::{MaskCadence, MaskCombine, MaskMethod};
 use cleanloop::campaign::plan::MaskPlan;
 use cleanloop::campaign::record::CampaignRecord;
-use cleanloop::campaign::round_masks::RoundMasks;
-use cleanloop::casa::Casa;
-use cleanloop::image::{FitsImage, MaskType, PlaneWriter};
+use cleanloop::campaign::steps::masks::RoundMasks;
+use cleanloop::image::{FitsImage, PixelType, PlaneWriter};
 use cleanloop::imager::tclean::{TcleanImager, TcleanOptions};
 use cleanloop::imager::wsclean::{WscleanImager, WscleanOptions};
 use cleanloop::imager::{Imager, ImagingJob, MinorControls, Surroundings};
+use cleanloop::major_cycle::{CycleMasks, MaskMoment};
+use cleanloop::programs::casa::Casa;
 use cleanloop::quality::confetti::ConfettiOptions;
 use ndarray::Array2;
 use serde_json::json;
@@ -39,7 +39,7 @@ fn with_confetti(model: &Path, flux: f32, to: &Path) {
     let [x, y] = PIXEL;
     plane.slice_mut(ndarray::s![y - 1..y + 2, x - 1..x + 2]).fill(-flux / 16.0);
     plane[(y, x)] = flux;
-    let mut writer = PlaneWriter::create(to, file.axes(), MaskType::F32, file.header(), false).expect("a file");
+    let mut writer = PlaneWriter::create(to, file.axes(), PixelType::F32, file.header(), false).expect("a file");
     for (c, plane) in cube.iter().enumerate() {
         writer.write_plane(c, plane.view()).expect("written");
     }
@@ -228,7 +228,9 @@ fn a_campaign_on_a_cube_vetoes_confetti_and_says_so() {
     let workers = Path::new(env!("CARGO_MANIFEST_DIR")).join("workers");
     let values = json!([x, y, channel.to_string(), folder.path().join("spoilt"), workers]);
     std::fs::write(&spoiler, format!("X, Y, CHANNEL, MARKER, WORKERS = {values}\n{SPOILER}")).expect("written");
-    let python = cleanloop::setup::Environment::ready(cleanloop::setup::Kind::Casa).expect("set up").python();
+    let python = cleanloop::programs::setup::Environment::ready(cleanloop::programs::setup::Kind::Casa)
+        .expect("set up")
+        .python();
     let campaign = json!({
         "version": "0.2",
         "campaign": {

@@ -1,7 +1,7 @@
 //! The campaign file: what loads, what is refused and how, what is generated from it, and how its commands behave.
 
 use assert_cmd::Command;
-use cleanloop::campaign::config::{self, Campaign, ConfigError, Overrides, schema};
+use cleanloop::campaign::file::{self, Campaign, ConfigError, Overrides, schema};
 use cleanloop::campaign::plan::{self, ImagingPlan, Plan};
 use rstest::rstest;
 use std::path::Path;
@@ -19,7 +19,7 @@ selfcal:
 ";
 
 fn load(text: &str) -> Result<Campaign, ConfigError> {
-    config::parse(Path::new("campaign.yaml"), text.to_owned(), &Overrides::default())
+    file::parse(Path::new("campaign.yaml"), text.to_owned(), &Overrides::default())
 }
 
 /// A folder with a campaign file and the measurement set that it names.
@@ -33,7 +33,7 @@ fn folder(text: &str) -> tempfile::TempDir {
 fn plan_with(text: &str, settings: &[&str]) -> Plan {
     let folder = folder(text);
     let overrides = Overrides { settings: settings.iter().map(ToString::to_string).collect(), ..Overrides::default() };
-    let campaign = config::load(&folder.path().join("campaign.yaml"), &overrides).unwrap();
+    let campaign = file::load(&folder.path().join("campaign.yaml"), &overrides).unwrap();
     plan::resolve(&campaign).unwrap()
 }
 
@@ -134,8 +134,8 @@ fn words_stand_for_maps_of_settings() {
     let text = MINIMAL
         .replace("calibrator: casa}", "calibrator: casa, mask: multithresh, scheduler: slurm, reference_antenna: 5}");
     let campaign = load(&text).unwrap();
-    assert_eq!(campaign.block.mask.method, config::MaskMethod::Multithresh);
-    assert_eq!(campaign.block.scheduler.engine, config::SchedulerKind::Slurm);
+    assert_eq!(campaign.block.mask.method, file::MaskMethod::Multithresh);
+    assert_eq!(campaign.block.scheduler.engine, file::SchedulerKind::Slurm);
     assert_eq!(campaign.block.reference_antenna.as_deref(), Some("5"));
 }
 
@@ -162,7 +162,7 @@ fn the_command_line_goes_before_the_round() {
 #[case("wsclean.niter", "a setting is KEY=VALUE")]
 fn mistakes_of_the_command_line(#[case] setting: &str, #[case] message: &str) {
     let overrides = Overrides { settings: vec![setting.to_owned()], ..Overrides::default() };
-    let error = config::parse(Path::new("campaign.yaml"), MINIMAL.to_owned(), &overrides).unwrap_err().to_string();
+    let error = file::parse(Path::new("campaign.yaml"), MINIMAL.to_owned(), &overrides).unwrap_err().to_string();
     assert!(error.contains(message), "{error}");
 }
 
@@ -173,13 +173,13 @@ fn measurement_sets_are_found_sorted_and_named() {
         std::fs::create_dir_all(folder.path().join(set)).unwrap();
     }
     let path = folder.path().join("campaign.yaml");
-    let plan = plan::resolve(&config::load(&path, &Overrides::default()).unwrap()).unwrap();
+    let plan = plan::resolve(&file::load(&path, &Overrides::default()).unwrap()).unwrap();
     let names: Vec<_> = plan.measurement_sets.iter().map(|set| set.name.as_str()).collect();
     assert_eq!(names, ["beam02", "beam10", "field", "field-2"]);
     std::fs::remove_dir(folder.path().join("beam10.ms")).unwrap();
     std::fs::remove_dir(folder.path().join("beam02.ms")).unwrap();
     std::fs::remove_dir(folder.path().join("other/field.ms")).unwrap();
-    let error = plan::resolve(&config::load(&path, &Overrides::default()).unwrap()).unwrap_err().to_string();
+    let error = plan::resolve(&file::load(&path, &Overrides::default()).unwrap()).unwrap_err().to_string();
     assert!(error.contains("2 mistakes"), "{error}");
     assert!(error.contains("no measurement set matches `beam*.ms`"), "{error}");
     assert!(error.contains("there is no measurement set `other/field.ms`"), "{error}");
@@ -189,7 +189,7 @@ fn measurement_sets_are_found_sorted_and_named() {
 fn an_environment_variable_that_is_not_set_is_shown_with_its_line() {
     let text = MINIMAL.replace("mgain: 0.8", "temp_dir: $NO_SUCH_PLACE/x");
     let folder = folder(&text);
-    let campaign = config::load(&folder.path().join("campaign.yaml"), &Overrides::default()).unwrap();
+    let campaign = file::load(&folder.path().join("campaign.yaml"), &Overrides::default()).unwrap();
     let error = plan::resolve_with(&campaign, &|_| None).unwrap_err().to_string();
     assert!(error.contains("`wsclean.temp_dir`: the environment variable `NO_SUCH_PLACE` is not set"), "{error}");
     assert!(error.contains("campaign.yaml:4:"), "{error}");
@@ -292,7 +292,7 @@ fn the_examples_are_valid() {
         let data = folder.path().join("field.ms").to_string_lossy().into_owned();
         let measurement_sets = if text.contains("measurement_sets:") { Vec::new() } else { vec![data] };
         let overrides = Overrides { measurement_sets, ..Overrides::default() };
-        let campaign = config::load(&folder.path().join("campaign.yaml"), &overrides)
+        let campaign = file::load(&folder.path().join("campaign.yaml"), &overrides)
             .unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         let plan = plan::resolve(&campaign).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         assert!(!plan.rounds.is_empty());

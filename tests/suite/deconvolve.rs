@@ -2,10 +2,10 @@
 
 use crate::real;
 use assert_cmd::Command;
-use cleanloop::casa::Casa;
-use cleanloop::image::{FitsImage, Header, MaskType, write_plane};
+use cleanloop::image::{FitsImage, Header, PixelType, write_plane};
 use cleanloop::imager::tclean::{TcleanImager, TcleanOptions};
 use cleanloop::imager::{Imager, MinorControls, Surroundings};
+use cleanloop::programs::casa::Casa;
 use rstest::rstest;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -47,7 +47,7 @@ fn dirty(casa: &Casa, ms: &Path, folder: &Path, changes: &Value) -> TcleanImager
 fn box_mask(path: &Path, side: usize, inside: std::ops::Range<usize>) {
     let plane =
         ndarray::Array2::from_shape_fn((side, side), |(y, x)| u8::from(inside.contains(&y) && inside.contains(&x)));
-    write_plane(path, plane.view(), MaskType::U8, &Header::default(), 4).unwrap();
+    write_plane(path, plane.view(), PixelType::U8, &Header::default(), 4).unwrap();
 }
 
 /// CASA images and FITS files in, CASA images and FITS files out.

@@ -3,7 +3,7 @@
 
 use assert_cmd::Command;
 use cleanloop::campaign::record::CampaignRecord;
-use cleanloop::image::{CelestialWcs, Header, MaskType, SkyPosition, write_plane};
+use cleanloop::image::{CelestialWcs, Header, PixelType, SkyPosition, write_plane};
 use ndarray::Array2;
 use std::collections::BTreeMap;
 use std::fs;
@@ -74,7 +74,7 @@ impl Fake {
             write_plane(
                 fake.path("imager/products").join(format!("{name}.fits")),
                 plane.view(),
-                MaskType::F32,
+                PixelType::F32,
                 &Header::default(),
                 2,
             )
@@ -211,7 +211,7 @@ pub fn beams(fake: &Fake, sets: usize) -> SkyPosition {
                 let away = wcs.pixel_to_sky(x as f64, y as f64).unwrap().separation(source) / (4.0 * PIXEL_DEG);
                 (noise + scale * (-4.0 * std::f64::consts::LN_2 * away * away).exp()) as f32
             });
-            write_plane(folder.join(format!("{name}.fits")), plane.view(), MaskType::F32, &header, 2).unwrap();
+            write_plane(folder.join(format!("{name}.fits")), plane.view(), PixelType::F32, &header, 2).unwrap();
         }
     }
     source

@@ -1,7 +1,7 @@
 //! Noise maps, and field masks put onto the grid of a beam.
 
 use assert_cmd::Command;
-use cleanloop::image::{FitsImage, Header, MaskType, PlaneWriter, write_plane};
+use cleanloop::image::{FitsImage, Header, PixelType, PlaneWriter, write_plane};
 use ndarray::{Array2, s};
 use std::path::{Path, PathBuf};
 
@@ -84,11 +84,11 @@ fn extractmask_explains_what_it_cannot_do() {
     let folder = tempfile::tempdir().unwrap();
     let blank = Array2::<f32>::zeros((4, 5));
     let at = |name: &str| folder.path().join(name);
-    write_plane(at("bare.fits"), blank.view(), MaskType::F32, &Header::default(), 2).unwrap();
+    write_plane(at("bare.fits"), blank.view(), PixelType::F32, &Header::default(), 2).unwrap();
     let beam = FitsImage::open(data("flint/extract_offset/beam.fits.gz")).unwrap();
-    write_plane(at("beam.fits"), blank.view(), MaskType::F32, beam.header(), 4).unwrap();
+    write_plane(at("beam.fits"), blank.view(), PixelType::F32, beam.header(), 4).unwrap();
     std::fs::copy(at("beam.fits"), at("beam.mask.fits")).unwrap();
-    drop(PlaneWriter::create(at("cube.fits"), &[5, 4, 3], MaskType::U8, beam.header(), false).unwrap().finish());
+    drop(PlaneWriter::create(at("cube.fits"), &[5, 4, 3], PixelType::U8, beam.header(), false).unwrap().finish());
     let run = |files: [&str; 2]| stderr(cleanloop(folder.path()).arg("extractmask").args(files));
     insta::assert_snapshot!(run(["beam.fits", "bare.fits"]), @"error: bare.fits: has no CTYPE1 and CTYPE2 in its header, so its pixels have no position on the sky");
     insta::assert_snapshot!(run(["beam.fits", "beam.mask.fits"]), @"error: beam.mask.fits: the output would replace an input; name another file with --output");
@@ -123,7 +123,7 @@ fn noise_of_a_cube_is_measured_plane_by_plane() {
     let noise = |scale: f32| Array2::from_shape_fn((30, 40), |(y, x)| if (x + y) % 2 == 0 { scale } else { -scale });
     let mut header = Header::default();
     header.set_str("CTYPE3", "FREQ");
-    let mut writer = PlaneWriter::create(&path, &[40, 30, 3], MaskType::F32, &header, false).unwrap();
+    let mut writer = PlaneWriter::create(&path, &[40, 30, 3], PixelType::F32, &header, false).unwrap();
     for (index, image) in [noise(1.0), Array2::from_elem((30, 40), f32::NAN), noise(3.0)].iter().enumerate() {
         writer.write_plane(index, image.view()).unwrap();
     }
@@ -145,7 +145,7 @@ fn noise_of_a_cube_is_measured_plane_by_plane() {
 fn noise_explains_what_it_cannot_do() {
     let folder = tempfile::tempdir().unwrap();
     let blank = Array2::from_elem((3, 4), f32::NAN);
-    write_plane(folder.path().join("blank.fits"), blank.view(), MaskType::F32, &Header::default(), 2).unwrap();
+    write_plane(folder.path().join("blank.fits"), blank.view(), PixelType::F32, &Header::default(), 2).unwrap();
     let run = |more: &[&str]| stderr(cleanloop(folder.path()).args(["noise", "blank.fits"]).args(more));
     insta::assert_snapshot!(run(&[]), @"error: blank.fits: the image has no finite pixel, so its noise cannot be estimated");
     insta::assert_snapshot!(run(&["--box", "0"]), @"error: noise box of 0 pixels: it must be at least 2");
@@ -185,7 +185,7 @@ fn two_beams(folder: &Path) -> Header {
             let ripple = noise * (((7 * x + 13 * y) % 5) as f64 - 2.0);
             (beam(at.separation(source), 0.2) * response + ripple) as f32
         });
-        write_plane(folder.join(name), image.view(), MaskType::F32, &header, 4).unwrap();
+        write_plane(folder.join(name), image.view(), PixelType::F32, &header, 4).unwrap();
     }
     header
 }
@@ -255,7 +255,7 @@ fn images_of_different_beams_are_convolved_to_a_common_one() {
             let ripple = 1e-5 * (((7 * x + 13 * y) % 5) as f64 - 2.0);
             ((-4.0 * std::f64::consts::LN_2 * r2).exp() + ripple) as f32
         });
-        write_plane(folder.path().join(format!("{i}.fits")), image.view(), MaskType::F32, &header, 2).unwrap();
+        write_plane(folder.path().join(format!("{i}.fits")), image.view(), PixelType::F32, &header, 2).unwrap();
     }
     let run = |arguments: &str| cleanloop(folder.path()).args(arguments.split(' ')).assert().success();
     run("mosaic 0.fits 1.fits 2.fits --like 0.fits --output common.fits");
@@ -293,7 +293,7 @@ fn mosaic_explains_what_it_cannot_do() {
     let mut header = two_beams(folder.path());
     header.set_str("CTYPE3", "STOKES");
     let flat = Array2::<f32>::ones((4, 5));
-    write_plane(folder.path().join("flat.fits"), flat.view(), MaskType::F32, &header, 3).unwrap();
+    write_plane(folder.path().join("flat.fits"), flat.view(), PixelType::F32, &header, 3).unwrap();
     let run = |arguments: &str| stderr(cleanloop(folder.path()).arg("mosaic").args(arguments.split(' ')));
     insta::assert_snapshot!(run("flat.fits -o o.fits"), @"error: flat.fits: has no noise that could give it a weight (no data, or more than half of its pixels alike)");
     insta::assert_snapshot!(run("east.fits -o east.fits"), @"error: east.fits: the output would replace an input");

@@ -2,11 +2,11 @@
 
 use crate::simulated::{self, require};
 use assert_cmd::Command;
-use cleanloop::campaign::cycle::{self, ImagerLimits};
 use cleanloop::campaign::record::{CampaignRecord, State};
 use cleanloop::image::FitsImage;
 use cleanloop::imager::wsclean::{WscleanImager, WscleanOptions};
 use cleanloop::imager::{Guarded, ImagingJob, Residual, Surroundings};
+use cleanloop::major_cycle::{self, ImagerLimits};
 use cleanloop::measurement_set::{copy, has_column};
 use std::fs;
 use std::path::Path;
@@ -226,8 +226,8 @@ mod driver;
 /// Masks whose maker has a mistake.
 struct Panics;
 
-impl cycle::CycleMasks for Panics {
-    fn make(&mut self, _: &Residual, _: &cycle::MaskMoment<'_>) -> cleanloop::Result<cycle::CycleMask> {
+impl major_cycle::CycleMasks for Panics {
+    fn make(&mut self, _: &Residual, _: &major_cycle::MaskMoment<'_>) -> cleanloop::Result<major_cycle::CycleMask> {
         panic!("on purpose");
     }
 }
@@ -254,17 +254,17 @@ fn a_panic_leaves_what_is_whole_and_nothing_else() {
         major_cycles: 2,
         independent_channels: false,
     };
-    let rules = cycle::StopRules::new(&Default::default(), &limits, 1, 0.0);
+    let rules = major_cycle::StopRules::new(&Default::default(), &limits, 1, 0.0);
     let to = job.folder.clone();
     let unwound = std::panic::catch_unwind(|| {
         let mut imager = Guarded::new(Box::new(WscleanImager::new(job, options, Surroundings::default())));
         imager.setup().expect("set up");
         std::fs::create_dir_all(to.join(".wsclean/tmp.left")).expect("made");
-        let measures = cycle::Measures {
+        let measures = major_cycle::Measures {
             residual: &cleanloop::quality::residual::measure,
             flux: &cleanloop::quality::residual::model_fluxes,
         };
-        cycle::run(&mut *imager, &mut Panics, measures, &rules, &to).map(drop)
+        major_cycle::run(&mut *imager, &mut Panics, measures, &rules, &to).map(drop)
     });
     assert!(unwound.is_err(), "the panic goes on");
     let left = fs::read_dir(folder.path().join("image/.wsclean")).expect("the scratch folder").flatten();
@@ -522,7 +522,7 @@ fn a_failure_in_a_cycle_keeps_what_is_whole() {
 /// wsclean makes no primary beam of the VLA; the user's is on the image's pixels.
 #[test]
 fn a_primary_beam_of_the_users_divides_the_image() {
-    use cleanloop::image::{Header, MaskType, write_plane};
+    use cleanloop::image::{Header, PixelType, write_plane};
     let Some(folder) = prepared(CAMPAIGN) else { return };
     let path = folder.path();
     let beam = |size: usize| {
@@ -533,7 +533,7 @@ fn a_primary_beam_of_the_users_divides_the_image() {
         })
     };
     for (name, size) in [("pb.fits", 512), ("small.fits", 100)] {
-        write_plane(path.join(name), beam(size).view(), MaskType::F32, &Header::default(), 4).expect("a beam");
+        write_plane(path.join(name), beam(size).view(), PixelType::F32, &Header::default(), 4).expect("a beam");
     }
     let image = |beam: &str| {
         ["image", "campaign.yaml", "--set"]

@@ -66,7 +66,7 @@ fn the_overview_of_a_campaign_begins_with_the_set_that_failed() {
 /// The steward of a campaign's jobs holds the lock for a moment; everybody else keeps it.
 #[test]
 fn a_run_waits_for_a_steward_and_for_nobody_else() {
-    use cleanloop::campaign::folder::{CAMPAIGN_LOCK, Lock, STEWARD};
+    use cleanloop::util::lock::{CAMPAIGN_LOCK, Lock, STEWARD};
     let fake = Fake::new(2, 0, "");
     let out = fake.path("out");
     let other = Lock::take(&out).unwrap();

@@ -2,7 +2,7 @@
 
 use crate::flint_masks::golden_folders;
 use assert_cmd::Command;
-use cleanloop::image::{FitsImage, Header, MaskType, PlaneWriter, write_plane};
+use cleanloop::image::{FitsImage, Header, PixelType, PlaneWriter, write_plane};
 use ndarray::{Array2, array};
 use predicates::prelude::*;
 use predicates::str::contains;
@@ -35,7 +35,7 @@ fn source() -> Array2<f32> {
 }
 
 fn write(path: &Path, plane: &Array2<f32>) {
-    write_plane(path, plane.view(), MaskType::F32, &header(), 4).unwrap();
+    write_plane(path, plane.view(), PixelType::F32, &header(), 4).unwrap();
 }
 
 fn read(path: &Path) -> Array2<f32> {
@@ -100,10 +100,10 @@ fn pixel_types_and_axes_do_not_matter() {
                  --flood-fill-use-mac-box-size 9";
     let mut first: Option<Array2<f32>> = None;
     for (name, kind, axes) in [
-        ("float.fits", MaskType::F32, 2),
-        ("double.fits", MaskType::F64, 3),
-        ("short.fits.gz", MaskType::I16, 4),
-        ("packed.fits.fz", MaskType::F32, 2),
+        ("float.fits", PixelType::F32, 2),
+        ("double.fits", PixelType::F64, 3),
+        ("short.fits.gz", PixelType::I16, 4),
+        ("packed.fits.fz", PixelType::F32, 2),
     ] {
         let mut lengths = vec![40, 30];
         lengths.resize(axes, 1);
@@ -125,7 +125,7 @@ fn pixel_types_and_axes_do_not_matter() {
 fn each_plane_of_a_cube_is_masked_by_itself() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cube.fits");
-    let mut writer = PlaneWriter::create(&path, &[40, 30, 3, 1], MaskType::F32, &header(), false).unwrap();
+    let mut writer = PlaneWriter::create(&path, &[40, 30, 3, 1], PixelType::F32, &header(), false).unwrap();
     writer.write_plane(0, source().view()).unwrap();
     writer.write_plane(1, Array2::from_elem((30, 40), f32::NAN).view()).unwrap();
     writer.write_plane(2, source().mapv(|v| v / 10.0).view()).unwrap();
@@ -165,7 +165,7 @@ fn bad_input_is_named() {
     write(&path("blank.fits"), &Array2::from_elem((30, 40), f32::NAN));
     let mut oblong = header();
     oblong.set_f64("CDELT2", 2e-3);
-    write_plane(path("oblong.fits"), source().view(), MaskType::F32, &oblong, 2).unwrap();
+    write_plane(path("oblong.fits"), source().view(), PixelType::F32, &oblong, 2).unwrap();
     let mac = "--flood-fill --flood-fill-use-mac";
     for (words, message) in [
         ("none.fits".into(), "none.fits: cannot be read"),
@@ -197,7 +197,7 @@ fn what_should_be_known_is_said_aloud() {
     let folder = tempfile::tempdir().unwrap();
     let mut beamless = header();
     beamless.remove("BMAJ");
-    write_plane(folder.path().join("a.fits"), source().view(), MaskType::F32, &beamless, 2).unwrap();
+    write_plane(folder.path().join("a.fits"), source().view(), PixelType::F32, &beamless, 2).unwrap();
     let mac = "--flood-fill --flood-fill-use-mac --flood-fill-positive-seed-clip 5";
     cleanloop(folder.path(), &format!("mask a.fits {mac} --beam-shape-erode"))
         .success()

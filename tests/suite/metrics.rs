@@ -1,7 +1,7 @@
 //! `cleanloop metrics` on files.
 
 use assert_cmd::Command;
-use cleanloop::image::{Header, MaskType, write_plane};
+use cleanloop::image::{Header, PixelType, write_plane};
 use ndarray::Array2;
 use predicates::prelude::*;
 
@@ -10,7 +10,7 @@ fn write(path: &std::path::Path, plane: &Array2<f32>) {
     for (key, value) in [("CDELT1", -1e-3), ("CDELT2", 1e-3), ("BMAJ", 4e-3), ("BMIN", 3e-3)] {
         header.set_f64(key, value);
     }
-    write_plane(path, plane.view(), MaskType::F32, &header, 4).unwrap();
+    write_plane(path, plane.view(), PixelType::F32, &header, 4).unwrap();
 }
 
 #[test]

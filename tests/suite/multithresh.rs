@@ -1,9 +1,9 @@
 //! Auto-multithresh against masks that CASA made, call by call.
 
+use cleanloop::image::psf::sidelobe_level;
 use cleanloop::image::{Beam, FitsImage, PixelBeam};
 use cleanloop::kernels::bitmask::BitMask;
 use cleanloop::masking::multithresh::{Call, ChannelMaskState, MultithreshOptions, PlaneMasker, PlaneSummary, Scratch};
-use cleanloop::quality::sidelobe::sidelobe_level;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 

@@ -1,7 +1,7 @@
 //! Auto-multithresh call by call: files, state folder, command line.
 
 use assert_cmd::Command;
-use cleanloop::image::{Beam, FitsImage, Header, MaskType, PlaneWriter, append_beam_table};
+use cleanloop::image::{Beam, FitsImage, Header, PixelType, PlaneWriter, append_beam_table};
 use cleanloop::masking::multithresh::{CycleInputs, CycleSummary, MultithreshOptions, run_cycle};
 use ndarray::Array2;
 use serde_json::Value;
@@ -55,7 +55,7 @@ fn header() -> Header {
 
 /// `[channel][polarisation]` planes as a file of axes RA, DEC, FREQ, STOKES.
 fn write(path: &Path, header: &Header, channels: usize, pols: usize, pixel: impl Fn(usize, usize) -> Array2<f32>) {
-    let mut writer = PlaneWriter::create(path, &[NX, NY, channels, pols], MaskType::F32, header, false).unwrap();
+    let mut writer = PlaneWriter::create(path, &[NX, NY, channels, pols], PixelType::F32, header, false).unwrap();
     for pol in 0..pols {
         for channel in 0..channels {
             writer.write_plane(pol * channels + channel, pixel(channel, pol).view()).unwrap();
@@ -359,7 +359,7 @@ fn a_stokes_axis_before_the_channels_keeps_its_place() {
     let mut swapped = header();
     swapped.set_str("CTYPE3", "STOKES");
     swapped.set_str("CTYPE4", "FREQ");
-    let mut writer = PlaneWriter::create(path("r.fits"), &[NX, NY, 2, 3], MaskType::F32, &swapped, false).unwrap();
+    let mut writer = PlaneWriter::create(path("r.fits"), &[NX, NY, 2, 3], PixelType::F32, &swapped, false).unwrap();
     for index in 0..6 {
         writer.write_plane(index, plane(index / 2, if index % 2 == 0 { 0 } else { 3 }).view()).unwrap();
     }

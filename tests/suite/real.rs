@@ -3,7 +3,7 @@
 //! A test that needs CASA begins with `let Some(casa) = real::casa() else { return };`. It is skipped, with words, only
 //! where CASA is not set up and `CLEANLOOP_REQUIRE_REAL` is unset.
 
-use cleanloop::casa::Casa;
+use cleanloop::programs::casa::Casa;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -58,7 +58,8 @@ pub fn tiny(casa: &Casa, folder: &Path) -> Field {
 
 /// Runs a Python program in CASA's environment; `tb` is a table tool, `ms` the measurement set.
 pub fn python(ms: &Path, program: &str) -> String {
-    let environment = cleanloop::setup::Environment::ready(cleanloop::setup::Kind::Casa).expect("set up");
+    let environment =
+        cleanloop::programs::setup::Environment::ready(cleanloop::programs::setup::Kind::Casa).expect("set up");
     let text = format!(
         "import sys\nimport numpy as np\nfrom casatools import table\nms = sys.argv[1]\ntb = table()\n{program}"
     );
@@ -75,16 +76,16 @@ pub fn python(ms: &Path, program: &str) -> String {
 
 /// Whether QuartiCal is set up; it must be where `make test` runs.
 pub fn quartical() -> Option<()> {
-    is_set_up(cleanloop::setup::Kind::Quartical)
+    is_set_up(cleanloop::programs::setup::Kind::Quartical)
 }
 
 /// Whether MPI for CASA is set up; it must be where `make test` runs.
 pub fn mpi() -> Option<()> {
-    is_set_up(cleanloop::setup::Kind::Mpi)
+    is_set_up(cleanloop::programs::setup::Kind::Mpi)
 }
 
-fn is_set_up(kind: cleanloop::setup::Kind) -> Option<()> {
-    match cleanloop::setup::Environment::ready(kind) {
+fn is_set_up(kind: cleanloop::programs::setup::Kind) -> Option<()> {
+    match cleanloop::programs::setup::Environment::ready(kind) {
         Ok(_) => Some(()),
         Err(e) if std::env::var_os("CLEANLOOP_REQUIRE_REAL").is_some() => panic!("CLEANLOOP_REQUIRE_REAL is set: {e}"),
         Err(e) => {

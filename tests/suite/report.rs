@@ -5,7 +5,7 @@ use cleanloop::campaign::record::{
     CampaignRecord, ChannelCycle, CommandRecord, ConfettiRecord, CycleRecord, DatasetRecord, DecisionRecord, Level,
     MaskRecord, MessageRecord, RoundRecord, RuleRecord, State, ToolVersion, Verdict,
 };
-use cleanloop::image::{Header, MaskType, PlaneWriter, write_plane};
+use cleanloop::image::{Header, PixelType, PlaneWriter, write_plane};
 use cleanloop::imager::{Products, StopReason};
 use cleanloop::quality::metrics::{RoundFiles, of_files};
 use cleanloop::quality::solutions::{AntennaSolutions, GainSeries, SolutionStats};
@@ -151,13 +151,13 @@ fn planes(quality: Quality, seed: u64) -> Planes {
 
 fn write_fits(path: &Path, plane: &Array2<f32>) {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    write_plane(path, plane.view(), MaskType::F32, &header(), 4).unwrap();
+    write_plane(path, plane.view(), PixelType::F32, &header(), 4).unwrap();
 }
 
 fn write_cube(path: &Path, planes: &[&Array2<f32>]) {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     let mut writer =
-        PlaneWriter::create(path, &[SIDE, SIDE, planes.len(), 1], MaskType::F32, &header(), false).unwrap();
+        PlaneWriter::create(path, &[SIDE, SIDE, planes.len(), 1], PixelType::F32, &header(), false).unwrap();
     for (i, plane) in planes.iter().enumerate() {
         writer.write_plane(i, plane.view()).unwrap();
     }

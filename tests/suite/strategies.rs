@@ -1,8 +1,8 @@
 //! flint strategies run unmodified: the options that each round gets, held against the tables of flint's options.
 
-use cleanloop::campaign::config::{self, Overrides};
+use cleanloop::campaign::file::{self, Overrides};
+use cleanloop::campaign::plan::preview;
 use cleanloop::campaign::plan::{self, ImagingPlan, Plan};
-use cleanloop::campaign::preview;
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -72,7 +72,7 @@ fn plan_of(strategy: &str, rounds: usize, settings: &[&str]) -> Plan {
     all.extend(settings.iter().map(ToString::to_string));
     let pattern = folder.path().join("beam*.ms").display().to_string();
     let overrides = Overrides { measurement_sets: vec![pattern], settings: all, ..Overrides::default() };
-    let campaign = config::load(&path, &overrides).unwrap();
+    let campaign = file::load(&path, &overrides).unwrap();
     plan::resolve_with(&campaign, &|name| (name == "MEMDIR").then(|| "/dev/shm/me".to_owned())).unwrap()
 }
 

@@ -2,11 +2,11 @@
 
 use crate::real;
 use cleanloop::campaign::record::CampaignRecord;
-use cleanloop::casa::Casa;
 use cleanloop::image::FitsImage;
 use cleanloop::imager::tclean::{TcleanImager, TcleanOptions};
-use cleanloop::imager::{ChannelBack, ChannelControls, Imager, ImagingJob, MinorControls, StopReason, Surroundings};
+use cleanloop::imager::{ChannelControls, ChannelRevert, Imager, ImagingJob, MinorControls, StopReason, Surroundings};
 use cleanloop::masking::multithresh::{CycleInputs, MultithreshOptions, run_cycle};
+use cleanloop::programs::casa::Casa;
 use rstest::rstest;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -259,7 +259,7 @@ fn what_cannot_be_imaged_is_told() {
         let path = folder.path().join(name);
         let plane = ndarray::Array2::from_elem((side, side), value);
         let header = cleanloop::image::Header::default();
-        cleanloop::image::write_plane(&path, plane.view(), cleanloop::image::MaskType::U8, &header, 4)
+        cleanloop::image::write_plane(&path, plane.view(), cleanloop::image::PixelType::U8, &header, 4)
             .expect("written");
         path
     };
@@ -316,7 +316,7 @@ fn a_mask_that_is_handed_over_is_used_as_by_a_plain_call(#[case] changes: Value)
     let inside = |i: usize| i >= low && i <= high;
     let plane = ndarray::Array2::from_shape_fn((side, side), |(y, x)| u8::from(inside(y) && inside(x)));
     let header = cleanloop::image::Header::default();
-    cleanloop::image::write_plane(&mask, plane.view(), cleanloop::image::MaskType::U8, &header, 4).expect("written");
+    cleanloop::image::write_plane(&mask, plane.view(), cleanloop::image::PixelType::U8, &header, 4).expect("written");
     let mut job = job(&sets[0], &folder.path().join("ours"), false);
     job.measurement_sets.clone_from(&sets);
     let mut ours = imager(&casa, job, &imaging);
@@ -389,7 +389,7 @@ fn channels_go_back_by_themselves() {
         states.push((planes(&made.model.expect("a model")), planes(&made.residual)));
     }
     assert!(states[3].0[4] != states[1].0[4] && states[3].0[3] != states[2].0[3]);
-    let back = [ChannelBack { channel: 4, cycle: 1 }, ChannelBack { channel: 3, cycle: 0 }];
+    let back = [ChannelRevert { channel: 4, cycle: 1 }, ChannelRevert { channel: 3, cycle: 0 }];
     let check = |imager: &mut TcleanImager| {
         assert_eq!(imager.completed_cycles(), 3);
         let made = imager.run_major_cycle(false).expect("a residual");
@@ -406,7 +406,7 @@ fn channels_go_back_by_themselves() {
             assert!(worst <= 1e-4 * scale, "residual of channel {k}: {worst} of {scale}");
         }
     };
-    assert!(first.roll_back_channels(&back).expect("gone back"));
+    assert!(first.revert_channels(&back).expect("gone back"));
     check(&mut first);
     let pid = nix::unistd::Pid::from_raw(casa.pid().expect("it runs") as i32);
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).expect("killed");
@@ -414,13 +414,13 @@ fn channels_go_back_by_themselves() {
     let mut second = imager(&casa, job(&field.ms, &folder.path().join("cube"), false), &imaging);
     second.setup().expect("set up");
     // Asked again, it is the same.
-    assert!(second.roll_back_channels(&back).expect("gone back"));
+    assert!(second.revert_channels(&back).expect("gone back"));
     check(&mut second);
     second.run_minor_cycle(None, &controls).expect("a minor cycle");
     second.run_major_cycle(false).expect("a residual");
     assert_eq!(second.completed_cycles(), 4);
     let mut continuum = imager(&casa, job(&field.ms, &folder.path().join("plane"), false), &json!({"imsize": 32}));
-    assert!(!continuum.roll_back_channels(&back).expect("asked"), "there are no channels");
+    assert!(!continuum.revert_channels(&back).expect("asked"), "there are no channels");
 }
 
 #[test]
@@ -679,7 +679,8 @@ fn difference(a: &Path, b: &Path) -> f64 {
 
 /// Processes whose command line names this folder or that descend from it.
 fn processes_of_mpi() -> Vec<u32> {
-    let environment = cleanloop::setup::Environment::ready(cleanloop::setup::Kind::Mpi).expect("set up");
+    let environment =
+        cleanloop::programs::setup::Environment::ready(cleanloop::programs::setup::Kind::Mpi).expect("set up");
     let root = environment.root.to_string_lossy().into_owned();
     let entries = std::fs::read_dir("/proc").expect("processes").flatten();
     entries

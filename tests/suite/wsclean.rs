@@ -2,7 +2,7 @@
 
 use crate::simulated::{self, require};
 use cleanloop::ExitStatus;
-use cleanloop::image::{FitsImage, Header, MaskType, write_plane};
+use cleanloop::image::{FitsImage, Header, PixelType, write_plane};
 use cleanloop::imager::wsclean::{WscleanImager, WscleanOptions};
 use cleanloop::imager::{Imager, ImagingJob, MinorControls, StopReason, Surroundings};
 use ndarray::{Array2, ArrayD, Axis, Ix2};
@@ -16,12 +16,12 @@ use std::time::{Duration, Instant};
 const SIZE: usize = 512;
 
 /// A working folder with a measurement set of its own.
-struct Bench {
+struct StepContext {
     folder: tempfile::TempDir,
     data: PathBuf,
 }
 
-impl Bench {
+impl StepContext {
     fn new() -> Option<Self> {
         require("wsclean")?;
         let source = simulated::field()?;
@@ -64,7 +64,7 @@ impl Bench {
         }
         assert!(mask.iter().any(|m| *m == 1), "something is above {level}");
         let path = self.folder.path().join(name);
-        write_plane(&path, mask.view(), MaskType::U8, &Header::default(), 2).expect("a mask");
+        write_plane(&path, mask.view(), PixelType::U8, &Header::default(), 2).expect("a mask");
         path
     }
 }
@@ -111,7 +111,7 @@ fn controls(iterations_left: u64, last: bool) -> MinorControls {
 }
 
 /// Dirty image of a column, and its mask.
-fn dirty(bench: &Bench, name: &str, column: &str) -> Array2<f32> {
+fn dirty(bench: &StepContext, name: &str, column: &str) -> Array2<f32> {
     let mut job = bench.job(name);
     job.data_column = column.into();
     job.update_model = false;
@@ -123,7 +123,7 @@ fn dirty(bench: &Bench, name: &str, column: &str) -> Array2<f32> {
 
 #[test]
 fn an_ordinary_run_cleans_inside_its_mask_and_a_model_can_be_put_back() {
-    let Some(bench) = Bench::new() else { return };
+    let Some(bench) = StepContext::new() else { return };
     let mut imager = bench.imager("r0", json!({}));
     imager.setup().expect("set up");
     let first = imager.image_once(None).expect("an image");
@@ -148,7 +148,7 @@ fn an_ordinary_run_cleans_inside_its_mask_and_a_model_can_be_put_back() {
 
 #[test]
 fn joined_channels_give_the_whole_band_and_every_channel() {
-    let Some(bench) = Bench::new() else { return };
+    let Some(bench) = StepContext::new() else { return };
     let mut imager = bench.imager("r0", json!({"channels_out": 2, "join_channels": true, "nmiter": 1}));
     let products = imager.image_once(None).expect("images");
     assert_eq!(products.channels.len(), 2);
@@ -177,7 +177,7 @@ fn chain(imager: &mut WscleanImager, mask: &Path, until: usize) -> u64 {
 
 #[test]
 fn a_chain_of_cycles_equals_one_ordinary_run() {
-    let Some(bench) = Bench::new() else { return };
+    let Some(bench) = StepContext::new() else { return };
     let mask = {
         let mut imager = bench.imager("first", json!({"nmiter": 1}));
         let image = imager.image_once(None).expect("an image").image;
@@ -206,7 +206,7 @@ fn a_chain_of_cycles_equals_one_ordinary_run() {
 
 #[test]
 fn an_interrupted_chain_goes_on_and_ends_the_same() {
-    let Some(bench) = Bench::new() else { return };
+    let Some(bench) = StepContext::new() else { return };
     let image = bench.imager("first", json!({"nmiter": 1})).image_once(None).expect("an image").image;
     let mask = bench.mask(&image, 0.08, "mask.fits");
     let mut whole = bench.imager("whole", json!({}));
@@ -240,7 +240,7 @@ fn an_interrupted_chain_goes_on_and_ends_the_same() {
 
 #[test]
 fn a_chain_goes_back_to_an_earlier_cycle() {
-    let Some(bench) = Bench::new() else { return };
+    let Some(bench) = StepContext::new() else { return };
     let image = bench.imager("first", json!({"nmiter": 1})).image_once(None).expect("an image").image;
     let mask = bench.mask(&image, 0.08, "mask.fits");
     let mut imager = bench.imager("chain", json!({}));
@@ -260,9 +260,9 @@ fn a_chain_goes_back_to_an_earlier_cycle() {
 
 #[test]
 fn an_empty_mask_leaves_an_empty_model() {
-    let Some(bench) = Bench::new() else { return };
+    let Some(bench) = StepContext::new() else { return };
     let mask = bench.folder.path().join("empty.fits");
-    write_plane(&mask, Array2::<u8>::zeros((SIZE, SIZE)).view(), MaskType::U8, &Header::default(), 2).expect("a mask");
+    write_plane(&mask, Array2::<u8>::zeros((SIZE, SIZE)).view(), PixelType::U8, &Header::default(), 2).expect("a mask");
     let mut imager = bench.imager("r0", json!({}));
     imager.setup().expect("set up");
     imager.make_psf().expect("PSF");
@@ -279,7 +279,7 @@ fn an_empty_mask_leaves_an_empty_model() {
 
 #[test]
 fn a_cube_has_a_mask_and_a_stop_for_each_channel() {
-    let Some(bench) = Bench::new() else { return };
+    let Some(bench) = StepContext::new() else { return };
     let cube_options = json!({"channels_out": 4, "join_channels": false});
     let mut imager = bench.imager("cube", cube_options.clone());
     imager.setup().expect("set up");
@@ -293,7 +293,7 @@ fn a_cube_has_a_mask_and_a_stop_for_each_channel() {
     header.set_str("CTYPE3", "FREQ");
     let axes = [SIZE, SIZE, 4];
     let mut writer =
-        cleanloop::image::PlaneWriter::create(&mask, &axes, MaskType::U8, &header, false).expect("a mask cube");
+        cleanloop::image::PlaneWriter::create(&mask, &axes, PixelType::U8, &header, false).expect("a mask cube");
     for channel in 0..4 {
         let plane = planes.index_axis(Axis(0), channel).into_dimensionality::<Ix2>().expect("a plane").to_owned();
         let level = if channel == 0 { f32::INFINITY } else { 0.2 * channel as f32 };
@@ -329,7 +329,7 @@ fn a_cube_has_a_mask_and_a_stop_for_each_channel() {
 
 #[test]
 fn bad_input_is_refused_before_anything_runs() {
-    let Some(bench) = Bench::new() else { return };
+    let Some(bench) = StepContext::new() else { return };
     let refused = |name: &str, job: ImagingJob, changes: serde_json::Value| {
         let mut imager = WscleanImager::new(job, options(changes), Surroundings::default());
         let error = imager.setup().expect_err(name);
@@ -348,7 +348,7 @@ fn bad_input_is_refused_before_anything_runs() {
     refused("nothing to clean with", job.clone(), json!({"niter": 0}));
 
     let small = bench.folder.path().join("small.fits");
-    write_plane(&small, Array2::<u8>::ones((10, 20)).view(), MaskType::U8, &Header::default(), 2).expect("a mask");
+    write_plane(&small, Array2::<u8>::ones((10, 20)).view(), PixelType::U8, &Header::default(), 2).expect("a mask");
     let error = bench.imager("x", json!({})).image_once(Some(&small)).expect_err("a mask of another size");
     assert!(error.to_string().contains("the mask has 20 x 10 pixels, but the image has 512 x 512"), "{error}");
     assert_eq!(error.exit_status(), ExitStatus::BadInput);
@@ -356,7 +356,7 @@ fn bad_input_is_refused_before_anything_runs() {
 
 #[test]
 fn failures_of_the_program_are_external_and_say_why() {
-    let Some(bench) = Bench::new() else { return };
+    let Some(bench) = StepContext::new() else { return };
     let mut absent = Surroundings { executable: vec!["wsclean-that-is-not-there".into()], ..Default::default() };
     let mut imager = WscleanImager::new(bench.job("x"), options(json!({})), absent.clone());
     assert_eq!(imager.capabilities().program, "wsclean (not found)");
@@ -380,7 +380,7 @@ fn failures_of_the_program_are_external_and_say_why() {
 
 #[test]
 fn limits_and_interruptions_stop_it_and_leave_no_products() {
-    let Some(bench) = Bench::new() else { return };
+    let Some(bench) = StepContext::new() else { return };
     let slow = json!({"size": 6000, "threshold": 0.0001, "niter": 10_000_000, "nmiter": 100});
     let attempt = |surroundings: Surroundings| {
         let started = Instant::now();

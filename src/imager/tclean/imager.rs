@@ -3,12 +3,12 @@
 use super::TcleanOptions;
 use super::options::Deconvolver;
 use crate::Result;
-use crate::casa::Casa;
 use crate::imager::progress::Progress;
 use crate::imager::{
-    Capabilities, ChannelBack, ChannelCycle, Imager, ImagingJob, MinorControls, MinorCycle, Products, Residual,
+    Capabilities, ChannelCycle, ChannelRevert, Imager, ImagingJob, MinorControls, MinorCycle, Products, Residual,
     StopReason, Surroundings,
 };
+use crate::programs::casa::Casa;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -266,11 +266,11 @@ impl Imager for TcleanImager {
         self.step("replace_model", json!({"model": absolute(model)})).map(Some)
     }
 
-    fn roll_back_channels(&mut self, back: &[ChannelBack]) -> Result<bool> {
+    fn revert_channels(&mut self, back: &[ChannelRevert]) -> Result<bool> {
         if !self.options.is_cube() || self.cycles == 0 {
             return Ok(false);
         }
-        self.step::<Value>("roll_back_channels", json!({"back": back}))?;
+        self.step::<Value>("revert_channels", json!({"back": back}))?;
         self.stopped = None;
         Ok(true)
     }
@@ -313,9 +313,9 @@ impl Imager for TcleanImager {
             parameters
                 .iter()
                 .filter(|(key, value)| key.as_str() != "mask" && defaults.get(*key) != Some(*value))
-                .map(|(key, value)| format!("{key}={}", crate::casa::python(value))),
+                .map(|(key, value)| format!("{key}={}", crate::programs::casa::python(value))),
         );
-        words.extend(mask.map(|path| format!("mask={}", crate::casa::python(&json!(path)))));
+        words.extend(mask.map(|path| format!("mask={}", crate::programs::casa::python(&json!(path)))));
         vec![words]
     }
 }

@@ -1,8 +1,8 @@
 //! What `plan` shows of tclean: its parameters and the steps that the worker is asked for, without starting CASA.
 
 use super::TcleanOptions;
-use crate::casa::python;
 use crate::imager::{Capabilities, Chain, ImagingJob, PlannedCall};
+use crate::programs::casa::python;
 use serde_json::{Value, json};
 use std::path::Path;
 

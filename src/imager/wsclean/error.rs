@@ -1,9 +1,9 @@
 //! What can go wrong before, during and after a call of wsclean.
 
 use super::installed::Version;
-use crate::disk::DiskError;
 use crate::image::ImageError;
 use crate::process::ProcessError;
+use crate::util::disk::DiskError;
 use std::path::PathBuf;
 
 /// Failure of the wsclean adapter.

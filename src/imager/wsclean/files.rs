@@ -1,7 +1,7 @@
 //! wsclean's files: their names, hard links instead of copies, and cubes put together from channels.
 
 use super::error::WscleanError;
-use crate::image::{FitsImage, Header, MaskType, PlaneWriter};
+use crate::image::{FitsImage, Header, PixelType, PlaneWriter};
 use crate::imager::{ChannelProducts, Products};
 use ndarray::Array2;
 use std::path::{Path, PathBuf};
@@ -283,7 +283,7 @@ pub fn assemble(planes: &[PathBuf], cube: &Path) -> Result<(), WscleanError> {
             header.set_f64("CDELT3", (end - start) / (planes.len() - 1) as f64);
         }
     }
-    let mut writer = PlaneWriter::create(cube, &[nx, ny, planes.len(), 1], MaskType::F32, &header, false)?;
+    let mut writer = PlaneWriter::create(cube, &[nx, ny, planes.len(), 1], PixelType::F32, &header, false)?;
     for (index, path) in planes.iter().enumerate() {
         let mut image = FitsImage::open(path)?;
         if image.plane_shape() != (ny, nx) {
@@ -309,7 +309,7 @@ pub fn empty_model(image: &Path, model: &Path) -> Result<(), WscleanError> {
     let like = FitsImage::open(image)?;
     let mut header = like.header().clone();
     header.set_str("BUNIT", "JY/PIXEL");
-    let mut writer = PlaneWriter::create(model, like.axes(), MaskType::F32, &header, false)?;
+    let mut writer = PlaneWriter::create(model, like.axes(), PixelType::F32, &header, false)?;
     let zeros = Array2::<f32>::zeros(like.plane_shape());
     for index in 0..like.axes()[2..].iter().product::<usize>() {
         writer.write_plane(index, zeros.view())?;
@@ -341,7 +341,7 @@ pub fn copy(from: &Path, to: &Path) -> Result<(), WscleanError> {
 pub fn divide(image: &Path, beam: &Path, limit: f64, quotient: &Path) -> Result<(), WscleanError> {
     let mut image = FitsImage::open(image)?;
     let mut beam = image.companion(beam)?;
-    let mut writer = PlaneWriter::create(quotient, image.axes(), MaskType::F32, image.header(), false)?;
+    let mut writer = PlaneWriter::create(quotient, image.axes(), PixelType::F32, image.header(), false)?;
     for channel in 0..image.channels() {
         let by = beam.read_plane(0, channel.min(beam.channels() - 1))?;
         for polarisation in 0..image.polarisations() {
@@ -364,7 +364,7 @@ pub fn mask_plane(cube: &Path, channel: usize, to: &Path) -> Result<(), WscleanE
     // A NaN is no data, and nothing is cleaned there.
     let plane = image.read_plane(0, channel)?.mapv(|v| u8::from(v != 0.0 && !v.is_nan()));
     // wsclean looks at the size alone, but refuses half a header (a frequency axis without its value).
-    crate::image::write_plane(to, plane.view(), MaskType::U8, &Header::default(), 2)?;
+    crate::image::write_plane(to, plane.view(), PixelType::U8, &Header::default(), 2)?;
     Ok(())
 }
 
@@ -403,7 +403,8 @@ mod tests {
         header.set_f64("BMAJ", 0.001 * f64::from(value));
         header.set_f64("BMIN", 0.0005);
         let path = folder.join(name);
-        crate::image::write_plane(&path, array![[value, 0.0, 2.0]].view(), MaskType::F32, &header, 4).expect("written");
+        crate::image::write_plane(&path, array![[value, 0.0, 2.0]].view(), PixelType::F32, &header, 4)
+            .expect("written");
         path
     }
 

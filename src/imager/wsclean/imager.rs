@@ -4,22 +4,22 @@
 //! and so on the state after each call. Each is made under another name and renamed when complete, so whatever is there
 //! is whole, and an interrupted chain goes on from the last one.
 
+use super::arguments::{self, Arguments};
 use super::call::call;
 use super::error::WscleanError;
 use super::files::{self, PREFIX, REUSED};
 use super::installed::Installed;
 use super::log::{RunLog, Stop};
-use super::words::{self, Arguments};
 use super::{WscleanOptions, memory};
 use crate::Result;
-use crate::disk;
 use crate::image::FitsImage;
 use crate::imager::progress::{Progress, ProgressSink, silent};
 use crate::imager::{
-    Capabilities, Chain, ChannelBack, ChannelControls, ChannelCycle, Imager, ImagingJob, MinorControls, MinorCycle,
+    Capabilities, Chain, ChannelControls, ChannelCycle, ChannelRevert, Imager, ImagingJob, MinorControls, MinorCycle,
     PlannedCall, Products, Residual, StopReason, Surroundings,
 };
 use crate::measurement_set::has_column;
+use crate::util::disk;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -175,14 +175,14 @@ impl WscleanImager {
         if let Some((first, end)) = o.interval {
             a.push("interval", &[first, end]);
         }
-        a.append(words::imaging(o, self.installed.as_deref().ok())?);
+        a.append(arguments::imaging(o, self.installed.as_deref().ok())?);
         Ok(a)
     }
 
     /// One process for all output channels.
     fn whole(&self) -> std::result::Result<Arguments, WscleanError> {
         let mut a = self.common(self.job.threads, self.job.memory_gb)?;
-        words::channels(&mut a, &self.options);
+        arguments::channels(&mut a, &self.options);
         if let Some((first, end)) = self.options.channel_range {
             a.push("channel-range", &[first, end]);
         }
@@ -201,7 +201,7 @@ impl WscleanImager {
     fn ordinary(&self, mask: Option<&Path>) -> std::result::Result<Arguments, WscleanError> {
         let mut a = self.whole()?;
         let mask = self.mask_or_option(mask)?;
-        words::stops(&mut a, &self.options, mask.is_some());
+        arguments::stops(&mut a, &self.options, mask.is_some());
         if let Some(mask) = &mask {
             a.push("fits-mask", &[mask.display()]);
         }
@@ -215,7 +215,7 @@ impl WscleanImager {
     fn mask_or_option(&self, mask: Option<&Path>) -> std::result::Result<Option<PathBuf>, WscleanError> {
         match (mask, &self.options.fits_mask) {
             (Some(mask), _) => Ok(Some(mask.to_owned())),
-            (None, Some(path)) => words::expanded_path("fits_mask", path).map(Some),
+            (None, Some(path)) => arguments::expanded_path("fits_mask", path).map(Some),
             (None, None) => Ok(None),
         }
     }
@@ -238,7 +238,7 @@ impl WscleanImager {
     /// Folder for wsclean's reordered visibilities; it goes with the value.
     fn temporary(&self) -> std::result::Result<tempfile::TempDir, WscleanError> {
         let (base, prefix) = match &self.options.temp_dir {
-            Some(path) => (words::expanded_path("temp_dir", path)?, memory::prefix()),
+            Some(path) => (arguments::expanded_path("temp_dir", path)?, memory::prefix()),
             None => match memory::folder(&self.job.measurement_sets, &self.surroundings.executable) {
                 Some(folder) => (folder, memory::prefix()),
                 None => (self.scratch(), "tmp.".to_owned()),
@@ -599,7 +599,7 @@ impl WscleanImager {
             }
         };
         match c.stops {
-            Stops::Options => words::stops(&mut a, &self.options, c.mask.is_some()),
+            Stops::Options => arguments::stops(&mut a, &self.options, c.mask.is_some()),
             Stops::Controls { iterations, majors, threshold_jy } => {
                 a.push("niter", &[iterations]);
                 a.push("nmiter", &[majors]);
@@ -927,7 +927,7 @@ impl WscleanImager {
     /// The user's primary beam, its environment variables expanded.
     fn primary_beam(&self) -> std::result::Result<Option<PathBuf>, WscleanError> {
         let beam = self.options.primary_beam.as_ref();
-        beam.map(|beam| words::expanded_path("primary_beam.image", &beam.image)).transpose()
+        beam.map(|beam| arguments::expanded_path("primary_beam.image", &beam.image)).transpose()
     }
 
     fn check_primary_beam(&self) -> std::result::Result<(), WscleanError> {
@@ -1223,11 +1223,11 @@ impl Imager for WscleanImager {
         Ok(())
     }
 
-    fn roll_back_channels(&mut self, back: &[ChannelBack]) -> Result<bool> {
+    fn revert_channels(&mut self, back: &[ChannelRevert]) -> Result<bool> {
         if !self.is_cube() || self.cycles.is_empty() {
             return Ok(false);
         }
-        self.take_channels_back(back)?;
+        self.revert_channel_files(back)?;
         Ok(true)
     }
 

@@ -1,6 +1,6 @@
 //! Temporary files in memory: wsclean's reordered visibilities are read once an iteration and thrown away.
 
-use crate::disk;
+use crate::util::disk;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 

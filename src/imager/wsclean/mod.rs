@@ -2,7 +2,7 @@
 //!
 //! The behaviour described here is that of wsclean 3.1.0 (Debian's package); see `docs/imagers.md`.
 
-mod back;
+mod arguments;
 mod call;
 mod error;
 mod files;
@@ -12,7 +12,7 @@ mod log;
 mod memory;
 mod options;
 mod repair;
-mod words;
+mod revert;
 
 pub use error::WscleanError;
 pub use imager::WscleanImager;

@@ -4,7 +4,7 @@
 use super::error::WscleanError;
 use super::files::{self, PREFIX};
 use super::imager::{WscleanImager, beam_words};
-use crate::image::{FitsImage, MaskType, PlaneWriter};
+use crate::image::{FitsImage, PixelType, PlaneWriter};
 use ndarray::{Array2, ArrayView2, s};
 use std::path::Path;
 
@@ -54,7 +54,7 @@ impl WscleanImager {
 }
 
 fn write(path: &Path, like: &FitsImage, plane: &Array2<f32>) -> Result<(), WscleanError> {
-    let mut writer = PlaneWriter::create(path, like.axes(), MaskType::F32, like.header(), false)?;
+    let mut writer = PlaneWriter::create(path, like.axes(), PixelType::F32, like.header(), false)?;
     writer.write_plane(0, plane.view())?;
     writer.finish()?;
     Ok(())

@@ -7,9 +7,9 @@ use super::folder::{self, ChannelCounters, Record, RunIdentity, StateFolder};
 use super::{
     Call, ChannelMaskState, MultithreshError, MultithreshOptions, PlaneMasker, PlaneSummary, Scratch, ThresholdKind,
 };
-use crate::image::{Beam, BeamTable, FitsImage, Header, MaskType, PixelBeam, PlaneKind, PlaneWriter, common_beam};
+use crate::image::psf::sidelobe_level;
+use crate::image::{Beam, BeamTable, FitsImage, Header, PixelBeam, PixelType, PlaneKind, PlaneWriter, common_beam};
 use crate::kernels::bitmask::BitMask;
-use crate::quality::sidelobe::sidelobe_level;
 use ndarray::ArrayView2;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -315,7 +315,7 @@ impl<'a> Cube<'a> {
             header.remove(key);
         }
         header.add_history("cleanloop automask: 1 where cleaning is allowed");
-        Ok(PlaneWriter::create(path, &self.axes, MaskType::U8, &header, false)?)
+        Ok(PlaneWriter::create(path, &self.axes, PixelType::U8, &header, false)?)
     }
 
     fn write_mask(
@@ -363,7 +363,7 @@ impl<'a> Cube<'a> {
         let (ny, nx) = self.shape;
         let mut writer = OrderedWriter {
             cube: self,
-            masks: PlaneWriter::create(masks, &[nx, ny, self.channels], MaskType::U8, &self.state_header(), true)?,
+            masks: PlaneWriter::create(masks, &[nx, ny, self.channels], PixelType::U8, &self.state_header(), true)?,
             output: self.mask_writer(output)?,
             bytes: vec![0; ny * nx],
             next: 0,

@@ -18,7 +18,7 @@ const LANES: usize = 64;
 /// What a call knows besides the plane and its state; the same for all planes of a cube.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Call {
-    /// PSF sidelobe level of the cube ([`crate::quality::sidelobe`]).
+    /// PSF sidelobe level of the cube ([`crate::image::psf`]).
     pub sidelobe_level: f32,
     /// Minor-cycle iterations done before this call, over all planes; only whether it is 0 matters.
     pub iterdone: u64,

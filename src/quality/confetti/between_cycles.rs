@@ -4,7 +4,7 @@ use super::files::beam_of;
 use super::veto::repairs;
 use super::{Candidate, ChannelPlanes, ConfettiFiles, ConfettiOptions, Verdict, apply_patches, draw, of_files};
 use crate::Result;
-use crate::image::{FitsImage, MaskType, PlaneWriter};
+use crate::image::{FitsImage, PixelType, PlaneWriter};
 use ndarray::Array2;
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
@@ -63,8 +63,8 @@ pub fn veto_files(cubes: &ConfettiFiles, options: &ConfettiOptions, to: VetoFile
     let mut old = to.veto.exists().then(|| model.companion(to.veto)).transpose()?;
     let (shape, channels) = (model.plane_shape(), model.channels());
     let axes = [shape.1, shape.0, channels];
-    let mut repaired = PlaneWriter::create(to.model, model.axes(), MaskType::F32, model.header(), false)?;
-    let mut veto = PlaneWriter::create(to.veto, &axes, MaskType::U8, model.header(), false)?;
+    let mut repaired = PlaneWriter::create(to.model, model.axes(), PixelType::F32, model.header(), false)?;
+    let mut veto = PlaneWriter::create(to.veto, &axes, PixelType::U8, model.header(), false)?;
     let mut result = VetoReport::default();
     // The original planes of the channels before, here and after.
     let mut window: VecDeque<Array2<f32>> = VecDeque::new();

@@ -1,0 +1,121 @@
+//! The `campaign:` block: everything about a campaign that is not an option of one of its tools.
+
+use super::archive::ArchiveOptions;
+use super::mask::{self, MaskInput, MaskSettings};
+use super::programs::{self, CalibratorKind, Executables, ImagerKind, Word};
+use super::resources::Resources;
+use super::rounds::RoundSelection;
+use super::scheduler::{self, SchedulerInput, SchedulerOptions};
+use super::stop::StopOptions;
+use crate::campaign::rules::acceptance::AcceptanceOptions;
+use crate::campaign::rules::solution_intervals::SolintOptions;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// Which data are worked on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum WorkOn {
+    /// A copy inside the campaign folder; the user's data are only read.
+    #[default]
+    Copy,
+    /// The user's own measurement set, which gains `MODEL_DATA` and `CORRECTED_DATA`. `DATA` is never written.
+    Original,
+}
+
+/// The column that round 0 images.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[value(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum StartColumn {
+    /// The data as they were observed or delivered.
+    #[default]
+    Data,
+    /// Data that were calibrated before.
+    CorrectedData,
+}
+
+impl StartColumn {
+    /// Its name in the measurement set.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Data => "DATA",
+            Self::CorrectedData => "CORRECTED_DATA",
+        }
+    }
+}
+
+/// What happens to the other measurement sets when one fails.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnFailure {
+    /// They go on.
+    #[default]
+    Continue,
+    /// They are stopped, too.
+    Stop,
+}
+
+/// The `campaign:` block.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct CampaignBlock {
+    /// Name of the campaign, for titles and folders. Default: the file's name without its ending.
+    #[serde(deserialize_with = "programs::optional_text")]
+    #[schemars(with = "Option<Word>")]
+    pub name: Option<String>,
+    /// Measurement sets: paths, or patterns with `*`, `?`, `[ab]`. Relative paths start at the campaign file's folder.
+    pub measurement_sets: Vec<String>,
+    /// Folder of everything that the campaign makes. Default: the campaign's name.
+    pub output: Option<PathBuf>,
+    /// Last round; round 0, before any calibration, comes on top: 3 means rounds 0, 1, 2 and 3. Default: the last round
+    /// of `selfcal`.
+    pub rounds: Option<usize>,
+    /// The program that makes images.
+    pub imager: ImagerKind,
+    /// The program that solves for gains and applies them.
+    pub calibrator: CalibratorKind,
+    /// Clean masks: a method, or a map of settings.
+    #[serde(deserialize_with = "mask::read")]
+    #[schemars(with = "MaskInput")]
+    pub mask: MaskSettings,
+    /// When a round is accepted, and when the campaign has converged or diverged.
+    pub acceptance: AcceptanceOptions,
+    /// Limits of the automatic solution intervals (`gaincal: {solint: auto}`).
+    pub solint: SolintOptions,
+    /// When the cleaning of a round ends, with cadence `cycle`.
+    pub stop: StopOptions,
+    /// Threads, memory, time and disk.
+    pub resources: Resources,
+    /// How external programs are called.
+    pub executables: Executables,
+    /// Reference antenna, by name or number. Default: the antenna with most unflagged data nearest the array's centre.
+    #[serde(deserialize_with = "programs::optional_text")]
+    #[schemars(with = "Option<Word>")]
+    pub reference_antenna: Option<String>,
+    /// Which data are worked on: a `copy` or the `original`.
+    pub work_on: WorkOn,
+    /// The column that round 0 images.
+    pub start_column: StartColumn,
+    /// Rounds that image without calibrating first (flint's field option).
+    pub skip_selfcal_on_rounds: Option<Vec<usize>>,
+    /// flint's field option: the same as `mask.allow`.
+    pub use_beam_masks: Option<bool>,
+    /// flint's field option: a number for `mask.rounds`.
+    pub use_beam_masks_from: Option<usize>,
+    /// flint's field option: the same as `mask.rounds`; goes before `use_beam_masks_from`.
+    pub use_beam_masks_rounds: Option<RoundSelection>,
+    /// flint's field option: folder of the tar files that the strategy's mode `archive` asks for.
+    pub sbid_archive_path: Option<PathBuf>,
+    /// flint's field option: folder of the copies that the strategy's mode `archive` asks for.
+    pub sbid_copy_path: Option<PathBuf>,
+    /// Where the work of many measurement sets runs: an engine, or a map of settings.
+    #[serde(deserialize_with = "scheduler::read")]
+    #[schemars(with = "SchedulerInput")]
+    pub scheduler: SchedulerOptions,
+    /// What happens to the other measurement sets when one fails.
+    pub on_failure: OnFailure,
+    /// What is collected at the end.
+    pub archive: ArchiveOptions,
+}

@@ -1,0 +1,178 @@
+//! `campaign.mask`: which masks are made, when, and what is always in or out.
+
+use super::rounds::RoundSelection;
+use crate::image::mosaic::DEFAULT_CUTOFF;
+use crate::masking::auto::AutoMaskOptions;
+use crate::noise::NoiseOptions;
+use crate::quality::confetti::ConfettiOptions;
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
+use std::path::PathBuf;
+
+/// How clean masks are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum MaskMethod {
+    /// No masks; the imager's own auto-masking, if its options ask for it.
+    None,
+    /// flint's pipeline with the options of `masking`, on the last accepted image.
+    Flint,
+    /// CASA's auto-multithresh with the options of `automask`, on the current residual.
+    Multithresh,
+    /// Both, combined as `combine` says.
+    Both,
+    /// Levels chosen from the image itself, round by round.
+    Auto,
+}
+
+/// How often a mask is made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum MaskCadence {
+    /// Once a round, before imaging, from the last accepted image.
+    #[default]
+    Round,
+    /// Before major cycles, from the current residual too.
+    Cycle,
+}
+
+/// How the masks of both methods are combined.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum MaskCombine {
+    /// Pixels in either.
+    #[default]
+    Union,
+    /// Pixels in both.
+    Intersection,
+    /// Whole islands of auto-multithresh that touch flint's mask.
+    MultithreshWithinFlint,
+    /// Whole islands of flint's mask that touch that of auto-multithresh.
+    FlintWithinMultithresh,
+}
+
+/// The image that masks are made from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum MaskImage {
+    /// Each measurement set's own (flint's beam masks).
+    #[default]
+    Beam,
+    /// The field image: the images of all measurement sets on one grid. Each one's mask is cut from the field's mask.
+    Field,
+}
+
+/// How the images of a field's beams are combined.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct FieldOptions {
+    /// Diameter of the dishes, metres, for a Gaussian primary beam of 1.09 wavelengths over diameters; 0: no primary
+    /// beam. Default: the imager's map of the primary beam, else the diameter in the measurement set.
+    #[schemars(range(min = 0.0))]
+    pub dish: Option<f64>,
+    /// Primary-beam response below which an image takes no part.
+    #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1))]
+    pub cutoff: f64,
+    /// Images with different restoring beams are convolved to a common one first.
+    pub common_beam: bool,
+}
+
+impl Default for FieldOptions {
+    fn default() -> Self {
+        Self { dish: None, cutoff: DEFAULT_CUTOFF, common_beam: true }
+    }
+}
+
+impl FieldOptions {
+    /// Nothing was changed.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl MaskImage {
+    /// Nothing was changed.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Clean masks of a campaign. A single word stands for the method.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct MaskSettings {
+    /// How masks are made. Default: `flint`.
+    pub method: MaskMethod,
+    /// The image that masks are made from: each measurement set's own (`beam`), or that of the whole `field`.
+    pub image: MaskImage,
+    /// With image `field`: how it is made.
+    pub field: FieldOptions,
+    /// How often masks are made: once a `round`, or before each major `cycle`.
+    pub cadence: MaskCadence,
+    /// With cadence `cycle`: a fresh mask only before every n-th major cycle.
+    #[schemars(range(min = 1))]
+    pub every: usize,
+    /// With method `both`: how the two masks become one.
+    pub combine: MaskCombine,
+    /// Rounds that are cleaned with a mask: `all`, a number (that round and all later ones), a list, or `none`.
+    pub rounds: RoundSelection,
+    /// `false` switches masks off in every round, whatever `rounds` says.
+    pub allow: bool,
+    /// Masks (FITS) and regions (DS9, CRTF) that are always cleaned.
+    pub include: Vec<PathBuf>,
+    /// Masks and regions that are never cleaned.
+    pub exclude: Vec<PathBuf>,
+    /// Background and noise for masks by signal-to-noise ratio; the modes `noise` and `bane` overrule it by round.
+    pub noise: NoiseOptions,
+    /// Limits of the method `auto`.
+    pub auto: AutoMaskOptions,
+    /// With cadence `cycle`, in cubes: model pixels that are confetti (see `docs/confetti.md`) leave the mask for good,
+    /// and the model is repaired, before each mask.
+    pub confetti_veto: bool,
+    /// Limits of the confetti statistic.
+    pub confetti: ConfettiOptions,
+    /// With cadence `cycle`: once two new masks running differ from those before them in less than this fraction of
+    /// their pixels, the mask is kept for the rest of the round, which then runs in one call.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub freeze_change: f64,
+}
+
+/// Fraction of changed pixels below which a mask counts as settled: well under what one more island would change.
+const DEFAULT_FREEZE_CHANGE: f64 = 0.01;
+
+impl Default for MaskSettings {
+    fn default() -> Self {
+        Self {
+            method: MaskMethod::Flint,
+            image: MaskImage::default(),
+            field: FieldOptions::default(),
+            cadence: MaskCadence::default(),
+            every: 1,
+            combine: MaskCombine::default(),
+            rounds: RoundSelection::All,
+            allow: true,
+            include: Vec::new(),
+            exclude: Vec::new(),
+            noise: NoiseOptions::default(),
+            auto: AutoMaskOptions::default(),
+            confetti_veto: true,
+            confetti: ConfettiOptions::default(),
+            freeze_change: DEFAULT_FREEZE_CHANGE,
+        }
+    }
+}
+
+/// As written in the file: a word or a map.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum MaskInput {
+    Method(MaskMethod),
+    Settings(Box<MaskSettings>),
+}
+
+pub(crate) fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<MaskSettings, D::Error> {
+    Ok(match MaskInput::deserialize(deserializer)? {
+        MaskInput::Method(method) => MaskSettings { method, ..MaskSettings::default() },
+        MaskInput::Settings(settings) => *settings,
+    })
+}

@@ -1,0 +1,109 @@
+//! `campaign.imager`, `calibrator`, `executables`: which programs do the work, and how they are called.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// The imager.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum ImagerKind {
+    /// wsclean, with the options of the mode `wsclean`.
+    #[default]
+    Wsclean,
+    /// CASA's tclean, with the options of the mode `tclean`.
+    Casa,
+    /// Any program, called as `executables.imager` says.
+    Command,
+}
+
+/// The calibrator.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum CalibratorKind {
+    /// CASA's gaincal and applycal, with the options of the mode `gaincal`.
+    #[default]
+    Casa,
+    /// QuartiCal, with the options of the mode `gaincal`.
+    Quartical,
+    /// Any program, called as `executables.calibrator` says.
+    Command,
+    /// No calibration: every round images the same data.
+    None,
+}
+
+/// How external programs are called: each a list of words, so that containers and MPI work
+/// (`[apptainer, exec, wsclean.sif, wsclean]`, `[mpirun, -n, 4, wsclean-mp]`). A single text is one word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Executables {
+    /// wsclean.
+    #[serde(deserialize_with = "words")]
+    #[schemars(with = "Words")]
+    pub wsclean: Vec<String>,
+    /// The Python that can import casatasks. Empty: the one that `cleanloop setup casa` makes.
+    #[serde(deserialize_with = "words")]
+    #[schemars(with = "Words")]
+    pub casa: Vec<String>,
+    /// The Python that can import quartical. Empty: the one that `cleanloop setup quartical` makes.
+    #[serde(deserialize_with = "words")]
+    #[schemars(with = "Words")]
+    pub quartical: Vec<String>,
+    /// Template of the imager `command`; see `docs/imagers.md`.
+    #[serde(deserialize_with = "words")]
+    #[schemars(with = "Words")]
+    pub imager: Vec<String>,
+    /// Template of the calibrator `command`; see `docs/calibration.md`.
+    #[serde(deserialize_with = "words")]
+    #[schemars(with = "Words")]
+    pub calibrator: Vec<String>,
+}
+
+impl Default for Executables {
+    fn default() -> Self {
+        Self {
+            wsclean: vec!["wsclean".to_owned()],
+            casa: Vec::new(),
+            quartical: Vec::new(),
+            imager: Vec::new(),
+            calibrator: Vec::new(),
+        }
+    }
+}
+
+/// A word, or a list of words and numbers.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+enum Words {
+    One(String),
+    Several(Vec<Word>),
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum Word {
+    Text(String),
+    Whole(i64),
+    Number(f64),
+}
+
+impl Word {
+    fn into_text(self) -> String {
+        match self {
+            Self::Text(text) => text,
+            Self::Whole(number) => number.to_string(),
+            Self::Number(number) => number.to_string(),
+        }
+    }
+}
+
+fn words<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    Ok(match Words::deserialize(deserializer)? {
+        Words::One(word) => vec![word],
+        Words::Several(words) => words.into_iter().map(Word::into_text).collect(),
+    })
+}
+
+/// Text, or a number that stands for it (antenna 5, a field named 1934), for a key that may be left out.
+pub(crate) fn optional_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(Option::<Word>::deserialize(deserializer)?.map(Word::into_text))
+}

@@ -1,0 +1,200 @@
+//! The command lines of a plan, before anything runs: what `cleanloop plan` shows.
+//!
+//! The programs need not be installed. Lines are those of the first attempt at each round, with the files and folders
+//! that a run would use; what a run decides (a retry, an automatic interval, the mask's pixels) is not known here.
+
+use super::containers::{self, Mounts};
+use super::{ImagingPlan, MeasurementSetPlan, Plan, RoundPlan};
+use crate::Result;
+use crate::calibrator::{self, SolveRequest};
+use crate::campaign::file::{CalibratorKind, MaskCadence, StopOptions};
+use crate::campaign::layout::Layout;
+use crate::campaign::run::{self, Share};
+use crate::campaign::steps::programs::{limits_of, mpi_processes};
+use crate::imager::command::CommandOptions;
+use crate::imager::tclean;
+use crate::imager::{self, Capabilities, Chain, ImagerOptions, ImagingJob, PlannedCall, Surroundings};
+use crate::major_cycle::StopRules;
+use crate::process::Limits;
+use crate::programs::casa::{self, Casa};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// The command lines of one round of one measurement set.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct RoundLines {
+    /// Its number.
+    pub round: usize,
+    /// Of solving and applying; empty in a round without calibration.
+    pub calibration: Vec<Vec<String>>,
+    /// Of imaging, in order, with what each is for.
+    pub imaging: Vec<PlannedCall>,
+    /// The imager and its version.
+    pub imager: String,
+    /// What it can do, and what happens where it cannot: subject and words.
+    pub capabilities: Vec<(&'static str, String)>,
+    /// What cannot be shown, and why.
+    pub notes: Vec<String>,
+}
+
+/// The command lines of every round of a measurement set.
+pub fn command_lines(plan: &Plan, set: &MeasurementSetPlan) -> Vec<RoundLines> {
+    let bound = containers::bound(plan, set);
+    bound.rounds_to_run().iter().map(|round| round_lines(&bound, set, round)).collect()
+}
+
+/// The programs of the plan that are not found on this machine.
+pub fn not_found(plan: &Plan) -> Vec<String> {
+    let mut programs: Vec<&Vec<String>> = Vec::new();
+    for round in plan.rounds_to_run() {
+        programs.push(match &round.imaging {
+            ImagingPlan::Wsclean(_) => &plan.executables.wsclean,
+            ImagingPlan::Tclean(_) => &plan.executables.casa,
+            ImagingPlan::Command(words) => words,
+        });
+        programs.extend(round.calibration.as_ref().and_then(|calibration| match calibration.calibrator {
+            CalibratorKind::Command => Some(&plan.executables.calibrator),
+            CalibratorKind::Quartical => Some(&plan.executables.quartical),
+            CalibratorKind::Casa | CalibratorKind::None => None,
+        }));
+    }
+    let mut missing: Vec<String> =
+        programs.into_iter().filter_map(|words| words.first()).filter(|word| !is_there(word)).cloned().collect();
+    missing.sort();
+    missing.dedup();
+    missing
+}
+
+/// Whether a program's first word leads to a file.
+fn is_there(word: &str) -> bool {
+    if word.contains('/') {
+        return Path::new(word).is_file();
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(word).is_file())
+}
+
+fn round_lines(plan: &Plan, set: &MeasurementSetPlan, round: &RoundPlan) -> RoundLines {
+    let layout = run::layout_of(plan, set);
+    let measurement_set = if plan.copies(&set.path) { layout.working_copy(&set.name) } else { set.path.clone() };
+    let mut lines = RoundLines { round: round.round, ..RoundLines::default() };
+    match calibration(plan, round, &layout, &measurement_set) {
+        Ok(words) => lines.calibration = words,
+        Err(error) => lines.notes.push(format!("the calibration cannot be shown: {error}")),
+    }
+    match imaging(plan, set, round, &layout, measurement_set) {
+        Ok((calls, capabilities)) => {
+            lines.imaging = calls;
+            lines.imager.clone_from(&capabilities.program);
+            lines.capabilities = capabilities.words();
+            if by_cycle(round) && !lines.imaging.is_empty() {
+                lines.notes.push(CHAIN.to_owned());
+            }
+            if let ImagingPlan::Wsclean(options) = &round.imaging {
+                let place = options.temp_dir.as_ref().map_or_else(
+                    || "chosen when it starts".to_owned(),
+                    |folder| format!("a fresh one inside {}", folder.display()),
+                );
+                lines.notes.push(format!("wsclean also gets -temp-dir, a folder that goes with the call: {place}"));
+            }
+        }
+        Err(error) => lines.notes.push(format!("the imaging cannot be shown: {error}")),
+    }
+    lines
+}
+
+fn calibration(plan: &Plan, round: &RoundPlan, layout: &Layout, measurement_set: &Path) -> Result<Vec<Vec<String>>> {
+    let Some(calibration) = &round.calibration else { return Ok(Vec::new()) };
+    let kind = match calibration.calibrator {
+        CalibratorKind::Casa => calibrator::Kind::Casa,
+        CalibratorKind::Command => calibrator::Kind::Command(plan.executables.calibrator.clone()),
+        CalibratorKind::Quartical => calibrator::Kind::Quartical(plan.executables.quartical.clone()),
+        CalibratorKind::None => return Ok(Vec::new()),
+    };
+    // The worker starts at its first request, which never comes: any Python does.
+    let python = if plan.executables.casa.is_empty() { &["python3".to_owned()][..] } else { &plan.executables.casa };
+    let casa = Casa::open(python, None)?;
+    let request = SolveRequest {
+        measurement_set: measurement_set.to_path_buf(),
+        folder: layout.part(round.round, 0, "calibration"),
+        log: layout.part(round.round, 0, "logs").join("solve.log"),
+        round: round.round,
+        reference_antenna: calibration.reference_antenna.clone(),
+        threads: Share::of(plan).threads,
+    };
+    Ok(calibrator::open(kind, calibration.gaincal.clone(), casa, Limits::default())?.command_lines(&request))
+}
+
+/// What the words of a chain stand for.
+const CHAIN: &str = "masks are made between the calls. LEVEL is made anew before each from the residual's noise (or is the \
+                     threshold given), BMAJ BMIN BPA is the beam that the first call fits; a stop rule may end it earlier, \
+                     and divergence goes back to the last good cycle";
+
+/// The round's masks are made between major cycles.
+fn by_cycle(round: &RoundPlan) -> bool {
+    round.mask.as_ref().is_some_and(|mask| mask.cadence == MaskCadence::Cycle)
+}
+
+fn imaging(
+    plan: &Plan,
+    set: &MeasurementSetPlan,
+    round: &RoundPlan,
+    layout: &Layout,
+    measurement_set: PathBuf,
+) -> Result<(Vec<PlannedCall>, Capabilities)> {
+    let executable = match &round.imaging {
+        ImagingPlan::Wsclean(_) => &plan.executables.wsclean,
+        ImagingPlan::Tclean(_) => &plan.executables.casa,
+        ImagingPlan::Command(_) => &plan.executables.imager,
+    };
+    let share = match &round.imaging {
+        ImagingPlan::Wsclean(options) => Share::of(plan).of_wsclean(plan, executable, options.abs_mem),
+        _ => Share::of(plan),
+    };
+    let job = ImagingJob {
+        measurement_sets: vec![measurement_set],
+        data_column: round.data_column.clone(),
+        folder: layout.part(round.round, 0, "image"),
+        log: layout.part(round.round, 0, "logs").join("imager.log"),
+        threads: share.threads,
+        memory_gb: share.memory_gb,
+        update_model: plan.calibrator != CalibratorKind::None,
+    };
+    let masks = layout.part(round.round, 0, "mask");
+    let chain = by_cycle(round).then(|| chain(round, &plan.stop, masks.clone()));
+    let mask = round.mask.as_ref().filter(|_| chain.is_none()).map(|_| masks.join("mask.fits"));
+    let options = match &round.imaging {
+        ImagingPlan::Wsclean(options) => ImagerOptions::Wsclean(Box::new(options.clone())),
+        ImagingPlan::Command(words) => {
+            ImagerOptions::Command(CommandOptions { template: Mounts::of(plan, set).put_into(words) })
+        }
+        ImagingPlan::Tclean(options) => {
+            let mut calls = tclean::preview::requests(&job, options, mask.as_deref(), chain.as_ref());
+            if options.parallel {
+                let words = casa::command_line(executable, mpi_processes(plan, share))?;
+                calls.insert(0, PlannedCall { what: "once: the CASA worker, under MPI".into(), words });
+            }
+            return Ok((calls, tclean::preview::capabilities()));
+        }
+    };
+    let surroundings = Surroundings { executable: executable.clone(), ..Surroundings::default() };
+    let imager = imager::open(job, &options, surroundings)?;
+    let capabilities = imager.capabilities();
+    let ordinary = || {
+        let lines = imager.command_lines(mask.as_deref());
+        lines.into_iter().map(|words| PlannedCall { what: "one run".into(), words }).collect()
+    };
+    Ok((chain.as_ref().map_or_else(ordinary, |chain| imager.chain_lines(chain)), capabilities))
+}
+
+fn chain(round: &RoundPlan, stop: &StopOptions, masks: PathBuf) -> Chain {
+    let mask = round.mask.as_ref().expect("only masked rounds get here");
+    let rules = StopRules::new(stop, &limits_of(&round.imaging), mask.every, mask.freeze_change);
+    Chain {
+        masks,
+        iterations: rules.iterations,
+        major_cycles: rules.major_cycles,
+        every: rules.every,
+        threshold_jy: rules.threshold_jy.filter(|_| rules.nsigma.is_none()),
+    }
+}

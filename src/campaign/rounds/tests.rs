@@ -1,0 +1,522 @@
+//! The loop over rounds with a backend whose "columns" are small files: what a real crash does to a measurement set
+//! (a column half-written) is done here on purpose, at every step.
+
+use super::{DatasetRun, DatasetSettings};
+use crate::calibrator::SolutionTable;
+use crate::campaign::events::{Collect, Emitter, Event, Step, StepEnd};
+use crate::campaign::file::ArchiveOptions;
+use crate::campaign::file::StartColumn;
+use crate::campaign::journal::key_of;
+use crate::campaign::layout::Layout;
+use crate::campaign::record::{DatasetRecord, MaskRecord, State, Verdict};
+use crate::campaign::rules::acceptance::{AcceptanceOptions, Relaxation};
+use crate::campaign::steps::{AttemptPlan, Backend, Earlier, Imaged, Prepared, Solved, StepContext};
+use crate::imager::Products;
+use crate::quality::metrics::{ImageMetrics, ModelMetrics, RoundFiles};
+use crate::quality::solutions::SolutionStats;
+use crate::{Error, Result};
+use indexmap::IndexMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What the fake sky gives: dynamic range by `(round, attempt)`; rounds beyond the list repeat the last.
+#[derive(Clone)]
+struct Script {
+    dynamic_range: Vec<Vec<f64>>,
+    flagged: Vec<f64>,
+    mask_pixels: u64,
+    options: Vec<u32>,
+    give_up: Option<usize>,
+}
+
+impl Script {
+    fn rising() -> Self {
+        Self {
+            dynamic_range: vec![vec![100.0], vec![200.0], vec![300.0], vec![400.0]],
+            flagged: vec![0.0; 4],
+            mask_pixels: 10,
+            options: vec![0; 4],
+            give_up: None,
+        }
+    }
+}
+
+struct FakeWorkshop {
+    script: Script,
+    columns: PathBuf,
+    calls: Vec<String>,
+    /// The call that fails, after spoiling what it touches.
+    fail_at: Option<usize>,
+}
+
+impl FakeWorkshop {
+    fn new(root: &Path, script: Script) -> Self {
+        let columns = root.join("field.ms");
+        fs::create_dir_all(&columns).unwrap();
+        Self { script, columns, calls: Vec::new(), fail_at: None }
+    }
+
+    fn call(&mut self, name: String, touches: &[&str]) -> Result<()> {
+        self.calls.push(name);
+        if self.fail_at == Some(self.calls.len() - 1) {
+            for column in touches {
+                fs::write(self.columns.join(column), "half-written").unwrap();
+            }
+            return Err(Error::external("injected failure"));
+        }
+        Ok(())
+    }
+
+    fn column(&self, name: &str) -> String {
+        fs::read_to_string(self.columns.join(name)).unwrap_or_default()
+    }
+
+    fn set_column(&self, name: &str, content: &str) {
+        fs::write(self.columns.join(name), content).unwrap();
+    }
+
+    fn value(list: &[f64], i: usize) -> f64 {
+        *list.get(i).unwrap_or_else(|| list.last().unwrap())
+    }
+}
+
+impl Backend for FakeWorkshop {
+    fn data_identity(&mut self) -> Result<String> {
+        Ok("the data".into())
+    }
+
+    fn prepare(&mut self, _: &StepContext) -> Result<Prepared> {
+        self.call("prepare".into(), &["model", "corrected"])?;
+        let measurement_set = self.columns.clone();
+        let summary = crate::measurement_set::MsSummary::default();
+        let (column, model_wanted) = (StartColumn::Data, true);
+        Ok(Prepared { measurement_set, summary, facts: IndexMap::new(), tools: IndexMap::new(), column, model_wanted })
+    }
+
+    fn prepared(&mut self, _: &Prepared) {}
+
+    fn last_round(&self) -> usize {
+        self.script.dynamic_range.len() - 1
+    }
+
+    fn attempt(&mut self, round: usize, attempt: usize, changes: &[Relaxation], _: Earlier<'_>) -> Result<AttemptPlan> {
+        let options = serde_json::json!([round, self.script.options[round], changes]);
+        Ok(AttemptPlan {
+            round,
+            attempt,
+            about: String::new(),
+            changes: changes.to_vec(),
+            give_up: self.script.give_up.filter(|&r| r == round).map(|_| "nothing is left".into()),
+            calibration: (round > 0).then(|| options.clone()),
+            interval: None,
+            interval_why: None,
+            mask: (round > 0).then(|| options.clone()),
+            field: None,
+            mask_may_be_empty: false,
+            imaging: options,
+            first_interval: round == 1,
+            amplitudes: false,
+            interval_chosen: false,
+            more_to_try: false,
+        })
+    }
+
+    fn solve(&mut self, plan: &AttemptPlan, bench: &StepContext) -> Result<Solved> {
+        self.call(format!("solve {}.{}", plan.round, plan.attempt), &[])?;
+        let path = bench.folder.join("gains.cal");
+        let content = key_of(&("gains", self.column("model"), &plan.calibration));
+        fs::write(&path, content).unwrap();
+        let stats = SolutionStats {
+            solutions: 10,
+            flagged_fraction: self.script.flagged[plan.round],
+            ..SolutionStats::default()
+        };
+        Ok(Solved {
+            tables: vec![SolutionTable { path, channels: None, spectral_window: None }],
+            stats,
+            commands: vec![vec!["gaincal".into()]],
+        })
+    }
+
+    fn apply(&mut self, plan: &AttemptPlan, tables: &[SolutionTable], _: &StepContext) -> Result<()> {
+        self.call(format!("apply {}.{}", plan.round, plan.attempt), &["corrected"])?;
+        let table = fs::read_to_string(&tables[0].path).unwrap();
+        self.set_column("corrected", &key_of(&("data", table)));
+        Ok(())
+    }
+
+    fn mask(
+        &mut self,
+        plan: &AttemptPlan,
+        source: &Products,
+        _: Option<&MaskRecord>,
+        bench: &StepContext,
+    ) -> Result<MaskRecord> {
+        self.call(format!("mask {}.{}", plan.round, plan.attempt), &[])?;
+        let path = bench.folder.join("mask.fits");
+        let content = key_of(&("mask", fs::read_to_string(&source.image).unwrap(), &plan.mask));
+        fs::write(&path, content).unwrap();
+        Ok(MaskRecord { path, pixels: self.script.mask_pixels, ..MaskRecord::default() })
+    }
+
+    fn image(&mut self, plan: &AttemptPlan, column: &str, mask: Option<&Path>, bench: &StepContext) -> Result<Imaged> {
+        let data = if column == "DATA" { "data".into() } else { self.column("corrected") };
+        // A real imager goes on from the cycles that it finds.
+        let unfinished = bench.folder.join("unfinished");
+        if !unfinished.exists() {
+            fs::write(&unfinished, key_of(&("cycles", &data, &plan.imaging))).unwrap();
+        }
+        self.call(format!("image {}.{} {column}", plan.round, plan.attempt), &["model"])?;
+        let mask = mask.map(|m| fs::read_to_string(m).unwrap());
+        let cycles = fs::read_to_string(&unfinished).unwrap();
+        fs::remove_file(unfinished).unwrap();
+        let content = key_of(&("image", data, mask, cycles, &plan.imaging));
+        let file = |name: &str| {
+            let path = bench.folder.join(name);
+            fs::write(&path, &content).unwrap();
+            path
+        };
+        self.set_column("model", &content);
+        let products = Products {
+            image: file("image.fits"),
+            residual: file("residual.fits"),
+            model: file("model.fits"),
+            psf: file("psf.fits"),
+            dirty: None,
+            pb: None,
+            pbcor: None,
+            channels: Vec::new(),
+        };
+        Ok(Imaged { products, cycles: Vec::new(), stopped: None, mask: None, commands: vec![vec!["wsclean".into()]] })
+    }
+
+    fn predict(&mut self, plan: &AttemptPlan, _: &str, model: &Path, _: &StepContext) -> Result<()> {
+        self.call(format!("predict {}.{}", plan.round, plan.attempt), &["model"])?;
+        self.set_column("model", &fs::read_to_string(model).unwrap());
+        Ok(())
+    }
+
+    fn measure(&mut self, files: &RoundFiles) -> Result<ImageMetrics> {
+        let folder = files.image.ancestors().nth(2).unwrap().file_name().unwrap().to_str().unwrap().to_string();
+        self.call(format!("measure {folder}"), &[])?;
+        let round: usize = folder[6..8].parse().unwrap();
+        let attempt = usize::from(folder.ends_with("retry"));
+        let dynamic_range = Self::value(&self.script.dynamic_range[round], attempt);
+        Ok(ImageMetrics {
+            rms: 100.0 / dynamic_range,
+            peak: 100.0,
+            dynamic_range,
+            valid_pixels: 100,
+            model: Some(ModelMetrics { components: 5, total_flux: 1.0, ..ModelMetrics::default() }),
+            ..ImageMetrics::default()
+        })
+    }
+
+    fn apply_line(&mut self, _: &AttemptPlan, _: &[SolutionTable]) -> Option<String> {
+        Some("applycal(...)".into())
+    }
+}
+
+fn run(root: &Path, backend: &mut FakeWorkshop) -> (DatasetRecord, Result<State>, Collect) {
+    run_with(root, backend, None, ArchiveOptions::default())
+}
+
+fn run_with(
+    root: &Path,
+    backend: &mut FakeWorkshop,
+    disk_budget: Option<u64>,
+    archive: ArchiveOptions,
+) -> (DatasetRecord, Result<State>, Collect) {
+    let events = Collect::default();
+    let plan_hashes =
+        backend.script.options.iter().enumerate().map(|(r, o)| (format!("round-{r:02}"), o.to_string())).collect();
+    let settings = DatasetSettings {
+        name: "field".into(),
+        sources: Vec::new(),
+        layout: Layout::new(root.join("out")),
+        acceptance: AcceptanceOptions::default(),
+        plan_hashes,
+        disk_budget,
+        archive,
+        until_round: None,
+        series_apart: false,
+        first_round: 0,
+        mask_source: None,
+    };
+    let run = DatasetRun::new(settings, backend, Emitter::new(vec![Box::new(events.clone())])).unwrap();
+    let (record, end) = run.run(&mut |_, _| Ok(()));
+    (record, end, events)
+}
+
+/// Final image, model and corrected columns: what must not depend on how often the run was killed.
+fn outcome(root: &Path) -> [String; 3] {
+    let read = |p: PathBuf| fs::read_to_string(p).unwrap();
+    [read(root.join("out/final/image.fits")), read(root.join("field.ms/model")), read(root.join("field.ms/corrected"))]
+}
+
+fn uninterrupted(script: &Script) -> ([String; 3], Vec<String>) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut backend = FakeWorkshop::new(folder.path(), script.clone());
+    run(folder.path(), &mut backend).1.unwrap();
+    (outcome(folder.path()), backend.calls)
+}
+
+#[test]
+fn a_good_campaign_goes_through_its_rounds_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut backend = FakeWorkshop::new(folder.path(), Script::rising());
+    let (record, end, _) = run(folder.path(), &mut backend);
+    assert_eq!(end.unwrap(), State::Done);
+    assert_eq!(record.best_round().unwrap().round, 3);
+    let expected = "prepare, image 0.0 DATA, measure round-00, \
+        solve 1.0, apply 1.0, mask 1.0, image 1.0 CORRECTED_DATA, measure round-01, \
+        solve 2.0, apply 2.0, mask 2.0, image 2.0 CORRECTED_DATA, measure round-02, \
+        solve 3.0, apply 3.0, mask 3.0, image 3.0 CORRECTED_DATA, measure round-03";
+    assert_eq!(backend.calls.join(", "), expected);
+    let names: Vec<String> = fs::read_dir(folder.path().join("out/final"))
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .collect();
+    for name in ["image.fits", "residual.fits", "model.fits", "psf.fits", "mask.fits", "gains.cal"] {
+        assert!(names.iter().any(|n| n == name), "{name} in {names:?}");
+    }
+}
+
+#[test]
+fn a_second_run_repeats_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    run(folder.path(), &mut FakeWorkshop::new(folder.path(), Script::rising())).1.unwrap();
+    let before = outcome(folder.path());
+    let mut again = FakeWorkshop::new(folder.path(), Script::rising());
+    let (record, end, events) = run(folder.path(), &mut again);
+    end.unwrap();
+    assert_eq!(again.calls, Vec::<String>::new());
+    assert_eq!(outcome(folder.path()), before);
+    assert_eq!(record.rounds.len(), 4, "the record is whole again");
+    assert!(events.events().iter().all(|e| !matches!(e, Event::StepFinished { end: StepEnd::Done, .. })));
+}
+
+#[test]
+fn a_worse_round_is_undone_and_the_best_one_is_the_product() {
+    let mut script = Script::rising();
+    script.dynamic_range[2] = vec![150.0, 140.0];
+    let folder = tempfile::tempdir().unwrap();
+    let mut backend = FakeWorkshop::new(folder.path(), script);
+    let (record, end, _) = run(folder.path(), &mut backend);
+    end.unwrap();
+    let verdicts: Vec<Verdict> = record.rounds.iter().map(|r| r.decision.as_ref().unwrap().verdict).collect();
+    assert_eq!(verdicts, [Verdict::Accepted, Verdict::Accepted, Verdict::Rejected, Verdict::Rejected]);
+    assert_eq!(record.best_round().unwrap().round, 1);
+    let calls = backend.calls.join(", ");
+    assert!(
+        calls.contains("measure round-02, predict 1.0, solve 2.1"),
+        "the retry solves against round 1's model: {calls}"
+    );
+    assert!(
+        calls.ends_with("measure round-02-retry, apply 1.0, predict 1.0"),
+        "round 1 is in force at the end: {calls}"
+    );
+    let good = fs::read_to_string(folder.path().join("out/round-01/image/image.fits")).unwrap();
+    assert_eq!(outcome(folder.path())[..2], [good.clone(), good]);
+}
+
+#[test]
+fn divergence_stops_the_campaign() {
+    let mut script = Script::rising();
+    script.dynamic_range[2] = vec![50.0];
+    let folder = tempfile::tempdir().unwrap();
+    let (record, end, _) = run(folder.path(), &mut FakeWorkshop::new(folder.path(), script));
+    assert_eq!(end.unwrap(), State::Diverged);
+    assert_eq!(record.best_round().unwrap().round, 1);
+}
+
+#[test]
+fn a_round_that_is_not_worth_trying_ends_the_campaign() {
+    let script = Script { give_up: Some(2), ..Script::rising() };
+    let folder = tempfile::tempdir().unwrap();
+    let mut backend = FakeWorkshop::new(folder.path(), script);
+    let (record, end, _) = run(folder.path(), &mut backend);
+    assert_eq!(end.unwrap(), State::Converged);
+    assert_eq!(record.best_round().unwrap().round, 1);
+    assert_eq!(backend.calls.last().unwrap(), "measure round-01");
+    assert!(record.messages[0].text.contains("nothing is left"));
+}
+
+#[test]
+fn flagged_tables_are_not_applied() {
+    let mut script = Script::rising();
+    script.flagged[2] = 0.9;
+    let folder = tempfile::tempdir().unwrap();
+    let mut backend = FakeWorkshop::new(folder.path(), script);
+    let (record, end, _) = run(folder.path(), &mut backend);
+    end.unwrap();
+    let calls = backend.calls.join(", ");
+    assert!(calls.contains("solve 2.0, solve 2.1") && !calls.contains("apply 2"), "{calls}");
+    assert_eq!(record.best_round().unwrap().round, 1);
+    assert!(record.rounds[2].decision.as_ref().unwrap().summary.contains("90.0 % of 10 solutions flagged"));
+}
+
+#[test]
+fn an_empty_mask_is_an_error_that_says_what_to_do() {
+    let script = Script { mask_pixels: 0, ..Script::rising() };
+    let folder = tempfile::tempdir().unwrap();
+    let (record, end, _) = run(folder.path(), &mut FakeWorkshop::new(folder.path(), script));
+    let error = end.unwrap_err();
+    assert_eq!(error.exit_status(), crate::ExitStatus::BadInput);
+    assert!(error.to_string().contains("mask of round 1 is empty"), "{error}");
+    assert_eq!(record.state, State::Failed);
+}
+
+/// The heart of resuming: whichever call fails, however its column was left, the next run ends with the same files.
+#[test]
+fn a_failure_anywhere_changes_nothing_in_the_end() {
+    let mut rejecting = Script::rising();
+    rejecting.dynamic_range[3] = vec![150.0, 320.0];
+    for script in [Script::rising(), rejecting] {
+        let (expected, calls) = uninterrupted(&script);
+        for n in 0..calls.len() {
+            let folder = tempfile::tempdir().unwrap();
+            let mut first = FakeWorkshop::new(folder.path(), script.clone());
+            first.fail_at = Some(n);
+            assert!(run(folder.path(), &mut first).1.is_err());
+            let mut second = FakeWorkshop::new(folder.path(), script.clone());
+            run(folder.path(), &mut second).1.unwrap();
+            assert_eq!(outcome(folder.path()), expected, "failed at {}", calls[n]);
+            assert!(second.calls.len() <= calls.len() - n + 1, "{:?} repeat done work", second.calls);
+        }
+    }
+}
+
+#[test]
+fn a_changed_round_is_done_again_with_all_that_builds_on_it() {
+    let folder = tempfile::tempdir().unwrap();
+    run(folder.path(), &mut FakeWorkshop::new(folder.path(), Script::rising())).1.unwrap();
+    let mut changed = Script::rising();
+    changed.options[2] = 7;
+    let mut backend = FakeWorkshop::new(folder.path(), changed.clone());
+    let (_, end, events) = run(folder.path(), &mut backend);
+    end.unwrap();
+    assert_eq!(backend.calls[..2], ["predict 1.0", "solve 2.0"], "round 1's model is put back first");
+    assert!(backend.calls.iter().all(|c| !c.contains(" 1.0") || c.starts_with("predict")));
+    let said = events
+        .events()
+        .iter()
+        .any(|e| matches!(e, Event::Message { text, .. } if text.contains("changed in round-02")));
+    assert!(said, "{:?}", events.events());
+    assert_eq!(outcome(folder.path()), uninterrupted(&changed).0);
+}
+
+#[test]
+fn unfinished_cycles_of_other_options_are_not_gone_on_from() {
+    let mut changed = Script::rising();
+    changed.options[2] = 7;
+    let (expected, calls) = uninterrupted(&changed);
+    let n = calls.iter().position(|c| c.starts_with("image 2")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = FakeWorkshop::new(folder.path(), Script::rising());
+    first.fail_at = Some(n);
+    assert!(run(folder.path(), &mut first).1.is_err());
+    assert!(folder.path().join("out/round-02/image/unfinished").exists());
+    run(folder.path(), &mut FakeWorkshop::new(folder.path(), changed)).1.unwrap();
+    assert_eq!(outcome(folder.path()), expected);
+}
+
+#[test]
+fn steps_tell_what_they_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, _, events) = run(folder.path(), &mut FakeWorkshop::new(folder.path(), Script::rising()));
+    let started: Vec<Step> = events
+        .events()
+        .iter()
+        .filter_map(|e| match e {
+            Event::StepStarted { step, place, .. } if place.round == 1 => Some(*step),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(started, [Step::Solve, Step::Apply, Step::Mask, Step::Image, Step::Metrics]);
+}
+
+fn images_left(root: &Path) -> Vec<String> {
+    let mut left: Vec<String> = glob::glob(&format!("{}/out/round-*/image/*", root.display()))
+        .unwrap()
+        .flatten()
+        .map(|p| p.strip_prefix(root.join("out")).unwrap().display().to_string())
+        .collect();
+    left.sort();
+    left
+}
+
+#[test]
+fn a_disk_budget_removes_old_images_and_a_resume_does_not_miss_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = FakeWorkshop::new(folder.path(), Script::rising());
+    let (record, end, events) = run_with(folder.path(), &mut first, Some(1), ArchiveOptions::default());
+    end.unwrap();
+    let left = images_left(folder.path());
+    assert!(!left.is_empty() && left.iter().all(|f| f.starts_with("round-03/")), "{left:?}");
+    let texts: Vec<&str> = record.messages.iter().map(|m| m.text.as_str()).collect();
+    assert!(texts.iter().any(|t| t.contains("removed to keep the disk budget")), "{texts:?}");
+    assert_eq!(texts.iter().filter(|t| t.contains("more than its part of the disk budget")).count(), 1);
+    drop(events);
+    let mut second = FakeWorkshop::new(folder.path(), Script::rising());
+    run_with(folder.path(), &mut second, Some(1), ArchiveOptions::default()).1.unwrap();
+    assert!(second.calls.is_empty(), "nothing is done again: {:?}", second.calls);
+    assert_eq!(outcome(folder.path()), uninterrupted(&Script::rising()).0);
+}
+
+#[test]
+fn what_a_budget_removed_is_made_again_when_a_changed_round_needs_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut backend = FakeWorkshop::new(folder.path(), Script::rising());
+    run_with(folder.path(), &mut backend, Some(1), ArchiveOptions::default()).1.unwrap();
+    let mut changed = Script::rising();
+    changed.options[2] = 7;
+    let mut backend = FakeWorkshop::new(folder.path(), changed.clone());
+    run_with(folder.path(), &mut backend, Some(1), ArchiveOptions::default()).1.unwrap();
+    assert_eq!(backend.calls[..3], ["apply 1.0", "image 1.0 CORRECTED_DATA", "solve 2.0"]);
+    assert_eq!(outcome(folder.path()), uninterrupted(&changed).0);
+}
+
+/// A failure at any call, with files of old rounds gone, changes nothing either.
+#[test]
+fn a_failure_anywhere_with_a_budget_changes_nothing_in_the_end() {
+    let mut rejecting = Script::rising();
+    rejecting.dynamic_range[3] = vec![150.0, 320.0];
+    let (expected, calls) = uninterrupted(&rejecting);
+    for (n, call) in calls.iter().enumerate() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut first = FakeWorkshop::new(folder.path(), rejecting.clone());
+        first.fail_at = Some(n);
+        assert!(run_with(folder.path(), &mut first, Some(1), ArchiveOptions::default()).1.is_err());
+        let mut second = FakeWorkshop::new(folder.path(), rejecting.clone());
+        run_with(folder.path(), &mut second, Some(1), ArchiveOptions::default()).1.unwrap();
+        assert_eq!(outcome(folder.path()), expected, "failed at {call}");
+    }
+}
+
+#[test]
+fn the_archive_is_collected_once_and_again_when_something_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = ArchiveOptions {
+        copy: vec!["final/*.fits".into(), "report/*".into(), "nothing".into()],
+        compress: vec!["**/*.cal".into(), "round-*/logs".into()],
+        to: Some(folder.path().join("kept")),
+        ..ArchiveOptions::default()
+    };
+    let mut backend = FakeWorkshop::new(folder.path(), Script::rising());
+    let (record, end, _) = run_with(folder.path(), &mut backend, None, options.clone());
+    end.unwrap();
+    let kept = folder.path().join("kept/field");
+    let image = kept.join("final/image.fits");
+    assert_eq!(fs::read(&image).unwrap(), fs::read(folder.path().join("out/final/image.fits")).unwrap());
+    let packed = kept.join("field.tar.gz");
+    let written = fs::metadata(&packed).unwrap().modified().unwrap();
+    let texts: Vec<&str> = record.messages.iter().map(|m| m.text.as_str()).collect();
+    assert_eq!(texts, ["archive: no file matches the pattern `nothing`"]);
+    let again = |backend: &mut FakeWorkshop| run_with(folder.path(), backend, None, options.clone()).1.unwrap();
+    again(&mut FakeWorkshop::new(folder.path(), Script::rising()));
+    assert_eq!(fs::metadata(&packed).unwrap().modified().unwrap(), written, "not written again");
+    fs::remove_file(&image).unwrap();
+    again(&mut FakeWorkshop::new(folder.path(), Script::rising()));
+    assert!(image.exists());
+}

@@ -1,0 +1,59 @@
+//! Measurement sets that were renamed since the campaign last ran.
+//!
+//! Each one's folder is called after it, so a new name would begin anew. The journal knows the identity of the data that
+//! its folder was made from; a set with a name that the campaign has not seen, whose data are those of a set that is
+//! listed no longer, goes on under the old name.
+
+use crate::Result;
+use crate::campaign::events::Emitter;
+use crate::campaign::journal::{Journal, key_of};
+use crate::campaign::layout::Layout;
+use crate::campaign::plan::{MeasurementSetPlan, Plan};
+use crate::campaign::record::{CampaignRecord, Level};
+use std::collections::HashSet;
+
+/// Name of the step that makes the working copy, and the first part of its key.
+pub const PREPARE: &str = "prepare";
+
+/// The key of [`PREPARE`] for data of this identity.
+pub fn prepare_key(identity: &str) -> String {
+    key_of(&(PREPARE, identity))
+}
+
+/// The plan with the names under which renamed measurement sets were known. `identity` reads a set's identity.
+pub fn under_known_names(
+    plan: &Plan,
+    identity: &dyn Fn(&MeasurementSetPlan) -> Result<String>,
+    events: &Emitter,
+) -> Plan {
+    let mut plan = plan.clone();
+    let Ok(earlier) = CampaignRecord::load(&plan.output) else { return plan };
+    // The only measurement set of a campaign has no folder of its own.
+    if plan.measurement_sets.len() < 2 || earlier.name != plan.name {
+        return plan;
+    }
+    let listed: HashSet<&str> = plan.measurement_sets.iter().map(|s| s.name.as_str()).collect();
+    let known: HashSet<&str> = earlier.datasets.iter().map(|d| d.name.as_str()).collect();
+    let mut gone: Vec<(String, String)> = earlier
+        .datasets
+        .iter()
+        .filter(|d| !listed.contains(d.name.as_str()))
+        .filter_map(|d| {
+            let journal = Layout::new(plan.output.join(&d.name)).journal();
+            Some((d.name.clone(), Journal::last_done_key(&journal, PREPARE)?))
+        })
+        .collect();
+    let new: Vec<usize> =
+        (0..plan.measurement_sets.len()).filter(|i| !known.contains(plan.measurement_sets[*i].name.as_str())).collect();
+    for index in new {
+        let set = &mut plan.measurement_sets[index];
+        // A set that cannot be read says so when its turn comes.
+        let Ok(key) = identity(set).map(|identity| prepare_key(&identity)) else { continue };
+        let Some(found) = gone.iter().position(|(_, k)| *k == key) else { continue };
+        let (name, _) = gone.swap_remove(found);
+        let text = format!("{} holds the data of {name}: going on under that name", set.path.display());
+        events.message(Some(&name), Level::Info, text);
+        set.name = name;
+    }
+    plan
+}

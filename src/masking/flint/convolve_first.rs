@@ -1,0 +1,241 @@
+//! The scale-by-scale pipeline: smooth to a scale, then clip, fill, grow and erode.
+
+use super::erosion::erode_into;
+use super::flood;
+use super::seeds::{Clip, MacOptions, SeedsAndFloor, clip_rows, mac_seeds, rows_of};
+use crate::image::PixelBeam;
+use crate::kernels::fill_holes_bits;
+use crate::kernels::rows::{Extremum, Greatest, ImageRows, Least, Outside, RollingRows, RowStream, collect};
+use crate::masking::{MaskBits, MaskingOptions};
+use multiversion::multiversion;
+use ndarray::{Array2, ArrayView2, Zip};
+
+/// The smoothing Gaussian's FWHM in units of the scale.
+const FWHM_PER_SCALE: f64 = 0.45;
+/// flint's FWHM / sigma, with its three decimals.
+const FWHM_PER_SIGMA: f64 = 2.355;
+/// Side of the smoothing kernel in sigma.
+const KERNEL_SIDE_IN_SIGMA: f64 = 5.0;
+/// Least flood factor at scale 0.
+const LEAST_FLOOD_FACTOR_AT_SCALE_0: f64 = 0.8;
+
+/// One bit a scale: the image opened and smoothed to the scale, seeds and floor by the minimum absolute clip with a box
+/// enlarged by the scale, holes of the floor filled, seeds grown, and (with a beam) eroded by the beam at that scale.
+///
+/// `image` is `[y, x]`. Behaves as flint's `convolve_first` (2026-08); see docs/masking.md for its oddities.
+pub fn convolve_first(image: ArrayView2<'_, f32>, beam: Option<&PixelBeam>, options: &MaskingOptions) -> MaskBits {
+    let scales = options.scales();
+    let mut bits = MaskBits::empty(image.dim(), scales.len());
+    let Ok((mut valid, _)) = clip_rows(image.dim(), &rows_of(image), &[Clip::Valid]);
+    let valid = valid.swap_remove(0);
+    for (n, &scale) in scales.iter().enumerate() {
+        let mut mac = MacOptions::from(options);
+        mac.box_size += scale as usize;
+        if scale == 0 {
+            mac.flood_factor = mac.flood_factor.max(LEAST_FLOOD_FACTOR_AT_SCALE_0);
+        }
+        let SeedsAndFloor { seeds, mut floor } = match smooth_to_scale(image, scale) {
+            Some(smoothed) => mac_seeds(smoothed.view(), &mac),
+            None => mac_seeds(image, &mac),
+        };
+        fill_holes_bits(&mut floor);
+        // A hole may hold pixels without data; they are never masked.
+        floor.and_with(&valid);
+        let grown = flood::grow(SeedsAndFloor { seeds, floor });
+        match beam {
+            Some(beam) => erode_into(&mut bits, n, &grown, beam, options.beam_shape_erode_minimum_response, scale),
+            None => bits.set_bits(n, &grown),
+        }
+    }
+    bits
+}
+
+/// The image opened (rolling minimum, then maximum, box = scale, periodic), then convolved with a Gaussian of FWHM 0.45
+/// scale (zero outside, not normalised). `None` when that leaves the image as it is (scales 0 and 1).
+///
+/// Minimum and maximum use the same window, so an even scale displaces the opened image by one pixel, as in flint.
+/// NaN counts as nothing in minima, maxima and sums, and stays NaN.
+pub fn smooth_to_scale(image: ArrayView2<'_, f32>, scale: u32) -> Option<Array2<f32>> {
+    let kernel = smoothing_kernel(scale)?;
+    let shape = image.dim();
+    let side = scale as usize;
+    // One pass: each stage pulls rows from the one before, so that no opened image is ever stored.
+    let minimum_from = move |y| {
+        let source = |y| ImageRows::new(image, y, Least::NEUTRAL, Outside::Wrap);
+        NoDataFor::<_, Greatest>::new(RollingRows::<_, Least>::new(source, y, shape, (side, side)))
+    };
+    let opened_from = move |y| RollingRows::<_, Greatest>::new(minimum_from, y, shape, (side, side));
+    let mut smoothed = collect(shape, |first| SmoothedRows::new(opened_from, first, shape, &kernel), |v| v);
+    Zip::from(&mut smoothed).and(image).par_for_each(|s, v| *s = if v.is_nan() { f32::NAN } else { *s });
+    Some(smoothed)
+}
+
+/// One axis of the separable, unnormalised Gaussian: `m = int(5 sigma)` samples spread evenly from -m/2 to m/2, both
+/// included (so their spacing is m / (m - 1), and a single one lies at -1/2). `None` without any.
+fn smoothing_kernel(scale: u32) -> Option<Vec<f32>> {
+    let sigma = FWHM_PER_SCALE * f64::from(scale) / FWHM_PER_SIGMA;
+    let side = (KERNEL_SIDE_IN_SIGMA * sigma) as usize;
+    let half = side as f64 / 2.0;
+    let spacing = if side > 1 { side as f64 / (side as f64 - 1.0) } else { 0.0 };
+    let sample = |i: usize| (-0.5 * ((i as f64 * spacing - half) / sigma).powi(2)).exp() as f32;
+    (side > 0).then(|| (0..side).map(sample).collect())
+}
+
+/// Replaces one extremum's "no data" by the next one's.
+struct NoDataFor<S, E> {
+    source: S,
+    next: std::marker::PhantomData<E>,
+}
+
+impl<S, E> NoDataFor<S, E> {
+    fn new(source: S) -> Self {
+        Self { source, next: std::marker::PhantomData }
+    }
+}
+
+impl<S: RowStream, E: Extremum> RowStream for NoDataFor<S, E> {
+    fn next_row(&mut self, out: &mut [f32]) {
+        self.source.next_row(out);
+        out.iter_mut().for_each(|v| *v = if v.is_infinite() { E::NEUTRAL } else { *v });
+    }
+}
+
+/// Convolution with a separable symmetric kernel, zero outside the image, same size as the image: output pixel i is the
+/// sum over inputs i - m/2 ..= i + m - 1 - m/2 (integer division; scipy's `mode="same"`).
+struct SmoothedRows<'k, S> {
+    source: S,
+    kernel: &'k [f32],
+    ny: isize,
+    /// Row of the next source row to be taken.
+    incoming: isize,
+    /// The last `kernel.len()` rows, smoothed along x; a ring.
+    ring: Vec<f32>,
+    newest: usize,
+    wide: Vec<f32>,
+    started: bool,
+}
+
+impl<'k, S: RowStream> SmoothedRows<'k, S> {
+    fn new(source_from: impl FnOnce(isize) -> S, first: usize, (ny, nx): (usize, usize), kernel: &'k [f32]) -> Self {
+        let m = kernel.len();
+        // The source is asked for rows of the image only.
+        let incoming = first as isize - (m / 2) as isize;
+        Self {
+            source: source_from(incoming.max(0)),
+            kernel,
+            ny: ny as isize,
+            incoming,
+            ring: vec![0.0; m * nx],
+            newest: m - 1,
+            wide: vec![0.0; nx + m - 1],
+            started: false,
+        }
+    }
+
+    fn pull(&mut self) {
+        let m = self.kernel.len();
+        let nx = self.wide.len() + 1 - m;
+        self.newest = (self.newest + 1) % m;
+        let slot = &mut self.ring[self.newest * nx..(self.newest + 1) * nx];
+        if (0..self.ny).contains(&self.incoming) {
+            let row = &mut self.wide[m / 2..m / 2 + nx];
+            self.source.next_row(row);
+            // No data adds nothing.
+            row.iter_mut().for_each(|v| *v = if v.is_infinite() { 0.0 } else { *v });
+            slot.fill(0.0);
+            add_products(slot, self.kernel, |j| &self.wide[j..j + nx]);
+        } else {
+            slot.fill(0.0);
+        }
+        self.incoming += 1;
+    }
+}
+
+impl<S: RowStream> RowStream for SmoothedRows<'_, S> {
+    fn next_row(&mut self, out: &mut [f32]) {
+        let m = self.kernel.len();
+        let nx = out.len();
+        for _ in 0..if self.started { 1 } else { m } {
+            self.pull();
+        }
+        self.started = true;
+        out.fill(0.0);
+        let row = |j: usize| {
+            let at = (self.newest + 1 + j) % m;
+            &self.ring[at * nx..(at + 1) * nx]
+        };
+        add_products(out, self.kernel, row);
+    }
+}
+
+/// Adds `weight x row` for each weight and its row, in that order; four at a time, so that the sums stay in registers.
+fn add_products<'a>(out: &mut [f32], weights: &[f32], row: impl Fn(usize) -> &'a [f32]) {
+    let fours = weights.len() / 4 * 4;
+    for j in (0..fours).step_by(4) {
+        let four = [weights[j], weights[j + 1], weights[j + 2], weights[j + 3]];
+        add_four(out, four, [row(j), row(j + 1), row(j + 2), row(j + 3)]);
+    }
+    for (j, &weight) in weights.iter().enumerate().skip(fours) {
+        add_one(out, weight, row(j));
+    }
+}
+
+#[multiversion(targets("x86_64+avx2"))]
+fn add_four(out: &mut [f32], [p, q, r, s]: [f32; 4], [a, b, c, d]: [&[f32]; 4]) {
+    for (o, (((a, b), c), d)) in out.iter_mut().zip(a.iter().zip(b).zip(c).zip(d)) {
+        *o = (((*o + p * a) + q * b) + r * c) + s * d;
+    }
+}
+
+#[multiversion(targets("x86_64+avx2"))]
+fn add_one(out: &mut [f32], weight: f32, row: &[f32]) {
+    out.iter_mut().zip(row).for_each(|(o, &v)| *o += weight * v);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::picture::any;
+    use crate::kernels::{rolling_maximum, rolling_minimum};
+    use proptest::prelude::*;
+
+    #[test]
+    fn kernels_are_sampled_as_in_flint() {
+        assert_eq!((smoothing_kernel(0), smoothing_kernel(1)), (None, None));
+        // sigma = 0.382: a single sample, at -1/2.
+        let sigma: f64 = 0.45 * 2.0 / 2.355;
+        assert_eq!(smoothing_kernel(2), Some(vec![(-0.125 / (sigma * sigma)).exp() as f32]));
+        let kernel = smoothing_kernel(8).unwrap();
+        let sigma: f64 = 0.45 * 8.0 / 2.355;
+        assert_eq!(kernel.len(), 7);
+        assert_eq!(kernel[3], 1.0);
+        assert_eq!(kernel[0], (-0.5 * (3.5 / sigma).powi(2)).exp() as f32);
+        assert!(kernel.iter().zip(kernel.iter().rev()).all(|(a, b)| (a - b).abs() < 1e-6));
+    }
+
+    proptest! {
+        #[test]
+        fn equals_the_steps_one_by_one(image in any::image(), scale in 2u32..24, threads in 1usize..4) {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let smoothed = pool.install(|| smooth_to_scale(image.view(), scale)).unwrap();
+            let opened = rolling_maximum(rolling_minimum(image.view(), scale as usize).view(), scale as usize);
+            let kernel = smoothing_kernel(scale).unwrap();
+            let (m, (ny, nx)) = (kernel.len(), image.dim());
+            for ((y, x), &v) in smoothed.indexed_iter() {
+                let (mut sum, mut size) = (0.0f64, 1e-3f64);
+                for (j, &p) in kernel.iter().enumerate() {
+                    for (i, &q) in kernel.iter().enumerate() {
+                        let (row, column) = ((y + j).wrapping_sub(m / 2), (x + i).wrapping_sub(m / 2));
+                        if row < ny && column < nx && !opened[[row, column]].is_nan() {
+                            let term = f64::from(p) * f64::from(q) * f64::from(opened[[row, column]]);
+                            sum += term;
+                            size += term.abs();
+                        }
+                    }
+                }
+                prop_assert_eq!(v.is_nan(), image[[y, x]].is_nan());
+                prop_assert!(v.is_nan() || (f64::from(v) - sum).abs() <= 1e-5 * size, "{v} {sum}");
+            }
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! flint's mask pipeline, in the order of its steps: [`seeds`] (seeds and floor by SNR or minimum absolute clip),
+//! [`flood`] (growth, islands of low signal), [`erosion`] (by the beam, at one or many scales), or [`convolve_first`]
+//! (all of it scale by scale). docs/masking.md explains them with pictures.
+
+pub mod convolve_first;
+pub mod erosion;
+pub mod flood;
+mod options;
+pub(super) mod pipeline;
+pub mod seeds;
+
+pub use options::{MOST_SCALES, MaskingOptions, OptionError};
+pub(crate) use pipeline::signal_of;
+pub use pipeline::{MaskNote, MaskOutput, MaskingError, make_mask, mask_of_signal, to_signal};

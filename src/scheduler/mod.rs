@@ -1,5 +1,0 @@
-//! Where the work of many measurement sets runs.
-
-pub mod ledger;
-pub mod local;
-pub mod slurm;

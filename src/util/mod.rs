@@ -1,0 +1,6 @@
+//! What every part of the program needs of the operating system: files, locks, room on disks, threads.
+
+pub mod disk;
+pub mod fs;
+pub mod lock;
+pub mod parallel;
