@@ -1,29 +1,8 @@
-//! Integration tests, one module a subject.
-mod calibrators;
+//! Integration tests, one folder a subject.
+mod batch;
 mod campaign;
-mod casa;
-mod combine;
-mod confetti;
-mod confetti_loop;
-mod config;
-mod deconvolve;
-mod fake;
-mod faults;
-mod fields;
-mod flint_masks;
 mod imaging;
-mod many;
-mod mask_command;
-mod metrics;
-mod multithresh;
-mod multithresh_pclean;
-mod multithresh_runs;
-mod real;
+mod masks;
+mod quality;
 mod report;
-mod simulated;
-mod slurm;
-mod strategies;
-mod surveys;
-mod survival;
-mod tclean;
-mod wsclean;
+mod support;

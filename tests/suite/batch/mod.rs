@@ -1,0 +1,3 @@
+//! Campaigns on a batch system.
+
+pub mod slurm;

@@ -1,0 +1,4 @@
+//! Metrics and confetti.
+
+pub mod confetti;
+pub mod metrics;
