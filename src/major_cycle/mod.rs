@@ -3,8 +3,12 @@
 //! It drives any [`Imager`] that takes a fresh mask for each call, sees paths and numbers only, and writes down each
 //! cycle (`cycles.json`), so that an interrupted imaging goes on from its last complete cycle with the same masks.
 
-use crate::campaign::file::StopOptions;
-use crate::campaign::record::{ChannelCycle, ConfettiRecord, CycleRecord};
+mod records;
+mod stop;
+
+pub use records::{ChannelRecord, ConfettiRecord, CycleRecord};
+pub use stop::StopOptions;
+
 use crate::imager::{
     ChannelControls, ChannelRevert, Imager, MinorControls, MinorCycle, Products, Residual, StopReason,
 };
@@ -411,7 +415,7 @@ fn describe(
         channels: channels
             .iter()
             .zip(states)
-            .map(|(c, now)| ChannelCycle {
+            .map(|(c, now)| ChannelRecord {
                 peak: Some(c.peak),
                 peak_in_mask: Some(c.peak_in_mask),
                 rms: Some(c.rms),
@@ -419,7 +423,7 @@ fn describe(
                 masked_pixels: Some(c.masked_pixels),
                 done: now.stopped.is_some(),
                 stopped: now.stopped.clone(),
-                ..ChannelCycle::default()
+                ..ChannelRecord::default()
             })
             .collect(),
         ..CycleRecord::default()
@@ -562,7 +566,7 @@ fn channels_that_diverged(
     }
     let has_diverged = |index: usize, now: &PlaneResidual| {
         let before = || records.iter().filter_map(move |r| r.channels.get(index));
-        let lowest = |of: fn(&ChannelCycle) -> Option<f64>| before().filter_map(of).fold(f64::INFINITY, f64::min);
+        let lowest = |of: fn(&ChannelRecord) -> Option<f64>| before().filter_map(of).fold(f64::INFINITY, f64::min);
         let (peak, rms) = (lowest(|c| c.peak), lowest(|c| c.rms));
         // A plane without any finite value has no peak.
         let lost = now.peak == 0.0 && peak.is_finite() && peak > 0.0;
@@ -1101,7 +1105,7 @@ mod tests {
     #[test]
     fn a_lost_channel_has_diverged_and_one_that_was_done_is_not_looked_at() {
         let plane = |p: f64, rms: f64| PlaneResidual { peak: p, peak_in_mask: p, rms, masked_pixels: 5 };
-        let of = |p: f64| ChannelCycle { peak: Some(p), rms: Some(1.0), ..Default::default() };
+        let of = |p: f64| ChannelRecord { peak: Some(p), rms: Some(1.0), ..Default::default() };
         let record = |peaks: [f64; 4]| CycleRecord { channels: peaks.map(of).to_vec(), ..Default::default() };
         let records = [record([9.0; 4]), record([5.0, 6.0, 7.0, 8.0])];
         let planes = vec![plane(0.0, 0.0), plane(20.0, 1.0), plane(7.0, 2.0), plane(8.1, 1.1)];
@@ -1116,7 +1120,7 @@ mod tests {
     #[test]
     fn a_channel_without_progress_is_done_and_the_others_go_on() {
         let rules = StopRules { least_new_flux: 0.01, ..rules() };
-        let of = |flux: f64, iterations: u64| ChannelCycle {
+        let of = |flux: f64, iterations: u64| ChannelRecord {
             model_flux: Some(flux),
             iterations: Some(iterations),
             peak_in_mask: Some(4.0),

@@ -1054,7 +1054,7 @@ fn heats(round: &RoundRecord) -> Vec<FigureView> {
         return Vec::new();
     }
     let rows: Vec<String> = round.cycles.iter().map(|c| c.cycle.to_string()).collect();
-    type Of = fn(&crate::campaign::record::ChannelCycle) -> Option<f64>;
+    type Of = fn(&crate::campaign::record::ChannelRecord) -> Option<f64>;
     let shown: [(&str, &str, Of); 6] = [
         ("Peak of the residual", "Jy/beam", |c| c.peak),
         ("Noise of the residual", "Jy/beam", |c| c.rms),

@@ -19,9 +19,9 @@ pub mod resources;
 pub mod rounds;
 pub mod scheduler;
 pub mod schema;
-pub mod stop;
 pub mod yaml;
 
+pub use crate::major_cycle::StopOptions;
 pub use archive::{ArchiveOptions, FlintArchiveOptions};
 pub use block::{CampaignBlock, OnFailure, StartColumn, WorkOn};
 pub use duration::TimeLimit;
@@ -32,7 +32,6 @@ pub use programs::{CalibratorKind, Executables, ImagerKind};
 pub use resources::Resources;
 pub use rounds::{RoundSelection, consider_mask_round};
 pub use scheduler::{JobOptions, Loss, SchedulerKind, SchedulerOptions};
-pub use stop::StopOptions;
 
 use crate::calibrator::options::GaincalOptions;
 use crate::imager::tclean::TcleanOptions;

@@ -2,7 +2,7 @@
 
 use cleanloop::calibrator::SolutionTable;
 use cleanloop::campaign::record::{
-    CampaignRecord, ChannelCycle, CommandRecord, ConfettiRecord, CycleRecord, DatasetRecord, DecisionRecord, Level,
+    CampaignRecord, ChannelRecord, CommandRecord, ConfettiRecord, CycleRecord, DatasetRecord, DecisionRecord, Level,
     MaskRecord, MessageRecord, RoundRecord, RuleRecord, State, ToolVersion, Verdict,
 };
 use cleanloop::image::{Header, PixelType, PlaneWriter, write_plane};
@@ -506,7 +506,7 @@ fn cube(folder: &Path) -> DatasetRecord {
         rms: Some(2e-3),
         masked_pixels: Some(900 + 100 * i as u64),
         channels: (0..channels)
-            .map(|c| ChannelCycle {
+            .map(|c| ChannelRecord {
                 peak: Some((1.0 + c as f64) / (i + 1) as f64),
                 peak_in_mask: None,
                 rms: Some(2e-3 + 1e-4 * c as f64),

@@ -1,4 +1,4 @@
-//! `campaign.stop`: when the cleaning of a round ends, where the campaign drives the major cycles.
+//! When the loop over major cycles ends: the options that people give.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ pub struct StopOptions {
     /// Stop when the peak inside the mask is at or below this level, Jy/beam.
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub threshold_jy: Option<f64>,
-    /// Stop when the peak inside the mask is at or below so many times the residual's robust noise.
+    /// Stop when the peak inside the mask is at or below this many times the residual's robust noise.
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub nsigma: Option<f64>,
     /// Most minor iterations, over all cycles of a round.
