@@ -4,7 +4,8 @@
 //! Nothing here decides; [`crate::campaign::run::batch`] does, and sees this through the trait [`BatchSystem`].
 
 use crate::campaign::file::JobOptions;
-use crate::process::{self, ProcessError, Said, shell_line};
+use crate::process::{self, ProcessError, Said};
+use crate::util::shell;
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -204,11 +205,11 @@ fn client(words: &[&str]) -> Result<Said, SlurmError> {
 
 fn refused(words: &[&str], said: &Said) -> SlurmError {
     if said.status.is_none() {
-        return SlurmError::NoAnswer { command: shell_line(words) };
+        return SlurmError::NoAnswer { command: shell::line(words) };
     }
     let told = if said.err.trim().is_empty() { said.out.trim() } else { said.err.trim() };
     let told = if told.is_empty() { "no answer" } else { told };
-    SlurmError::Refused { command: shell_line(words), words: told.to_string() }
+    SlurmError::Refused { command: shell::line(words), words: told.to_string() }
 }
 
 impl BatchSystem for Slurm {
@@ -387,7 +388,7 @@ fn script(job: &Job) -> String {
     let words: Vec<String> = job
         .words
         .iter()
-        .map(|w| if w == "$SLURM_ARRAY_TASK_ID" { format!("\"{w}\"") } else { shell_line(&[w]) })
+        .map(|w| if w == "$SLURM_ARRAY_TASK_ID" { format!("\"{w}\"") } else { shell::quote(w).into_owned() })
         .collect();
     text.push_str(&format!("exec {}\n", words.join(" ")));
     text

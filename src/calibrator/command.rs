@@ -173,7 +173,7 @@ impl Calibrator for CommandCalibrator {
         )?;
         let before = measurement_set::checksum(&self.casa, ms, "DATA")?;
         let words = self.words(request);
-        let command = crate::process::shell_line(&words);
+        let command = crate::util::shell::line(&words);
         let mut program = Program::new(words, &request.log);
         program.limits = self.limits;
         program.install_hint = "it is named by the key executables.calibrator".into();

@@ -374,7 +374,7 @@ impl Calibrator for QuarticalCalibrator {
         let (name, grid) = (Path::new(gains.file_name()?), self.grid_of(gains));
         let words = self.apply_words(Path::new("OTHER.ms"), "0", (name, &grid), Path::new("."));
         let all: Vec<String> = std::iter::once("goquartical".to_owned()).chain(words).collect();
-        Some(crate::process::shell_line(&all))
+        Some(crate::util::shell::line(&all))
     }
 }
 

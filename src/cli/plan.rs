@@ -6,6 +6,7 @@ use crate::campaign::plan::containers::{self, Mounts};
 use crate::campaign::plan::preview::{self, RoundLines};
 use crate::campaign::plan::{self, ImagingPlan, MaskPlan, Plan, RoundPlan};
 use crate::campaign::steps::field;
+use crate::util::shell;
 use crate::{ExitStatus, Result};
 use serde::Serialize;
 use serde_json::Value as Json;
@@ -135,7 +136,7 @@ fn round_text(out: &mut String, round: &RoundPlan, output: &Path, lines: Option<
     match &round.imaging {
         ImagingPlan::Wsclean(wsclean) => options(out, "  wsclean", wsclean),
         ImagingPlan::Tclean(tclean) => options(out, "  tclean", tclean),
-        ImagingPlan::Command(words) => line(out, "  template", &shell(words)),
+        ImagingPlan::Command(words) => line(out, "  template", &shell::line(words)),
     }
     let Some(lines) = lines else { return };
     if !lines.imager.is_empty() {
@@ -146,10 +147,10 @@ fn round_text(out: &mut String, round: &RoundPlan, output: &Path, lines: Option<
     }
     // Unbroken, to be copied.
     for words in &lines.calibration {
-        let _ = writeln!(out, "$ {}", shell(words));
+        let _ = writeln!(out, "$ {}", shell::line(words));
     }
     for call in &lines.imaging {
-        let _ = writeln!(out, "# {}\n$ {}", call.what, shell(&call.words));
+        let _ = writeln!(out, "# {}\n$ {}", call.what, shell::line(&call.words));
     }
     for note in &lines.notes {
         let _ = writeln!(out, "note: {note}");
@@ -244,28 +245,4 @@ fn options(out: &mut String, label: &str, value: &impl Serialize) {
     }
     let text = if parts.is_empty() { "the program's defaults".to_owned() } else { parts.join(" ") };
     line(out, label, &text);
-}
-
-/// Words as they would be typed in a shell.
-pub fn shell(words: &[String]) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+@%^".contains(c);
-    let quoted = words.iter().map(|word| {
-        if !word.is_empty() && word.chars().all(plain) {
-            word.clone()
-        } else {
-            format!("'{}'", word.replace('\'', "'\\''"))
-        }
-    });
-    quoted.collect::<Vec<_>>().join(" ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn command_lines_can_be_pasted_into_a_shell() {
-        let words = ["wsclean", "-name", "a b", "-weight", "briggs", "0", "it's", ""].map(str::to_owned);
-        assert_eq!(shell(&words), r"wsclean -name 'a b' -weight briggs 0 'it'\''s' ''");
-    }
 }

@@ -155,16 +155,6 @@ fn signal_hint(signal: &str) -> &'static str {
     }
 }
 
-/// The words as one line that a shell reads back as the same words.
-pub fn shell_line<S: AsRef<str>>(words: &[S]) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-+=./:,@%^".contains(c);
-    let quoted = words.iter().map(|w| {
-        let w = w.as_ref();
-        if !w.is_empty() && w.chars().all(plain) { w.to_owned() } else { format!("'{}'", w.replace('\'', r"'\''")) }
-    });
-    quoted.collect::<Vec<_>>().join(" ")
-}
-
 /// Where `program` is: itself if it is a path to an executable file, else the first hit in `PATH`.
 pub fn find_program(program: &str) -> Option<PathBuf> {
     let executable = |p: &Path| {

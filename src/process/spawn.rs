@@ -1,6 +1,7 @@
 //! One program from start to end.
 
-use super::{LAST_LINES, ProcessError, find_program, interrupt, shell_line};
+use super::{LAST_LINES, ProcessError, find_program, interrupt};
+use crate::util::shell;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
@@ -164,7 +165,7 @@ impl Program {
         let _ = reader.join();
         let elapsed = started.elapsed();
         let _ = writeln!(log, "# {} after {:.1} s", describe(status), elapsed.as_secs_f64());
-        let command = shell_line(&self.words);
+        let command = shell::line(&self.words);
         let (log, last_lines) = (self.log.clone(), tail.into());
         // A batch system that ends a job sends its signal to all processes of the job; ours may come a little later.
         let failed = !matches!(status, WaitStatus::Exited(_, 0));
@@ -197,7 +198,7 @@ impl Program {
     fn open_log(&self) -> std::io::Result<File> {
         let mut log = OpenOptions::new().create(true).append(true).open(&self.log)?;
         let now = jiff::Zoned::now().strftime("%Y-%m-%d %H:%M:%S %z").to_string();
-        writeln!(log, "# {now}\n$ {}", shell_line(&self.words))?;
+        writeln!(log, "# {now}\n$ {}", shell::line(&self.words))?;
         Ok(log)
     }
 
@@ -260,7 +261,7 @@ impl Program {
 
     fn stopped(&self, stop: Stop, log: &mut File, last_lines: Vec<String>) -> ProcessError {
         let program = self.name();
-        let command = shell_line(&self.words);
+        let command = shell::line(&self.words);
         let path = self.log.clone();
         let error = match stop {
             Stop::Interrupted => ProcessError::Interrupted { program },

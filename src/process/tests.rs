@@ -155,14 +155,6 @@ fn those_left_behind_end_with_the_leader() {
 }
 
 #[test]
-fn shell_lines_read_back() {
-    assert_eq!(
-        shell_line(&["a", "b c", "", "it's", "$x", "-weight", "briggs"]),
-        r"a 'b c' '' 'it'\''s' '$x' -weight briggs"
-    );
-}
-
-#[test]
 fn programs_are_found_like_a_shell_does() {
     assert!(find_program("sh").is_some_and(|p| p.is_absolute()));
     assert!(find_program("/bin/sh").is_some());

@@ -5,7 +5,8 @@
 //! the program's own words: kept in a log and, the last of them, in memory. A worker that dies is reported with those
 //! words, and started again at the next request.
 
-use super::{LAST_LINES, Limits, ProcessError, interrupt, isolate, kill_group, shell_line};
+use super::{LAST_LINES, Limits, ProcessError, interrupt, isolate, kill_group};
+use crate::util::shell;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
@@ -253,7 +254,7 @@ impl Worker {
 
     fn stopped(&self, stop: Stop, log: Option<PathBuf>, last_lines: Vec<String>) -> ProcessError {
         let program = self.command.name.clone();
-        let command = shell_line(&self.command.words);
+        let command = shell::line(&self.command.words);
         let log = log.unwrap_or_default();
         match stop {
             Stop::Interrupted => ProcessError::Interrupted { program },
@@ -417,7 +418,7 @@ fn open_log(path: &Path, command: &WorkerCommand) -> Result<File, ProcessError> 
         log: path.to_owned(),
         reason,
     })?;
-    let _ = writeln!(file, "$ {}", shell_line(&command.words));
+    let _ = writeln!(file, "$ {}", shell::line(&command.words));
     Ok(file)
 }
 

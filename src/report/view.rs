@@ -12,6 +12,7 @@ use crate::campaign::record::{
 use crate::imager::StopReason;
 use crate::quality::metrics::ImageMetrics;
 use crate::quality::solutions::SolutionStats;
+use crate::util::shell;
 use indexmap::IndexMap;
 use ndarray::Array2;
 use serde::Serialize;
@@ -334,20 +335,6 @@ fn time(at: Option<jiff::Timestamp>) -> String {
     at.map_or_else(String::new, |t| t.strftime("%Y-%m-%d %H:%M:%S UTC").to_string())
 }
 
-/// A word that a shell would read as one.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=+,@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_string()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
-}
-
-fn line(words: &[String]) -> String {
-    words.iter().map(|w| quoted(w)).collect::<Vec<_>>().join(" ")
-}
-
 fn messages(list: &[MessageRecord]) -> Vec<MessageView> {
     let mut list: Vec<&MessageRecord> = list.iter().collect();
     list.sort_by_key(|m| (std::cmp::Reverse(m.level), m.at));
@@ -382,7 +369,7 @@ pub fn campaign(record: &CampaignRecord) -> CampaignView {
         updated: time(record.updated),
         elapsed,
         tools: record.tools.iter().map(|t| (t.name.clone(), t.version.clone())).collect(),
-        command_line: line(&record.command_line),
+        command_line: shell::line(&record.command_line),
         config: record.config.clone(),
         config_path: record.config_path.as_ref().map(|p| p.display().to_string()).unwrap_or_default(),
         messages: messages(&record.messages),
@@ -1282,7 +1269,7 @@ fn commands(folder: &Path, page: &Path, list: &[CommandRecord]) -> Vec<CommandVi
             let log = c.log.as_ref().map(|l| folder.join(l));
             CommandView {
                 step: c.step.clone(),
-                line: line(&c.words),
+                line: shell::line(&c.words),
                 note: [c.seconds.map(duration), c.status.filter(|s| *s != 0).map(|s| format!("exit status {s}"))]
                     .into_iter()
                     .flatten()
@@ -1454,12 +1441,6 @@ mod tests {
     #[case("/c/report", "/elsewhere/x.log", None)]
     fn links_are_relative(#[case] from: &str, #[case] to: &str, #[case] link: Option<&str>) {
         assert_eq!(relative(Path::new(from), Path::new(to)).as_deref(), link);
-    }
-
-    #[test]
-    fn command_lines_can_be_pasted() {
-        let words = ["wsclean", "-weight", "briggs", "0", "it's", ""].map(String::from);
-        assert_eq!(line(&words), r"wsclean -weight briggs 0 'it'\''s' ''");
     }
 
     #[test]

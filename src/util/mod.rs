@@ -4,3 +4,4 @@ pub mod disk;
 pub mod fs;
 pub mod lock;
 pub mod parallel;
+pub(crate) mod shell;

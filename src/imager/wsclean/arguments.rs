@@ -327,7 +327,7 @@ mod tests {
         let mut a = imaging(o, installed).expect("a command line");
         channels(&mut a, o);
         stops(&mut a, o, masked);
-        crate::process::shell_line(&a.words())
+        crate::util::shell::line(&a.words())
     }
 
     #[test]

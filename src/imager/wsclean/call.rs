@@ -5,7 +5,8 @@ use super::installed::INSTALL_HINT;
 use super::log::{LogReader, RunLog};
 use crate::imager::Surroundings;
 use crate::imager::progress::ProgressSink;
-use crate::process::{ProcessError, Program, shell_line};
+use crate::process::{ProcessError, Program};
+use crate::util::shell;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -46,7 +47,7 @@ pub fn call(
     match result {
         Ok(_) => Ok(read),
         Err(e @ ProcessError::Failed { .. }) => Err(match read.failure {
-            Some(reason) => WscleanError::Failed { reason, command: shell_line(&program.words), log: log.to_owned() },
+            Some(reason) => WscleanError::Failed { reason, command: shell::line(&program.words), log: log.to_owned() },
             None => e.into(),
         }),
         Err(e) => Err(e.into()),
