@@ -1,9 +1,9 @@
 //! Slurm's clients: what is asked of them and how their answers are read. Behaviour as in Slurm 22.05 (sbatch, squeue,
 //! sacct, scancel, scontrol manuals).
 //!
-//! Nothing here decides; [`crate::campaign::run::batch`] does, and sees this through the trait [`BatchSystem`].
+//! Nothing here decides; whoever submits the jobs does, through the trait [`BatchSystem`].
 
-use crate::campaign::file::JobOptions;
+use super::JobOptions;
 use crate::process::{self, ProcessError, Said};
 use crate::util::shell;
 use std::collections::HashSet;
@@ -397,7 +397,7 @@ fn script(job: &Job) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::campaign::file::TimeLimit;
+    use crate::util::duration::TimeLimit;
     use rstest::rstest;
 
     #[test]

@@ -1,7 +1,7 @@
 //! `cleanloop plan`: what a campaign would do, with every option resolved and every command line.
 
 use super::campaign_args::CampaignArgs;
-use crate::campaign::file::{Campaign, MaskCadence, MaskImage, MaskMethod, schema};
+use crate::campaign::file::{CampaignFile, MaskCadence, MaskImage, MaskMethod, schema};
 use crate::campaign::plan::containers::{self, Mounts};
 use crate::campaign::plan::preview::{self, RoundLines};
 use crate::campaign::plan::{self, ImagingPlan, MaskPlan, Plan, RoundPlan};
@@ -32,7 +32,7 @@ pub struct Args {
 /// # Errors
 /// The campaign file has mistakes, or names files that do not exist.
 pub fn run(args: Args) -> Result<ExitStatus> {
-    let campaign: Campaign = args.campaign.load()?;
+    let campaign: CampaignFile = args.campaign.load()?;
     let plan = plan::resolve(&campaign)?;
     if args.json {
         println!("{:#}", json(&plan));

@@ -2,7 +2,7 @@
 
 use super::campaign_args::CampaignArgs;
 use crate::campaign::events::Emitter;
-use crate::campaign::file::Campaign;
+use crate::campaign::file::CampaignFile;
 use crate::campaign::plan::{self, Plan};
 use crate::campaign::run::batch::Follow;
 use crate::campaign::run::{self, RunSettings};
@@ -63,7 +63,7 @@ pub fn run(args: Args, terminal: Terminal) -> Result<ExitStatus> {
 ///
 /// # Errors
 /// As [`run`].
-pub fn run_plan(campaign: &Campaign, plan: &Plan, restart: bool, terminal: Terminal) -> Result<ExitStatus> {
+pub fn run_plan(campaign: &CampaignFile, plan: &Plan, restart: bool, terminal: Terminal) -> Result<ExitStatus> {
     run_with(&campaign.text, plan, restart, Follow::Along, terminal)
 }
 

@@ -1,6 +1,7 @@
 //! What every part of the program needs of the operating system: files, locks, room on disks, threads.
 
 pub mod disk;
+pub mod duration;
 pub mod fs;
 pub mod lock;
 pub mod parallel;

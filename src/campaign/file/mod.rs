@@ -9,7 +9,6 @@
 pub mod archive;
 pub mod block;
 pub mod check;
-pub mod duration;
 pub mod env;
 pub mod mask;
 pub mod modes;
@@ -21,17 +20,18 @@ pub mod scheduler;
 pub mod schema;
 pub mod yaml;
 
+pub use crate::batch_system::JobOptions;
 pub use crate::major_cycle::StopOptions;
+pub use crate::util::duration::TimeLimit;
 pub use archive::{ArchiveOptions, FlintArchiveOptions};
 pub use block::{CampaignBlock, OnFailure, StartColumn, WorkOn};
-pub use duration::TimeLimit;
 pub use mask::{FieldOptions, MaskCadence, MaskCombine, MaskImage, MaskMethod, MaskSettings};
 pub use modes::{BaneOptions, Modes};
 pub use problem::{ConfigError, Problem, Span};
 pub use programs::{CalibratorKind, Executables, ImagerKind};
 pub use resources::Resources;
 pub use rounds::{RoundSelection, consider_mask_round};
-pub use scheduler::{JobOptions, Loss, SchedulerKind, SchedulerOptions};
+pub use scheduler::{Loss, SchedulerKind, SchedulerOptions};
 
 use crate::calibrator::options::GaincalOptions;
 use crate::imager::tclean::TcleanOptions;
@@ -87,7 +87,7 @@ pub struct Overrides {
 
 /// A campaign file that was read and checked, with the command line's values on top.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Campaign {
+pub struct CampaignFile {
     /// The file.
     pub path: PathBuf,
     /// Its text.
@@ -115,7 +115,7 @@ pub struct Campaign {
 ///
 /// # Errors
 /// The file cannot be read, or has mistakes: all of them are in the error.
-pub fn load(path: &Path, overrides: &Overrides) -> Result<Campaign, LoadError> {
+pub fn load(path: &Path, overrides: &Overrides) -> Result<CampaignFile, LoadError> {
     let text =
         std::fs::read_to_string(path).map_err(|source| LoadError::Unreadable { path: path.to_path_buf(), source })?;
     parse(path, text, overrides).map_err(LoadError::Mistakes)
@@ -125,7 +125,7 @@ pub fn load(path: &Path, overrides: &Overrides) -> Result<Campaign, LoadError> {
 ///
 /// # Errors
 /// The mistakes of the text; those of the command line's settings if the text has none.
-pub fn parse(path: &Path, text: String, overrides: &Overrides) -> Result<Campaign, ConfigError> {
+pub fn parse(path: &Path, text: String, overrides: &Overrides) -> Result<CampaignFile, ConfigError> {
     let name = path.display().to_string();
     let fail = |problems: Vec<Problem>| ConfigError { name: name.clone(), text: text.clone(), problems };
     let tree = yaml::parse(&text).map_err(&fail)?;
@@ -151,7 +151,7 @@ pub fn parse(path: &Path, text: String, overrides: &Overrides) -> Result<Campaig
     if let Some(output) = &overrides.output {
         data["campaign"]["output"] = Json::from(output.to_string_lossy());
     }
-    let mut campaign = Campaign {
+    let mut campaign = CampaignFile {
         path: path.to_path_buf(),
         block: CampaignBlock::default(),
         defaults: mode_maps(data.get("defaults")),
@@ -178,7 +178,7 @@ pub fn parse(path: &Path, text: String, overrides: &Overrides) -> Result<Campaig
     if problems.is_empty() { Ok(campaign) } else { Err(fail(problems)) }
 }
 
-impl Campaign {
+impl CampaignFile {
     /// An error about a key of the file, shown with its line.
     pub fn error_at(&self, path: &[&str], message: impl Into<String>, help: impl Into<String>) -> ConfigError {
         let span = self.tree.at(path).map(|node| node.span);
@@ -375,7 +375,7 @@ fn merge(into: &mut Json, from: Json) {
 }
 
 /// Reads every written map of options as its type: what the schema cannot say is found here.
-fn typed_modes(campaign: &Campaign, problems: &mut Vec<Problem>) {
+fn typed_modes(campaign: &CampaignFile, problems: &mut Vec<Problem>) {
     let read = |value: Json| serde_json::from_value::<Modes>(value).map(|_| ());
     let rounds = campaign.rounds.iter().map(|(round, maps)| (Some(round.to_string()), maps));
     for (round, maps) in std::iter::once((None, &campaign.defaults)).chain(rounds) {
@@ -460,7 +460,7 @@ fn blame(tree: &Node, place: &[&str], map: &Json, whole: &serde_json::Error, rea
 }
 
 /// Rules that one key alone cannot break.
-fn several_keys(campaign: &mut Campaign, problems: &mut Vec<Problem>) {
+fn several_keys(campaign: &mut CampaignFile, problems: &mut Vec<Problem>) {
     let span = |path: &[&str]| campaign.tree.at(path).map(|node| node.span);
     let last = campaign.last_round();
     let block = &campaign.block;

@@ -1,6 +1,6 @@
 //! `campaign.resources`: what the machine may give.
 
-use super::duration::TimeLimit;
+use crate::util::duration::TimeLimit;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

@@ -1,6 +1,7 @@
 //! `campaign.scheduler`: where the work of the measurement sets runs.
 
-use super::duration::TimeLimit;
+use crate::batch_system::JobOptions;
+use crate::util::duration::TimeLimit;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
@@ -26,26 +27,6 @@ pub enum Loss {
     Preempted,
     /// It reached its time limit: a resumed job goes on with the next step that is not done.
     Timeout,
-}
-
-/// What one job asks for; what is not set here is taken from `scheduler`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct JobOptions {
-    /// Slurm partition.
-    pub partition: Option<String>,
-    /// Slurm account.
-    pub account: Option<String>,
-    /// Time limit of the job.
-    pub time_limit: Option<TimeLimit>,
-    /// Processors of the job, all on one node.
-    #[schemars(range(min = 1))]
-    pub cpus: Option<usize>,
-    /// Memory of the job, GB.
-    #[schemars(extend("exclusiveMinimum" = 0))]
-    pub memory_gb: Option<f64>,
-    /// Further arguments of sbatch, after those of `scheduler.arguments`.
-    pub arguments: Vec<String>,
 }
 
 /// Where the work runs. A single word stands for the engine. All keys but `engine` are for Slurm; docs/slurm.md says how

@@ -6,7 +6,6 @@
 
 use super::{ImagingPlan, MeasurementSetPlan, Plan};
 use crate::campaign::file::Executables;
-use crate::campaign::run;
 use crate::programs::setup;
 use std::path::{Path, PathBuf};
 
@@ -32,7 +31,7 @@ pub struct Mounts {
 impl Mounts {
     /// The folders of one measurement set, each once, none below another.
     pub fn of(plan: &Plan, set: &MeasurementSetPlan) -> Self {
-        let layout = run::layout_of(plan, set);
+        let layout = plan.layout_of(set);
         let mut paths = vec![layout.root().to_path_buf()];
         // The folder that holds it: a measurement set that is there no longer could not be bound.
         paths.extend(set.path.parent().map(Path::to_path_buf));

@@ -4,13 +4,13 @@
 //! that a run would use; what a run decides (a retry, an automatic interval, the mask's pixels) is not known here.
 
 use super::containers::{self, Mounts};
-use super::{ImagingPlan, MeasurementSetPlan, Plan, RoundPlan};
+use super::limits::limits_of;
+use super::share::mpi_processes;
+use super::{ImagingPlan, MeasurementSetPlan, Plan, RoundPlan, Share};
 use crate::Result;
 use crate::calibrator::{self, SolveRequest};
 use crate::campaign::file::{CalibratorKind, MaskCadence, StopOptions};
 use crate::campaign::layout::Layout;
-use crate::campaign::run::{self, Share};
-use crate::campaign::steps::programs::{limits_of, mpi_processes};
 use crate::imager::command::CommandOptions;
 use crate::imager::tclean;
 use crate::imager::{self, Capabilities, Chain, ImagerOptions, ImagingJob, PlannedCall, Surroundings};
@@ -75,7 +75,7 @@ fn is_there(word: &str) -> bool {
 }
 
 fn round_lines(plan: &Plan, set: &MeasurementSetPlan, round: &RoundPlan) -> RoundLines {
-    let layout = run::layout_of(plan, set);
+    let layout = plan.layout_of(set);
     let measurement_set = if plan.copies(&set.path) { layout.working_copy(&set.name) } else { set.path.clone() };
     let mut lines = RoundLines { round: round.round, ..RoundLines::default() };
     match calibration(plan, round, &layout, &measurement_set) {

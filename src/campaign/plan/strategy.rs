@@ -6,7 +6,7 @@
 
 use crate::campaign::file::env::{self, Undefined};
 use crate::campaign::file::{
-    BaneOptions, Campaign, CampaignBlock, ConfigError, ImagerKind, Problem, values_without_sense,
+    BaneOptions, CampaignBlock, CampaignFile, ConfigError, ImagerKind, Problem, values_without_sense,
 };
 use crate::noise::NoiseOptions;
 use indexmap::IndexMap;
@@ -15,19 +15,19 @@ use serde_json::{Map, Value as Json};
 
 /// Options of a campaign's rounds, with environment variables replaced.
 pub(crate) struct Options<'a> {
-    campaign: &'a Campaign,
+    campaign: &'a CampaignFile,
     environment: &'a dyn Fn(&str) -> Option<String>,
 }
 
 /// The round whose entry in the strategy holds the options of `round`; `None`: defaults alone.
-pub fn listed_round(campaign: &Campaign, round: usize) -> Option<usize> {
+pub fn listed_round(campaign: &CampaignFile, round: usize) -> Option<usize> {
     let last = *campaign.rounds.keys().next_back()?;
     let listed = round.min(last);
     campaign.rounds.contains_key(&listed).then_some(listed)
 }
 
 impl<'a> Options<'a> {
-    pub fn new(campaign: &'a Campaign, environment: &'a dyn Fn(&str) -> Option<String>) -> Self {
+    pub fn new(campaign: &'a CampaignFile, environment: &'a dyn Fn(&str) -> Option<String>) -> Self {
         Self { campaign, environment }
     }
 
@@ -154,7 +154,7 @@ impl<'a> Options<'a> {
 }
 
 /// What a strategy asks for that will be done otherwise.
-pub(crate) fn warnings(campaign: &Campaign, block: &CampaignBlock) -> Vec<String> {
+pub(crate) fn warnings(campaign: &CampaignFile, block: &CampaignBlock) -> Vec<String> {
     let mut warnings = Vec::new();
     let all = || std::iter::once(&campaign.defaults).chain(campaign.rounds.values()).chain([&campaign.overrides]);
     let written = |mode: &str, key: &str| all().any(|maps| maps.get(mode).is_some_and(|map| map.contains_key(key)));

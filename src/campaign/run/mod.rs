@@ -10,14 +10,13 @@ use super::events::{Emitter, Event};
 use super::file::{MaskCadence, MaskMethod, OnFailure, SchedulerKind};
 use super::journal::{Journal, key_of};
 use super::layout::Layout;
-use super::plan::containers;
-use super::plan::{MeasurementSetPlan, Plan};
+use super::plan::{MeasurementSetPlan, Plan, Share};
 use super::record::{CampaignRecord, DatasetRecord, Level, MessageRecord, RoundRecord, State, ToolVersion};
 use super::rounds::{DatasetRun, DatasetSettings, MaskSource, OnRecord};
 use super::steps::Backend;
 use crate::batch_system::slurm::Slurm;
 use crate::imager::Products;
-use crate::process::{interrupt, own};
+use crate::process::interrupt;
 use crate::util::fs;
 use crate::util::lock::{DATASET_LOCK, Lock};
 use crate::util::parallel;
@@ -61,54 +60,6 @@ pub type AtBarrier = dyn Fn(&Plan, usize, &[DatasetRecord], &Emitter) -> Result<
 
 /// Makes the adapters of one measurement set with its share of the machine. All of them share the plan.
 pub type MakeWorkshop = dyn for<'p> Fn(&'p Plan, &MeasurementSetPlan, Share) -> Result<Box<dyn Backend + 'p>> + Sync;
-
-/// The part of the machine that one measurement set may use.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Share {
-    /// Threads.
-    pub threads: usize,
-    /// Memory, GB; `None`: each program's own limit.
-    pub memory_gb: Option<f64>,
-}
-
-/// The part of the machine's memory that programs may take together, where no limit is given.
-const MEMORY_PART: f64 = 0.9;
-
-impl Share {
-    /// The part of each of some processes that share it.
-    pub fn divided(self, processes: usize) -> Self {
-        let parts = processes.max(1);
-        Self { threads: (self.threads / parts).max(1), memory_gb: self.memory_gb.map(|gb| gb / parts as f64) }
-    }
-
-    /// Threads and memory divided among the measurement sets that are worked on at the same time.
-    pub fn of(plan: &Plan) -> Self {
-        let machine = std::thread::available_parallelism().map_or(1, usize::from);
-        let at_once = plan.resources.concurrent.clamp(1, plan.measurement_sets.len().max(1));
-        Self {
-            threads: (plan.resources.threads.unwrap_or(machine) / at_once).max(1),
-            memory_gb: plan.resources.memory_gb.map(|gb| gb / at_once as f64),
-        }
-    }
-
-    /// wsclean's share with `executable` (MPI processes share it), its own limit being `abs_mem` GB.
-    ///
-    /// Without `resources.memory_gb`, one measurement set at a time has wsclean's own limit; of several each gets at
-    /// most its part of the machine: together they must fit.
-    pub fn of_wsclean(self, plan: &Plan, executable: &[String], abs_mem: u64) -> Self {
-        let at_once = plan.resources.concurrent.clamp(1, plan.measurement_sets.len().max(1));
-        let memory_gb = self.memory_gb.or_else(|| {
-            let part = own::memory_gb()? * MEMORY_PART / at_once as f64;
-            (at_once > 1 && part < abs_mem as f64).then(|| (part * 10.0).floor() / 10.0)
-        });
-        Self { memory_gb, ..self }.divided(containers::processes(executable))
-    }
-}
-
-/// Where a measurement set's files are: the campaign folder itself if it is the only one, else a folder below it.
-pub fn layout_of(plan: &Plan, set: &MeasurementSetPlan) -> Layout {
-    if plan.measurement_sets.len() == 1 { Layout::new(&plan.output) } else { Layout::new(plan.output.join(&set.name)) }
-}
 
 /// Runs (or resumes) the campaign; returns 0 or, if one diverged and its best round was kept, 4.
 ///
@@ -266,7 +217,7 @@ pub(crate) fn run_one(
     on_record: OnRecord<'_>,
 ) -> Result<State> {
     let set = &plan.measurement_sets[index];
-    let layout = layout_of(plan, set);
+    let layout = plan.layout_of(set);
     let _lock = Lock::take_named(layout.root(), DATASET_LOCK)?;
     let mut backend = (settings.backend)(plan, set, share)?;
     let dataset = DatasetSettings {
@@ -320,7 +271,7 @@ fn mask_source(plan: &Plan, set: &MeasurementSetPlan) -> Result<Option<MaskSourc
     let Some(mask) = &plan.rounds[round].mask else { return Ok(source) };
     // A mask that was made from it stays, whatever became of the images meanwhile.
     let made = format!("{}/mask", Layout::attempt_name(round, 0));
-    let is_made = Journal::last_done_key(&layout_of(plan, set).journal(), &made).is_some();
+    let is_made = Journal::last_done_key(&plan.layout_of(set).journal(), &made).is_some();
     let gone = source.as_ref().filter(|_| !is_made).and_then(|s| {
         let files = [Some(&s.products.image), Some(&s.products.residual), Some(&s.products.psf)];
         let needed = if matches!(mask.method, MaskMethod::Multithresh | MaskMethod::Both) { 3 } else { 1 };
@@ -409,7 +360,7 @@ pub(crate) fn open_record(plan: &Plan, settings: &RunSettings<'_>) -> Result<Cam
         .map(|set| DatasetRecord {
             name: set.name.clone(),
             sources: vec![set.path.clone()],
-            folder: layout_of(plan, set).root().to_path_buf(),
+            folder: plan.layout_of(set).root().to_path_buf(),
             planned_rounds: plan.rounds_to_run().len(),
             ..DatasetRecord::default()
         })

@@ -10,7 +10,6 @@ use crate::campaign::journal::{Event, Journal, key_of};
 use crate::campaign::layout::Layout;
 use crate::campaign::plan::{MaskPlan, Plan};
 use crate::campaign::record::{DatasetRecord, Level, RoundRecord, Verdict};
-use crate::campaign::run;
 use crate::image::mosaic::files::{self, MosaicInput, MosaicRequest, PrimaryBeam};
 use crate::masking::files::{self as mask_files, Automatic, MaskFileRequest};
 use crate::util::fs;
@@ -89,7 +88,7 @@ pub fn make(plan: &Plan, round: usize, records: &[DatasetRecord], tell: &dyn Fn(
     for set in &plan.measurement_sets {
         let record = records.iter().find(|r| r.name == set.name);
         match record.and_then(|r| last_accepted(r, round)) {
-            Some(accepted) => parts.push(part(&set.name, &run::layout_of(plan, set), accepted, mask)),
+            Some(accepted) => parts.push(part(&set.name, &plan.layout_of(set), accepted, mask)),
             None => left_out.push((set.name.clone(), why_not(record))),
         }
     }

@@ -8,20 +8,22 @@ use crate::calibrator::{self, Calibrator, SolutionTable, SolveRequest};
 use crate::campaign::file::{
     CalibratorKind, Executables, ImagerKind, MaskCadence, MaskImage, MaskMethod, StartColumn, StopOptions, WorkOn,
 };
+use crate::campaign::plan::Share;
 use crate::campaign::plan::containers::Mounts;
+use crate::campaign::plan::limits::limits_of;
+use crate::campaign::plan::share::mpi_processes;
 use crate::campaign::plan::{CalibrationPlan, ImagingPlan, MaskPlan, MeasurementSetPlan, Plan, RoundPlan};
 use crate::campaign::record::MaskRecord;
 use crate::campaign::rules::acceptance::{Relaxation, last_accepted};
 use crate::campaign::rules::solution_intervals::{
     self, Choice, ImageSignal, Interval, Observation, SolintOptions, SolveMode, Tried,
 };
-use crate::campaign::run::Share;
 use crate::imager::command::CommandOptions;
 use crate::imager::progress::Progress;
 use crate::imager::tclean::TcleanImager;
 use crate::imager::wsclean::WscleanOptions;
 use crate::imager::{self, Guarded, ImagerOptions, ImagingJob, Products, Surroundings};
-use crate::major_cycle::{self, ImagerLimits, Measures, StopRules};
+use crate::major_cycle::{self, Measures, StopRules};
 use crate::measurement_set::{self, MsSummary};
 use crate::process::Limits;
 use crate::programs::casa::Casa;
@@ -324,46 +326,11 @@ impl<'p> Programs<'p> {
 /// multiplies automatic levels, and the stop rules.
 type Imaging = (ImagingPlan, Option<(MaskPlan, f64)>, StopOptions);
 
-/// Processes of CASA's parallel imager, where a round asks for it and cleanloop starts it: one leads, and the threads
-/// are divided among the others. Executables of the user's bring their own MPI.
-pub(crate) fn mpi_processes(plan: &Plan, share: Share) -> Option<usize> {
-    let parallel = |r: &RoundPlan| matches!(&r.imaging, ImagingPlan::Tclean(o) if o.parallel);
-    let ours = plan.executables.casa.is_empty() && plan.rounds_to_run().iter().any(parallel);
-    ours.then_some(share.threads.max(1) + 1)
-}
-
 /// Scales of the attempt's mask: more than one make a mask with a bit for each.
 fn scales_of(plan: &AttemptPlan) -> Result<usize> {
     let Some(mask) = &plan.mask else { return Ok(0) };
     let (mask, _): (MaskPlan, f64) = planned(mask)?;
     Ok(mask.masking.bits())
-}
-
-/// What the imager's own options say about stopping.
-pub(crate) fn limits_of(imaging: &ImagingPlan) -> ImagerLimits {
-    match imaging {
-        ImagingPlan::Wsclean(o) => ImagerLimits {
-            threshold_jy: o.threshold,
-            nsigma: o.auto_threshold,
-            iterations: o.niter,
-            major_cycles: usize::try_from(o.nmiter).unwrap_or(usize::MAX),
-            independent_channels: o.channels_out > 1 && !o.join_channels,
-        },
-        ImagingPlan::Tclean(o) => ImagerLimits {
-            threshold_jy: o.threshold_jy().filter(|t| *t > 0.0),
-            nsigma: Some(o.nsigma).filter(|n| *n > 0.0),
-            iterations: o.niter,
-            major_cycles: usize::try_from(o.nmajor).unwrap_or(usize::MAX),
-            independent_channels: false,
-        },
-        ImagingPlan::Command(_) => ImagerLimits {
-            threshold_jy: None,
-            nsigma: None,
-            iterations: u64::MAX,
-            major_cycles: usize::MAX,
-            independent_channels: false,
-        },
-    }
 }
 
 /// What a step's options were when the attempt was planned.

@@ -1,7 +1,7 @@
 //! The campaign file: what loads, what is refused and how, what is generated from it, and how its commands behave.
 
 use assert_cmd::Command;
-use cleanloop::campaign::file::{self, Campaign, ConfigError, Overrides, schema};
+use cleanloop::campaign::file::{self, CampaignFile, ConfigError, Overrides, schema};
 use cleanloop::campaign::plan::{self, ImagingPlan, Plan};
 use rstest::rstest;
 use std::path::Path;
@@ -18,7 +18,7 @@ selfcal:
   3: {gaincal: {solint: 120s, calmode: ap}}
 ";
 
-fn load(text: &str) -> Result<Campaign, ConfigError> {
+fn load(text: &str) -> Result<CampaignFile, ConfigError> {
     file::parse(Path::new("campaign.yaml"), text.to_owned(), &Overrides::default())
 }
 

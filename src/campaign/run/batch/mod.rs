@@ -8,14 +8,14 @@
 //! nobody is logged in. Whoever calls it holds the campaign's lock.
 
 use super::barriers::{self, Stage};
-use super::{FROZEN_PLAN, RunSettings, Share, layout_of, note_tools, plan_hashes};
+use super::{FROZEN_PLAN, RunSettings, note_tools, plan_hashes};
 use crate::batch_system::ledger::{Ledger, LedgerState, Member, Submission, Work};
 use crate::batch_system::slurm::{BatchSystem, Job, SlurmError, TaskState};
 use crate::campaign::events::{Emitter, Event, Place};
 use crate::campaign::file::{Loss, OnFailure, TimeLimit};
 use crate::campaign::journal::{self, Journal};
 use crate::campaign::layout::Layout;
-use crate::campaign::plan::{self, MeasurementSetPlan, Plan};
+use crate::campaign::plan::{self, MeasurementSetPlan, Plan, Share};
 use crate::campaign::record::{CampaignRecord, DatasetRecord, Level, MessageRecord, State, ToolVersion};
 use crate::campaign::run;
 use crate::process::interrupt;
@@ -332,7 +332,7 @@ impl<'a> Batch<'a> {
 
     fn progress(&mut self, index: usize) -> Result<Progress> {
         let set = &self.plan.measurement_sets[index];
-        let path = layout_of(self.plan, set).journal();
+        let path = self.plan.layout_of(set).journal();
         let Ok(length) = path.metadata().map(|m| m.len()) else { return Ok(Progress::NOTHING) };
         if let Some((_, progress)) = self.journals.get(&set.name).filter(|(then, _)| *then == length) {
             return Ok(*progress);
@@ -633,7 +633,7 @@ impl<'a> Batch<'a> {
     /// Writes into the journal that a measurement set is given up, unless somebody still works on it.
     fn give_up(&mut self, index: usize, why: &str) -> Result<Next> {
         let set = &self.plan.measurement_sets[index];
-        let layout = layout_of(self.plan, set);
+        let layout = self.plan.layout_of(set);
         let Ok(_lock) = Lock::take_named(layout.root(), DATASET_LOCK) else {
             return Ok(Next::Wait(TaskState::Running));
         };
@@ -646,7 +646,7 @@ impl<'a> Batch<'a> {
     pub fn collect(&mut self, record: &mut CampaignRecord, outlook: &Outlook) {
         for (index, next) in outlook.next.iter().enumerate() {
             let set = &self.plan.measurement_sets[index];
-            let layout = layout_of(self.plan, set);
+            let layout = self.plan.layout_of(set);
             let inode = layout.root().join(DATASET_RECORD).metadata().map(|m| std::os::unix::fs::MetadataExt::ino(&m));
             if let Ok(inode) = inode {
                 let known = self.records.get(&set.name).is_some_and(|(then, _)| *then == inode);
@@ -777,7 +777,7 @@ fn write_dataset(layout: &Layout, file: &DatasetFile) -> Result<()> {
 
 /// Writes into journal and record of a measurement set that it is given up. Its lock must be held.
 fn write_given_up(plan: &Plan, set: &MeasurementSetPlan, why: &str) -> Result<()> {
-    let layout = layout_of(plan, set);
+    let layout = plan.layout_of(set);
     let mut journal = Journal::open(layout.journal())?;
     journal.append(journal::Event::Ended { state: State::Failed.word().into(), reason: why.to_string() })?;
     let mut file = read_dataset(&layout).unwrap_or_else(|| DatasetFile {
@@ -949,7 +949,7 @@ fn check_plan(plan: &Plan, hash: &str) -> Result<()> {
 pub fn task(plan: &Plan, hash: &str, of: TaskOf, settings: &RunSettings<'_>, events: &Emitter) -> Result<State> {
     check_plan(plan, hash)?;
     let set = plan.measurement_sets.get(of.index).ok_or_else(|| Error::bad_input("no such measurement set"))?;
-    let layout = layout_of(plan, set);
+    let layout = plan.layout_of(set);
     let hashes = plan_hashes(plan);
     // It may have ended early, or an earlier start of this job may have done it.
     let before = match Journal::read(&layout.journal()) {
@@ -1013,7 +1013,7 @@ pub fn barrier(
 ) -> Result<()> {
     check_plan(plan, hash)?;
     let datasets: Vec<DatasetRecord> =
-        plan.measurement_sets.iter().filter_map(|set| Some(read_dataset(&layout_of(plan, set))?.dataset)).collect();
+        plan.measurement_sets.iter().filter_map(|set| Some(read_dataset(&plan.layout_of(set))?.dataset)).collect();
     let done = (settings.at_barrier)(plan, round, &datasets, events);
     if matches!(done, Err(Error::Interrupted)) {
         return done;
@@ -1115,7 +1115,7 @@ pub fn status(
     let plan = frozen_plan(output)?;
     let hashes = plan_hashes(&plan);
     for (index, set) in plan.measurement_sets.iter().enumerate() {
-        let layout = layout_of(&plan, set);
+        let layout = plan.layout_of(set);
         if let Some(dataset) = record.datasets.get_mut(index)
             && let Some(file) = read_dataset(&layout)
         {

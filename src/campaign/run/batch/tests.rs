@@ -169,7 +169,7 @@ impl StepContext {
 
     /// What the jobs would write: rounds up to this one are done, or the set has ended.
     fn journal(&self, set: usize, event: journal::Event) {
-        let layout = layout_of(&self.plan, &self.plan.measurement_sets[set]);
+        let layout = self.plan.layout_of(&self.plan.measurement_sets[set]);
         fs::make(layout.root()).unwrap();
         let mut journal = Journal::open(layout.journal()).unwrap();
         journal.append(journal::Event::Run { version: "1".into(), plan: plan_hashes(&self.plan) }).unwrap();

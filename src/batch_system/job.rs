@@ -1,0 +1,25 @@
+//! Resources of one job.
+
+use crate::util::duration::TimeLimit;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What one job asks for; what is not set here is taken from `scheduler`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct JobOptions {
+    /// Slurm partition.
+    pub partition: Option<String>,
+    /// Slurm account.
+    pub account: Option<String>,
+    /// Time limit of the job.
+    pub time_limit: Option<TimeLimit>,
+    /// Processors of the job, all on one node.
+    #[schemars(range(min = 1))]
+    pub cpus: Option<usize>,
+    /// Memory of the job, GB.
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    pub memory_gb: Option<f64>,
+    /// Further arguments of sbatch, after those of `scheduler.arguments`.
+    pub arguments: Vec<String>,
+}

@@ -1,0 +1,199 @@
+//! From the campaign file to the plan: options merged, paths made absolute, environment variables replaced.
+
+use super::measurement_sets::{folder_name, measurement_sets};
+use super::strategy::{self, Options};
+use super::{CalibrationPlan, ImagingPlan, MaskPlan, Plan, PlanError, RoundPlan, containers};
+use crate::campaign::file::{
+    ArchiveOptions, CalibratorKind, CampaignBlock, CampaignFile, FlintArchiveOptions, ImagerKind, MaskCadence,
+    MaskImage, MaskMethod, ModeMaps, consider_mask_round,
+};
+use crate::imager::wsclean::WscleanOptions;
+use std::path::{Path, PathBuf};
+
+/// Resolves a campaign: measurement sets found, options merged, environment variables replaced.
+///
+/// # Errors
+/// A measurement set that does not exist, an environment variable that is not set, a merged map of options that does
+/// not make sense.
+pub fn resolve(campaign: &CampaignFile) -> Result<Plan, PlanError> {
+    resolve_with(campaign, &|name| std::env::var(name).ok())
+}
+
+/// As [`resolve`], with environment variables from `environment`.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn resolve_with(campaign: &CampaignFile, environment: &dyn Fn(&str) -> Option<String>) -> Result<Plan, PlanError> {
+    let options = Options::new(campaign, environment);
+    let block = options.block()?;
+    let start = if campaign.command_line_output || campaign.block.output.is_none() && campaign.command_line_sets {
+        Path::new(".")
+    } else {
+        campaign.folder()
+    };
+    let output = absolute(&start.join(block.output.clone().unwrap_or_else(|| folder_name(&campaign.name()).into())))?;
+    let mut rounds = Vec::new();
+    let mut calibrated = false;
+    for round in 0..=campaign.last_round() {
+        let calibration = calibration(&options, &block, round)?;
+        calibrated |= calibration.is_some();
+        let data_column = if calibrated { "CORRECTED_DATA" } else { block.start_column.name() };
+        let mut imaging = imaging(campaign, &options, &block, round)?;
+        if let ImagingPlan::Wsclean(wsclean) = &mut imaging {
+            wsclean.data_column = data_column.to_owned();
+        }
+        let mask = mask(campaign, &options, &block, round)?;
+        let waits_for_all = round > 0 && mask.as_ref().is_some_and(|m| m.image == MaskImage::Field);
+        rounds.push(RoundPlan {
+            round,
+            calibration,
+            mask,
+            imaging,
+            data_column: data_column.to_owned(),
+            waits_for_all,
+        });
+    }
+    let mut warnings = campaign.warnings.clone();
+    warnings.extend(strategy::warnings(campaign, &block));
+    let (archive, homeless) = archive(campaign, &options, &block)?;
+    let mut not_run = campaign.not_run.clone();
+    not_run.extend(homeless);
+    let mut plan = Plan {
+        name: campaign.name(),
+        campaign_file: absolute(&campaign.path)?,
+        output,
+        measurement_sets: measurement_sets(campaign, &block.measurement_sets)?,
+        imager: block.imager,
+        calibrator: block.calibrator,
+        rounds,
+        acceptance: block.acceptance,
+        solint: block.solint,
+        stop: block.stop,
+        resources: block.resources,
+        executables: block.executables,
+        reference_antenna: block.reference_antenna,
+        work_on: block.work_on,
+        start_column: block.start_column,
+        scheduler: block.scheduler,
+        on_failure: block.on_failure,
+        archive,
+        not_run,
+        warnings,
+        only_round: None,
+    };
+    let more = containers::warnings(&plan);
+    plan.warnings.extend(more);
+    Ok(plan)
+}
+
+/// What is collected at the end: `campaign.archive`, and the strategy's mode `archive` where a folder is named for it
+/// (without one flint archives nothing, either: then the second part says so).
+fn archive(
+    campaign: &CampaignFile,
+    options: &Options,
+    block: &CampaignBlock,
+) -> Result<(ArchiveOptions, Option<String>), PlanError> {
+    let mut archive = block.archive.clone();
+    let base = campaign.folder();
+    let folder = |path: &Option<PathBuf>| path.as_ref().map(|p| absolute(&base.join(p))).transpose();
+    (archive.to, archive.copy_to) = (folder(&archive.to)?, folder(&archive.copy_to)?);
+    let (tars, copies) = (folder(&block.sbid_archive_path)?, folder(&block.sbid_copy_path)?);
+    let has_mode = |maps: &ModeMaps| maps.contains_key("archive");
+    let maps = std::iter::once(&campaign.defaults).chain(campaign.rounds.values()).chain([&campaign.overrides]);
+    let asked_for = maps.into_iter().any(has_mode);
+    // As flint: a folder for one of them does not stand for the other.
+    let flint = tars.is_some() || copies.is_some();
+    let own = archive.to.is_some() || archive.copy_to.is_some() || !archive.is_empty();
+    if flint || asked_for && own {
+        let patterns: FlintArchiveOptions = options.typed(campaign.last_round(), "archive")?;
+        if archive.tar_file_re_patterns.is_empty() && (tars.is_some() || !flint) {
+            archive.tar_file_re_patterns = patterns.tar_file_re_patterns;
+        }
+        if archive.copy_file_re_patterns.is_empty() && (copies.is_some() || !flint) {
+            archive.copy_file_re_patterns = patterns.copy_file_re_patterns;
+        }
+        archive.to = tars.or(archive.to);
+        archive.copy_to = copies.or(archive.copy_to);
+    }
+    let homeless = asked_for && !flint && !own;
+    let words =
+        "the mode `archive`, as no folder is named for it (`sbid_archive_path`, `sbid_copy_path` or `archive.to`)";
+    Ok((archive, homeless.then(|| words.to_owned())))
+}
+
+fn calibration(options: &Options, block: &CampaignBlock, round: usize) -> Result<Option<CalibrationPlan>, PlanError> {
+    let skipped = block.skip_selfcal_on_rounds.as_ref().is_some_and(|rounds| rounds.contains(&round));
+    if round == 0 || skipped || block.calibrator == CalibratorKind::None {
+        return Ok(None);
+    }
+    Ok(Some(CalibrationPlan {
+        calibrator: block.calibrator,
+        gaincal: options.typed(round, "gaincal")?,
+        reference_antenna: block.reference_antenna.clone(),
+    }))
+}
+
+fn mask(
+    campaign: &CampaignFile,
+    options: &Options,
+    block: &CampaignBlock,
+    round: usize,
+) -> Result<Option<MaskPlan>, PlanError> {
+    let settings = &block.mask;
+    // Round 0 has no earlier image to make a mask from; before its major cycles there is the residual.
+    let source = round > 0 || settings.cadence == MaskCadence::Cycle;
+    let wanted = consider_mask_round(round, &campaign.mask_rounds(), campaign.masks_allowed());
+    if settings.method == MaskMethod::None || !source || !wanted {
+        return Ok(None);
+    }
+    let base = campaign.folder();
+    let files = |files: &[PathBuf]| files.iter().map(|file| absolute(&base.join(file))).collect::<Result<Vec<_>, _>>();
+    Ok(Some(MaskPlan {
+        method: settings.method,
+        image: settings.image,
+        field: settings.field.clone(),
+        cadence: settings.cadence,
+        every: settings.every,
+        combine: settings.combine,
+        masking: options.typed(round, "masking")?,
+        auto: settings.auto.clone(),
+        automask: options.typed(round, "automask")?,
+        noise: options.noise(round, &settings.noise)?,
+        include: files(&settings.include)?,
+        exclude: files(&settings.exclude)?,
+        freeze_change: settings.freeze_change,
+        confetti: (settings.cadence == MaskCadence::Cycle && settings.confetti_veto).then(|| settings.confetti.clone()),
+    }))
+}
+
+fn imaging(
+    campaign: &CampaignFile,
+    options: &Options,
+    block: &CampaignBlock,
+    round: usize,
+) -> Result<ImagingPlan, PlanError> {
+    Ok(match block.imager {
+        ImagerKind::Wsclean => {
+            let mut wsclean: WscleanOptions = options.typed(round, "wsclean")?;
+            // The imager runs in a folder of its own: relative paths start at the campaign file's folder.
+            for path in [&mut wsclean.fits_mask, &mut wsclean.multiscale_fits_mask, &mut wsclean.temp_dir] {
+                if let Some(relative) = path.as_mut() {
+                    *relative = absolute(&campaign.folder().join(&*relative))?;
+                }
+            }
+            if let Some(beam) = &mut wsclean.primary_beam {
+                beam.image = absolute(&campaign.folder().join(&beam.image))?;
+            }
+            ImagingPlan::Wsclean(wsclean)
+        }
+        ImagerKind::Casa => ImagingPlan::Tclean(options.typed(round, "tclean")?),
+        ImagerKind::Command => ImagingPlan::Command(block.executables.imager.clone()),
+    })
+}
+
+/// An absolute path without `.`; the file itself need not exist.
+pub(super) fn absolute(path: &Path) -> Result<PathBuf, PlanError> {
+    let absolute =
+        std::path::absolute(path).map_err(|source| PlanError::NoAbsolutePath { path: path.to_path_buf(), source })?;
+    Ok(absolute.components().collect())
+}

@@ -1,0 +1,246 @@
+//! The plan and its parts.
+
+use super::{PlanError, hash};
+use crate::calibrator::options::GaincalOptions;
+use crate::campaign::file::{
+    ArchiveOptions, CalibratorKind, Executables, FieldOptions, ImagerKind, MaskCadence, MaskCombine, MaskImage,
+    MaskMethod, OnFailure, Resources, SchedulerOptions, StartColumn, StopOptions, WorkOn,
+};
+use crate::campaign::layout::Layout;
+use crate::campaign::rules::acceptance::AcceptanceOptions;
+use crate::campaign::rules::solution_intervals::SolintOptions;
+use crate::imager::tclean::TcleanOptions;
+use crate::imager::wsclean::WscleanOptions;
+use crate::masking::MaskingOptions;
+use crate::masking::auto::AutoMaskOptions;
+use crate::masking::multithresh::MultithreshOptions;
+use crate::measurement_set::has_column;
+use crate::noise::NoiseOptions;
+use crate::quality::confetti::ConfettiOptions;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// A campaign with everything resolved.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Name of the campaign.
+    pub name: String,
+    /// The file it came from.
+    pub campaign_file: PathBuf,
+    /// Folder of everything that the campaign makes.
+    pub output: PathBuf,
+    /// The measurement sets, sorted as the file lists them, patterns expanded and sorted.
+    pub measurement_sets: Vec<MeasurementSetPlan>,
+    /// The imager.
+    pub imager: ImagerKind,
+    /// The calibrator.
+    pub calibrator: CalibratorKind,
+    /// Round 0, round 1, ...
+    pub rounds: Vec<RoundPlan>,
+    /// When a round is accepted, and when the campaign ends early.
+    pub acceptance: AcceptanceOptions,
+    /// Limits of the automatic solution intervals.
+    pub solint: SolintOptions,
+    /// When the cleaning of a round ends, with cadence `cycle`.
+    pub stop: StopOptions,
+    /// Threads, memory, time and disk.
+    pub resources: Resources,
+    /// How external programs are called.
+    pub executables: Executables,
+    /// Reference antenna; `None`: chosen by the program.
+    pub reference_antenna: Option<String>,
+    /// Copy or original.
+    pub work_on: WorkOn,
+    /// The column that round 0 images.
+    pub start_column: StartColumn,
+    /// Where the work runs.
+    pub scheduler: SchedulerOptions,
+    /// What happens to the other measurement sets when one fails.
+    pub on_failure: OnFailure,
+    /// What is collected at the end.
+    pub archive: ArchiveOptions,
+    /// Parts of the strategy that load but are not run.
+    pub not_run: Vec<String>,
+    /// What is worth a warning.
+    pub warnings: Vec<String>,
+    /// This round alone is imaged, as [`Plan::imaging_alone`] made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only_round: Option<usize>,
+}
+
+/// One measurement set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MeasurementSetPlan {
+    /// Short name, unique in the campaign and fit for a folder.
+    pub name: String,
+    /// Where it is, absolute.
+    pub path: PathBuf,
+}
+
+/// One round.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RoundPlan {
+    /// Its number; 0 images before any calibration.
+    pub round: usize,
+    /// How it calibrates before imaging; `None`: not at all.
+    pub calibration: Option<CalibrationPlan>,
+    /// The mask it is cleaned with; `None`: none.
+    pub mask: Option<MaskPlan>,
+    /// How it images.
+    pub imaging: ImagingPlan,
+    /// Column that is imaged, if no round is rejected on the way.
+    pub data_column: String,
+    /// It begins only when every measurement set has ended the round before: something of it is made from all of them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub waits_for_all: bool,
+}
+
+/// Calibration of a round.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CalibrationPlan {
+    /// The calibrator.
+    pub calibrator: CalibratorKind,
+    /// Options of `gaincal`.
+    pub gaincal: GaincalOptions,
+    /// Reference antenna; `None`: chosen by the program.
+    pub reference_antenna: Option<String>,
+}
+
+/// Mask of a round.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MaskPlan {
+    /// How it is made; never [`MaskMethod::None`].
+    pub method: MaskMethod,
+    /// The image that it is made from.
+    #[serde(default, skip_serializing_if = "MaskImage::is_default")]
+    pub image: MaskImage,
+    /// With image `field`: how that is made.
+    #[serde(default, skip_serializing_if = "FieldOptions::is_default")]
+    pub field: FieldOptions,
+    /// How often.
+    pub cadence: MaskCadence,
+    /// With cadence cycle: before every n-th major cycle.
+    pub every: usize,
+    /// How two masks become one.
+    pub combine: MaskCombine,
+    /// Options of flint's pipeline.
+    pub masking: MaskingOptions,
+    /// Limits of the method `auto`.
+    pub auto: AutoMaskOptions,
+    /// Options of auto-multithresh.
+    pub automask: MultithreshOptions,
+    /// Background and noise.
+    pub noise: NoiseOptions,
+    /// Masks and regions that are always cleaned.
+    pub include: Vec<PathBuf>,
+    /// Masks and regions that are never cleaned.
+    pub exclude: Vec<PathBuf>,
+    /// A mask that changes by less than this fraction is kept.
+    pub freeze_change: f64,
+    /// Limits of the confetti veto between cycles; `None`: no veto.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confetti: Option<ConfettiOptions>,
+}
+
+/// Imaging of a round.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[allow(clippy::large_enum_variant)] // One a round; boxes would only be in the way.
+pub enum ImagingPlan {
+    /// By wsclean.
+    Wsclean(WscleanOptions),
+    /// By CASA's tclean.
+    Tclean(TcleanOptions),
+    /// By the template `executables.imager`.
+    Command(Vec<String>),
+}
+
+impl RoundPlan {
+    /// Hash of everything that decides what the calibration of this round gives.
+    pub fn calibration_hash(&self) -> String {
+        hash(&self.calibration)
+    }
+
+    /// Hash of everything that decides the mask, apart from the image it is made from.
+    pub fn mask_hash(&self) -> String {
+        hash(&self.mask)
+    }
+
+    /// Hash of everything that decides the image, apart from data and mask.
+    pub fn image_hash(&self) -> String {
+        hash(&(&self.imaging, &self.data_column))
+    }
+
+    /// Hash of the whole round.
+    pub fn hash(&self) -> String {
+        hash(self)
+    }
+}
+
+impl Plan {
+    /// Where a measurement set's files are: the campaign folder itself if it is the only one, else a folder below it.
+    pub fn layout_of(&self, set: &MeasurementSetPlan) -> Layout {
+        if self.measurement_sets.len() == 1 {
+            Layout::new(&self.output)
+        } else {
+            Layout::new(self.output.join(&set.name))
+        }
+    }
+
+    /// The imaging of one round alone, without any calibration, in a folder of its own inside the campaign's. `column`
+    /// is imaged; `None`: the one that the round images.
+    ///
+    /// # Errors
+    /// There is no such round.
+    pub fn imaging_alone(mut self, round: usize, column: Option<StartColumn>) -> Result<Self, PlanError> {
+        let last = self.rounds.len() - 1;
+        let Some(chosen) = self.rounds.get(round) else { return Err(PlanError::NoSuchRound { round, last }) };
+        let corrected = chosen.data_column == StartColumn::CorrectedData.name();
+        let planned = if corrected { StartColumn::CorrectedData } else { StartColumn::Data };
+        self.start_column = column.unwrap_or(planned);
+        for r in &mut self.rounds {
+            r.calibration = None;
+            r.waits_for_all = false;
+            self.start_column.name().clone_into(&mut r.data_column);
+            if let ImagingPlan::Wsclean(wsclean) = &mut r.imaging {
+                wsclean.data_column.clone_from(&r.data_column);
+            }
+        }
+        self.calibrator = CalibratorKind::None;
+        self.scheduler = SchedulerOptions::default();
+        self.archive = ArchiveOptions::default();
+        self.output = self.output.join(format!("imaging-{round:02}"));
+        self.name = format!("{}, imaging of round {round}", self.name);
+        self.only_round = Some(round);
+        Ok(self)
+    }
+
+    /// The rounds that are run.
+    pub fn rounds_to_run(&self) -> &[RoundPlan] {
+        match self.only_round {
+            Some(round) => &self.rounds[round..=round],
+            None => &self.rounds,
+        }
+    }
+
+    /// Whether a copy of this measurement set is worked on: that was asked for, and something will be written to it.
+    pub fn copies(&self, measurement_set: &Path) -> bool {
+        // wsclean needs the column MODEL_DATA to go on from one major cycle to the next; what it holds stays as it is
+        // where no calibration follows.
+        let written = |round: &RoundPlan| match &round.imaging {
+            ImagingPlan::Wsclean(_) => {
+                let by_cycle = round.mask.as_ref().is_some_and(|m| m.cadence == MaskCadence::Cycle);
+                by_cycle && has_column(measurement_set, "MODEL_DATA") != Some(true)
+            }
+            ImagingPlan::Tclean(_) => false,
+            ImagingPlan::Command(_) => true,
+        };
+        let written = self.calibrator != CalibratorKind::None || self.rounds_to_run().iter().any(written);
+        self.work_on == WorkOn::Copy && written
+    }
+
+    /// Hash of everything; of use to see at a glance that nothing changed.
+    pub fn hash(&self) -> String {
+        hash(self)
+    }
+}
