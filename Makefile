@@ -2,14 +2,17 @@
 CARGO ?= cargo
 BIN := target/release/cleanloop
 
-SLURM_TEST := $(CARGO) test --test suite slurm:: -- --test-threads 1 --nocapture
+SLURM_TEST := $(CARGO) test --test suite batch::slurm:: -- --include-ignored --test-threads 1 --nocapture
+# Tests that `make test` leaves out: those of `make test-slurm`, and one that needs DP3 where CLEANLOOP_DP3 does not name it.
+LEFT_OUT := --skip batch::slurm:: $(if $(CLEANLOOP_DP3),,--skip the_example_with_dp3)
 
-.PHONY: help build demo test test-slurm test-slurm-full bench bench-selfcal install-demo-parts install-test-parts \
+.PHONY: help build demo test test-fast test-slurm test-slurm-full bench bench-selfcal install-demo-parts install-test-parts \
 	install-slurm-parts lint test-python wheel
 
 help:
 	@echo "make demo           build, simulate a small observation, self-calibrate it, say where the report is"
 	@echo "make test           install what the tests need and run all of them"
+	@echo "make test-fast      formatting, and the tests that need no other program: less than a minute after the build"
 	@echo "make test-slurm     start a Slurm of one node, test campaigns on it, stop it"
 	@echo "make test-slurm-full the same with 2,000 measurement sets"
 	@echo "make test-python    build the Python package, install it and test it"
@@ -40,7 +43,11 @@ lint:
 	$(CARGO) clippy --all-targets -- -D warnings
 
 test: install-test-parts lint
-	CLEANLOOP_REQUIRE_REAL=1 CLEANLOOP_ASTROPY_PYTHON=$(CURDIR)/target/test-venv/bin/python $(CARGO) test
+	CLEANLOOP_ASTROPY_PYTHON=$(CURDIR)/target/test-venv/bin/python $(CARGO) test -- --include-ignored $(LEFT_OUT)
+
+test-fast:
+	$(CARGO) fmt --all --check
+	$(CARGO) test --quiet
 
 install-slurm-parts:
 	@scripts/install-packages.sh slurm-wlm:slurmctld munge:munged
@@ -52,6 +59,7 @@ test-slurm: install-slurm-parts
 test-slurm-full: install-slurm-parts
 	$(CARGO) test --test suite --no-run
 	CLEANLOOP_TEST_SLURM_SETS=2000 LOCAL_SLURM_MAX_ARRAY=1001 scripts/test-slurm.sh $(SLURM_TEST)
+
 test-python:
 	scripts/test-python.sh
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Starts a Slurm of one node, runs a command against it, and takes everything away again.
-# usage: test-slurm.sh COMMAND...    e.g. test-slurm.sh cargo test --test suite slurm::
+# usage: test-slurm.sh COMMAND...    e.g. test-slurm.sh cargo test --test suite batch::slurm:: -- --include-ignored
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 PATH=$PATH:/usr/sbin:/sbin

@@ -1,9 +1,7 @@
 use super::*;
-use crate::image::FitsImage;
 use crate::kernels::order_statistics::SIGMA_PER_MAD;
 use ndarray::{Array2, array, s};
 use proptest::prelude::*;
-use std::path::PathBuf;
 
 /// Sigma-clipped statistics as the specification words them.
 fn clipped_by_hand(values: &[f64]) -> (f64, f64) {
@@ -125,12 +123,6 @@ proptest! {
     }
 }
 
-fn golden(name: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("CLEANLOOP_GOLDEN")
-        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/golden"), PathBuf::from);
-    Some(root.join(name)).filter(|p| p.exists())
-}
-
 fn worst_relative_difference(ours: &Array2<f32>, theirs: &Array2<f32>) -> f64 {
     ours.iter()
         .zip(theirs)
@@ -140,21 +132,6 @@ fn worst_relative_difference(ours: &Array2<f32>, theirs: &Array2<f32>) -> f64 {
             _ => f64::INFINITY,
         })
         .fold(0.0, f64::max)
-}
-
-#[rstest::rstest]
-#[case("sim_a")]
-#[case("wsclean_r0")]
-fn bane_gives_the_maps_of_the_real_bane(#[case] name: &str) {
-    let Some(folder) = golden(&format!("bane/{name}")) else { return };
-    let mut image = FitsImage::open(golden(&format!("flint/inputs/{name}.fits.gz")).unwrap()).unwrap();
-    let beam = image.beam().map(|b| b.in_pixels(image.pixel_deg().unwrap()));
-    let maps = estimate(image.read_plane(0, 0).unwrap().view(), beam, &NoiseOptions::default()).unwrap();
-    for (file, ours) in [("bkg.fits.gz", &maps.background), ("rms.fits.gz", &maps.rms)] {
-        let theirs = FitsImage::open(folder.join(file)).unwrap().read_plane(0, 0).unwrap();
-        let worst = worst_relative_difference(ours, &theirs);
-        assert!(worst < 1e-4, "{name} {file}: {worst:e}");
-    }
 }
 
 #[test]

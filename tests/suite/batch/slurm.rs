@@ -1,5 +1,5 @@
-//! Campaigns on a real Slurm of one node, which `make test-slurm` starts and stops (`scripts/test-slurm.sh`). Everywhere
-//! else these tests say that they are skipped.
+//! Campaigns on a real Slurm of one node, which `make test-slurm` starts and stops (`scripts/test-slurm.sh`);
+//! ignored everywhere else.
 
 use crate::support::fake::Fake;
 use cleanloop::campaign::record::State;
@@ -11,12 +11,10 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(600);
 
 /// One test at a time has the cluster: some of them take its node down.
-fn slurm() -> Option<std::sync::MutexGuard<'static, ()>> {
+fn slurm() -> std::sync::MutexGuard<'static, ()> {
     static ONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
-    if std::env::var_os("CLEANLOOP_TEST_SLURM").is_none() {
-        eprintln!("skipped: needs a Slurm of its own; `make test-slurm` starts one");
-        return None;
-    }
+    let own = std::env::var_os("CLEANLOOP_TEST_SLURM");
+    assert!(own.is_some(), "this test needs a Slurm of its own; `make test-slurm` starts one");
     let guard = ONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     client(&["scancel", "--me"]);
     // A test that failed may have left it down.
@@ -24,7 +22,7 @@ fn slurm() -> Option<std::sync::MutexGuard<'static, ()>> {
         set_node("resume");
     }
     wait_for_empty_queue();
-    Some(guard)
+    guard
 }
 
 fn client(words: &[&str]) -> String {
@@ -115,8 +113,9 @@ fn wait_for_end(fake: &Fake, state: State) {
 }
 
 #[test]
+#[ignore = "needs a Slurm of its own, which `make test-slurm` starts"]
 fn a_campaign_runs_as_arrays_and_a_second_run_submits_nothing() {
-    let Some(_guard) = slurm() else { return };
+    let _guard = slurm();
     let fake = fake(5, 2, ", rounds: {2: {cpus: 2, memory_gb: 0.3, arguments: ['--comment=deep']}}");
     let record = fake.succeed();
     assert_eq!(record.state, State::Done);
@@ -138,8 +137,9 @@ fn a_campaign_runs_as_arrays_and_a_second_run_submits_nothing() {
 }
 
 #[test]
+#[ignore = "needs a Slurm of its own, which `make test-slurm` starts"]
 fn a_failure_leaves_nothing_waiting_and_the_next_run_tries_again() {
-    let Some(_guard) = slurm() else { return };
+    let _guard = slurm();
     let fake = fake(4, 2, "");
     fake.order(1, 1, "fail\n");
     let words = finish(follow(&fake, &[]), 3);
@@ -152,8 +152,9 @@ fn a_failure_leaves_nothing_waiting_and_the_next_run_tries_again() {
 }
 
 #[test]
+#[ignore = "needs a Slurm of its own, which `make test-slurm` starts"]
 fn on_failure_stop_cancels_the_others() {
-    let Some(_guard) = slurm() else { return };
+    let _guard = slurm();
     let block = "  on_failure: stop\n  scheduler: {engine: slurm, poll: 1s, memory_gb: 0.2}";
     let fake = Fake::new(4, 1, block);
     fake.order(0, 0, "fail\n");
@@ -168,8 +169,9 @@ fn on_failure_stop_cancels_the_others() {
 
 /// The login session ends (the run that follows is killed); the jobs, and the steward, do the rest.
 #[test]
+#[ignore = "needs a Slurm of its own, which `make test-slurm` starts"]
 fn the_jobs_survive_the_run_that_submitted_them() {
-    let Some(_guard) = slurm() else { return };
+    let _guard = slurm();
     let fake = fake(4, 2, "");
     fake.close(0);
     fake.close(2);
@@ -205,8 +207,9 @@ fn the_jobs_survive_the_run_that_submitted_them() {
 }
 
 #[test]
+#[ignore = "needs a Slurm of its own, which `make test-slurm` starts"]
 fn detached_the_steward_submits_lost_jobs_again_and_ends_the_campaign() {
-    let Some(_guard) = slurm() else { return };
+    let _guard = slurm();
     let fake = fake(3, 1, ", arguments: ['--no-requeue'], retries: 2");
     fake.hold(1, 0, 1);
     detach(&fake);
@@ -240,8 +243,9 @@ fn node_dies() {
 }
 
 #[test]
+#[ignore = "needs a Slurm of its own, which `make test-slurm` starts"]
 fn a_node_s_death_is_survived_by_slurm_s_own_requeue() {
-    let Some(_guard) = slurm() else { return };
+    let _guard = slurm();
     let fake = fake(3, 1, "");
     fake.hold(1, 0, 1);
     let child = follow(&fake, &[]);
@@ -271,8 +275,9 @@ fn start_requeued() {
 }
 
 #[test]
+#[ignore = "needs a Slurm of its own, which `make test-slurm` starts"]
 fn a_job_that_is_lost_each_time_is_given_up() {
-    let Some(_guard) = slurm() else { return };
+    let _guard = slurm();
     let fake = fake(2, 0, ", arguments: ['--no-requeue'], retries: 1");
     fake.hold(1, 0, 2);
     let child = follow(&fake, &[]);
@@ -288,8 +293,9 @@ fn a_job_that_is_lost_each_time_is_given_up() {
 }
 
 #[test]
+#[ignore = "needs a Slurm of its own, which `make test-slurm` starts"]
 fn a_campaign_is_cancelled_and_goes_on_later() {
-    let Some(_guard) = slurm() else { return };
+    let _guard = slurm();
     let fake = fake(3, 1, "");
     fake.close(0);
     let child = follow(&fake, &[]);
@@ -310,8 +316,9 @@ fn a_campaign_is_cancelled_and_goes_on_later() {
 }
 
 #[test]
+#[ignore = "needs a Slurm of its own, which `make test-slurm` starts"]
 fn an_interruption_leaves_the_jobs_alone_or_cancels_them() {
-    let Some(_guard) = slurm() else { return };
+    let _guard = slurm();
     let fake = fake(2, 0, "");
     fake.close(0);
     let child = follow(&fake, &[]);
@@ -337,8 +344,9 @@ fn an_interruption_leaves_the_jobs_alone_or_cancels_them() {
 /// A job reaches its time limit. Slurm warns it before, and it goes on in its second try; without the warning Slurm ends
 /// it (TIMEOUT), and without tries left it is given up, with the way out.
 #[test]
+#[ignore = "needs a Slurm of its own, which `make test-slurm` starts"]
 fn a_time_limit_costs_a_step_or_is_named() {
-    let Some(_guard) = slurm() else { return };
+    let _guard = slurm();
     let block = |more: &str| format!("  scheduler: {{engine: slurm, poll: 1s, memory_gb: 0.2, time_limit: 1m{more}}}");
     let warned = Fake::new(2, 1, &block(""));
     let ended = Fake::new(2, 1, &block(", retries: 0, arguments: ['--signal=B:URG@1']"));
@@ -366,8 +374,9 @@ fn a_time_limit_costs_a_step_or_is_named() {
 
 /// Somebody requeues a job: it goes on; done to it more often than `retries`, it is given up.
 #[test]
+#[ignore = "needs a Slurm of its own, which `make test-slurm` starts"]
 fn a_requeued_job_goes_on_and_too_often_is_given_up() {
-    let Some(_guard) = slurm() else { return };
+    let _guard = slurm();
     let fake = fake(2, 1, ", retries: 1");
     fake.hold(0, 0, 1);
     fake.hold(1, 0, 2);
@@ -436,8 +445,9 @@ impl Drop for ShortMemory {
 /// No accounting, and Slurm has forgotten all jobs: what is done is known from the journals, and a job that was lost
 /// without anybody looking is submitted again.
 #[test]
+#[ignore = "needs a Slurm of its own, which `make test-slurm` starts"]
 fn jobs_that_slurm_has_forgotten() {
-    let Some(_guard) = slurm() else { return };
+    let _guard = slurm();
     let words = client(&["sacct", "-n"]);
     assert!(words.is_empty(), "this Slurm has no accounting: {words}");
     let _memory = ShortMemory::new();
@@ -467,8 +477,9 @@ fn jobs_that_slurm_has_forgotten() {
 
 /// A more urgent job takes the place of one, which is submitted again.
 #[test]
+#[ignore = "needs a Slurm of its own, which `make test-slurm` starts"]
 fn a_preempted_job_is_submitted_again() {
-    let Some(_guard) = slurm() else { return };
+    let _guard = slurm();
     let fake = fake(2, 0, ", arguments: ['--no-requeue']");
     fake.hold(1, 0, 1);
     let child = follow(&fake, &[]);
@@ -486,8 +497,9 @@ fn a_preempted_job_is_submitted_again() {
 /// Three overlapping beams and one that fails: each round waits for all, a job makes the field's image and mask, each
 /// beam's mask is cut from it, and the archive is collected. Nobody is logged in: stewards do it all.
 #[test]
+#[ignore = "needs a Slurm of its own, which `make test-slurm` starts"]
 fn field_masks_and_the_archive_as_jobs() {
-    let Some(_guard) = slurm() else { return };
+    let _guard = slurm();
     let fake = fake(4, 2, "");
     let text = fs::read_to_string(fake.path("campaign.yaml")).unwrap();
     let archive = "archive: {copy: [final/image.fits, report/index.html], compress: ['round-*/mask/*.fits', 'field/**/*.fits'], to: kept}";
@@ -552,9 +564,10 @@ fn field_masks_and_the_archive_as_jobs() {
 
 /// The real programs as jobs: wsclean images, CASA calibrates, and the second round is better than the first.
 #[test]
+#[ignore = "needs wsclean, CASA and a Slurm of its own, which `make test-slurm` starts"]
 fn wsclean_and_casa_as_jobs() {
-    let Some(_guard) = slurm() else { return };
-    let Some(casa) = crate::support::real::casa() else { return };
+    let _guard = slurm();
+    let casa = crate::support::real::casa();
     let folder = tempfile::tempdir().unwrap();
     for name in ["one", "two"] {
         crate::support::real::field(&casa, folder.path(), &serde_json::json!({"antennas": 15, "duration_s": 1200}));
@@ -579,8 +592,9 @@ fn wsclean_and_casa_as_jobs() {
 /// Slurm's `MaxArraySize` is smaller than the campaign, some sets fail, some jobs die: nothing is lost, nothing is done
 /// twice. CLEANLOOP_TEST_SLURM_SETS sets the number; `make test-slurm-full` runs the 2,000.
 #[test]
+#[ignore = "needs a Slurm of its own, which `make test-slurm` starts"]
 fn many_sets_with_failures_nothing_lost_and_nothing_twice() {
-    let Some(_guard) = slurm() else { return };
+    let _guard = slurm();
     let sets: usize = std::env::var("CLEANLOOP_TEST_SLURM_SETS").ok().and_then(|n| n.parse().ok()).unwrap_or(60);
     let fake = fake(sets, 1, ", poll: 2s");
     let fails = |set: usize, round: usize| (round == 0 && set % 20 == 7) || (round == 1 && set % 25 == 11);

@@ -77,11 +77,10 @@ fn a_strategy_is_planned_as_flint_would_run_it() {
 /// Two overlapping beams and a third measurement set that is broken: the strategy's rounds run with real programs, masks
 /// come from the field's image, the broken one is left out, the disk budget is kept and the archive collected.
 #[test]
+#[ignore = "needs wsclean and CASA"]
 fn a_strategy_runs_with_masks_from_the_field() {
-    let Some(casa) = real::casa() else { return };
-    if crate::support::simulated::require("wsclean").is_none() {
-        return;
-    }
+    let casa = real::casa();
+    real::require("wsclean");
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     for (beam, east) in [("beam00", -200.0), ("beam01", 200.0)] {
@@ -193,11 +192,10 @@ fn stand_in(folder: &Path) -> PathBuf {
 
 /// Threads and memory of three measurement sets, two at a time, in a container: bound, and never oversubscribed.
 #[test]
+#[ignore = "needs wsclean and CASA"]
 fn containers_are_bound_and_the_machine_is_not_oversubscribed() {
-    let Some(casa) = real::casa() else { return };
-    if crate::support::simulated::require("wsclean").is_none() {
-        return;
-    }
+    let casa = real::casa();
+    real::require("wsclean");
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path().canonicalize().unwrap();
     let data = here.join("data");

@@ -1,6 +1,6 @@
 //! `cleanloop image` with the real wsclean: one round's imaging alone, killed and resumed, and with what can be wrong.
 
-use crate::support::simulated::{self, require};
+use crate::support::{real, simulated};
 use assert_cmd::Command;
 use cleanloop::campaign::record::{CampaignRecord, State};
 use cleanloop::image::FitsImage;
@@ -28,13 +28,12 @@ selfcal:
   2: {gaincal: {solint: 60s, calmode: p}, wsclean: {niter: 2000}}
 ";
 
-fn prepared(campaign: &str) -> Option<tempfile::TempDir> {
-    require("wsclean")?;
-    let source = simulated::field()?;
+fn prepared(campaign: &str) -> tempfile::TempDir {
+    real::require("wsclean");
     let folder = tempfile::tempdir().expect("a temporary folder");
-    copy(&source, &folder.path().join("field.ms")).expect("a copy of the data");
+    copy(simulated::field(), &folder.path().join("field.ms")).expect("a copy of the data");
     fs::write(folder.path().join("campaign.yaml"), campaign).expect("written");
-    Some(folder)
+    folder
 }
 
 /// `cleanloop` where CASA was never set up.
@@ -70,8 +69,9 @@ fn started(journal: &Path) -> usize {
 }
 
 #[test]
+#[ignore = "needs wsclean and CASA"]
 fn one_round_is_imaged_without_calibration_and_without_casa() {
-    let Some(folder) = prepared(CAMPAIGN) else { return };
+    let folder = prepared(CAMPAIGN);
     let data = folder.path().join("field.ms");
     let out = folder.path().join("out/imaging-02");
     let arguments = ["image", "campaign.yaml", "--round", "2", "--column", "DATA"];
@@ -120,10 +120,11 @@ fn one_round_is_imaged_without_calibration_and_without_casa() {
 
 /// Killed (not told to stop) at moments spread over the chain: it goes on from the last complete major cycle.
 #[test]
+#[ignore = "needs wsclean and CASA"]
 fn killed_at_any_moment_it_goes_on_from_the_last_complete_cycle() {
-    let Some(whole) = prepared(CAMPAIGN) else { return };
+    let whole = prepared(CAMPAIGN);
     succeed(whole.path(), &["image", "campaign.yaml"]);
-    let killed = prepared(CAMPAIGN).expect("as before");
+    let killed = prepared(CAMPAIGN);
     let scratch = killed.path().join("out/imaging-00/round-00/image/.wsclean");
     let waits = [("start.new", ""), ("cycle.new", "start"), ("cycle.new", "cycle-0001"), ("cycle.new", "cycle-0002")];
     let mut inodes = Vec::new();
@@ -169,6 +170,7 @@ fn killed_at_any_moment_it_goes_on_from_the_last_complete_cycle() {
 
 /// A campaign without any calibration needs a few lines; a mask made once comes from its earlier image.
 #[test]
+#[ignore = "needs wsclean and CASA"]
 fn a_campaign_without_calibration_is_natural_to_write() {
     let campaign = "
 version: 0.2
@@ -177,7 +179,7 @@ defaults:
   wsclean: {size: 512, scale: 2asec, niter: 500, nmiter: 2, channels_out: 1, join_channels: false, local_rms: false, abs_mem: 2}
   masking: {flood_fill: true, flood_fill_use_mac: true, flood_fill_use_mac_box_size: 100}
 ";
-    let Some(folder) = prepared(campaign) else { return };
+    let folder = prepared(campaign);
     let path = folder.path();
     let mask_later = ["image", "campaign.yaml", "--set", "campaign.rounds=1", "--round", "1"];
     refused(path, &mask_later, &["a mask that is made from an earlier round's image", "cadence: cycle"]);
@@ -201,8 +203,9 @@ defaults:
 }
 
 #[test]
+#[ignore = "needs wsclean and CASA"]
 fn what_cannot_be_imaged_is_refused_with_a_reason() {
-    let Some(folder) = prepared(CAMPAIGN) else { return };
+    let folder = prepared(CAMPAIGN);
     let path = folder.path();
     refused(path, &["image", "campaign.yaml", "--round", "7"], &["there is no round 7", "last round is 2"]);
     refused(path, &["image", "campaign.yaml", "--round", "1"], &["field.ms: has no column CORRECTED_DATA", "DATA"]);
@@ -233,8 +236,9 @@ impl major_cycle::CycleMasks for Panics {
 }
 
 #[test]
+#[ignore = "needs wsclean and CASA"]
 fn a_panic_leaves_what_is_whole_and_nothing_else() {
-    let Some(folder) = prepared(CAMPAIGN) else { return };
+    let folder = prepared(CAMPAIGN);
     let job = ImagingJob {
         measurement_sets: vec![folder.path().join("field.ms")],
         data_column: "DATA".into(),
@@ -274,8 +278,9 @@ fn a_panic_leaves_what_is_whole_and_nothing_else() {
 
 /// The example from Rust, on real data.
 #[test]
+#[ignore = "needs wsclean and CASA"]
 fn the_driver_from_rust_images() {
-    let Some(folder) = prepared(CAMPAIGN) else { return };
+    let folder = prepared(CAMPAIGN);
     let report = driver::image(&folder.path().join("field.ms"), 512, "2asec", folder.path()).expect("an image");
     assert!(report.cycles.len() > 2 && report.products.image.exists());
     let peaks: Vec<f64> = report.cycles.iter().filter_map(|c| c.peak).collect();
@@ -289,8 +294,9 @@ fn example(name: &str) -> String {
 }
 
 #[test]
+#[ignore = "needs wsclean and CASA"]
 fn the_continuum_example_cleans_joined_channels_in_one_mask() {
-    let Some(folder) = prepared(&example("continuum_wsclean.yaml")) else { return };
+    let folder = prepared(&example("continuum_wsclean.yaml"));
     let path = folder.path();
     let small = ["--set", "wsclean.size=512", "--set", "wsclean.scale=2asec", "--set", "campaign.stop.major_cycles=2"];
     let record = succeed(path, &[&["image", "campaign.yaml"][..], &small].concat());
@@ -316,11 +322,13 @@ fn the_continuum_example_cleans_joined_channels_in_one_mask() {
 
 /// The line cube example on 8 channels: per-channel masks, thresholds, states and stops.
 #[test]
+#[ignore = "needs wsclean and CASA"]
 fn the_line_cube_example_leaves_finished_channels_alone() {
-    let (Some(()), Some(source)) = (require("wsclean"), simulated::line_cube()) else { return };
+    real::require("wsclean");
+    let source = simulated::line_cube();
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path();
-    copy(&source, &path.join("line.ms")).expect("a copy of the data");
+    copy(source, &path.join("line.ms")).expect("a copy of the data");
     fs::write(path.join("campaign.yaml"), example("line_cube_wsclean.yaml")).expect("written");
     let record = succeed(path, &["image", "campaign.yaml", "--set", "campaign.resources.threads=2"]);
     let round = &record.datasets[0].rounds[0];
@@ -365,8 +373,9 @@ fn the_line_cube_example_leaves_finished_channels_alone() {
 
 /// wsclean with a gain that makes the third call of a chain diverge: the state after the second is taken.
 #[test]
+#[ignore = "needs wsclean and CASA"]
 fn divergence_goes_back_to_the_last_good_cycle() {
-    let Some(folder) = prepared(CAMPAIGN) else { return };
+    let folder = prepared(CAMPAIGN);
     let path = folder.path();
     let script = path.join("wsclean-that-goes-wrong");
     let text = "#!/bin/bash
@@ -395,10 +404,12 @@ exec wsclean \"${words[@]}\"
 
 /// One channel of a cube diverges: it goes back to its best cycle and stays there, the others end as without it.
 #[test]
+#[ignore = "needs wsclean and CASA"]
 fn a_channel_that_diverges_goes_back_and_the_others_go_on() {
-    let (Some(()), Some(source)) = (require("wsclean"), simulated::line_cube()) else { return };
+    real::require("wsclean");
+    let source = simulated::line_cube();
     let cube = |folder: &Path, more: &[&str]| {
-        copy(&source, &folder.join("line.ms")).expect("a copy of the data");
+        copy(source, &folder.join("line.ms")).expect("a copy of the data");
         fs::write(folder.join("campaign.yaml"), example("line_cube_wsclean.yaml")).expect("written");
         // With several threads wsclean adds in another order each time.
         let threads = ["image", "campaign.yaml", "--set", "campaign.resources.threads=1"];
@@ -450,8 +461,9 @@ exec wsclean \"${words[@]}\"
 
 /// Told to stop in the middle of a cycle: no process and no temporary file is left, whole cycles stay.
 #[test]
+#[ignore = "needs wsclean and CASA"]
 fn a_signal_leaves_whole_cycles_and_nothing_else() {
-    let Some(folder) = prepared(CAMPAIGN) else { return };
+    let folder = prepared(CAMPAIGN);
     let scratch = folder.path().join("out/imaging-00/round-00/image/.wsclean");
     let child = std::process::Command::new(env!("CARGO_BIN_EXE_cleanloop"))
         .current_dir(folder.path())
@@ -502,8 +514,9 @@ fn a_signal_leaves_whole_cycles_and_nothing_else() {
 
 /// A program that fails in the middle: exit code 3, its reason, whole cycles kept; mended, it goes on.
 #[test]
+#[ignore = "needs wsclean and CASA"]
 fn a_failure_in_a_cycle_keeps_what_is_whole() {
-    let Some(folder) = prepared(CAMPAIGN) else { return };
+    let folder = prepared(CAMPAIGN);
     let path = folder.path();
     let script = path.join("wsclean-that-fails");
     let text = "#!/bin/bash\ncase \" $* \" in *' -continue '*) echo 'no more'; exit 9 ;; esac\nexec wsclean \"$@\"\n";
@@ -521,9 +534,10 @@ fn a_failure_in_a_cycle_keeps_what_is_whole() {
 
 /// wsclean makes no primary beam of the VLA; the user's is on the image's pixels.
 #[test]
+#[ignore = "needs wsclean and CASA"]
 fn a_primary_beam_of_the_users_divides_the_image() {
     use cleanloop::image::{Header, PixelType, write_plane};
-    let Some(folder) = prepared(CAMPAIGN) else { return };
+    let folder = prepared(CAMPAIGN);
     let path = folder.path();
     let beam = |size: usize| {
         let centre = size as f32 / 2.0;
@@ -562,8 +576,9 @@ fn a_primary_beam_of_the_users_divides_the_image() {
 
 /// What a round with a mask before each major cycle really runs, and what the imager cannot do.
 #[test]
+#[ignore = "needs wsclean and CASA"]
 fn plan_shows_the_chain_and_what_the_imager_can_do() {
-    let Some(folder) = prepared(CAMPAIGN) else { return };
+    let folder = prepared(CAMPAIGN);
     let plan = |arguments: &[&str]| {
         let output = without_casa(folder.path(), &[&["plan", "campaign.yaml"][..], arguments].concat());
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

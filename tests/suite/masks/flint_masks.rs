@@ -1,5 +1,6 @@
 //! Masks against those that flint itself wrote: no pixel may differ.
 
+use crate::support::references;
 use cleanloop::image::{FitsImage, PixelBeam};
 use cleanloop::masking::{MaskingOptions, make_mask};
 use ndarray::Array2;
@@ -18,9 +19,7 @@ struct Case {
 
 /// Folders with golden cases: the committed selection, and all of them where they are at hand.
 pub fn golden_folders() -> Vec<PathBuf> {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let all = std::env::var_os("CLEANLOOP_GOLDEN").map_or_else(|| here.join("../shared/golden"), PathBuf::from);
-    [here.join("tests/data/golden"), all].into_iter().map(|f| f.join("flint")).filter(|f| f.is_dir()).collect()
+    std::iter::once(references::selected("golden/flint")).chain(references::full("flint")).collect()
 }
 
 fn plane(path: &Path) -> Array2<f32> {

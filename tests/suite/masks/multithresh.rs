@@ -1,5 +1,6 @@
 //! Auto-multithresh against masks that CASA made, call by call.
 
+use crate::support::references;
 use cleanloop::image::psf::sidelobe_level;
 use cleanloop::image::{Beam, FitsImage, PixelBeam};
 use cleanloop::kernels::bitmask::BitMask;
@@ -9,12 +10,9 @@ use std::path::{Path, PathBuf};
 
 /// Every case there is: the full set where it is found, and the selection in the repository.
 fn cases() -> Vec<PathBuf> {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let full = std::env::var_os("CLEANLOOP_GOLDEN").map_or_else(|| here.join("../shared/golden"), PathBuf::from);
-    let mut cases: Vec<PathBuf> = [full.join("casa"), here.join("tests/data/multithresh")]
-        .iter()
-        .filter_map(|folder| std::fs::read_dir(folder).ok())
-        .flat_map(|entries| entries.map(|e| e.unwrap().path()))
+    let mut cases: Vec<PathBuf> = std::iter::once(references::selected("multithresh"))
+        .chain(references::full("casa"))
+        .flat_map(|folder| std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()))
         .filter(|path| path.join("case.json").is_file())
         .collect();
     cases.sort();

@@ -1,4 +1,5 @@
-//! Metrics and confetti.
+//! Metrics, noise maps and confetti.
 
 pub mod confetti;
 pub mod metrics;
+pub mod noise;

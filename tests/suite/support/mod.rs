@@ -1,5 +1,6 @@
-//! What tests of several subjects share: the real programs, fake ones, simulated data.
+//! What tests of several subjects share: the real programs, fake ones, simulated data, reference results.
 
 pub mod fake;
 pub mod real;
+pub mod references;
 pub mod simulated;

@@ -1,22 +1,36 @@
-//! The real programs, for tests that need them.
-//!
-//! A test that needs CASA begins with `let Some(casa) = real::casa() else { return };`. It is skipped, with words, only
-//! where CASA is not set up and `CLEANLOOP_REQUIRE_REAL` is unset.
+//! The real programs. A test that needs one carries `#[ignore = "needs ..."]`, so that plain `cargo test` reports it as
+//! ignored; `make test` includes these, and then a program that is missing fails the test.
 
+use cleanloop::process::find_program;
 use cleanloop::programs::casa::Casa;
+use cleanloop::programs::setup::{Environment, Kind};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-/// A worker of one's own.
-pub fn casa() -> Option<Casa> {
-    match Casa::open(&[], None) {
-        Ok(casa) => Some(casa),
-        Err(e) if std::env::var_os("CLEANLOOP_REQUIRE_REAL").is_some() => panic!("CLEANLOOP_REQUIRE_REAL is set: {e}"),
-        Err(e) => {
-            eprintln!("skipped: {e}");
-            None
-        }
+/// A CASA worker of the caller's own.
+pub fn casa() -> Casa {
+    Casa::open(&[], None).unwrap_or_else(|e| panic!("this test needs CASA: {e}"))
+}
+
+/// Fails the test if a program is not on the PATH.
+pub fn require(program: &str) {
+    assert!(find_program(program).is_some(), "this test needs {program}, which is not installed");
+}
+
+/// Fails the test if QuartiCal is not set up.
+pub fn quartical() {
+    set_up(Kind::Quartical);
+}
+
+/// Fails the test if MPI for CASA is not set up.
+pub fn mpi() {
+    set_up(Kind::Mpi);
+}
+
+fn set_up(kind: Kind) {
+    if let Err(e) = Environment::ready(kind) {
+        panic!("this test needs it: {e}");
     }
 }
 
@@ -58,8 +72,7 @@ pub fn tiny(casa: &Casa, folder: &Path) -> Field {
 
 /// Runs a Python program in CASA's environment; `tb` is a table tool, `ms` the measurement set.
 pub fn python(ms: &Path, program: &str) -> String {
-    let environment =
-        cleanloop::programs::setup::Environment::ready(cleanloop::programs::setup::Kind::Casa).expect("set up");
+    let environment = Environment::ready(Kind::Casa).expect("set up");
     let text = format!(
         "import sys\nimport numpy as np\nfrom casatools import table\nms = sys.argv[1]\ntb = table()\n{program}"
     );
@@ -72,25 +85,4 @@ pub fn python(ms: &Path, program: &str) -> String {
         .expect("it starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("text")
-}
-
-/// Whether QuartiCal is set up; it must be where `make test` runs.
-pub fn quartical() -> Option<()> {
-    is_set_up(cleanloop::programs::setup::Kind::Quartical)
-}
-
-/// Whether MPI for CASA is set up; it must be where `make test` runs.
-pub fn mpi() -> Option<()> {
-    is_set_up(cleanloop::programs::setup::Kind::Mpi)
-}
-
-fn is_set_up(kind: cleanloop::programs::setup::Kind) -> Option<()> {
-    match cleanloop::programs::setup::Environment::ready(kind) {
-        Ok(_) => Some(()),
-        Err(e) if std::env::var_os("CLEANLOOP_REQUIRE_REAL").is_some() => panic!("CLEANLOOP_REQUIRE_REAL is set: {e}"),
-        Err(e) => {
-            eprintln!("skipped: {e}");
-            None
-        }
-    }
 }

@@ -1,48 +1,32 @@
 //! Measurement sets for tests on the real programs, simulated once for each state of the program.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// Set by `make test`: a program that is missing fails the test instead of skipping it.
-const REQUIRE: &str = "CLEANLOOP_REQUIRE_REAL";
-
-/// `None`, with a word why, if a program is not there and that is not a failure.
-pub fn require(program: &str) -> Option<()> {
-    if cleanloop::process::find_program(program).is_some() {
-        return Some(());
-    }
-    assert!(std::env::var_os(REQUIRE).is_none(), "{program} is not installed, and {REQUIRE} is set");
-    eprintln!("skipped: {program} is not installed");
-    None
-}
-
 /// A small field: 27 antennas, 30 integrations, 4 channels, 10,530 rows. Never written to: tests copy it.
-pub fn field() -> Option<PathBuf> {
-    static FIELD: OnceLock<Option<PathBuf>> = OnceLock::new();
-    FIELD
-        .get_or_init(|| {
-            simulated("small", &["--duration", "1800", "--integration", "60", "--phase-rms", "0", "--amp-rms", "0"])
-        })
-        .clone()
+pub fn field() -> &'static Path {
+    static FIELD: OnceLock<PathBuf> = OnceLock::new();
+    FIELD.get_or_init(|| {
+        simulated("small", &["--duration", "1800", "--integration", "60", "--phase-rms", "0", "--amp-rms", "0"])
+    })
 }
 
 /// A small line cube of ALMA: 8 channels, emission in the middle ones, empty ends.
-pub fn line_cube() -> Option<PathBuf> {
-    static CUBE: OnceLock<Option<PathBuf>> = OnceLock::new();
+pub fn line_cube() -> &'static Path {
+    static CUBE: OnceLock<PathBuf> = OnceLock::new();
     CUBE.get_or_init(|| {
         let size = ["--channels", "8", "--antennas", "30", "--duration", "600"];
         simulated("line-cube", &[&["--preset", "line-cube"][..], &size].concat())
     })
-    .clone()
 }
 
-fn simulated(name: &str, arguments: &[&str]) -> Option<PathBuf> {
+fn simulated(name: &str, arguments: &[&str]) -> PathBuf {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("simulated");
     let done = folder.join(name);
     let data = done.join("field.ms");
     if data.is_dir() {
-        return Some(data);
+        return data;
     }
     // Several test binaries may do this at once: each works aside, and the first to finish gives the name.
     std::fs::create_dir_all(&folder).expect("a folder for simulated data");
@@ -53,14 +37,9 @@ fn simulated(name: &str, arguments: &[&str]) -> Option<PathBuf> {
         .args(arguments)
         .output()
         .expect("cleanloop itself starts");
-    if !output.status.success() {
-        let words = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(std::env::var_os(REQUIRE).is_none(), "simulation failed, and {REQUIRE} is set: {words}");
-        eprintln!("skipped: no simulated data: {words}");
-        return None;
-    }
+    assert!(output.status.success(), "this test needs CASA: {}", String::from_utf8_lossy(&output.stderr));
     if std::fs::rename(aside.path().join("new"), &done).is_err() {
         assert!(data.is_dir(), "another process made it");
     }
-    Some(data)
+    data
 }
