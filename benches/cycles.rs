@@ -5,7 +5,7 @@
 
 use cleanloop::image::{FitsImage, Header, PixelType, write_plane};
 use cleanloop::imager::wsclean::{WscleanImager, WscleanOptions};
-use cleanloop::imager::{Imager, ImagingJob, Residual, Surroundings};
+use cleanloop::imager::{Imager, ImagerContext, ImagingJob, Residual};
 use cleanloop::kernels::order_statistics::{median, median_and_mad};
 use cleanloop::major_cycle::{self, CycleMask, CycleMasks, MaskMoment, Measures, StopRules};
 use cleanloop::quality::residual::{measure, model_fluxes};
@@ -110,7 +110,7 @@ fn main() -> Result<()> {
             memory_gb: None,
             update_model: true,
         };
-        WscleanImager::new(job, options.clone(), Surroundings::default())
+        WscleanImager::new(job, options.clone(), ImagerContext::default())
     };
     let way = |name: &'static str, chain: Option<(usize, f64)>| Way {
         name,

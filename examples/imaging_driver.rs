@@ -9,7 +9,7 @@
 use cleanloop::campaign::file::StopOptions;
 use cleanloop::image::{FitsImage, PixelType, write_plane};
 use cleanloop::imager::wsclean::{WscleanImager, WscleanOptions};
-use cleanloop::imager::{Guarded, ImagingJob, Residual, Surroundings};
+use cleanloop::imager::{Guarded, ImagerContext, ImagingJob, Residual};
 use cleanloop::kernels::order_statistics::median_and_mad;
 use cleanloop::major_cycle::{self, CycleMask, CycleMasks, CycleReport, ImagerLimits, MaskMoment, Measures, StopRules};
 use cleanloop::quality::residual::{measure, model_fluxes};
@@ -86,10 +86,11 @@ pub fn image(data: &Path, size: u64, scale: &str, folder: &Path) -> Result<Cycle
     let rules = StopRules::new(&StopOptions::default(), &limits, 1, 0.01);
     let to = job.folder.clone();
     // Torn down when it goes, whatever happens.
-    let mut imager = Guarded::new(Box::new(WscleanImager::new(job, options, Surroundings::default())));
+    let mut imager = Guarded::new(Box::new(WscleanImager::new(job, options, ImagerContext::default())));
     imager.setup()?;
     let mut masks = GrowingMask { folder: folder.to_owned(), mask: None };
-    major_cycle::run(&mut *imager, &mut masks, Measures { residual: &measure, flux: &model_fluxes }, &rules, &to)
+    let cycles = imager.cycles().expect("wsclean cleans by cycles");
+    major_cycle::run(cycles, &mut masks, Measures { residual: &measure, flux: &model_fluxes }, &rules, &to)
 }
 
 #[allow(dead_code)] // The test of this example calls `image`.

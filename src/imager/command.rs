@@ -1,10 +1,7 @@
 //! An imager that is any command: a template of its words, filled in and run.
 
 use super::progress::Progress;
-use super::{
-    Capabilities, ChannelProducts, Imager, ImagingJob, MinorControls, MinorCycle, Products, Residual, StopReason,
-    Surroundings,
-};
+use super::{Capabilities, ChannelProducts, CycleImager, Imager, ImagerContext, ImagingJob, Products};
 use crate::Result;
 use crate::process::{Output, ProcessError, Program};
 use serde::{Deserialize, Serialize};
@@ -55,15 +52,6 @@ pub enum CommandError {
         /// Where all its words are.
         log: PathBuf,
     },
-    /// The lifecycle's single steps.
-    #[error(
-        "the imager `command` images in one call: it cannot {what}; use mask.cadence: round, or the imager wsclean or \
-         casa"
-    )]
-    OneCall {
-        /// What was asked for.
-        what: &'static str,
-    },
 }
 
 impl From<CommandError> for crate::Error {
@@ -79,7 +67,7 @@ impl From<CommandError> for crate::Error {
 pub struct CommandImager {
     job: ImagingJob,
     options: CommandOptions,
-    surroundings: Surroundings,
+    context: ImagerContext,
 }
 
 impl CommandImager {
@@ -87,7 +75,7 @@ impl CommandImager {
     ///
     /// # Errors
     /// It is empty, or has an unknown placeholder.
-    pub fn new(job: ImagingJob, options: CommandOptions, surroundings: Surroundings) -> Result<Self, CommandError> {
+    pub fn new(job: ImagingJob, options: CommandOptions, context: ImagerContext) -> Result<Self, CommandError> {
         if options.template.is_empty() {
             return Err(CommandError::Empty);
         }
@@ -96,7 +84,7 @@ impl CommandImager {
                 return Err(CommandError::UnknownPlaceholder { name: name.to_owned(), word: word.clone() });
             }
         }
-        Ok(Self { job, options, surroundings })
+        Ok(Self { job, options, context })
     }
 
     fn words(&self, action: &str, folder: &Path, mask: Option<&Path>, model: Option<&Path>) -> Vec<String> {
@@ -131,10 +119,10 @@ impl CommandImager {
 
     fn run(&self, words: Vec<String>) -> Result<(), ProcessError> {
         let mut program = Program::new(words, &self.job.log);
-        program.limits = self.surroundings.limits;
-        program.cancel.clone_from(&self.surroundings.cancel);
+        program.limits = self.context.limits;
+        program.cancel.clone_from(&self.context.cancel);
         program.install_hint = "it is the first word of campaign.executables.imager".into();
-        let progress = &self.surroundings.progress;
+        let progress = &self.context.progress;
         progress(Progress::Stage(format!("running {}", program.words[0])));
         program.run(&mut |piece| {
             if let Output::Line(line) = piece {
@@ -214,34 +202,6 @@ impl Imager for CommandImager {
         std::fs::create_dir_all(&self.job.folder).map_err(|e| files_error(&self.job.folder, e))
     }
 
-    fn make_psf(&mut self) -> Result<()> {
-        Err(CommandError::OneCall { what: "make the PSF by itself" }.into())
-    }
-
-    fn make_pb(&mut self) -> Result<Option<PathBuf>> {
-        Ok(None)
-    }
-
-    fn run_major_cycle(&mut self, _is_first: bool) -> Result<Residual> {
-        Err(CommandError::OneCall { what: "stop at major cycles" }.into())
-    }
-
-    fn run_minor_cycle(&mut self, _mask: Option<&Path>, _controls: &MinorControls) -> Result<MinorCycle> {
-        Err(CommandError::OneCall { what: "take a fresh mask for each cycle" }.into())
-    }
-
-    fn has_converged(&mut self) -> Result<Option<StopReason>> {
-        Ok(None)
-    }
-
-    fn restore(&mut self) -> Result<Products> {
-        Ok(self.products(&self.job.folder)?)
-    }
-
-    fn pbcor(&mut self) -> Result<Option<PathBuf>> {
-        Ok(Some(self.job.folder.join("image.pbcor.fits")).filter(|p| p.is_file()))
-    }
-
     fn teardown(&mut self) {
         let _ = std::fs::remove_dir_all(self.scratch());
     }
@@ -270,6 +230,10 @@ impl Imager for CommandImager {
     fn command_lines(&self, mask: Option<&Path>) -> Vec<Vec<String>> {
         vec![self.words("image", &self.scratch(), mask, None)]
     }
+
+    fn cycles(&mut self) -> Option<&mut dyn CycleImager> {
+        None
+    }
 }
 
 #[cfg(test)]
@@ -287,7 +251,7 @@ mod tests {
             update_model: true,
         };
         let template = template.iter().map(|w| (*w).to_owned()).collect();
-        CommandImager::new(job, CommandOptions { template }, Surroundings::default())
+        CommandImager::new(job, CommandOptions { template }, ImagerContext::default())
     }
 
     #[test]
@@ -329,6 +293,6 @@ mod tests {
         let error = imager.image_once(None).expect_err("it fails");
         assert_eq!(error.exit_status(), crate::ExitStatus::External);
         assert!(error.to_string().contains("exit status 7") && error.to_string().contains("no data"), "{error}");
-        assert!(imager.make_psf().is_err() && !imager.capabilities().mask_per_cycle);
+        assert!(imager.cycles().is_none() && !imager.capabilities().mask_per_cycle);
     }
 }

@@ -245,20 +245,20 @@ pub enum StopReason {
     Other(String),
 }
 
-/// What surrounds an imager, whichever it is: where its program is, what limits it, who listens.
+/// Context in which any imager runs: where its program is, what limits it, who listens.
 #[derive(Clone)]
-pub struct Surroundings {
+pub struct ImagerContext {
     /// Executable as a list of words (containers, `mpirun`); empty: the program's usual name.
     pub executable: Vec<String>,
     /// Limits of time and silence of each call.
     pub limits: Limits,
-    /// Who is told what goes on.
+    /// Receives the events of progress.
     pub progress: ProgressSink,
     /// Set to `true` from elsewhere, stops whatever runs like an interruption.
     pub cancel: Option<Arc<AtomicBool>>,
 }
 
-impl Default for Surroundings {
+impl Default for ImagerContext {
     fn default() -> Self {
         Self { executable: Vec::new(), limits: Limits::default(), progress: progress::silent(), cancel: None }
     }
@@ -278,10 +278,10 @@ pub enum ImagerOptions {
 ///
 /// # Errors
 /// Options that cannot be turned into an imager at all.
-pub fn open(job: ImagingJob, options: &ImagerOptions, surroundings: Surroundings) -> Result<Box<dyn Imager>> {
+pub fn open(job: ImagingJob, options: &ImagerOptions, context: ImagerContext) -> Result<Box<dyn Imager>> {
     Ok(match options {
-        ImagerOptions::Wsclean(o) => Box::new(wsclean::WscleanImager::new(job, (**o).clone(), surroundings)),
-        ImagerOptions::Command(o) => Box::new(command::CommandImager::new(job, o.clone(), surroundings)?),
+        ImagerOptions::Wsclean(o) => Box::new(wsclean::WscleanImager::new(job, (**o).clone(), context)),
+        ImagerOptions::Command(o) => Box::new(command::CommandImager::new(job, o.clone(), context)?),
     })
 }
 
@@ -314,13 +314,11 @@ impl Drop for Guarded {
     }
 }
 
-/// The lifecycle of one imaging.
+/// The lifecycle of one imaging: setup, [`Imager::image_once`] (or the steps of [`CycleImager`]), teardown.
 ///
-/// The order is setup, make_psf, make_pb, run_major_cycle(true), then [minor cycle, major cycle] until
-/// has_converged, restore, pbcor, teardown; [`Imager::image_once`] is the short way with one fixed mask.
-/// Every step may be repeated by a new value on the same folder after a crash: `setup` finds out what is there.
+/// Every step may be repeated by a new value on the same folder after a crash: `setup` finds what is there.
 pub trait Imager: Send {
-    /// What it can do, with the program's version.
+    /// Abilities of the imager, with the program's version.
     fn capabilities(&self) -> Capabilities;
 
     /// Checks options and data before anything is computed.
@@ -329,116 +327,98 @@ pub trait Imager: Send {
     /// Bad input (an option that the installed version does not know, a missing column) or a missing program.
     fn setup(&mut self) -> Result<()>;
 
-    /// Makes the PSF (and fits the restoring beam).
+    /// The whole imaging with one fixed mask (`None`: everywhere), in as few calls of the program as possible.
     ///
     /// # Errors
     /// The program's failure, with its own reason, the command and the log.
-    fn make_psf(&mut self) -> Result<()>;
+    fn image_once(&mut self, mask: Option<&Path>) -> Result<Products>;
 
-    /// Makes the primary beam, or returns `None` where it cannot (see [`Capabilities::primary_beam`]).
+    /// Puts `model` (of an earlier round) back into `MODEL_DATA`.
     ///
     /// # Errors
-    /// As [`Imager::make_psf`].
-    fn make_pb(&mut self) -> Result<Option<PathBuf>>;
+    /// As [`Imager::image_once`].
+    fn predict(&mut self, model: &Path) -> Result<()>;
 
-    /// Makes the residual of the current model; for the first call that is the dirty image.
-    ///
-    /// # Errors
-    /// As [`Imager::make_psf`].
-    fn run_major_cycle(&mut self, is_first: bool) -> Result<Residual>;
+    /// The command lines of [`Imager::image_once`] with this mask (for a worker: its requests), for the record.
+    fn command_lines(&self, mask: Option<&Path>) -> Vec<Vec<String>>;
 
-    /// One round of deconvolution inside `mask` (`None`: everywhere).
-    ///
-    /// # Errors
-    /// As [`Imager::make_psf`].
-    fn run_minor_cycle(&mut self, mask: Option<&Path>, controls: &MinorControls) -> Result<MinorCycle>;
-
-    /// The imager's own verdict after the last cycle.
-    ///
-    /// # Errors
-    /// As [`Imager::make_psf`].
-    fn has_converged(&mut self) -> Result<Option<StopReason>>;
-
-    /// Restores and returns the final files under their names in the job's folder.
-    ///
-    /// # Errors
-    /// As [`Imager::make_psf`].
-    fn restore(&mut self) -> Result<Products>;
-
-    /// The restored image divided by the primary beam, if there is one.
-    ///
-    /// # Errors
-    /// As [`Imager::make_psf`].
-    fn pbcor(&mut self) -> Result<Option<PathBuf>>;
+    /// The imaging cycle by cycle; `None`: this imager images in one call.
+    fn cycles(&mut self) -> Option<&mut dyn CycleImager>;
 
     /// Releases everything: processes ended, locks released, temporary files removed. Called after errors, too.
     fn teardown(&mut self);
+}
 
-    /// Cycles (minor and major together) that are complete in the job's folder; after `setup` those of an earlier run
-    /// that was interrupted, from which the loop goes on.
-    fn completed_cycles(&self) -> usize {
-        0
-    }
-
-    /// Takes the state after cycle `cycle` (1 is the first) as the present one; later cycles are forgotten.
+/// An imager that can be given a fresh mask before each minor cycle.
+///
+/// The order is setup, make_psf, make_pb, residual, then [clean, residual] until the caller ends it, restore, teardown.
+pub trait CycleImager: Imager {
+    /// Makes the PSF (and fits the restoring beam).
     ///
     /// # Errors
-    /// This imager cannot, or no longer has that state.
-    fn roll_back(&mut self, cycle: usize) -> Result<()> {
-        Err(crate::Error::internal(format!("{} cannot go back to cycle {cycle}", self.capabilities().program)))
-    }
+    /// As [`Imager::image_once`].
+    fn make_psf(&mut self) -> Result<()>;
+
+    /// Makes the primary beam, or returns `None` where there is none (see [`Capabilities::primary_beam`]).
+    ///
+    /// # Errors
+    /// As [`Imager::image_once`].
+    fn make_pb(&mut self) -> Result<Option<PathBuf>>;
+
+    /// The major cycle: makes the residual of the present model; before any cleaning that is the dirty image.
+    ///
+    /// # Errors
+    /// As [`Imager::image_once`].
+    fn residual(&mut self) -> Result<Residual>;
+
+    /// The minor cycle: one round of deconvolution inside `mask` (`None`: everywhere).
+    ///
+    /// # Errors
+    /// As [`Imager::image_once`].
+    fn clean(&mut self, mask: Option<&Path>, controls: &MinorControls) -> Result<MinorCycle>;
+
+    /// Restores, divides by the primary beam where there is one, and returns the final files under their names in the
+    /// job's folder.
+    ///
+    /// # Errors
+    /// As [`Imager::image_once`].
+    fn restore(&mut self) -> Result<Products>;
+
+    /// Number of cycles (minor and major together) that are complete in the job's folder; after `setup` those of an
+    /// earlier run that was interrupted, from which the loop goes on.
+    fn completed_cycles(&self) -> usize;
+
+    /// Takes the state after cycle `cycle` (1 is the first; 0: before any) as the present one; later cycles are
+    /// forgotten.
+    ///
+    /// # Errors
+    /// The imager no longer has that state.
+    fn roll_back(&mut self, cycle: usize) -> Result<()>;
 
     /// Takes, for each of these channels of a cube, the state that it had after an earlier cycle, or after the next one
-    /// that is still kept; the other channels stay as they are. The next major cycle gives the residual. Asked again for
-    /// the same (by another value, after a crash), it gives the same. `false`: this imager cannot, and nothing was
-    /// changed.
+    /// that is still kept; the other channels stay as they are. The next [`CycleImager::residual`] belongs to the new
+    /// state. Asked again for the same (by another value, after a crash), it gives the same. `false`: this image has no
+    /// channels that can be reverted, and nothing was changed.
     ///
     /// # Errors
     /// Files that cannot be read or written.
-    fn revert_channels(&mut self, back: &[ChannelRevert]) -> Result<bool> {
-        let _ = back;
-        Ok(false)
-    }
-
-    /// Calls with one major iteration each cost no more than one call with many: the loop then asks for each by itself,
-    /// with the same mask where no fresh one is wanted, and can go on from each.
-    fn calls_are_cheap(&self) -> bool {
-        false
-    }
+    fn revert_channels(&mut self, reverts: &[ChannelRevert]) -> Result<bool>;
 
     /// Takes this cube (of the shape of [`Residual::model`]) as the present model, and returns the residual that belongs
     /// to it. `None`: this imager keeps its own model, and nothing was changed.
     ///
     /// # Errors
     /// A cube that does not fit, files that cannot be written.
-    fn replace_model(&mut self, model: &Path) -> Result<Option<Residual>> {
-        let _ = model;
-        Ok(None)
-    }
+    fn replace_model(&mut self, model: &Path) -> Result<Option<Residual>>;
 
-    /// The whole imaging with one fixed mask, in as few calls of the program as possible.
-    ///
-    /// # Errors
-    /// As [`Imager::make_psf`].
-    fn image_once(&mut self, mask: Option<&Path>) -> Result<Products>;
+    /// Calls with one major iteration each cost no more than one call with many: the loop then asks for each by itself,
+    /// with the same mask where no fresh one is wanted, and can go on from each.
+    fn calls_are_cheap(&self) -> bool;
 
-    /// Puts `model` (of an earlier round) back into `MODEL_DATA`.
-    ///
-    /// # Errors
-    /// As [`Imager::make_psf`].
-    fn predict(&mut self, model: &Path) -> Result<()>;
-
-    /// The exact command lines of [`Imager::image_once`] with this mask (for a worker: its requests), for `plan`.
-    fn command_lines(&self, mask: Option<&Path>) -> Vec<Vec<String>>;
-
-    /// The calls of an imaging with a fresh mask before major cycles, for `plan`; empty where it cannot.
-    fn chain_lines(&self, _chain: &Chain) -> Vec<PlannedCall> {
-        Vec::new()
-    }
+    /// The calls of an imaging with fresh masks, for `plan`.
+    fn chain_lines(&self, chain: &Chain) -> Vec<PlannedCall>;
 
     /// The command lines that made the present state, in order, for the record; empty: those of
     /// [`Imager::command_lines`].
-    fn lines_run(&self) -> Vec<Vec<String>> {
-        Vec::new()
-    }
+    fn lines_run(&self) -> Vec<Vec<String>>;
 }

@@ -1,6 +1,6 @@
 //! The loop over major cycles of one imaging: mask, minor cycle, major cycle, until there is a reason to stop.
 //!
-//! It drives any [`Imager`] that takes a fresh mask for each call, sees paths and numbers only, and writes down each
+//! It drives any [`CycleImager`] that takes a fresh mask for each call, sees paths and numbers only, and writes down each
 //! cycle (`cycles.json`), so that an interrupted imaging goes on from its last complete cycle with the same masks.
 
 mod records;
@@ -10,7 +10,7 @@ pub use records::{ChannelRecord, ConfettiRecord, CycleRecord};
 pub use stop::StopOptions;
 
 use crate::imager::{
-    ChannelControls, ChannelRevert, Imager, MinorControls, MinorCycle, Products, Residual, StopReason,
+    ChannelControls, ChannelRevert, CycleImager, MinorControls, MinorCycle, Products, Residual, StopReason,
 };
 use crate::process::interrupt;
 use crate::quality::residual::{PlaneResidual, ResidualState};
@@ -210,7 +210,7 @@ struct Reverted {
 /// # Errors
 /// The imager's or the masks' failure, an interruption, a first mask that is empty in every plane.
 pub fn run(
-    imager: &mut dyn Imager,
+    imager: &mut dyn CycleImager,
     masks: &mut dyn CycleMasks,
     measures: Measures<'_>,
     rules: &StopRules,
@@ -228,7 +228,7 @@ pub fn run(
         imager.revert_channels(&back.channels)?;
     }
     let cheap = imager.calls_are_cheap();
-    let mut residual = imager.run_major_cycle(finished.is_empty())?;
+    let mut residual = imager.residual()?;
     let mut records: Vec<CycleRecord> = finished.iter().map(|f| f.record.clone()).collect();
     let stopped = loop {
         interrupt::check()?;
@@ -297,7 +297,7 @@ pub fn run(
             last.went_back = Some(Reverted { channels: back.clone(), record, mask, same_mask });
             write_down(&finished, folder)?;
             if imager.revert_channels(&back)? {
-                residual = imager.run_major_cycle(false)?;
+                residual = imager.residual()?;
                 state = measure(&residual)?;
                 channels = channel_states(&state, &finished, rules);
             } else {
@@ -331,7 +331,7 @@ pub fn run(
             channels: channel_controls(&state, &channels, iterations, rules),
         };
         let clock = std::time::Instant::now();
-        let minor = imager.run_minor_cycle(Some(&mask.path), &controls)?;
+        let minor = imager.clean(Some(&mask.path), &controls)?;
         if let Some(reason) = minor.stopped.as_ref().filter(|_| minor.iterations == 0) {
             // Nothing was done: the residual is still the one that was looked at.
             record.stopped = Some(reason.clone());
@@ -340,7 +340,7 @@ pub fn run(
         }
         record.seconds = Some(clock.elapsed().as_secs_f64());
         record.iterations = Some(minor.iterations);
-        residual = imager.run_major_cycle(false)?;
+        residual = imager.residual()?;
         let fluxes = residual.model.as_deref().map(measures.flux).transpose()?;
         record.model_flux = fluxes.as_ref().map(|f| f.iter().sum());
         for (index, channel) in record.channels.iter_mut().enumerate() {
@@ -359,7 +359,6 @@ pub fn run(
         )));
     }
     let products = imager.restore()?;
-    imager.pbcor()?;
     if let Some(last) = records.last_mut().filter(|r| r.residual.is_none()) {
         last.residual = Some(products.residual.clone());
     }
@@ -635,7 +634,7 @@ fn reason_to_stop(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::imager::Capabilities;
+    use crate::imager::{Capabilities, Chain, Imager, PlannedCall};
     use std::cell::Cell;
 
     /// Each call halves what is inside the mask; `worse_at` makes one call raise everything.
@@ -677,17 +676,33 @@ mod tests {
         fn setup(&mut self) -> Result<()> {
             Ok(())
         }
+        fn teardown(&mut self) {}
+        fn image_once(&mut self, _: Option<&Path>) -> Result<Products> {
+            self.restore()
+        }
+        fn predict(&mut self, _: &Path) -> Result<()> {
+            Ok(())
+        }
+        fn command_lines(&self, _: Option<&Path>) -> Vec<Vec<String>> {
+            Vec::new()
+        }
+        fn cycles(&mut self) -> Option<&mut dyn CycleImager> {
+            Some(self)
+        }
+    }
+
+    impl CycleImager for FakeImager {
         fn make_psf(&mut self) -> Result<()> {
             Ok(())
         }
         fn make_pb(&mut self) -> Result<Option<PathBuf>> {
             Ok(None)
         }
-        fn run_major_cycle(&mut self, _: bool) -> Result<Residual> {
+        fn residual(&mut self) -> Result<Residual> {
             let path = PathBuf::from(format!("{}", self.peak));
             Ok(Residual { residual: path.clone(), pixel_mask: None, pb: None, psf: path, model: None })
         }
-        fn run_minor_cycle(&mut self, _: Option<&Path>, controls: &MinorControls) -> Result<MinorCycle> {
+        fn clean(&mut self, _: Option<&Path>, controls: &MinorControls) -> Result<MinorCycle> {
             self.calls.push((controls.major_iterations, controls.last, controls.threshold_jy));
             self.history.push(self.peak);
             let factor = if self.worse_at == Some(self.history.len()) { 4.0 } else { 0.5 };
@@ -700,9 +715,6 @@ mod tests {
                 stopped: None,
                 channels: Vec::new(),
             })
-        }
-        fn has_converged(&mut self) -> Result<Option<StopReason>> {
-            Ok(None)
         }
         fn restore(&mut self) -> Result<Products> {
             let path = PathBuf::from(format!("{}", self.peak));
@@ -717,10 +729,6 @@ mod tests {
                 channels: Vec::new(),
             })
         }
-        fn pbcor(&mut self) -> Result<Option<PathBuf>> {
-            Ok(None)
-        }
-        fn teardown(&mut self) {}
         fn completed_cycles(&self) -> usize {
             self.history.len()
         }
@@ -735,15 +743,18 @@ mod tests {
             let Some(repairs) = &mut self.repairs else { return Ok(None) };
             repairs.push(model.to_path_buf());
             self.peak += 0.25;
-            self.run_major_cycle(false).map(Some)
+            self.residual().map(Some)
         }
-        fn image_once(&mut self, _: Option<&Path>) -> Result<Products> {
-            self.restore()
+        fn revert_channels(&mut self, _: &[ChannelRevert]) -> Result<bool> {
+            Ok(false)
         }
-        fn predict(&mut self, _: &Path) -> Result<()> {
-            Ok(())
+        fn calls_are_cheap(&self) -> bool {
+            false
         }
-        fn command_lines(&self, _: Option<&Path>) -> Vec<Vec<String>> {
+        fn chain_lines(&self, _: &Chain) -> Vec<PlannedCall> {
+            Vec::new()
+        }
+        fn lines_run(&self) -> Vec<Vec<String>> {
             Vec::new()
         }
     }
@@ -988,18 +999,34 @@ mod tests {
         fn setup(&mut self) -> Result<()> {
             Ok(())
         }
+        fn teardown(&mut self) {}
+        fn image_once(&mut self, _: Option<&Path>) -> Result<Products> {
+            self.restore()
+        }
+        fn predict(&mut self, _: &Path) -> Result<()> {
+            Ok(())
+        }
+        fn command_lines(&self, _: Option<&Path>) -> Vec<Vec<String>> {
+            Vec::new()
+        }
+        fn cycles(&mut self) -> Option<&mut dyn CycleImager> {
+            Some(self)
+        }
+    }
+
+    impl CycleImager for FakeCube {
         fn make_psf(&mut self) -> Result<()> {
             Ok(())
         }
         fn make_pb(&mut self) -> Result<Option<PathBuf>> {
             Ok(None)
         }
-        fn run_major_cycle(&mut self, _: bool) -> Result<Residual> {
+        fn residual(&mut self) -> Result<Residual> {
             let peaks: Vec<String> = self.past.last().unwrap().iter().map(f64::to_string).collect();
             let path = PathBuf::from(peaks.join(","));
             Ok(Residual { residual: path.clone(), pixel_mask: None, pb: None, psf: path, model: None })
         }
-        fn run_minor_cycle(&mut self, _: Option<&Path>, controls: &MinorControls) -> Result<MinorCycle> {
+        fn clean(&mut self, _: Option<&Path>, controls: &MinorControls) -> Result<MinorCycle> {
             let active: Vec<bool> = controls.channels.iter().map(|c| c.active).collect();
             let call = self.past.len();
             let mut now = self.past.last().unwrap().clone();
@@ -1019,18 +1046,11 @@ mod tests {
                 channels,
             })
         }
-        fn has_converged(&mut self) -> Result<Option<StopReason>> {
-            Ok(None)
-        }
         fn restore(&mut self) -> Result<Products> {
             let mut one = FakeImager::new();
             let products = one.restore()?;
-            Ok(Products { residual: self.run_major_cycle(false)?.residual, ..products })
+            Ok(Products { residual: self.residual()?.residual, ..products })
         }
-        fn pbcor(&mut self) -> Result<Option<PathBuf>> {
-            Ok(None)
-        }
-        fn teardown(&mut self) {}
         fn completed_cycles(&self) -> usize {
             self.past.len() - 1
         }
@@ -1048,13 +1068,16 @@ mod tests {
         fn calls_are_cheap(&self) -> bool {
             self.cheap
         }
-        fn image_once(&mut self, _: Option<&Path>) -> Result<Products> {
-            self.restore()
+        fn roll_back(&mut self, _: usize) -> Result<()> {
+            Err(Error::internal("a cube goes back channel by channel"))
         }
-        fn predict(&mut self, _: &Path) -> Result<()> {
-            Ok(())
+        fn replace_model(&mut self, _: &Path) -> Result<Option<Residual>> {
+            Ok(None)
         }
-        fn command_lines(&self, _: Option<&Path>) -> Vec<Vec<String>> {
+        fn chain_lines(&self, _: &Chain) -> Vec<PlannedCall> {
+            Vec::new()
+        }
+        fn lines_run(&self) -> Vec<Vec<String>> {
             Vec::new()
         }
     }

@@ -13,7 +13,7 @@ use crate::campaign::file::{CalibratorKind, MaskCadence, StopOptions};
 use crate::campaign::layout::Layout;
 use crate::imager::command::CommandOptions;
 use crate::imager::tclean;
-use crate::imager::{self, Capabilities, Chain, ImagerOptions, ImagingJob, PlannedCall, Surroundings};
+use crate::imager::{self, Capabilities, Chain, ImagerContext, ImagerOptions, ImagingJob, PlannedCall};
 use crate::major_cycle::StopRules;
 use crate::process::Limits;
 use crate::programs::casa::{self, Casa};
@@ -177,14 +177,17 @@ fn imaging(
             return Ok((calls, tclean::preview::capabilities()));
         }
     };
-    let surroundings = Surroundings { executable: executable.clone(), ..Surroundings::default() };
-    let imager = imager::open(job, &options, surroundings)?;
+    let context = ImagerContext { executable: executable.clone(), ..ImagerContext::default() };
+    let mut imager = imager::open(job, &options, context)?;
     let capabilities = imager.capabilities();
-    let ordinary = || {
-        let lines = imager.command_lines(mask.as_deref());
-        lines.into_iter().map(|words| PlannedCall { what: "one run".into(), words }).collect()
+    let calls = match (&chain, imager.cycles()) {
+        (Some(chain), cycles) => cycles.map(|c| c.chain_lines(chain)).unwrap_or_default(),
+        (None, _) => {
+            let lines = imager.command_lines(mask.as_deref());
+            lines.into_iter().map(|words| PlannedCall { what: "one run".into(), words }).collect()
+        }
     };
-    Ok((chain.as_ref().map_or_else(ordinary, |chain| imager.chain_lines(chain)), capabilities))
+    Ok((calls, capabilities))
 }
 
 fn chain(round: &RoundPlan, stop: &StopOptions, masks: PathBuf) -> Chain {

@@ -22,7 +22,7 @@ use crate::imager::command::CommandOptions;
 use crate::imager::progress::Progress;
 use crate::imager::tclean::TcleanImager;
 use crate::imager::wsclean::WscleanOptions;
-use crate::imager::{self, Guarded, ImagerOptions, ImagingJob, Products, Surroundings};
+use crate::imager::{self, Guarded, ImagerContext, ImagerOptions, ImagingJob, Products};
 use crate::major_cycle::{self, Measures, StopRules};
 use crate::measurement_set::{self, MsSummary};
 use crate::process::Limits;
@@ -147,7 +147,7 @@ impl<'p> Programs<'p> {
     }
 
     fn imager(&mut self, imaging: &ImagingPlan, mut job: ImagingJob, bench: &StepContext) -> Result<Guarded> {
-        let mut surroundings = Surroundings {
+        let mut context = ImagerContext {
             executable: Vec::new(),
             limits: self.limits(self.plan.resources.imager_time_limit.as_ref().map(|l| l.0)),
             progress: bench.progress.clone(),
@@ -155,21 +155,21 @@ impl<'p> Programs<'p> {
         };
         let options = match imaging {
             ImagingPlan::Wsclean(o) => {
-                surroundings.executable.clone_from(&self.executables.wsclean);
-                let share = self.share.of_wsclean(self.plan, &surroundings.executable, o.abs_mem);
+                context.executable.clone_from(&self.executables.wsclean);
+                let share = self.share.of_wsclean(self.plan, &context.executable, o.abs_mem);
                 (job.threads, job.memory_gb) = (share.threads, share.memory_gb);
                 ImagerOptions::Wsclean(Box::new(o.clone()))
             }
             ImagingPlan::Tclean(o) => {
-                let tclean = TcleanImager::new(job, o.clone(), self.casa()?, surroundings)?;
+                let tclean = TcleanImager::new(job, o.clone(), self.casa()?, context)?;
                 return Ok(Guarded::new(Box::new(tclean)));
             }
             ImagingPlan::Command(words) => {
-                surroundings.executable.clone_from(&self.executables.imager);
+                context.executable.clone_from(&self.executables.imager);
                 ImagerOptions::Command(CommandOptions { template: self.mounts.put_into(words) })
             }
         };
-        imager::open(job, &options, surroundings).map(Guarded::new)
+        imager::open(job, &options, context).map(Guarded::new)
     }
 
     fn job(&self, column: &str, bench: &StepContext) -> ImagingJob {
@@ -544,23 +544,23 @@ impl Backend for Programs<'_> {
                 let products = imager.image_once(mask)?;
                 return Ok(Imaged { products, cycles: Vec::new(), stopped: None, mask: None, commands });
             };
-            if !imager.capabilities().mask_per_cycle {
+            let program = imager.capabilities().program;
+            let Some(cycles) = imager.cycles() else {
                 return Err(Error::bad_input(format!(
-                    "{} cannot take a fresh mask for each major cycle; use `mask: {{cadence: round}}`",
-                    imager.capabilities().program
+                    "{program} cannot take a fresh mask for each major cycle; use `mask: {{cadence: round}}`"
                 )));
-            }
+            };
             let masks = bench.folder.with_file_name("mask");
             let rules = StopRules::new(&stop, &limits_of(&imaging), between.every, between.freeze_change);
             let mut maker = RoundMasks::new(&between, caution, mask, masks);
             let measures = Measures { residual: &quality::residual::measure, flux: &quality::residual::model_fluxes };
-            let report = major_cycle::run(&mut *imager, &mut maker, measures, &rules, &bench.folder)?;
+            let report = major_cycle::run(cycles, &mut maker, measures, &rules, &bench.folder)?;
             Ok(Imaged {
                 products: report.products,
                 cycles: report.cycles,
                 stopped: Some(report.stopped),
                 mask: report.mask.map(|last| masks::of_cycles(&between, &last)),
-                commands: Some(imager.lines_run()).filter(|lines| !lines.is_empty()).unwrap_or(commands),
+                commands: Some(cycles.lines_run()).filter(|lines| !lines.is_empty()).unwrap_or(commands),
             })
         })();
         imager.teardown();

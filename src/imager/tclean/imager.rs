@@ -5,8 +5,8 @@ use super::options::Deconvolver;
 use crate::Result;
 use crate::imager::progress::Progress;
 use crate::imager::{
-    Capabilities, ChannelCycle, ChannelRevert, Imager, ImagingJob, MinorControls, MinorCycle, Products, Residual,
-    StopReason, Surroundings,
+    Capabilities, Chain, ChannelCycle, ChannelRevert, CycleImager, Imager, ImagerContext, ImagingJob, MinorControls,
+    MinorCycle, PlannedCall, Products, Residual, StopReason,
 };
 use crate::programs::casa::Casa;
 use serde::Deserialize;
@@ -28,7 +28,7 @@ pub struct TcleanImager {
     job: ImagingJob,
     options: TcleanOptions,
     casa: Casa,
-    surroundings: Surroundings,
+    context: ImagerContext,
     program: String,
     /// How often the worker had been started when the tools were opened in it.
     opened: Option<u64>,
@@ -66,17 +66,23 @@ struct Channel {
 impl TcleanImager {
     /// # Errors
     /// An option that makes no sense; CASA does not run.
-    pub fn new(job: ImagingJob, options: TcleanOptions, casa: Casa, surroundings: Surroundings) -> Result<Self> {
+    pub fn new(job: ImagingJob, options: TcleanOptions, casa: Casa, context: ImagerContext) -> Result<Self> {
         options.validate()?;
-        casa.set_limits(surroundings.limits);
-        casa.set_cancel(surroundings.cancel.clone());
+        casa.set_limits(context.limits);
+        casa.set_cancel(context.cancel.clone());
         let program = casa.version()?;
-        Ok(Self { job, options, casa, surroundings, program, opened: None, cycles: 0, iterations: 0, stopped: None })
+        Ok(Self { job, options, casa, context, program, opened: None, cycles: 0, iterations: 0, stopped: None })
     }
 
     /// Minor iterations so far, those of an earlier, interrupted run included.
     pub fn iterations(&self) -> u64 {
         self.iterations
+    }
+
+    /// The reason for which CASA's controller ended the last minor cycle; `None`: it goes on.
+    pub fn stopped(&self) -> Option<&StopReason> {
+        // The controller compares each look with the one before: it must not be asked twice in a cycle.
+        self.stopped.as_ref()
     }
 
     /// tclean's parameters, as the worker gets them.
@@ -99,7 +105,7 @@ impl TcleanImager {
     fn step<R: DeserializeOwned>(&mut self, step: &str, mut params: Value) -> Result<R> {
         params["step"] = json!(step);
         params["folder"] = json!(absolute(&self.job.folder));
-        let sink = self.surroundings.progress.clone();
+        let sink = self.context.progress.clone();
         self.casa.call_with_events("imaging", params, Some(&self.job.log), &mut |event| {
             if let Some(text) = event["text"].as_str() {
                 sink(Progress::Stage(text.to_owned()));
@@ -186,6 +192,67 @@ impl Imager for TcleanImager {
         self.open(None)
     }
 
+    fn teardown(&mut self) {
+        // Tools of a worker that has gone went with it; to close them would only start another.
+        let alive = self.opened.take().is_some_and(|starts| starts == self.casa.starts() && self.casa.pid().is_some());
+        if !alive || crate::process::interrupt::requested() {
+            return;
+        }
+        if let Err(e) = self.step::<Value>("close", json!({})) {
+            tracing::warn!("CASA's tools could not be closed: {e}");
+        }
+    }
+
+    fn image_once(&mut self, mask: Option<&Path>) -> Result<Products> {
+        self.open(Some(mask))?;
+        self.make_psf()?;
+        self.make_pb()?;
+        self.residual()?;
+        let threshold_jy = self.options.threshold_jy().unwrap_or_default();
+        while self.options.niter > 0 {
+            crate::process::interrupt::check()?;
+            let controls = MinorControls {
+                iterations_left: self.options.niter.saturating_sub(self.iterations),
+                threshold_jy,
+                major_iterations: 1,
+                last: false,
+                channels: Vec::new(),
+            };
+            if self.minor(mask, &controls)?.stopped.is_some() {
+                break;
+            }
+            self.residual()?;
+        }
+        let products = self.restore()?;
+        self.teardown();
+        Ok(products)
+    }
+
+    fn predict(&mut self, model: &Path) -> Result<()> {
+        let params = json!({"step": "predict", "parameters": self.parameters(), "model": absolute(model)});
+        self.casa.call::<Value>("imaging", params, Some(&self.job.log)).map(drop)
+    }
+
+    fn command_lines(&self, mask: Option<&Path>) -> Vec<Vec<String>> {
+        let Value::Object(parameters) = self.parameters() else { return Vec::new() };
+        let defaults = TcleanOptions::default().parameters();
+        let mut words = vec!["tclean".to_owned()];
+        words.extend(
+            parameters
+                .iter()
+                .filter(|(key, value)| key.as_str() != "mask" && defaults.get(*key) != Some(*value))
+                .map(|(key, value)| format!("{key}={}", crate::programs::casa::python(value))),
+        );
+        words.extend(mask.map(|path| format!("mask={}", crate::programs::casa::python(&json!(path)))));
+        vec![words]
+    }
+
+    fn cycles(&mut self) -> Option<&mut dyn CycleImager> {
+        Some(self)
+    }
+}
+
+impl CycleImager for TcleanImager {
     fn make_psf(&mut self) -> Result<()> {
         self.step::<Value>("psf", json!({})).map(drop)
     }
@@ -198,7 +265,7 @@ impl Imager for TcleanImager {
         Ok(self.step::<Made>("pb", json!({}))?.pb)
     }
 
-    fn run_major_cycle(&mut self, _is_first: bool) -> Result<Residual> {
+    fn residual(&mut self) -> Result<Residual> {
         #[derive(Deserialize)]
         struct Made {
             #[serde(flatten)]
@@ -211,7 +278,7 @@ impl Imager for TcleanImager {
         Ok(made.residual)
     }
 
-    fn run_minor_cycle(&mut self, mask: Option<&Path>, controls: &MinorControls) -> Result<MinorCycle> {
+    fn clean(&mut self, mask: Option<&Path>, controls: &MinorControls) -> Result<MinorCycle> {
         self.minor(mask, controls)
     }
 
@@ -220,29 +287,8 @@ impl Imager for TcleanImager {
         true
     }
 
-    fn has_converged(&mut self) -> Result<Option<StopReason>> {
-        // CASA's controller compares each look with the one before: it must not be asked twice in a cycle.
-        Ok(self.stopped.clone())
-    }
-
     fn restore(&mut self) -> Result<Products> {
         self.step("restore", json!({"update_model": self.job.update_model}))
-    }
-
-    fn pbcor(&mut self) -> Result<Option<PathBuf>> {
-        // Restoring makes it, while the tools are at hand.
-        Ok(Some(self.job.folder.join("image.pbcor.fits")).filter(|path| path.exists()))
-    }
-
-    fn teardown(&mut self) {
-        // Tools of a worker that has gone went with it; to close them would only start another.
-        let alive = self.opened.take().is_some_and(|starts| starts == self.casa.starts() && self.casa.pid().is_some());
-        if !alive || crate::process::interrupt::requested() {
-            return;
-        }
-        if let Err(e) = self.step::<Value>("close", json!({})) {
-            tracing::warn!("CASA's tools could not be closed: {e}");
-        }
     }
 
     fn completed_cycles(&self) -> usize {
@@ -275,48 +321,12 @@ impl Imager for TcleanImager {
         Ok(true)
     }
 
-    fn image_once(&mut self, mask: Option<&Path>) -> Result<Products> {
-        self.open(Some(mask))?;
-        self.make_psf()?;
-        self.make_pb()?;
-        self.run_major_cycle(self.cycles == 0)?;
-        let threshold_jy = self.options.threshold_jy().unwrap_or_default();
-        while self.options.niter > 0 {
-            crate::process::interrupt::check()?;
-            let controls = MinorControls {
-                iterations_left: self.options.niter.saturating_sub(self.iterations),
-                threshold_jy,
-                major_iterations: 1,
-                last: false,
-                channels: Vec::new(),
-            };
-            if self.minor(mask, &controls)?.stopped.is_some() {
-                break;
-            }
-            self.run_major_cycle(false)?;
-        }
-        let products = self.restore()?;
-        self.teardown();
-        Ok(products)
+    fn chain_lines(&self, chain: &Chain) -> Vec<PlannedCall> {
+        super::preview::requests(&self.job, &self.options, None, Some(chain))
     }
 
-    fn predict(&mut self, model: &Path) -> Result<()> {
-        let params = json!({"step": "predict", "parameters": self.parameters(), "model": absolute(model)});
-        self.casa.call::<Value>("imaging", params, Some(&self.job.log)).map(drop)
-    }
-
-    fn command_lines(&self, mask: Option<&Path>) -> Vec<Vec<String>> {
-        let Value::Object(parameters) = self.parameters() else { return Vec::new() };
-        let defaults = TcleanOptions::default().parameters();
-        let mut words = vec!["tclean".to_owned()];
-        words.extend(
-            parameters
-                .iter()
-                .filter(|(key, value)| key.as_str() != "mask" && defaults.get(*key) != Some(*value))
-                .map(|(key, value)| format!("{key}={}", crate::programs::casa::python(value))),
-        );
-        words.extend(mask.map(|path| format!("mask={}", crate::programs::casa::python(&json!(path)))));
-        vec![words]
+    fn lines_run(&self) -> Vec<Vec<String>> {
+        Vec::new()
     }
 }
 

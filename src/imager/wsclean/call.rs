@@ -3,7 +3,7 @@
 use super::error::WscleanError;
 use super::installed::INSTALL_HINT;
 use super::log::{LogReader, RunLog};
-use crate::imager::Surroundings;
+use crate::imager::ImagerContext;
 use crate::imager::progress::ProgressSink;
 use crate::process::{ProcessError, Program};
 use crate::util::shell;
@@ -21,7 +21,7 @@ const ENVIRONMENT: (&str, &str) = ("OPENBLAS_NUM_THREADS", "1");
 pub fn call(
     words: Vec<String>,
     log: &Path,
-    surroundings: &Surroundings,
+    context: &ImagerContext,
     progress: &ProgressSink,
     cancel: Option<&Arc<AtomicBool>>,
 ) -> Result<RunLog, WscleanError> {
@@ -34,9 +34,9 @@ pub fn call(
     }
     let mut program = Program::new(words, log);
     program.environment = vec![(ENVIRONMENT.0.to_owned(), ENVIRONMENT.1.to_owned())];
-    program.limits = surroundings.limits;
+    program.limits = context.limits;
     program.install_hint = INSTALL_HINT.to_owned();
-    program.cancel = cancel.or(surroundings.cancel.as_ref()).cloned();
+    program.cancel = cancel.or(context.cancel.as_ref()).cloned();
     let mut reader = LogReader::default();
     let result = program.run(&mut |piece| {
         for event in reader.read(piece) {

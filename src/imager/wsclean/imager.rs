@@ -15,8 +15,8 @@ use crate::Result;
 use crate::image::FitsImage;
 use crate::imager::progress::{Progress, ProgressSink, silent};
 use crate::imager::{
-    Capabilities, Chain, ChannelControls, ChannelCycle, ChannelRevert, Imager, ImagingJob, MinorControls, MinorCycle,
-    PlannedCall, Products, Residual, StopReason, Surroundings,
+    Capabilities, Chain, ChannelControls, ChannelCycle, ChannelRevert, CycleImager, Imager, ImagerContext, ImagingJob,
+    MinorControls, MinorCycle, PlannedCall, Products, Residual, StopReason,
 };
 use crate::measurement_set::has_column;
 use crate::util::disk;
@@ -50,7 +50,7 @@ const FILES_OF_A_RUN: f64 = 5.0;
 pub struct WscleanImager {
     job: ImagingJob,
     options: WscleanOptions,
-    surroundings: Surroundings,
+    context: ImagerContext,
     installed: std::result::Result<Arc<Installed>, String>,
     start: Option<Start>,
     cycles: Vec<CycleState>,
@@ -93,15 +93,15 @@ pub(super) struct Lane {
 
 impl WscleanImager {
     /// An imaging of `job`; nothing is run but wsclean's help, once for each executable.
-    pub fn new(job: ImagingJob, options: WscleanOptions, mut surroundings: Surroundings) -> Self {
-        if surroundings.executable.is_empty() {
-            surroundings.executable = vec!["wsclean".to_owned()];
+    pub fn new(job: ImagingJob, options: WscleanOptions, mut context: ImagerContext) -> Self {
+        if context.executable.is_empty() {
+            context.executable = vec!["wsclean".to_owned()];
         }
-        let installed = Installed::probe(&surroundings.executable).map_err(|e| e.to_string());
+        let installed = Installed::probe(&context.executable).map_err(|e| e.to_string());
         Self {
             job,
             options,
-            surroundings,
+            context,
             installed,
             start: None,
             cycles: Vec::new(),
@@ -112,7 +112,7 @@ impl WscleanImager {
     }
 
     pub(super) fn executable(&self) -> &[String] {
-        &self.surroundings.executable
+        &self.context.executable
     }
 
     pub(super) fn scratch(&self) -> PathBuf {
@@ -190,7 +190,7 @@ impl WscleanImager {
     }
 
     fn line(&self, name: &Path, a: &Arguments) -> Vec<String> {
-        let mut line = self.surroundings.executable.clone();
+        let mut line = self.context.executable.clone();
         line.extend(["-name".to_owned(), name.to_string_lossy().into_owned()]);
         line.extend(a.words());
         line.extend(self.job.measurement_sets.iter().map(|m| m.to_string_lossy().into_owned()));
@@ -232,14 +232,14 @@ impl WscleanImager {
     }
 
     pub(super) fn run(&self, line: Vec<String>) -> std::result::Result<RunLog, WscleanError> {
-        call(line, &self.job.log, &self.surroundings, &self.surroundings.progress, None)
+        call(line, &self.job.log, &self.context, &self.context.progress, None)
     }
 
     /// Folder for wsclean's reordered visibilities; it goes with the value.
     fn temporary(&self) -> std::result::Result<tempfile::TempDir, WscleanError> {
         let (base, prefix) = match &self.options.temp_dir {
             Some(path) => (arguments::expanded_path("temp_dir", path)?, memory::prefix()),
-            None => match memory::folder(&self.job.measurement_sets, &self.surroundings.executable) {
+            None => match memory::folder(&self.job.measurement_sets, &self.context.executable) {
                 Some(folder) => (folder, memory::prefix()),
                 None => (self.scratch(), "tmp.".to_owned()),
             },
@@ -504,7 +504,7 @@ impl WscleanImager {
         files::main_piece(&list, kind).map(|p| p.path.clone()).ok_or_else(missing)
     }
 
-    fn residual(&self) -> std::result::Result<Residual, WscleanError> {
+    fn present_residual(&self) -> std::result::Result<Residual, WscleanError> {
         let kind = if self.cycles.is_empty() { "dirty" } else { "residual" };
         Ok(Residual {
             residual: self.state_file(&self.state_folder(), kind)?,
@@ -543,7 +543,7 @@ impl WscleanImager {
         let temporary = self.temporary()?;
         a.push("temp-dir", &[temporary.path().display()]);
         let line = self.line(&to.join(PREFIX), &a);
-        let log = call(line.clone(), &call_with.log, &self.surroundings, &call_with.progress, call_with.cancel)?;
+        let log = call(line.clone(), &call_with.log, &self.context, &call_with.progress, call_with.cancel)?;
         // wsclean writes what it was given once more: only the start's files are needed.
         for piece in files::pieces(&to, PREFIX)?.iter().chain(&files::pieces(&to, REUSED)?) {
             if matches!(piece.kind.as_str(), "psf" | "dirty") {
@@ -579,7 +579,7 @@ impl WscleanImager {
             let (Some(beam), false) = (beam, self.options.extra.contains_key("beam-shape")) else { continue };
             let path = |p: &Path| p.to_string_lossy().into_owned();
             let restored = self.scratch().join("restored.fits");
-            let mut line = self.surroundings.executable.clone();
+            let mut line = self.context.executable.clone();
             line.extend(["-j".to_owned(), self.job.threads.max(1).to_string(), "-beam-shape".to_owned()]);
             line.extend(beam_words(&beam));
             line.extend(["-restore".to_owned(), path(&channel.residual), path(&channel.model), path(&restored)]);
@@ -628,7 +628,7 @@ impl WscleanImager {
     }
 
     /// One call of each lane that is to be cleaned, as many at once as the resources allow; what the others have is
-    /// carried over. `controls` are those of [`Imager::run_minor_cycle`]; `None`: the options' own stops, for one long
+    /// carried over. `controls` are those of [`CycleImager::clean`]; `None`: the options' own stops, for one long
     /// run.
     fn cycle(
         &mut self,
@@ -706,7 +706,7 @@ impl WscleanImager {
             let shared = SharedCall {
                 threads: self.job.threads,
                 memory_gb: self.job.memory_gb,
-                progress: self.surroundings.progress.clone(),
+                progress: self.context.progress.clone(),
                 cancel: None,
             };
             active.iter().map(|&i| one(i, &shared).map(|log| (i, log))).collect::<std::result::Result<Vec<_>, _>>()?
@@ -785,7 +785,7 @@ impl WscleanImager {
                     Err(RecvTimeoutError::Disconnected) => break,
                 }
                 // The lanes listen to one token; the caller's own must reach it, too.
-                if self.surroundings.cancel.as_ref().is_some_and(|c| c.load(Ordering::Relaxed)) {
+                if self.context.cancel.as_ref().is_some_and(|c| c.load(Ordering::Relaxed)) {
                     cancel.store(true, Ordering::Relaxed);
                 }
             }
@@ -798,7 +798,7 @@ impl WscleanImager {
     }
 
     fn tell(&self, event: Progress) {
-        (self.surroundings.progress)(event);
+        (self.context.progress)(event);
     }
 
     /// What a lane has goes into the new cycle unchanged.
@@ -1013,7 +1013,7 @@ impl WscleanImager {
         let installed = match &self.installed {
             Ok(installed) => Arc::clone(installed),
             // Asked once more for the error itself.
-            Err(_) => Installed::probe(&self.surroundings.executable)?,
+            Err(_) => Installed::probe(&self.context.executable)?,
         };
         self.installed = Ok(Arc::clone(&installed));
         if self.options.niter == 0 {
@@ -1157,6 +1157,37 @@ impl Imager for WscleanImager {
         Ok(())
     }
 
+    fn teardown(&mut self) {
+        // The processes ended with their calls. What is whole stays for a resumed run; and all of it, where this one
+        // ended before it had looked at it.
+        if self.start.is_some() && !self.finished {
+            let _ = self.forget_cycles_after(self.cycles.len());
+        } else if self.opened {
+            let _ = files::remove_folder(&self.scratch());
+        }
+    }
+
+    fn image_once(&mut self, mask: Option<&Path>) -> Result<Products> {
+        Ok(self.image_with(mask)?)
+    }
+
+    fn predict(&mut self, model: &Path) -> Result<()> {
+        Ok(self.predict_products(model)?)
+    }
+
+    fn command_lines(&self, mask: Option<&Path>) -> Vec<Vec<String>> {
+        match self.ordinary(mask) {
+            Ok(a) => vec![self.line(&self.scratch().join("run").join(PREFIX), &a)],
+            Err(e) => vec![vec![format!("# {e}")]],
+        }
+    }
+
+    fn cycles(&mut self) -> Option<&mut dyn CycleImager> {
+        Some(self)
+    }
+}
+
+impl CycleImager for WscleanImager {
     fn make_psf(&mut self) -> Result<()> {
         if self.start.is_none() {
             self.make_start()?;
@@ -1168,39 +1199,20 @@ impl Imager for WscleanImager {
         Ok(self.primary_beam()?)
     }
 
-    fn run_major_cycle(&mut self, _is_first: bool) -> Result<Residual> {
+    fn residual(&mut self) -> Result<Residual> {
         // The call of the minor cycle ended with the inversion; the first residual came with the PSF.
         if self.start.is_none() {
             return Err(WscleanError::OutOfOrder { step: "a major cycle", needs: "make_psf" }.into());
         }
-        Ok(self.residual()?)
+        Ok(self.present_residual()?)
     }
 
-    fn run_minor_cycle(&mut self, mask: Option<&Path>, controls: &MinorControls) -> Result<MinorCycle> {
+    fn clean(&mut self, mask: Option<&Path>, controls: &MinorControls) -> Result<MinorCycle> {
         Ok(self.cycle(mask, Some(controls))?)
-    }
-
-    fn has_converged(&mut self) -> Result<Option<StopReason>> {
-        Ok(self.cycles.last().and_then(|c| c.minor.stopped.clone()))
     }
 
     fn restore(&mut self) -> Result<Products> {
         Ok(self.finish_cycles()?)
-    }
-
-    fn pbcor(&mut self) -> Result<Option<PathBuf>> {
-        // Restoring makes it.
-        Ok(Some(self.job.folder.join("image.pbcor.fits")).filter(|path| path.is_file()))
-    }
-
-    fn teardown(&mut self) {
-        // The processes ended with their calls. What is whole stays for a resumed run; and all of it, where this one
-        // ended before it had looked at it.
-        if self.start.is_some() && !self.finished {
-            let _ = self.forget_cycles_after(self.cycles.len());
-        } else if self.opened {
-            let _ = files::remove_folder(&self.scratch());
-        }
     }
 
     fn completed_cycles(&self) -> usize {
@@ -1236,27 +1248,17 @@ impl Imager for WscleanImager {
             return Ok(None);
         }
         self.repair(model)?;
-        Ok(Some(self.residual()?))
-    }
-
-    fn image_once(&mut self, mask: Option<&Path>) -> Result<Products> {
-        Ok(self.image_with(mask)?)
-    }
-
-    fn predict(&mut self, model: &Path) -> Result<()> {
-        Ok(self.predict_products(model)?)
-    }
-
-    fn command_lines(&self, mask: Option<&Path>) -> Vec<Vec<String>> {
-        match self.ordinary(mask) {
-            Ok(a) => vec![self.line(&self.scratch().join("run").join(PREFIX), &a)],
-            Err(e) => vec![vec![format!("# {e}")]],
-        }
+        Ok(Some(self.present_residual()?))
     }
 
     fn chain_lines(&self, chain: &Chain) -> Vec<PlannedCall> {
         self.planned_chain(chain)
             .unwrap_or_else(|e| vec![PlannedCall { what: format!("cannot be shown: {e}"), words: Vec::new() }])
+    }
+
+    fn calls_are_cheap(&self) -> bool {
+        // Each call reads the visibilities again.
+        false
     }
 
     fn lines_run(&self) -> Vec<Vec<String>> {

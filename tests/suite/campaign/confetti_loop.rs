@@ -9,7 +9,7 @@ use cleanloop::campaign::steps::masks::RoundMasks;
 use cleanloop::image::{FitsImage, PixelType, PlaneWriter};
 use cleanloop::imager::tclean::{TcleanImager, TcleanOptions};
 use cleanloop::imager::wsclean::{WscleanImager, WscleanOptions};
-use cleanloop::imager::{Imager, ImagingJob, MinorControls, Surroundings};
+use cleanloop::imager::{CycleImager, Imager, ImagerContext, ImagingJob, MinorControls};
 use cleanloop::major_cycle::{CycleMasks, MaskMoment};
 use cleanloop::programs::casa::Casa;
 use cleanloop::quality::confetti::ConfettiOptions;
@@ -72,7 +72,7 @@ fn confetti_leaves_model_mask_and_image_between_two_cycles_of_wsclean() {
         "abs_mem": 2
     }))
     .expect("options");
-    let mut imager = WscleanImager::new(job(&casa, folder.path()), options, Surroundings::default());
+    let mut imager = WscleanImager::new(job(&casa, folder.path()), options, ImagerContext::default());
     confetti_is_vetoed(&mut imager, folder.path());
 }
 
@@ -88,23 +88,23 @@ fn confetti_leaves_model_mask_and_image_between_two_cycles_of_tclean() {
     .expect("options");
     let job = job(&casa, folder.path());
     let mut imager =
-        TcleanImager::new(job.clone(), options.clone(), casa.clone(), Surroundings::default()).expect("an imager");
+        TcleanImager::new(job.clone(), options.clone(), casa.clone(), ImagerContext::default()).expect("an imager");
     confetti_is_vetoed(&mut imager, folder.path());
     // Another process would go on from the repaired model.
-    let mut again = TcleanImager::new(job, options, casa, Surroundings::default()).expect("an imager");
+    let mut again = TcleanImager::new(job, options, casa, ImagerContext::default()).expect("an imager");
     again.setup().expect("set up");
     assert_eq!(again.completed_cycles(), 2);
     again.roll_back(1).expect("gone back");
-    let residual = again.run_major_cycle(false).expect("a residual");
+    let residual = again.residual().expect("a residual");
     again.teardown();
     let [x, y] = PIXEL;
     assert_eq!(planes(residual.model.as_ref().expect("a model"))[CHANNEL][(y, x)], 0.0);
 }
 
-fn confetti_is_vetoed(imager: &mut dyn Imager, folder: &Path) {
+fn confetti_is_vetoed(imager: &mut dyn CycleImager, folder: &Path) {
     imager.setup().expect("set up");
     imager.make_psf().expect("a PSF");
-    let dirty = imager.run_major_cycle(true).expect("a dirty cube");
+    let dirty = imager.residual().expect("a dirty cube");
     let plan = MaskPlan {
         method: MaskMethod::Flint,
         cadence: MaskCadence::Cycle,
@@ -133,8 +133,8 @@ fn confetti_is_vetoed(imager: &mut dyn Imager, folder: &Path) {
         last: false,
         channels: Vec::new(),
     };
-    let minor = imager.run_minor_cycle(Some(&mask.path), &controls).expect("cleaned");
-    let residual = imager.run_major_cycle(false).expect("a residual");
+    let minor = imager.clean(Some(&mask.path), &controls).expect("cleaned");
+    let residual = imager.residual().expect("a residual");
     let clean = planes(&residual.residual);
     let moment =
         MaskMoment { cycle: 1, masks: 1, iterations: minor.iterations, last: Some(&minor), previous: Some(&mask) };
@@ -178,8 +178,8 @@ fn confetti_is_vetoed(imager: &mut dyn Imager, folder: &Path) {
     assert_eq!(mask_planes[CHANNEL - 1][(y, x)], 1.0, "only in its channel");
 
     // The next cycle computes everything from the data again; the restored cube is free of it.
-    imager.run_minor_cycle(Some(&mask.path), &MinorControls { last: true, ..controls }).expect("cleaned");
-    imager.run_major_cycle(false).expect("a residual");
+    imager.clean(Some(&mask.path), &MinorControls { last: true, ..controls }).expect("cleaned");
+    imager.residual().expect("a residual");
     let products = imager.restore().expect("restored");
     imager.teardown();
     let image = planes(&products.image);

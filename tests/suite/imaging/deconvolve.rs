@@ -4,7 +4,7 @@ use crate::support::real;
 use assert_cmd::Command;
 use cleanloop::image::{FitsImage, Header, PixelType, write_plane};
 use cleanloop::imager::tclean::{TcleanImager, TcleanOptions};
-use cleanloop::imager::{Imager, MinorControls, Surroundings};
+use cleanloop::imager::{CycleImager, Imager, ImagerContext, MinorControls};
 use cleanloop::programs::casa::Casa;
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -36,11 +36,11 @@ fn dirty(casa: &Casa, ms: &Path, folder: &Path, changes: &Value) -> TcleanImager
     options.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
     let options: TcleanOptions = serde_json::from_value(options).unwrap();
     let job = crate::imaging::tclean::job(ms, folder, false);
-    let mut imager = TcleanImager::new(job, options, casa.clone(), Surroundings::default()).unwrap();
+    let mut imager = TcleanImager::new(job, options, casa.clone(), ImagerContext::default()).unwrap();
     imager.setup().unwrap();
     imager.make_psf().unwrap();
     imager.make_pb().unwrap();
-    imager.run_major_cycle(true).unwrap();
+    imager.residual().unwrap();
     imager
 }
 
@@ -72,7 +72,7 @@ fn it_is_the_minor_cycle_of_tclean(#[case] changes: Value, #[case] words: &[&str
         last: false,
         channels: Vec::new(),
     };
-    let minor = theirs.run_minor_cycle(Some(&mask), &controls).unwrap();
+    let minor = theirs.clean(Some(&mask), &controls).unwrap();
     assert!(minor.iterations > 0);
 
     let terms = !words.is_empty();

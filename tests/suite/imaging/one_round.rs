@@ -5,7 +5,7 @@ use assert_cmd::Command;
 use cleanloop::campaign::record::{CampaignRecord, State};
 use cleanloop::image::FitsImage;
 use cleanloop::imager::wsclean::{WscleanImager, WscleanOptions};
-use cleanloop::imager::{Guarded, ImagingJob, Residual, Surroundings};
+use cleanloop::imager::{Guarded, ImagerContext, ImagingJob, Residual};
 use cleanloop::major_cycle::{self, ImagerLimits};
 use cleanloop::measurement_set::{copy, has_column};
 use std::fs;
@@ -261,14 +261,15 @@ fn a_panic_leaves_what_is_whole_and_nothing_else() {
     let rules = major_cycle::StopRules::new(&Default::default(), &limits, 1, 0.0);
     let to = job.folder.clone();
     let unwound = std::panic::catch_unwind(|| {
-        let mut imager = Guarded::new(Box::new(WscleanImager::new(job, options, Surroundings::default())));
+        let mut imager = Guarded::new(Box::new(WscleanImager::new(job, options, ImagerContext::default())));
         imager.setup().expect("set up");
         std::fs::create_dir_all(to.join(".wsclean/tmp.left")).expect("made");
         let measures = major_cycle::Measures {
             residual: &cleanloop::quality::residual::measure,
             flux: &cleanloop::quality::residual::model_fluxes,
         };
-        major_cycle::run(&mut *imager, &mut Panics, measures, &rules, &to).map(drop)
+        major_cycle::run(imager.cycles().expect("wsclean cleans by cycles"), &mut Panics, measures, &rules, &to)
+            .map(drop)
     });
     assert!(unwound.is_err(), "the panic goes on");
     let left = fs::read_dir(folder.path().join("image/.wsclean")).expect("the scratch folder").flatten();

@@ -4,7 +4,9 @@ use crate::support::real;
 use cleanloop::campaign::record::CampaignRecord;
 use cleanloop::image::FitsImage;
 use cleanloop::imager::tclean::{TcleanImager, TcleanOptions};
-use cleanloop::imager::{ChannelControls, ChannelRevert, Imager, ImagingJob, MinorControls, StopReason, Surroundings};
+use cleanloop::imager::{
+    ChannelControls, ChannelRevert, CycleImager, Imager, ImagerContext, ImagingJob, MinorControls, StopReason,
+};
 use cleanloop::masking::multithresh::{CycleInputs, MultithreshOptions, run_cycle};
 use cleanloop::programs::casa::Casa;
 use rstest::rstest;
@@ -31,7 +33,7 @@ pub fn job(ms: &Path, folder: &Path, update_model: bool) -> ImagingJob {
 }
 
 fn imager(casa: &Casa, job: ImagingJob, value: &Value) -> TcleanImager {
-    TcleanImager::new(job, options(value), casa.clone(), Surroundings::default()).expect("an imager")
+    TcleanImager::new(job, options(value), casa.clone(), ImagerContext::default()).expect("an imager")
 }
 
 /// All planes of an image; NaN as a value of its own, so that images can be compared.
@@ -83,7 +85,7 @@ fn same_as_plain(casa: &Casa, ms: &Path, folder: &Path, imaging: &Value, automas
     imager.make_psf().expect("a PSF");
     let pb = imager.make_pb().expect("a primary beam");
     assert!(pb.is_some_and(|p| p.exists()));
-    let mut residual = imager.run_major_cycle(true).expect("a dirty image");
+    let mut residual = imager.residual().expect("a dirty image");
     let (mut threshold_reached, mut cycle) = (false, 0);
     let stopped = loop {
         let mask = folder.join(format!("mask-{cycle}.fits"));
@@ -104,27 +106,26 @@ fn same_as_plain(casa: &Casa, ms: &Path, folder: &Path, imaging: &Value, automas
             last: false,
             channels: Vec::new(),
         };
-        let minor = imager.run_minor_cycle(Some(&mask), &controls).expect("a minor cycle");
+        let minor = imager.clean(Some(&mask), &controls).expect("a minor cycle");
         if let Some(reason) = minor.stopped {
             break reason;
         }
         assert!(cycle < theirs.len(), "tclean ended after {} cycles", theirs.len());
         assert_eq!(pixels(&mask), pixels(&theirs[cycle]), "mask of cycle {cycle}");
         threshold_reached = minor.threshold_reached;
-        residual = imager.run_major_cycle(false).expect("a residual");
+        residual = imager.residual().expect("a residual");
         cycle += 1;
     };
     assert_eq!(cycle, theirs.len(), "as many cycles as tclean");
     assert_eq!(imager.completed_cycles(), cycle);
     assert!(matches!(stopped, StopReason::Threshold | StopReason::Iterations | StopReason::NoNewFlux), "{stopped:?}");
     let products = imager.restore().expect("restored");
-    let pbcor = imager.pbcor().expect("corrected");
     imager.teardown();
     for (ours, kind) in [(&products.model, "model"), (&products.residual, "residual"), (&products.image, "image")] {
         let theirs = exported(casa, &base.with_extension(kind));
         assert_eq!(pixels(ours), pixels(&theirs), "{kind}");
     }
-    assert!(pbcor.is_some_and(|p| p.exists()) && products.dirty.is_some_and(|p| p.exists()));
+    assert!(products.pbcor.is_some_and(|p| p.exists()) && products.dirty.is_some_and(|p| p.exists()));
     cycle
 }
 
@@ -179,7 +180,7 @@ fn an_imaging_in_one_go_leaves_its_model_and_can_be_resumed_and_rolled_back() {
     let peak =
         |residual: &Path| cleanloop::quality::residual::measure(residual, None, None).expect("measured").overall.peak;
     let reached = peak(&shallow.image_once(None).expect("an image").residual);
-    assert_eq!(shallow.has_converged().expect("a verdict"), Some(StopReason::Threshold));
+    assert_eq!(shallow.stopped(), Some(&StopReason::Threshold));
     assert!(reached <= 0.5 && reached > 0.3, "{reached}");
     let imaging = json!({"imsize": 200, "cell": "2arcsec", "niter": 60, "weighting": "briggs", "cycleniter": 20});
     let mut whole = imager(&casa, job(&field.ms, &folder.path().join("whole"), true), &imaging);
@@ -209,10 +210,10 @@ fn an_imaging_in_one_go_leaves_its_model_and_can_be_resumed_and_rolled_back() {
                 last: false,
                 channels: Vec::new(),
             };
-            if imager.run_minor_cycle(None, &controls).expect("a minor cycle").stopped.is_some() {
+            if imager.clean(None, &controls).expect("a minor cycle").stopped.is_some() {
                 break;
             }
-            imager.run_major_cycle(false).expect("a residual");
+            imager.residual().expect("a residual");
             cycles += 1;
         }
     };
@@ -220,7 +221,7 @@ fn an_imaging_in_one_go_leaves_its_model_and_can_be_resumed_and_rolled_back() {
     first.setup().expect("set up");
     first.make_psf().expect("a PSF");
     first.make_pb().expect("a beam");
-    first.run_major_cycle(true).expect("a dirty image");
+    first.residual().expect("a dirty image");
     run(&mut first, 2);
     assert_eq!(first.completed_cycles(), 2);
     let pid = nix::unistd::Pid::from_raw(casa.pid().expect("it runs") as i32);
@@ -231,7 +232,7 @@ fn an_imaging_in_one_go_leaves_its_model_and_can_be_resumed_and_rolled_back() {
     assert_eq!((second.completed_cycles(), second.iterations() > 0), (2, true));
     second.make_psf().expect("the PSF is there");
     second.make_pb().expect("a beam");
-    second.run_major_cycle(true).expect("the residual of the second cycle's model");
+    second.residual().expect("the residual of the second cycle's model");
     run(&mut second, 10);
     let resumed = second.restore().expect("restored");
     assert_eq!(pixels(&resumed.image), pixels(&products.image), "as if it had not been interrupted");
@@ -275,7 +276,7 @@ fn what_cannot_be_imaged_is_told() {
     let products = nothing.image_once(Some(&empty)).expect("an image without components");
     assert!(pixels(&products.model).iter().all(|&v| v == 0));
     assert!(cleanloop::measurement_set::model_is_empty(&casa, &field.ms).expect("a column"));
-    assert_eq!(nothing.has_converged().expect("a verdict"), Some(StopReason::EmptyMask));
+    assert_eq!(nothing.stopped(), Some(&StopReason::EmptyMask));
 }
 
 /// Every deconvolver, continuum and cube, with a mask of ours: the same images as one plain call with the same mask.
@@ -388,17 +389,17 @@ fn channels_go_back_by_themselves() {
         last: false,
         channels: Vec::new(),
     };
-    let mut states = vec![(Vec::new(), planes(&first.run_major_cycle(true).expect("a residual").residual))];
+    let mut states = vec![(Vec::new(), planes(&first.residual().expect("a residual").residual))];
     for _ in 0..3 {
-        first.run_minor_cycle(None, &controls).expect("a minor cycle");
-        let made = first.run_major_cycle(false).expect("a residual");
+        first.clean(None, &controls).expect("a minor cycle");
+        let made = first.residual().expect("a residual");
         states.push((planes(&made.model.expect("a model")), planes(&made.residual)));
     }
     assert!(states[3].0[4] != states[1].0[4] && states[3].0[3] != states[2].0[3]);
     let back = [ChannelRevert { channel: 4, cycle: 1 }, ChannelRevert { channel: 3, cycle: 0 }];
     let check = |imager: &mut TcleanImager| {
         assert_eq!(imager.completed_cycles(), 3);
-        let made = imager.run_major_cycle(false).expect("a residual");
+        let made = imager.residual().expect("a residual");
         let (model, residual) = (planes(&made.model.expect("a model")), planes(&made.residual));
         for k in 0..8 {
             let cycle = back.iter().find(|b| b.channel == k).map_or(3, |b| b.cycle);
@@ -422,8 +423,8 @@ fn channels_go_back_by_themselves() {
     // Asked again, it is the same.
     assert!(second.revert_channels(&back).expect("gone back"));
     check(&mut second);
-    second.run_minor_cycle(None, &controls).expect("a minor cycle");
-    second.run_major_cycle(false).expect("a residual");
+    second.clean(None, &controls).expect("a minor cycle");
+    second.residual().expect("a residual");
     assert_eq!(second.completed_cycles(), 4);
     let mut continuum = imager(&casa, job(&field.ms, &folder.path().join("plane"), false), &json!({"imsize": 32}));
     assert!(!continuum.revert_channels(&back).expect("asked"), "there are no channels");
@@ -444,7 +445,7 @@ fn channels_have_levels_of_their_own_and_those_that_are_done_are_left_alone() {
     imager.setup().expect("set up");
     imager.make_psf().expect("a PSF");
     imager.make_pb().expect("a beam");
-    let dirty = imager.run_major_cycle(true).expect("a residual");
+    let dirty = imager.residual().expect("a residual");
     let peaks = |residual: &Path| -> Vec<f64> {
         let state = cleanloop::quality::residual::measure(residual, None, None).expect("measured");
         state.channels.iter().map(|c| c.peak).collect()
@@ -465,8 +466,8 @@ fn channels_have_levels_of_their_own_and_those_that_are_done_are_left_alone() {
         let mut image = FitsImage::open(model).expect("a model");
         (0..8).map(|k| image.read_plane(0, k).expect("a plane")).collect::<Vec<_>>()
     };
-    let even = imager.run_minor_cycle(None, &controls(|k| k % 2 == 0, 0.8)).expect("a minor cycle");
-    let residual = imager.run_major_cycle(false).expect("a residual");
+    let even = imager.clean(None, &controls(|k| k % 2 == 0, 0.8)).expect("a minor cycle");
+    let residual = imager.residual().expect("a residual");
     let after = peaks(&residual.residual);
     let first = planes(&residual.model.expect("a model"));
     assert_eq!(even.channels.len(), 8);
@@ -492,8 +493,8 @@ fn channels_have_levels_of_their_own_and_those_that_are_done_are_left_alone() {
         }
     }
     assert!(own_levels >= 2, "{:?}", even.channels);
-    let odd = imager.run_minor_cycle(None, &controls(|k| k % 2 == 1, 0.8)).expect("a minor cycle");
-    let model = imager.run_major_cycle(false).expect("a residual").model.expect("a model");
+    let odd = imager.clean(None, &controls(|k| k % 2 == 1, 0.8)).expect("a minor cycle");
+    let model = imager.residual().expect("a residual").model.expect("a model");
     let second = planes(&model);
     for k in 0..8 {
         assert!(k % 2 == 1 || odd.channels[k].iterations == 0, "channel {k}");
@@ -503,15 +504,15 @@ fn channels_have_levels_of_their_own_and_those_that_are_done_are_left_alone() {
     // Limits hold over all calls, and a level that is already reached ends it.
     let few = MinorControls { iterations_left: 3, channels: Vec::new(), ..controls(|_| true, 0.0) };
     // (CASA gives each channel all iterations that are left.)
-    let done = imager.run_minor_cycle(None, &few).expect("a minor cycle");
+    let done = imager.clean(None, &few).expect("a minor cycle");
     assert!((3..=24).contains(&done.iterations) && done.channels.iter().all(|c| c.iterations <= 3), "{done:?}");
-    imager.run_major_cycle(false).expect("a residual");
+    imager.residual().expect("a residual");
     let high = MinorControls { threshold_jy: 10.0, channels: Vec::new(), ..controls(|_| true, 0.0) };
-    let end = imager.run_minor_cycle(None, &high).expect("a minor cycle");
+    let end = imager.clean(None, &high).expect("a minor cycle");
     assert_eq!((end.iterations, end.stopped), (0, Some(StopReason::Threshold)));
     // Back to the beginning: no model, and the dirty image again.
     imager.roll_back(0).expect("gone back");
-    let again = imager.run_major_cycle(true).expect("a residual");
+    let again = imager.residual().expect("a residual");
     assert_eq!((peaks(&again.residual), again.model, imager.iterations()), (before.clone(), None, 0));
 }
 

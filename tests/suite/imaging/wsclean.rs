@@ -4,7 +4,7 @@ use crate::support::{real, simulated};
 use cleanloop::ExitStatus;
 use cleanloop::image::{FitsImage, Header, PixelType, write_plane};
 use cleanloop::imager::wsclean::{WscleanImager, WscleanOptions};
-use cleanloop::imager::{Imager, ImagingJob, MinorControls, StopReason, Surroundings};
+use cleanloop::imager::{CycleImager, Imager, ImagerContext, ImagingJob, MinorControls, StopReason};
 use ndarray::{Array2, ArrayD, Axis, Ix2};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -44,7 +44,7 @@ impl StepContext {
     }
 
     fn imager(&self, name: &str, changes: serde_json::Value) -> WscleanImager {
-        WscleanImager::new(self.job(name), options(changes), Surroundings::default())
+        WscleanImager::new(self.job(name), options(changes), ImagerContext::default())
     }
 
     /// A mask of discs around the brightest pixels of an image.
@@ -114,10 +114,10 @@ fn dirty(bench: &StepContext, name: &str, column: &str) -> Array2<f32> {
     let mut job = bench.job(name);
     job.data_column = column.into();
     job.update_model = false;
-    let mut imager = WscleanImager::new(job, options(json!({})), Surroundings::default());
+    let mut imager = WscleanImager::new(job, options(json!({})), ImagerContext::default());
     imager.setup().expect("set up");
     imager.make_psf().expect("PSF and dirty image");
-    plane(&imager.run_major_cycle(true).expect("the dirty image").residual)
+    plane(&imager.residual().expect("the dirty image").residual)
 }
 
 #[test]
@@ -168,10 +168,10 @@ fn chain(imager: &mut WscleanImager, mask: &Path, until: usize) -> u64 {
     let mut done = 0;
     while imager.completed_cycles() < until {
         let last = imager.completed_cycles() + 1 == until;
-        let cycle = imager.run_minor_cycle(Some(mask), &controls(20000 - done, last)).expect("a cycle");
+        let cycle = imager.clean(Some(mask), &controls(20000 - done, last)).expect("a cycle");
         assert_eq!(cycle.major_iterations, 1);
         done += cycle.iterations;
-        imager.run_major_cycle(false).expect("a residual");
+        imager.residual().expect("a residual");
     }
     done
 }
@@ -249,9 +249,9 @@ fn a_chain_goes_back_to_an_earlier_cycle() {
     let mask = bench.mask(&image, 0.08, "mask.fits");
     let mut imager = bench.imager("chain", json!({}));
     chain(&mut imager, &mask, 1);
-    let one = plane(&imager.run_major_cycle(false).expect("a residual").residual);
+    let one = plane(&imager.residual().expect("a residual").residual);
     chain(&mut imager, &mask, 3);
-    assert_ne!(plane(&imager.run_major_cycle(false).expect("a residual").residual), one);
+    assert_ne!(plane(&imager.residual().expect("a residual").residual), one);
     imager.roll_back(1).expect("back");
     assert_eq!(imager.completed_cycles(), 1);
     let products = imager.restore().expect("images");
@@ -271,7 +271,7 @@ fn an_empty_mask_leaves_an_empty_model() {
     let mut imager = bench.imager("r0", json!({}));
     imager.setup().expect("set up");
     imager.make_psf().expect("PSF");
-    let cycle = imager.run_minor_cycle(Some(&mask), &controls(1000, true)).expect("a cycle");
+    let cycle = imager.clean(Some(&mask), &controls(1000, true)).expect("a cycle");
     assert_eq!((cycle.iterations, cycle.stopped), (0, Some(StopReason::EmptyMask)));
     let products = imager.restore().expect("images");
     assert_eq!(rms(&plane(&products.model)), 0.0);
@@ -290,7 +290,7 @@ fn a_cube_has_a_mask_and_a_stop_for_each_channel() {
     let mut imager = bench.imager("cube", cube_options.clone());
     imager.setup().expect("set up");
     imager.make_psf().expect("PSFs");
-    let first = imager.run_major_cycle(true).expect("dirty images");
+    let first = imager.residual().expect("dirty images");
     let planes = cube(&first.residual);
     assert_eq!(planes.shape(), [4, SIZE, SIZE]);
     // Channel 0 may be cleaned nowhere, the others around their peaks, each in a place of its own.
@@ -310,7 +310,7 @@ fn a_cube_has_a_mask_and_a_stop_for_each_channel() {
     let channel =
         |active, threshold_jy| cleanloop::imager::ChannelControls { active, iterations_left: 300, threshold_jy };
     controls.channels = vec![channel(true, 0.01), channel(true, 0.01), channel(true, 0.6), channel(false, 0.01)];
-    let cycle = imager.run_minor_cycle(Some(&mask), &controls).expect("a cycle");
+    let cycle = imager.clean(Some(&mask), &controls).expect("a cycle");
     assert_eq!(cycle.channels.len(), 4);
     assert_eq!(cycle.channels[0].stopped, Some(StopReason::EmptyMask));
     assert!(cycle.channels[2].threshold_reached && cycle.channels[2].stopped == Some(StopReason::Threshold));
@@ -338,7 +338,7 @@ fn a_cube_has_a_mask_and_a_stop_for_each_channel() {
 fn bad_input_is_refused_before_anything_runs() {
     let bench = StepContext::new();
     let refused = |name: &str, job: ImagingJob, changes: serde_json::Value| {
-        let mut imager = WscleanImager::new(job, options(changes), Surroundings::default());
+        let mut imager = WscleanImager::new(job, options(changes), ImagerContext::default());
         let error = imager.setup().expect_err(name);
         assert_eq!(error.exit_status(), ExitStatus::BadInput, "{name}: {error}");
         error.to_string()
@@ -365,7 +365,7 @@ fn bad_input_is_refused_before_anything_runs() {
 #[ignore = "needs wsclean and CASA"]
 fn failures_of_the_program_are_external_and_say_why() {
     let bench = StepContext::new();
-    let mut absent = Surroundings { executable: vec!["wsclean-that-is-not-there".into()], ..Default::default() };
+    let mut absent = ImagerContext { executable: vec!["wsclean-that-is-not-there".into()], ..Default::default() };
     let mut imager = WscleanImager::new(bench.job("x"), options(json!({})), absent.clone());
     assert_eq!(imager.capabilities().program, "wsclean (not found)");
     assert_eq!(imager.command_lines(None).len(), 1, "a plan can be shown all the same");
@@ -391,30 +391,30 @@ fn failures_of_the_program_are_external_and_say_why() {
 fn limits_and_interruptions_stop_it_and_leave_no_products() {
     let bench = StepContext::new();
     let slow = json!({"size": 6000, "threshold": 0.0001, "niter": 10_000_000, "nmiter": 100});
-    let attempt = |surroundings: Surroundings| {
+    let attempt = |context: ImagerContext| {
         let started = Instant::now();
-        let mut imager = WscleanImager::new(bench.job("slow"), options(slow.clone()), surroundings);
+        let mut imager = WscleanImager::new(bench.job("slow"), options(slow.clone()), context);
         let error = imager.image_once(None).expect_err("it is stopped");
         imager.teardown();
         assert!(started.elapsed() < Duration::from_secs(60));
         assert_eq!(std::fs::read_dir(bench.folder.path().join("slow")).expect("the folder").count(), 0);
         error
     };
-    let mut surroundings = Surroundings::default();
-    surroundings.limits.time = Some(Duration::from_secs(1));
-    let error = attempt(surroundings);
+    let mut context = ImagerContext::default();
+    context.limits.time = Some(Duration::from_secs(1));
+    let error = attempt(context);
     assert!(error.to_string().contains("it ran for more than 1 s"), "{error}");
 
-    let mut surroundings = Surroundings::default();
-    surroundings.limits.silence = Some(Duration::from_millis(200));
-    let error = attempt(surroundings);
+    let mut context = ImagerContext::default();
+    context.limits.silence = Some(Duration::from_millis(200));
+    let error = attempt(context);
     assert!(error.to_string().contains("no output for 0.2 s"), "{error}");
 
     let token = Arc::new(AtomicBool::new(false));
-    let surroundings = Surroundings { cancel: Some(Arc::clone(&token)), ..Default::default() };
+    let context = ImagerContext { cancel: Some(Arc::clone(&token)), ..Default::default() };
     std::thread::spawn(move || {
         std::thread::sleep(Duration::from_secs(1));
         token.store(true, Ordering::Relaxed);
     });
-    assert_eq!(attempt(surroundings).exit_status(), ExitStatus::Interrupted);
+    assert_eq!(attempt(context).exit_status(), ExitStatus::Interrupted);
 }
