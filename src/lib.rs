@@ -33,6 +33,7 @@ pub mod major_cycle;
 pub mod masking;
 pub mod measurement_set;
 pub mod noise;
+pub mod options;
 pub mod process;
 pub mod programs;
 pub mod quality;

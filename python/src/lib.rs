@@ -12,6 +12,7 @@ use cleanloop::cli;
 use cleanloop::image::psf::Sidelobes;
 use cleanloop::masking::{self, MaskBits, MaskingOptions};
 use cleanloop::noise::{self, NoiseOptions};
+use cleanloop::options::Validate;
 use cleanloop::quality::confetti::{self, ConfettiOptions};
 use ndarray::{ArrayView2, ArrayView3, Axis};
 use numpy::{IntoPyArray, PyArray2};

@@ -80,7 +80,7 @@ def test_mistakes_are_named():
         cleanloop.mask(image, flood_fil=True)
     with pytest.raises(ValueError, match="base_snr_clip: invalid type"):
         cleanloop.mask(image, base_snr_clip="high")
-    with pytest.raises(ValueError, match="base_snr_clip is -1; it must be a number that is not negative"):
+    with pytest.raises(ValueError, match="base_snr_clip is -1; expected a number that is not negative"):
         cleanloop.mask(image, base_snr_clip=-1)
     with pytest.raises(ValueError, match="needs a background and an rms map"):
         cleanloop.mask(image)

@@ -5,6 +5,7 @@
 //! job's number after. One that has no number belongs to a submission that was cut off between: Slurm is asked whether
 //! it knows a job of that name.
 
+use crate::util::fs::write_atomically;
 use serde::{Deserialize, Serialize};
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -217,13 +218,7 @@ impl Ledger {
     }
 
     fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), LedgerError> {
-        let fail = self.io("written");
-        let mut file = tempfile::NamedTempFile::new_in(&self.folder).map_err(&fail)?;
-        file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(&fail)?;
-        let readable = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-        std::fs::set_permissions(file.path(), readable).map_err(&fail)?;
-        file.persist(self.folder.join(name)).map_err(|e| fail(e.error))?;
-        Ok(())
+        write_atomically(&self.folder.join(name), bytes).map_err(|e| self.io("written")(e.source))
     }
 
     fn io(&self, action: &'static str) -> impl Fn(std::io::Error) -> LedgerError + use<> {

@@ -3,6 +3,7 @@
 use super::options::{GainType, GaincalOptions};
 use super::{Calibrator, SolutionTable, SolveRequest};
 use crate::Result;
+use crate::options::Validate;
 use crate::programs::casa::{Casa, python as text};
 use crate::quality::solutions::SolutionStats;
 use serde::Deserialize;

@@ -7,6 +7,7 @@ use super::options::GaincalOptions;
 use super::{Calibrator, SolutionTable, SolveRequest};
 use crate::Result;
 use crate::measurement_set::{self, MsSummary};
+use crate::options::Validate;
 use crate::process::{Limits, Program};
 use crate::programs::casa::Casa;
 use crate::quality::solutions::SolutionStats;

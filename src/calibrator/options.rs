@@ -1,8 +1,9 @@
 //! Options of gaincal and applycal: flint's names, types and defaults (strategy format 0.2), and CASA's own for the rest.
 
+use crate::options::{Checks, OptionError, TextOrNumber, Validate, text};
 use indexmap::IndexMap;
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 /// Options of a calibration, of the mode `gaincal`. `solint`, `calmode`, `minsnr` and `gaintype` also steer QuartiCal
 /// and the calibrator `command`, as far as these know them.
@@ -229,88 +230,31 @@ impl Solint {
     }
 }
 
-/// An option whose value makes no sense.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{mode}.{key}: {found}: {expected}")]
-pub struct OptionError {
-    /// The map of options, e.g. `gaincal`.
-    pub mode: &'static str,
-    /// The key.
-    pub key: &'static str,
-    /// Its value.
-    pub found: String,
-    /// What it may be.
-    pub expected: &'static str,
-}
-
-impl From<OptionError> for crate::Error {
-    fn from(e: OptionError) -> Self {
-        Self::bad_input(e)
+impl Validate for GaincalOptions {
+    fn problems(&self) -> Vec<OptionError> {
+        let mut checks = Checks::of("gaincal");
+        let expected = "a time such as 60s or 2min, `int`, `inf` or `auto`";
+        checks.check(self.interval().is_some(), "solint", &self.solint, expected);
+        let valid = self.minsnr.is_finite() && self.minsnr >= 0.0;
+        checks.check(valid, "minsnr", self.minsnr, "a number of 0 or more");
+        checks.check(self.nspw > 0, "nspw", self.nspw, "a number of channel ranges of 1 or more");
+        let expected = "an empty text with nspw above 1, which makes selections of its own";
+        checks.check(self.nspw <= 1 || self.spw.is_empty(), "spw", &self.spw, expected);
+        let known = |word: &str| ["scan", "spw", "field", "obs"].contains(&word.trim());
+        let valid = self.combine.is_empty() || self.combine.split(',').all(known);
+        let expected = "words of `scan`, `spw`, `field`, `obs`, joined by commas";
+        checks.check(valid, "combine", &self.combine, expected);
+        let valid = ["", "L1", "R", "L1R"].contains(&self.solmode.as_str());
+        checks.check(valid, "solmode", &self.solmode, "an empty text, `L1`, `R` or `L1R`");
+        checks.problems()
     }
 }
 
 impl GaincalOptions {
-    /// Checks what types alone cannot.
-    ///
-    /// # Errors
-    /// The first option that makes no sense.
-    pub fn validate(&self) -> Result<(), OptionError> {
-        let wrong = |key, found: &dyn ToString, expected| {
-            Err(OptionError { mode: "gaincal", key, found: found.to_string(), expected })
-        };
-        if Solint::parse(&self.solint).is_none() {
-            return wrong("solint", &self.solint, "expected a time such as 60s or 2min, `int`, `inf` or `auto`");
-        }
-        if !(self.minsnr.is_finite() && self.minsnr >= 0.0) {
-            return wrong("minsnr", &self.minsnr, "expected a number of 0 or more");
-        }
-        if self.nspw == 0 {
-            return wrong("nspw", &self.nspw, "expected a number of channel ranges of 1 or more");
-        }
-        if self.nspw > 1 && !self.spw.is_empty() {
-            return wrong("spw", &self.spw, "not together with nspw above 1, which makes selections of its own");
-        }
-        let known = |word: &str| ["scan", "spw", "field", "obs"].contains(&word.trim());
-        if !self.combine.is_empty() && !self.combine.split(',').all(known) {
-            return wrong(
-                "combine",
-                &self.combine,
-                "expected words of `scan`, `spw`, `field`, `obs`, joined by commas",
-            );
-        }
-        if !["", "L1", "R", "L1R"].contains(&self.solmode.as_str()) {
-            return wrong("solmode", &self.solmode, "expected an empty text, `L1`, `R` or `L1R`");
-        }
-        Ok(())
-    }
-
-    /// The interval, parsed; `None` where [`GaincalOptions::validate`] would complain.
+    /// The interval, parsed; `None` where [`Validate::validate`] refuses it.
     pub fn interval(&self) -> Option<Solint> {
         Solint::parse(&self.solint)
     }
-}
-
-/// Text, or a number that stands for it.
-#[derive(Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub(crate) enum TextOrNumber {
-    Text(String),
-    Whole(i64),
-    Number(f64),
-}
-
-impl TextOrNumber {
-    pub(crate) fn into_text(self) -> String {
-        match self {
-            Self::Text(text) => text,
-            Self::Whole(number) => number.to_string(),
-            Self::Number(number) => number.to_string(),
-        }
-    }
-}
-
-pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    Ok(TextOrNumber::deserialize(deserializer)?.into_text())
 }
 
 #[cfg(test)]
@@ -364,13 +308,13 @@ mod tests {
     }
 
     #[rstest::rstest]
-    #[case(json!({"solint": "soon"}), "gaincal.solint: soon: expected a time")]
-    #[case(json!({"minsnr": -1}), "gaincal.minsnr: -1")]
-    #[case(json!({"nspw": 0}), "gaincal.nspw: 0")]
-    #[case(json!({"nspw": 2, "spw": "0:1~3"}), "gaincal.spw: 0:1~3: not together with nspw")]
-    #[case(json!({"combine": "scans"}), "gaincal.combine: scans")]
-    #[case(json!({"solmode": "L2"}), "gaincal.solmode: L2")]
-    fn values_that_make_no_sense(#[case] value: serde_json::Value, #[case] start: &str) {
+    #[case(json!({"solint": "soon"}), "gaincal.solint is soon; expected a time")]
+    #[case(json!({"minsnr": -1}), "gaincal.minsnr is -1")]
+    #[case(json!({"nspw": 0}), "gaincal.nspw is 0")]
+    #[case(json!({"nspw": 2, "spw": "0:1~3"}), "gaincal.spw is 0:1~3; expected an empty text with nspw")]
+    #[case(json!({"combine": "scans"}), "gaincal.combine is scans")]
+    #[case(json!({"solmode": "L2"}), "gaincal.solmode is L2")]
+    fn invalid_values_are_named(#[case] value: serde_json::Value, #[case] start: &str) {
         let error = options(value).validate().expect_err("wrong").to_string();
         assert!(error.starts_with(start), "{error}");
     }

@@ -8,10 +8,11 @@
 //! QuartiCal reports no signal-to-noise ratio; the CASA worker measures it (`workers/gain_quality.py`). It flags
 //! solutions below `minsnr`; QuartiCal bridges flagged solutions by interpolation when it loads them.
 
-use super::options::{ApplyMode, CalMode, GainType, GaincalOptions, NormType, OptionError, Solint};
+use super::options::{ApplyMode, CalMode, GainType, GaincalOptions, NormType, Solint};
 use super::{Calibrator, SolutionTable, SolveRequest};
 use crate::Result;
 use crate::measurement_set::MsSummary;
+use crate::options::{OptionError, Validate};
 use crate::process::{Limits, Program};
 use crate::programs::casa::Casa;
 use crate::programs::setup::{self, Environment};
@@ -416,40 +417,55 @@ fn uv_range(text: &str) -> Option<(f64, f64)> {
 
 /// Options of gaincal that QuartiCal has nothing like, and options of QuartiCal that are ours to set.
 fn check(o: &GaincalOptions) -> Result<(), OptionError> {
-    let wrong =
-        |key, found: &str, expected| Err(OptionError { mode: "gaincal", key, found: found.to_owned(), expected });
+    let wrong = |key: &str, found: &str, expected| Err(OptionError::new(format!("gaincal.{key}"), found, expected));
     if o.selectdata && !o.uvrange.trim().is_empty() && uv_range(&o.uvrange).is_none() {
-        return wrong("uvrange", &o.uvrange, "QuartiCal takes one range in m or km: `>200m`, `<5km` or `200~5000m`");
+        return wrong(
+            "uvrange",
+            &o.uvrange,
+            "one range in m or km with calibrator: quartical: `>200m`, `<5km` or `200~5000m`",
+        );
     }
     let selections = [("spw", &o.spw), ("antenna", &o.antenna), ("timerange", &o.timerange), ("scan", &o.scan)];
     for (key, value) in selections {
         if !value.is_empty() && (key == "spw" || o.selectdata) {
-            return wrong(key, value, "not with calibrator: quartical, which has no such selection; leave it empty");
+            return wrong(key, value, "an empty text with calibrator: quartical, which has no such selection");
         }
     }
     if !o.field.split(',').all(|f| f.is_empty() || f.trim().parse::<usize>().is_ok()) {
-        return wrong("field", &o.field, "QuartiCal takes numbers of fields, joined by commas");
+        return wrong("field", &o.field, "numbers of fields, joined by commas, with calibrator: quartical");
     }
     if o.combine.split(',').any(|word| ["spw", "field"].contains(&word.trim())) {
-        return wrong("combine", &o.combine, "QuartiCal has `scan`; it solves each window and each field by itself");
+        return wrong(
+            "combine",
+            &o.combine,
+            "`scan` or an empty text with calibrator: quartical, which solves each window and each field by itself",
+        );
     }
     if o.gaintype == GainType::Gspline {
-        return wrong("gaintype", "GSPLINE", "QuartiCal has `G`, `T` and `K`");
+        return wrong("gaintype", "GSPLINE", "`G`, `T` or `K` with calibrator: quartical");
     }
     if !o.solmode.is_empty() {
-        return wrong("solmode", &o.solmode, "QuartiCal has `quartical: {solver.robust: true}` instead");
+        return wrong(
+            "solmode",
+            &o.solmode,
+            "an empty text with calibrator: quartical, which has `quartical: {solver.robust: true}` instead",
+        );
     }
     if o.applymode != ApplyMode::Calonly {
-        return wrong("applymode", "calflag", "QuartiCal bridges flagged solutions, so only `calonly` is there");
+        return wrong(
+            "applymode",
+            "calflag",
+            "`calonly` with calibrator: quartical, as QuartiCal bridges flagged solutions",
+        );
     }
     if o.calwt {
-        return wrong("calwt", "true", "weights are left alone with calibrator: quartical");
+        return wrong("calwt", "true", "false with calibrator: quartical, which leaves weights alone");
     }
     if let Some(key) = o.quartical.keys().find(|key| OURS.iter().any(|ours| key.starts_with(ours))) {
-        return wrong("quartical", key, "cleanloop sets this option itself; leave it out");
+        return wrong("quartical", key, "an option that cleanloop does not set itself; leave it out");
     }
     match o.quartical.keys().find(|key| !key.contains('.')) {
-        Some(key) => wrong("quartical", key, "expected the full name of an option, e.g. `G.freq_interval`"),
+        Some(key) => wrong("quartical", key, "the full name of an option, e.g. `G.freq_interval`"),
         None => Ok(()),
     }
 }
@@ -547,14 +563,14 @@ mod tests {
     }
 
     #[rstest]
-    #[case(json!({"uvrange": ">1klambda"}), "gaincal.uvrange: >1klambda: QuartiCal takes one range")]
-    #[case(json!({"spw": "0:1~3"}), "gaincal.spw: 0:1~3: not with calibrator: quartical")]
-    #[case(json!({"field": "3C286"}), "gaincal.field: 3C286: QuartiCal takes numbers")]
-    #[case(json!({"gaintype": "GSPLINE"}), "gaincal.gaintype: GSPLINE")]
-    #[case(json!({"combine": "scan,spw"}), "gaincal.combine: scan,spw: QuartiCal has `scan`")]
-    #[case(json!({"applymode": "calflag"}), "gaincal.applymode: calflag: QuartiCal bridges")]
-    #[case(json!({"quartical": {"output.flags": true}}), "gaincal.quartical: output.flags: cleanloop sets")]
-    #[case(json!({"quartical": {"freq_interval": 2}}), "gaincal.quartical: freq_interval: expected the full name")]
+    #[case(json!({"uvrange": ">1klambda"}), "gaincal.uvrange is >1klambda; expected one range")]
+    #[case(json!({"spw": "0:1~3"}), "gaincal.spw is 0:1~3; expected an empty text with calibrator: quartical")]
+    #[case(json!({"field": "3C286"}), "gaincal.field is 3C286; expected numbers")]
+    #[case(json!({"gaintype": "GSPLINE"}), "gaincal.gaintype is GSPLINE")]
+    #[case(json!({"combine": "scan,spw"}), "gaincal.combine is scan,spw; expected `scan`")]
+    #[case(json!({"applymode": "calflag"}), "gaincal.applymode is calflag; expected `calonly`")]
+    #[case(json!({"quartical": {"output.flags": true}}), "gaincal.quartical is output.flags; expected an option that cleanloop does not set")]
+    #[case(json!({"quartical": {"freq_interval": 2}}), "gaincal.quartical is freq_interval; expected the full name")]
     fn what_quartical_cannot_do_is_said(#[case] value: Value, #[case] start: &str) {
         let error = calibrator(value).expect_err("refused").to_string();
         assert!(error.starts_with(start), "{error}");

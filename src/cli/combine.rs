@@ -3,6 +3,7 @@
 use crate::image::{CelestialWcs, FitsImage, Header, ImageError, PixelType, PlaneWriter};
 use crate::masking::combine::{self, Island, Operation, TidyOptions};
 use crate::masking::regions;
+use crate::util::fs::same_file;
 use crate::{Error, ExitStatus, Result};
 use ndarray::Array2;
 use std::fmt::Write as _;
@@ -200,7 +201,7 @@ pub fn run(args: Args) -> Result<ExitStatus> {
     };
     let inputs = [&args.masks, &args.add, &args.remove, &args.keep_touching, &args.drop_touching];
     let all_inputs = || inputs.iter().flat_map(|l| l.iter()).chain(&args.image);
-    if let Some(output) = args.output.as_ref().filter(|o| all_inputs().any(|p| super::same_file(p, o))) {
+    if let Some(output) = args.output.as_ref().filter(|o| all_inputs().any(|p| same_file(p, o))) {
         return Err(Error::bad_input(format!(
             "{}: the output would replace an input; name another file with --output",
             output.display()

@@ -3,10 +3,11 @@
 use crate::quality::confetti::{
     Candidate, ConfettiFiles, ConfettiOptions, ConfettiReport, Verdict, draw, of_files, regions,
 };
+use crate::util::fs;
 use crate::{Error, ExitStatus, Result};
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Arguments of `confetti`.
 #[derive(Debug, clap::Args)]
@@ -69,14 +70,15 @@ pub fn run(args: Args) -> Result<ExitStatus> {
     };
     let mut report = of_files(&files, &args.options)?;
     if let Some(path) = &args.regions {
-        write(path, &regions(&report))?;
+        fs::write_atomically(path, regions(&report).as_bytes())?;
     }
     if let Some(folder) = &args.plots {
-        std::fs::create_dir_all(folder).map_err(|e| unwritable(folder, &e))?;
+        fs::make(folder)?;
         for cutouts in &report.cutouts {
             let Candidate { channel, pixel: [x, y], verdict, .. } = cutouts.candidate;
             let drawing = draw(cutouts).map_err(Error::internal)?;
-            write(&folder.join(format!("{verdict}-ch{channel:05}-x{x:05}-y{y:05}.svg")), &drawing)?;
+            let name = format!("{verdict}-ch{channel:05}-x{x:05}-y{y:05}.svg");
+            fs::write_atomically(&folder.join(name), drawing.as_bytes())?;
         }
     }
     if !args.all {
@@ -85,19 +87,6 @@ pub fn run(args: Args) -> Result<ExitStatus> {
     let text = if args.json { serde_json::to_string_pretty(&report).map_err(Error::internal)? } else { table(&report) };
     writeln!(std::io::stdout().lock(), "{}", text.trim_end()).map_err(Error::internal)?;
     Ok(ExitStatus::Done)
-}
-
-fn unwritable(path: &Path, reason: &dyn std::fmt::Display) -> Error {
-    Error::bad_input(format!("{}: cannot be written: {reason}", path.display()))
-}
-
-/// Writes a file that appears by a rename.
-fn write(path: &Path, text: &str) -> Result<()> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|e| unwritable(path, &e))?;
-    file.write_all(text.as_bytes()).map_err(|e| unwritable(path, &e))?;
-    file.persist(path).map_err(|e| unwritable(path, &e))?;
-    Ok(())
 }
 
 fn table(report: &ConfettiReport) -> String {

@@ -8,7 +8,9 @@ use crate::masking::MaskingOptions;
 use crate::masking::files::{self, MaskFileRequest, Together};
 use crate::masking::multithresh::{CycleInputs, run_cycle};
 use crate::noise::{NoiseMethod, NoiseOptions};
+use crate::options::Validate;
 use crate::programs::casa::Casa;
+use crate::util::fs::same_file;
 use crate::{Error, ExitStatus, Result};
 use std::path::{Path, PathBuf};
 
@@ -124,7 +126,7 @@ pub fn run(args: Args) -> Result<ExitStatus> {
     for kind in ["model", "residual", "image", "mask", "image.pbcor"] {
         let end = if args.casa { String::new() } else { ".fits".into() };
         let result = PathBuf::from(format!("{}.{kind}{end}", base.display()));
-        if let Some(input) = inputs.clone().find(|p| super::same_file(p, &result)) {
+        if let Some(input) = inputs.clone().find(|p| same_file(p, &result)) {
             return Err(Error::bad_input(format!(
                 "{}: the output would replace an input; name another base with --output",
                 input.display()

@@ -2,6 +2,7 @@
 
 use crate::image::{FitsImage, ImageError, PixelType, sidecar_path, write_plane};
 use crate::masking::extract;
+use crate::util::fs::same_file;
 use crate::{Error, ExitStatus, Result};
 use std::path::PathBuf;
 
@@ -31,7 +32,7 @@ pub struct Args {
 pub fn run(args: Args) -> Result<ExitStatus> {
     let output = args.output.unwrap_or_else(|| sidecar_path(&args.beam_image, "mask"));
     for input in [&args.mosaic_mask, &args.beam_image] {
-        if super::same_file(&output, input) {
+        if same_file(&output, input) {
             return Err(Error::bad_input(format!(
                 "{}: the output would replace an input; name another file with --output",
                 output.display()

@@ -176,8 +176,3 @@ pub fn run(cli: Cli) -> Result<ExitStatus> {
         Command::Noise(args) => noise::run(args),
     }
 }
-
-/// True when both paths lead to the same existing file.
-pub(crate) fn same_file(a: &std::path::Path, b: &std::path::Path) -> bool {
-    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
-}

@@ -3,6 +3,7 @@
 use crate::image::mosaic;
 use crate::image::mosaic::files::{self, MosaicInput, MosaicRequest, PrimaryBeam};
 use crate::image::sidecar_path;
+use crate::util::fs::same_file;
 use crate::{Error, ExitStatus, Result};
 use std::path::PathBuf;
 
@@ -59,7 +60,7 @@ pub fn run(args: Args) -> Result<ExitStatus> {
     }
     let weights = sidecar_path(&args.output, "weight");
     for input in args.images.iter().chain(&args.pb).chain(&args.like) {
-        if super::same_file(&args.output, input) || super::same_file(&weights, input) {
+        if same_file(&args.output, input) || same_file(&weights, input) {
             return Err(Error::bad_input(format!("{}: the output would replace an input", input.display())));
         }
     }

@@ -2,6 +2,8 @@
 
 use crate::image::{FitsImage, PixelType, PlaneWriter, sidecar_path};
 use crate::noise::{self, NoiseError, NoiseMaps, NoiseOptions};
+use crate::options::Validate;
+use crate::util::fs::same_file;
 use crate::{Error, ExitStatus, Result};
 use ndarray::Array2;
 use std::path::PathBuf;
@@ -38,7 +40,7 @@ pub fn run(args: Args) -> Result<ExitStatus> {
         PathBuf::from(name)
     };
     let paths = [named("bkg"), named("rms")];
-    if let Some(path) = paths.iter().find(|p| super::same_file(p, &args.image)) {
+    if let Some(path) = paths.iter().find(|p| same_file(p, &args.image)) {
         return Err(Error::bad_input(format!(
             "{}: the output would replace the input; name another base with --output",
             path.display()

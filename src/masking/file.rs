@@ -5,6 +5,8 @@ use super::flint::seeds::STRIP;
 use super::{MaskBits, MaskNote, MaskingError, MaskingOptions, mask_of_signal, signal_of};
 use crate::image::{FitsImage, Header, ImageError, PixelBeam, PixelType, PlainPlane, PlaneWriter, sidecar_path};
 use crate::noise::{self, NoiseOptions};
+use crate::options::Validate;
+use crate::util::fs::same_file;
 use crate::{Error, Result};
 use multiversion::multiversion;
 use ndarray::Array2;
@@ -195,10 +197,6 @@ fn mask_header(image: &FitsImage, options: &MaskingOptions) -> Header {
         .collect();
     header.add_history(&format!("cleanloop {} mask {}", env!("CARGO_PKG_VERSION"), changed.join(" ")));
     header
-}
-
-fn same_file(a: &Path, b: &Path) -> bool {
-    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
 /// The plane of a map that belongs to `(polarisation, channel)` of the image.

@@ -10,6 +10,7 @@ use crate::image::{FitsImage, PixelBeam, PixelType, PlaneWriter};
 use crate::kernels::Connectivity;
 use crate::kernels::label;
 use crate::noise::{self, NoiseOptions};
+use crate::options::Validate;
 use ndarray::{Array2, ArrayView2, Zip};
 use std::path::{Path, PathBuf};
 

@@ -20,5 +20,5 @@ pub use bits::MaskBits;
 pub use file::{MaskReport, MaskRequest, default_mask_path, mask_file};
 pub(crate) use flint::signal_of;
 pub use flint::{
-    MOST_SCALES, MaskNote, MaskOutput, MaskingError, MaskingOptions, OptionError, make_mask, mask_of_signal, to_signal,
+    MOST_SCALES, MaskNote, MaskOutput, MaskingError, MaskingOptions, make_mask, mask_of_signal, to_signal,
 };

@@ -13,6 +13,7 @@ mod minimum_filter;
 
 use crate::image::{FitsImage, PixelBeam};
 use crate::kernels::order_statistics::median_and_mad;
+use crate::options::{Checks, OptionError, Validate};
 use grid::Grid;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
 use rayon::prelude::*;
@@ -99,19 +100,9 @@ pub struct NoiseOptions {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NoiseError {
-    /// A box or a step that cannot be used.
-    #[error("noise {option} of {found} pixels: it must be at least {least}")]
-    TooSmall {
-        /// `box` or `step`.
-        option: &'static str,
-        /// Its value.
-        found: usize,
-        /// The least that makes sense.
-        least: usize,
-    },
-    /// `exact` belongs to the method `box`, and has no grid.
-    #[error("noise option exact goes with the method box and without a step")]
-    ExactNeedsBox,
+    /// An option with an invalid value.
+    #[error(transparent)]
+    Option(#[from] OptionError),
     /// The plane holds no finite pixel.
     #[error("the image has no finite pixel, so its noise cannot be estimated")]
     NoData,
@@ -128,22 +119,20 @@ impl NoiseOptions {
     pub fn with_method(method: NoiseMethod) -> Self {
         Self { method, ..Self::default() }
     }
+}
 
-    /// Checks values that no image is needed for.
-    ///
-    /// # Errors
-    /// A box of less than 2 pixels, a step of 0, `exact` with another method or a step.
-    pub fn validate(&self) -> Result<(), NoiseError> {
-        if let Some(found) = self.box_size.filter(|&n| n < 2) {
-            return Err(NoiseError::TooSmall { option: "box", found, least: 2 });
+impl Validate for NoiseOptions {
+    fn problems(&self) -> Vec<OptionError> {
+        let mut checks = Checks::of("noise");
+        if let Some(side) = self.box_size {
+            checks.check(side >= 2, "box", side, "at least 2 pixels");
         }
-        if let Some(found) = self.step.filter(|&n| n < 1) {
-            return Err(NoiseError::TooSmall { option: "step", found, least: 1 });
+        if let Some(step) = self.step {
+            checks.check(step >= 1, "step", step, "at least 1 pixel");
         }
-        if self.exact && (self.method != NoiseMethod::Box || self.step.is_some()) {
-            return Err(NoiseError::ExactNeedsBox);
-        }
-        Ok(())
+        let valid = !self.exact || (self.method == NoiseMethod::Box && self.step.is_none());
+        checks.check(valid, "exact", self.exact, "false, unless with the method box and without a step");
+        checks.problems()
     }
 }
 

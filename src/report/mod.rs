@@ -25,7 +25,7 @@ mod trouble;
 mod view;
 
 use crate::campaign::record::{CampaignRecord, DatasetRecord};
-use crate::util::fs::{FolderError, write_atomically};
+use crate::util::fs::{FileError, write_atomically};
 use figures::Store;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
@@ -61,7 +61,7 @@ pub enum ReportError {
     },
     /// A page cannot be written.
     #[error(transparent)]
-    Page(#[from] FolderError),
+    Page(#[from] FileError),
     /// A template failed: a fault of cleanloop's own.
     #[error("the report's template failed: {0:#}; please report it")]
     Template(#[from] minijinja::Error),

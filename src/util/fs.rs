@@ -1,56 +1,40 @@
-//! The campaign folder: names of everything in it, the lock, and changes that appear at once or not at all.
+//! Files and folders that appear at once or not at all, with the permissions that the umask grants.
 
-use super::lock::{NAMELESS, STEWARD};
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-/// Why a folder cannot be used.
+/// Mode of a new file before the umask takes its bits away.
+const NEW_FILE: u32 = 0o666;
+
+/// A file or folder that the operating system refuses.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum FolderError {
-    /// Another process holds the lock.
-    #[error("{}: another cleanloop is at work here ({holder}). Wait for it, or stop it; two cannot share a folder", folder.display())]
-    Locked {
-        /// The folder.
-        folder: PathBuf,
-        /// Process, host and start of the holder.
-        holder: String,
-    },
-    /// It cannot be made or written.
-    #[error("{}: cannot be {action}: {source}", path.display())]
-    Io {
-        /// File or folder.
-        path: PathBuf,
-        /// What was tried.
-        action: &'static str,
-        /// The operating system's words.
-        source: std::io::Error,
-    },
+#[error("{}: cannot be {action}: {source}", path.display())]
+pub struct FileError {
+    /// File or folder.
+    pub path: PathBuf,
+    /// The attempt, as a participle: `read`, `written`.
+    pub action: &'static str,
+    /// The operating system's reason.
+    pub source: std::io::Error,
 }
 
-impl From<FolderError> for crate::Error {
-    fn from(e: FolderError) -> Self {
+impl From<FileError> for crate::Error {
+    fn from(e: FileError) -> Self {
         Self::bad_input(e)
     }
 }
 
-impl FolderError {
-    /// The lock is held by somebody who soon lets go of it: the steward, or one who has not written its name yet.
-    pub fn is_passing(&self) -> bool {
-        matches!(self, Self::Locked { holder, .. } if holder.starts_with(STEWARD) || holder == NAMELESS)
-    }
-}
-
-pub(super) fn io(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> FolderError {
+pub(super) fn io(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> FileError {
     let path = path.to_path_buf();
-    move |source| FolderError::Io { path, action, source }
+    move |source| FileError { path, action, source }
 }
 
 /// Makes a folder and its parents.
 ///
 /// # Errors
 /// The operating system's refusal, with the path.
-pub fn make(folder: &Path) -> Result<(), FolderError> {
+pub fn make(folder: &Path) -> Result<(), FileError> {
     std::fs::create_dir_all(folder).map_err(io(folder, "made"))
 }
 
@@ -58,7 +42,7 @@ pub fn make(folder: &Path) -> Result<(), FolderError> {
 ///
 /// # Errors
 /// The operating system's refusal, with the path.
-pub fn remove(path: &Path) -> Result<(), FolderError> {
+pub fn remove(path: &Path) -> Result<(), FileError> {
     let result = match path.symlink_metadata() {
         Err(_) => return Ok(()),
         Ok(m) if m.is_dir() => std::fs::remove_dir_all(path),
@@ -67,25 +51,38 @@ pub fn remove(path: &Path) -> Result<(), FolderError> {
     result.map_err(io(path, "removed"))
 }
 
-/// Writes a file so that it is either the old one or the new one, never a part.
+/// Writes a file so that it is either the old one or the new one, never a part. Its mode follows the umask.
 ///
 /// # Errors
 /// The operating system's refusal, with the path.
-pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), FolderError> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(io(path, "written"))?;
-    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(io(path, "written"))?;
-    let readable = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-    std::fs::set_permissions(file.path(), readable).map_err(io(path, "written"))?;
-    file.persist(path).map_err(|e| io(path, "written")(e.error))?;
-    Ok(())
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    let write = || {
+        let mut builder = tempfile::Builder::new();
+        builder.permissions(std::fs::Permissions::from_mode(NEW_FILE));
+        let mut file = builder.tempfile_in(folder_of(path))?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        Ok(())
+    };
+    write().map_err(io(path, "written"))
+}
+
+/// The folder that holds a file: `.` for a bare name.
+pub fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Whether two paths lead to the same existing file or folder.
+pub fn same_file(a: &Path, b: &Path) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
 /// Replaces the folder `target` by `fresh` (a finished sibling) in one step of the file system.
 ///
 /// # Errors
 /// The operating system's refusal, with the path.
-pub fn swap_in(fresh: &Path, target: &Path) -> Result<(), FolderError> {
+pub fn swap_in(fresh: &Path, target: &Path) -> Result<(), FileError> {
     use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
     if !target.exists() {
         return std::fs::rename(fresh, target).map_err(io(target, "made"));
@@ -104,7 +101,7 @@ pub fn swap_in(fresh: &Path, target: &Path) -> Result<(), FolderError> {
 ///
 /// # Errors
 /// The operating system's refusal, with the path.
-pub fn link_or_copy(from: &Path, to: &Path) -> Result<(), FolderError> {
+pub fn link_or_copy(from: &Path, to: &Path) -> Result<(), FileError> {
     if from.is_dir() {
         make(to)?;
         for entry in std::fs::read_dir(from).map_err(io(from, "read"))? {
@@ -122,6 +119,17 @@ pub fn link_or_copy(from: &Path, to: &Path) -> Result<(), FolderError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_file_has_many_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("a"), folder.path().join("b"));
+        std::fs::write(&file, "").unwrap();
+        std::os::unix::fs::symlink("a", &link).unwrap();
+        assert!(same_file(&file, &link) && !same_file(&file, folder.path()));
+        assert!(!same_file(&folder.path().join("c"), &folder.path().join("c")), "what is absent is no file");
+        assert_eq!((folder_of(Path::new("a")), folder_of(Path::new("b/a"))), (Path::new("."), Path::new("b")));
+    }
 
     #[test]
     fn folders_are_swapped_whole() {

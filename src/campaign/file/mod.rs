@@ -38,7 +38,9 @@ use crate::imager::tclean::TcleanOptions;
 use crate::masking::MaskingOptions;
 use crate::masking::multithresh::MultithreshOptions;
 use crate::noise::NoiseOptions;
+use crate::options::Validate;
 use modes::{MODES_NOT_RUN, OPERATIONS_NOT_RUN};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value as Json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -327,7 +329,7 @@ fn apply_setting(setting: &str, root: &Json, data: &mut Json, modes: &mut ModeMa
         merge(data, checked);
     } else {
         for (mode, options) in mode_maps(Some(&checked)) {
-            let mut wrong = values_without_sense(&mode, Json::Object(options.clone()));
+            let mut wrong = invalid_values(&mode, Json::Object(options.clone()));
             if let Err(error) = serde_json::from_value::<Modes>(checked.clone()) {
                 wrong.insert(0, (String::new(), error.to_string()));
             }
@@ -394,44 +396,28 @@ fn typed_modes(campaign: &CampaignFile, problems: &mut Vec<Problem>) {
                 Some(round) => campaign.tree.at(&["selfcal", round, mode, key]),
                 None => campaign.tree.at(&["defaults", mode, key]),
             };
-            for (key, message) in values_without_sense(mode, value) {
+            for (key, message) in invalid_values(mode, value) {
                 problems.push(Problem::new(node(&key).map(|node| node.span), message));
             }
         }
     }
 }
 
-/// Values of a mode that have the right type, but no meaning: the key and what is wrong.
-pub(crate) fn values_without_sense(mode: &str, options: Json) -> Vec<(String, String)> {
-    let given: Vec<String> = options.as_object().map(|map| map.keys().cloned().collect()).unwrap_or_default();
-    // Errors that name their option only in words.
-    let by_words = |error: String| {
-        let key = given.iter().find(|key| error.contains(key.as_str())).cloned().unwrap_or_default();
-        vec![(key, error)]
-    };
+/// Invalid values of a mode that have the right type: the key and the problem.
+pub(crate) fn invalid_values(mode: &str, options: Json) -> Vec<(String, String)> {
+    /// Nothing where a type is wrong: that is reported elsewhere.
+    fn problems<T: DeserializeOwned + Validate>(options: Json) -> Vec<(String, String)> {
+        let problems = serde_json::from_value::<T>(options).map_or_else(|_| Vec::new(), |options| options.problems());
+        problems.iter().map(|e| (e.key().to_owned(), e.to_string())).collect()
+    }
     match mode {
-        "masking" => match serde_json::from_value::<MaskingOptions>(options) {
-            Ok(masking) => masking.problems().iter().map(|e| (e.option.to_owned(), e.to_string())).collect(),
-            Err(_) => Vec::new(),
-        },
-        "automask" => match serde_json::from_value::<MultithreshOptions>(options) {
-            Ok(automask) => automask.validate().err().map_or_else(Vec::new, |e| by_words(e.to_string())),
-            Err(_) => Vec::new(),
-        },
-        "gaincal" => match serde_json::from_value::<GaincalOptions>(options) {
-            Ok(gaincal) => gaincal.validate().err().map_or_else(Vec::new, |e| vec![(e.key.to_owned(), e.to_string())]),
-            Err(_) => Vec::new(),
-        },
-        "tclean" => match serde_json::from_value::<TcleanOptions>(options) {
-            Ok(tclean) => tclean.validate().err().map_or_else(Vec::new, |e| vec![(e.key.to_owned(), e.to_string())]),
-            Err(_) => Vec::new(),
-        },
+        "masking" => problems::<MaskingOptions>(options),
+        "automask" => problems::<MultithreshOptions>(options),
+        "gaincal" => problems::<GaincalOptions>(options),
+        "tclean" => problems::<TcleanOptions>(options),
+        "noise" => problems::<NoiseOptions>(options),
         "archive" => match serde_json::from_value::<FlintArchiveOptions>(options) {
             Ok(archive) => archive.problems().into_iter().map(|(key, why)| (key.to_owned(), why)).collect(),
-            Err(_) => Vec::new(),
-        },
-        "noise" => match serde_json::from_value::<NoiseOptions>(options) {
-            Ok(noise) => noise.validate().err().map_or_else(Vec::new, |e| by_words(e.to_string())),
             Err(_) => Vec::new(),
         },
         _ => Vec::new(),
@@ -529,10 +515,10 @@ fn several_keys(campaign: &mut CampaignFile, problems: &mut Vec<Problem>) {
     for round in (0..top).filter(|round| !campaign.rounds.is_empty() && !campaign.rounds.contains_key(round)) {
         warnings.push(format!("`selfcal` does not list round {round}: it has the options of `defaults` alone"));
     }
-    if let Err(error) = block.acceptance.validate() {
-        problems.push(Problem::new(span(&["campaign", "acceptance", error.key]), error.to_string()));
+    for error in block.acceptance.problems() {
+        problems.push(Problem::new(span(&["campaign", "acceptance", error.key()]), error.to_string()));
     }
-    if let Err(error) = block.mask.noise.validate() {
+    for error in block.mask.noise.problems() {
         problems.push(Problem::new(span(&["campaign", "mask", "noise"]), error.to_string()));
     }
     let needed = [

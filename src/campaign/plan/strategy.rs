@@ -6,9 +6,10 @@
 
 use crate::campaign::file::env::{self, Undefined};
 use crate::campaign::file::{
-    BaneOptions, CampaignBlock, CampaignFile, ConfigError, ImagerKind, Problem, values_without_sense,
+    BaneOptions, CampaignBlock, CampaignFile, ConfigError, ImagerKind, Problem, invalid_values,
 };
 use crate::noise::NoiseOptions;
+use crate::options::Validate;
 use indexmap::IndexMap;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value as Json};
@@ -63,7 +64,7 @@ impl<'a> Options<'a> {
     pub fn typed<T: DeserializeOwned>(&self, round: usize, mode: &str) -> Result<T, ConfigError> {
         let map = Json::Object(self.map(round, mode)?);
         // Options that are fine by themselves may not go together once they are merged.
-        if let Some((key, message)) = values_without_sense(mode, map.clone()).into_iter().next() {
+        if let Some((key, message)) = invalid_values(mode, map.clone()).into_iter().next() {
             let listed = listed_round(self.campaign, round).map(|round| round.to_string()).unwrap_or_default();
             let in_round = ["selfcal", &listed, mode, &key];
             let place =

@@ -51,7 +51,7 @@ pub enum RecordError {
     },
     /// The file system refused.
     #[error(transparent)]
-    Folder(crate::util::fs::FolderError),
+    Folder(crate::util::fs::FileError),
 }
 
 impl From<RecordError> for crate::Error {

@@ -4,6 +4,7 @@
 //! 5 % and the noise rises by less than 5 %; tolerate a small loss for the first, longest interval) and CARACal
 //! (stop when the statistics change by less than 2 %). docs/acceptance.md explains each with its source.
 
+use crate::options::{Checks, OptionError, Validate};
 use crate::quality::metrics::ImageMetrics;
 use crate::quality::solutions::SolutionStats;
 use schemars::JsonSchema;
@@ -71,57 +72,38 @@ impl Default for AcceptanceOptions {
     }
 }
 
-/// A limit that makes no sense.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[error("acceptance: {key}: found {found}, expected {expected}")]
-pub struct AcceptanceOptionsError {
-    /// The key of the campaign file.
-    pub key: &'static str,
-    /// Its value.
-    pub found: f64,
-    /// What it may be.
-    pub expected: &'static str,
-}
-
-impl From<AcceptanceOptionsError> for crate::Error {
-    fn from(e: AcceptanceOptionsError) -> Self {
-        Self::bad_input(e)
-    }
-}
-
-impl AcceptanceOptions {
-    /// Checks the limits.
-    ///
-    /// # Errors
-    /// The first limit that is not a number or lies outside its range.
-    pub fn validate(&self) -> Result<(), AcceptanceOptionsError> {
+impl Validate for AcceptanceOptions {
+    fn problems(&self) -> Vec<OptionError> {
         let fraction = "a fraction from 0 to 1 (0.02 is 2 %)";
         let not_negative = "a number of at least 0 (0.05 is 5 %)";
         let factor = "a factor above 1";
         let unit = |v: f64| (0.0..=1.0).contains(&v);
         let above = |v: f64| v > 1.0 && v.is_finite();
-        let rules: [(&'static str, f64, bool, &'static str); 11] = [
-            ("dynamic_range_fall", self.dynamic_range_fall, unit(self.dynamic_range_fall), fraction),
-            ("first_dynamic_range_fall", self.first_dynamic_range_fall, unit(self.first_dynamic_range_fall), fraction),
-            (
-                "near_field_snr_fall",
-                self.near_field_snr_fall.unwrap_or(0.0),
-                self.near_field_snr_fall.is_none_or(unit),
-                fraction,
-            ),
-            ("rms_rise", self.rms_rise, self.rms_rise >= 0.0, not_negative),
-            ("beam_area_growth", self.beam_area_growth, self.beam_area_growth >= 0.0, not_negative),
-            ("flagged_solutions", self.flagged_solutions, unit(self.flagged_solutions), fraction),
-            ("converged_gain", self.converged_gain, self.converged_gain >= 0.0, not_negative),
-            ("diverged_rms_factor", self.diverged_rms_factor, above(self.diverged_rms_factor), factor),
-            ("diverged_flux_factor", self.diverged_flux_factor, above(self.diverged_flux_factor), factor),
-            ("retry_interval_factor", self.retry_interval_factor, above(self.retry_interval_factor), factor),
-            ("retry_mask_factor", self.retry_mask_factor, above(self.retry_mask_factor), factor),
-        ];
-        match rules.into_iter().find(|(_, _, good, _)| !good) {
-            Some((key, found, _, expected)) => Err(AcceptanceOptionsError { key, found, expected }),
-            None => Ok(()),
+        let mut checks = Checks::of("acceptance");
+        for (key, value) in [
+            ("dynamic_range_fall", self.dynamic_range_fall),
+            ("first_dynamic_range_fall", self.first_dynamic_range_fall),
+            ("near_field_snr_fall", self.near_field_snr_fall.unwrap_or(0.0)),
+            ("flagged_solutions", self.flagged_solutions),
+        ] {
+            checks.check(unit(value), key, value, fraction);
         }
+        for (key, value) in [
+            ("rms_rise", self.rms_rise),
+            ("beam_area_growth", self.beam_area_growth),
+            ("converged_gain", self.converged_gain),
+        ] {
+            checks.check(value >= 0.0, key, value, not_negative);
+        }
+        for (key, value) in [
+            ("diverged_rms_factor", self.diverged_rms_factor),
+            ("diverged_flux_factor", self.diverged_flux_factor),
+            ("retry_interval_factor", self.retry_interval_factor),
+            ("retry_mask_factor", self.retry_mask_factor),
+        ] {
+            checks.check(above(value), key, value, factor);
+        }
+        checks.problems()
     }
 }
 
@@ -829,13 +811,13 @@ mod tests {
     }
 
     #[rstest]
-    #[case("rms_rise: -0.1", "acceptance: rms_rise: found -0.1, expected a number of at least 0 (0.05 is 5 %)")]
-    #[case("diverged_rms_factor: 1.0", "acceptance: diverged_rms_factor: found 1, expected a factor above 1")]
+    #[case("rms_rise: -0.1", "acceptance.rms_rise is -0.1; expected a number of at least 0 (0.05 is 5 %)")]
+    #[case("diverged_rms_factor: 1.0", "acceptance.diverged_rms_factor is 1; expected a factor above 1")]
     #[case(
         "flagged_solutions: 30",
-        "acceptance: flagged_solutions: found 30, expected a fraction from 0 to 1 (0.02 is 2 %)"
+        "acceptance.flagged_solutions is 30; expected a fraction from 0 to 1 (0.02 is 2 %)"
     )]
-    fn senseless_limits_are_named(#[case] yaml: &str, #[case] message: &str) {
+    fn invalid_limits_are_named(#[case] yaml: &str, #[case] message: &str) {
         let options: AcceptanceOptions = serde_yaml::from_str(yaml).unwrap();
         assert_eq!(options.validate().unwrap_err().to_string(), message);
     }

@@ -3,8 +3,8 @@
 use super::imager::{absolute, stop_reason};
 use super::options::{Deconvolver, jansky};
 use crate::Result;
-use crate::calibrator::options::OptionError;
 use crate::imager::{Residual, StopReason};
+use crate::options::{Checks, OptionError, Validate};
 use crate::programs::casa::Casa;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -52,32 +52,23 @@ pub struct DeconvolveOptions {
     pub maxpsffraction: f64,
 }
 
-impl DeconvolveOptions {
-    /// Checks what types alone cannot.
-    ///
-    /// # Errors
-    /// The first option that makes no sense.
-    pub fn validate(&self) -> Result<(), OptionError> {
-        let wrong = |key, found: String, expected| Err(OptionError { mode: "deconvolve", key, found, expected });
-        if jansky(&self.threshold).is_none() {
-            let expected = "expected a flux density such as 0.1mJy, or a number in Jy";
-            return wrong("threshold", self.threshold.clone(), expected);
-        }
-        if !(self.gain > 0.0 && self.gain <= 1.0) {
-            return wrong("gain", self.gain.to_string(), "expected a number above 0, 1 at most");
-        }
-        if self.niter == 0 {
-            return wrong("niter", "0".into(), "expected at least one iteration");
-        }
-        if self.deconvolver == Deconvolver::Mtmfs && self.nterms == 0 {
-            return wrong("nterms", "0".into(), "expected at least one Taylor term");
-        }
-        if self.scales.iter().any(|s| !(s.is_finite() && *s >= 0.0)) {
-            return wrong("scales", format!("{:?}", self.scales), "expected widths in pixels, 0 or more");
-        }
-        Ok(())
+impl Validate for DeconvolveOptions {
+    fn problems(&self) -> Vec<OptionError> {
+        let mut checks = Checks::of("deconvolve");
+        let expected = "a flux density such as 0.1mJy, or a number in Jy";
+        checks.check(jansky(&self.threshold).is_some(), "threshold", &self.threshold, expected);
+        let valid = self.gain > 0.0 && self.gain <= 1.0;
+        checks.check(valid, "gain", self.gain, "a number above 0, 1 at most");
+        checks.check(self.niter > 0, "niter", self.niter, "at least one iteration");
+        let valid = self.deconvolver != Deconvolver::Mtmfs || self.nterms > 0;
+        checks.check(valid, "nterms", self.nterms, "at least one Taylor term");
+        let valid = self.scales.iter().all(|s| s.is_finite() && *s >= 0.0);
+        checks.check(valid, "scales", format!("{:?}", self.scales), "widths in pixels, 0 or more");
+        checks.problems()
     }
+}
 
+impl DeconvolveOptions {
     /// Taylor terms of the images; 0: they have none.
     fn terms(&self) -> u32 {
         if self.deconvolver == Deconvolver::Mtmfs { self.nterms } else { 0 }
@@ -189,10 +180,10 @@ mod tests {
     }
 
     #[rstest::rstest]
-    #[case(&["--threshold", "3 sigma"], "deconvolve.threshold: 3 sigma")]
-    #[case(&["--gain", "0"], "deconvolve.gain: 0")]
-    #[case(&["--niter", "0"], "deconvolve.niter: 0")]
-    #[case(&["--deconvolver", "mtmfs", "--nterms", "0"], "deconvolve.nterms: 0")]
+    #[case(&["--threshold", "3 sigma"], "deconvolve.threshold is 3 sigma")]
+    #[case(&["--gain", "0"], "deconvolve.gain is 0")]
+    #[case(&["--niter", "0"], "deconvolve.niter is 0")]
+    #[case(&["--deconvolver", "mtmfs", "--nterms", "0"], "deconvolve.nterms is 0")]
     fn values_that_make_no_sense(#[case] words: &[&str], #[case] start: &str) {
         let line = Line::try_parse_from(["x"].iter().chain(words)).expect("parsed");
         let error = line.options.validate().expect_err("wrong").to_string();

@@ -8,6 +8,7 @@ use crate::imager::{
     Capabilities, Chain, ChannelCycle, ChannelRevert, CycleImager, Imager, ImagerContext, ImagingJob, MinorControls,
     MinorCycle, PlannedCall, Products, Residual, StopReason,
 };
+use crate::options::Validate;
 use crate::programs::casa::Casa;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;

@@ -1,6 +1,6 @@
 //! tclean's options: its names, types and defaults (casatasks 6.7), for what this program supports.
 
-use crate::calibrator::options::{OptionError, text};
+use crate::options::{Checks, OptionError, TextOrNumber, Validate, text};
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,11 +12,11 @@ use serde_json::Value;
 pub struct TcleanOptions {
     /// Fields that are imaged.
     #[serde(deserialize_with = "text")]
-    #[schemars(with = "crate::calibrator::options::TextOrNumber")]
+    #[schemars(with = "TextOrNumber")]
     pub field: String,
     /// Spectral windows and channels that are imaged.
     #[serde(deserialize_with = "text")]
-    #[schemars(with = "crate::calibrator::options::TextOrNumber")]
+    #[schemars(with = "TextOrNumber")]
     pub spw: String,
     /// Times that are imaged.
     pub timerange: String,
@@ -24,15 +24,15 @@ pub struct TcleanOptions {
     pub uvrange: String,
     /// Antennas and baselines that are imaged.
     #[serde(deserialize_with = "text")]
-    #[schemars(with = "crate::calibrator::options::TextOrNumber")]
+    #[schemars(with = "TextOrNumber")]
     pub antenna: String,
     /// Scans that are imaged.
     #[serde(deserialize_with = "text")]
-    #[schemars(with = "crate::calibrator::options::TextOrNumber")]
+    #[schemars(with = "TextOrNumber")]
     pub scan: String,
     /// Observation ids that are imaged.
     #[serde(deserialize_with = "text")]
-    #[schemars(with = "crate::calibrator::options::TextOrNumber")]
+    #[schemars(with = "TextOrNumber")]
     pub observation: String,
     /// Scan intents that are imaged.
     pub intent: String,
@@ -42,7 +42,7 @@ pub struct TcleanOptions {
     pub cell: OneOrTwo<TextValue>,
     /// Phase centre; empty: that of the first field.
     #[serde(deserialize_with = "text")]
-    #[schemars(with = "crate::calibrator::options::TextOrNumber")]
+    #[schemars(with = "TextOrNumber")]
     pub phasecenter: String,
     /// Stokes parameters of the image.
     pub stokes: String,
@@ -56,11 +56,11 @@ pub struct TcleanOptions {
     pub nchan: i64,
     /// First channel, frequency or velocity of a cube.
     #[serde(deserialize_with = "text")]
-    #[schemars(with = "crate::calibrator::options::TextOrNumber")]
+    #[schemars(with = "TextOrNumber")]
     pub start: String,
     /// Width of a channel of a cube.
     #[serde(deserialize_with = "text")]
-    #[schemars(with = "crate::calibrator::options::TextOrNumber")]
+    #[schemars(with = "TextOrNumber")]
     pub width: String,
     /// Spectral frame of a cube.
     pub outframe: String,
@@ -110,7 +110,7 @@ pub struct TcleanOptions {
     pub gain: f64,
     /// Stop level with its unit; a bare number is in Jy.
     #[serde(deserialize_with = "text")]
-    #[schemars(with = "crate::calibrator::options::TextOrNumber")]
+    #[schemars(with = "TextOrNumber")]
     pub threshold: String,
     /// Stop level in robust noise sigma of the residual; 0: not used.
     pub nsigma: f64,
@@ -263,39 +263,28 @@ pub enum TextValue {
     Number(f64),
 }
 
-impl TcleanOptions {
-    /// Checks what types alone cannot.
-    ///
-    /// # Errors
-    /// The first option that makes no sense.
-    pub fn validate(&self) -> Result<(), OptionError> {
-        let wrong = |key, found: &dyn ToString, expected| {
-            Err(OptionError { mode: "tclean", key, found: found.to_string(), expected })
-        };
+impl Validate for TcleanOptions {
+    fn problems(&self) -> Vec<OptionError> {
+        let mut checks = Checks::of("tclean");
         let [width, height] = self.size();
-        if width == 0 || height == 0 {
-            return wrong("imsize", &format!("{width} x {height}"), "expected at least one pixel each way");
-        }
-        if self.threshold_jy().is_none() {
-            return wrong("threshold", &self.threshold, "expected a flux density such as 0.1mJy, or a number in Jy");
-        }
-        if !(self.gain > 0.0 && self.gain <= 1.0) {
-            return wrong("gain", &self.gain, "expected a number above 0, 1 at most");
-        }
-        if self.deconvolver == Deconvolver::Mtmfs && self.specmode != SpecMode::Mfs {
-            return wrong("deconvolver", &"mtmfs", "it goes with specmode mfs only");
-        }
-        if self.deconvolver == Deconvolver::Mtmfs && self.nterms == 0 {
-            return wrong("nterms", &0, "expected at least one Taylor term");
-        }
+        let found = format!("{width} x {height}");
+        checks.check(width > 0 && height > 0, "imsize", found, "at least one pixel each way");
+        let expected = "a flux density such as 0.1mJy, or a number in Jy";
+        checks.check(self.threshold_jy().is_some(), "threshold", &self.threshold, expected);
+        let valid = self.gain > 0.0 && self.gain <= 1.0;
+        checks.check(valid, "gain", self.gain, "a number above 0, 1 at most");
+        let mtmfs = self.deconvolver == Deconvolver::Mtmfs;
+        let expected = "another one with this specmode: mtmfs goes with mfs only";
+        checks.check(!mtmfs || self.specmode == SpecMode::Mfs, "deconvolver", "mtmfs", expected);
+        checks.check(!mtmfs || self.nterms > 0, "nterms", self.nterms, "at least one Taylor term");
         for (key, value) in [("cyclefactor", self.cyclefactor), ("nsigma", self.nsigma), ("pblimit", self.pblimit)] {
-            if !value.is_finite() {
-                return wrong(key, &value, "expected a finite number");
-            }
+            checks.check(value.is_finite(), key, value, "a finite number");
         }
-        Ok(())
+        checks.problems()
     }
+}
 
+impl TcleanOptions {
     /// Width and height, pixels.
     pub fn size(&self) -> [u64; 2] {
         match self.imsize {
@@ -375,10 +364,10 @@ mod tests {
     }
 
     #[rstest::rstest]
-    #[case(json!({"imsize": 0}), "tclean.imsize: 0 x 0")]
-    #[case(json!({"threshold": "3sigma"}), "tclean.threshold: 3sigma")]
-    #[case(json!({"gain": 0}), "tclean.gain: 0")]
-    #[case(json!({"deconvolver": "mtmfs", "specmode": "cube"}), "tclean.deconvolver: mtmfs")]
+    #[case(json!({"imsize": 0}), "tclean.imsize is 0 x 0")]
+    #[case(json!({"threshold": "3sigma"}), "tclean.threshold is 3sigma")]
+    #[case(json!({"gain": 0}), "tclean.gain is 0")]
+    #[case(json!({"deconvolver": "mtmfs", "specmode": "cube"}), "tclean.deconvolver is mtmfs")]
     fn values_that_make_no_sense(#[case] value: Value, #[case] start: &str) {
         let error = options(value).validate().expect_err("wrong").to_string();
         assert!(error.starts_with(start), "{error}");

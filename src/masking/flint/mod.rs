@@ -9,6 +9,6 @@ mod options;
 pub(super) mod pipeline;
 pub mod seeds;
 
-pub use options::{MOST_SCALES, MaskingOptions, OptionError};
+pub use options::{MOST_SCALES, MaskingOptions};
 pub(crate) use pipeline::signal_of;
 pub use pipeline::{MaskNote, MaskOutput, MaskingError, make_mask, mask_of_signal, to_signal};

@@ -1,5 +1,6 @@
 //! The options of the flint mask pipeline: flint's names, types and defaults.
 
+use crate::options::{Checks, OptionError, Validate};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -161,24 +162,6 @@ impl Default for MaskingOptions {
     }
 }
 
-/// An option whose value makes no sense.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[error("{option} is {found}; it must be {expected}")]
-pub struct OptionError {
-    /// The option's name, as in YAML (on the command line: with dashes).
-    pub option: &'static str,
-    /// The value.
-    pub found: String,
-    /// What would make sense.
-    pub expected: &'static str,
-}
-
-impl From<OptionError> for crate::Error {
-    fn from(e: OptionError) -> Self {
-        Self::bad_input(e)
-    }
-}
-
 impl MaskingOptions {
     /// Whether the mask is made from signal = (image - background) / rms, so that a background and an rms are needed.
     pub fn needs_noise(&self) -> bool {
@@ -197,51 +180,39 @@ impl MaskingOptions {
     pub(crate) fn scales(&self) -> Vec<u32> {
         self.beam_shape_erode_scales.clone().filter(|s| !s.is_empty()).unwrap_or_else(|| vec![0])
     }
+}
 
-    /// Every value that makes no sense.
-    pub fn problems(&self) -> Vec<OptionError> {
-        let mut problems = Vec::new();
-        let mut check = |option, found: f64, fine: bool, expected| {
-            if !fine {
-                problems.push(OptionError { option, found: found.to_string(), expected });
-            }
-        };
-        let not_negative = |v: f64| v.is_finite() && v >= 0.0;
+impl Validate for MaskingOptions {
+    fn problems(&self) -> Vec<OptionError> {
+        let mut checks = Checks::default();
         for (option, value) in [
             ("base_snr_clip", self.base_snr_clip),
             ("flood_fill_positive_seed_clip", self.flood_fill_positive_seed_clip),
             ("flood_fill_positive_flood_clip", self.flood_fill_positive_flood_clip),
             ("grow_low_snr_island_clip", self.grow_low_snr_island_clip),
         ] {
-            check(option, value, not_negative(value), "a number that is not negative");
+            checks.check(value.is_finite() && value >= 0.0, option, value, "a number that is not negative");
         }
         let mac_box = self.flood_fill_use_mac_box_size;
-        check("flood_fill_use_mac_box_size", mac_box as f64, mac_box > 0, "at least 1 pixel");
+        checks.check(mac_box > 0, "flood_fill_use_mac_box_size", mac_box, "at least 1 pixel");
         let step = self.flood_fill_use_mac_adaptive_step_factor;
-        check("flood_fill_use_mac_adaptive_step_factor", step, step.is_finite() && step > 1.0, "greater than 1");
+        let valid = step.is_finite() && step > 1.0;
+        checks.check(valid, "flood_fill_use_mac_adaptive_step_factor", step, "a number greater than 1");
         let delta = self.flood_fill_use_mac_adaptive_skew_delta;
-        let fine = delta > 0.0 && delta < SKEW_DELTA_LIMIT;
-        check("flood_fill_use_mac_adaptive_skew_delta", delta, fine, "between 0 and 0.5, both excluded");
+        let valid = delta > 0.0 && delta < SKEW_DELTA_LIMIT;
+        let expected = "a number between 0 and 0.5, both excluded";
+        checks.check(valid, "flood_fill_use_mac_adaptive_skew_delta", delta, expected);
         let response = self.beam_shape_erode_minimum_response;
-        let fine = response > 0.0 && response < 1.0;
-        check("beam_shape_erode_minimum_response", response, fine, "between 0 and 1, both excluded");
+        let valid = response > 0.0 && response < 1.0;
+        let expected = "a number between 0 and 1, both excluded";
+        checks.check(valid, "beam_shape_erode_minimum_response", response, expected);
         if let Some(scales) = &self.beam_shape_erode_scales {
             let count = scales.len();
-            let found = || if count == 0 { "an empty list".to_string() } else { format!("a list of {count} scales") };
-            if count == 0 || count > MOST_SCALES {
-                let expected = "a list of 1 to 31 scales (each has a bit of the mask), or left out";
-                problems.push(OptionError { option: "beam_shape_erode_scales", found: found(), expected });
-            }
+            let found = if count == 0 { "an empty list".to_string() } else { format!("a list of {count} scales") };
+            let expected = "a list of 1 to 31 scales (each has a bit of the mask), or left out";
+            checks.check((1..=MOST_SCALES).contains(&count), "beam_shape_erode_scales", found, expected);
         }
-        problems
-    }
-
-    /// Checks the values.
-    ///
-    /// # Errors
-    /// The first value that makes no sense; [`Self::problems`] lists all.
-    pub fn validate(&self) -> Result<(), OptionError> {
-        self.problems().into_iter().next().map_or(Ok(()), Err)
+        checks.problems()
     }
 }
 
@@ -287,29 +258,29 @@ mod tests {
     }
 
     #[rstest]
-    #[case("{base_snr_clip: -1}", "base_snr_clip is -1; it must be a number that is not negative")]
+    #[case("{base_snr_clip: -1}", "base_snr_clip is -1; expected a number that is not negative")]
     #[case(
         "{flood_fill_positive_seed_clip: .nan}",
-        "flood_fill_positive_seed_clip is NaN; it must be a number that is not negative"
+        "flood_fill_positive_seed_clip is NaN; expected a number that is not negative"
     )]
-    #[case("{flood_fill_use_mac_box_size: 0}", "flood_fill_use_mac_box_size is 0; it must be at least 1 pixel")]
+    #[case("{flood_fill_use_mac_box_size: 0}", "flood_fill_use_mac_box_size is 0; expected at least 1 pixel")]
     #[case(
         "{flood_fill_use_mac_adaptive_skew_delta: 0.5}",
-        "flood_fill_use_mac_adaptive_skew_delta is 0.5; it must be between 0 and 0.5, both excluded"
+        "flood_fill_use_mac_adaptive_skew_delta is 0.5; expected a number between 0 and 0.5, both excluded"
     )]
     #[case(
         "{flood_fill_use_mac_adaptive_step_factor: 1}",
-        "flood_fill_use_mac_adaptive_step_factor is 1; it must be greater than 1"
+        "flood_fill_use_mac_adaptive_step_factor is 1; expected a number greater than 1"
     )]
     #[case(
         "{beam_shape_erode_minimum_response: 1}",
-        "beam_shape_erode_minimum_response is 1; it must be between 0 and 1, both excluded"
+        "beam_shape_erode_minimum_response is 1; expected a number between 0 and 1, both excluded"
     )]
     #[case(
         "{beam_shape_erode_scales: []}",
-        "beam_shape_erode_scales is an empty list; it must be a list of 1 to 31 scales (each has a bit of the mask), or left out"
+        "beam_shape_erode_scales is an empty list; expected a list of 1 to 31 scales (each has a bit of the mask), or left out"
     )]
-    fn values_without_sense_are_named(#[case] yaml: &str, #[case] message: &str) {
+    fn invalid_values_are_named(#[case] yaml: &str, #[case] message: &str) {
         let options: MaskingOptions = serde_yaml::from_str(yaml).unwrap();
         assert_eq!(options.validate().unwrap_err().to_string(), message);
     }

@@ -4,7 +4,8 @@ use super::seeds::{Clip, MacOptions, SignalRows, clip_rows, mac_seeds, rows_of, 
 use super::{convolve_first, erosion, flood};
 use crate::image::PixelBeam;
 use crate::kernels::bitmask::BitMask;
-use crate::masking::{MaskBits, MaskingOptions, OptionError};
+use crate::masking::{MaskBits, MaskingOptions};
+use crate::options::{OptionError, Validate};
 use ndarray::{Array2, ArrayView2, Zip};
 
 /// What a person should know about how a mask came about.
@@ -56,7 +57,7 @@ impl std::fmt::Display for MaskNote {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MaskingError {
-    /// An option without sense.
+    /// An option with an invalid value.
     #[error(transparent)]
     Option(#[from] OptionError),
     /// Background or rms of another size than the image.

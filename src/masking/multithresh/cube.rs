@@ -10,6 +10,7 @@ use super::{
 use crate::image::psf::sidelobe_level;
 use crate::image::{Beam, BeamTable, FitsImage, Header, PixelBeam, PixelType, PlaneKind, PlaneWriter, common_beam};
 use crate::kernels::bitmask::BitMask;
+use crate::options::{OptionError, Validate};
 use ndarray::ArrayView2;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -125,7 +126,7 @@ pub fn run_cycle(
         }
     };
     if !(level.is_finite() && level >= 0.0) {
-        return Err(MultithreshError::BadOption { name: "the sidelobe level", value: level, expected: "0 or more" });
+        return Err(OptionError::new("the sidelobe level", level, "0 or more").into());
     }
     let iterdone = inputs.iterdone.unwrap_or_else(|| state.record().map_or(0, |r| r.iterdone + 1));
     let call = Call {

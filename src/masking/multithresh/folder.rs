@@ -8,9 +8,9 @@
 use super::{ChannelMaskState, CycleSummary, MultithreshError, MultithreshOptions};
 use crate::image::{Beam, FitsImage};
 use crate::kernels::bitmask::BitMask;
+use crate::util::fs::write_atomically;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, TryLockError};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -238,9 +238,7 @@ impl StateFolder {
         let fail = |e: std::io::Error| MultithreshError::StateUnwritable { path: file.clone(), reason: e.to_string() };
         let mut text = serde_json::to_vec_pretty(&record).map_err(|e| fail(e.into()))?;
         text.push(b'\n');
-        let mut temporary = tempfile::NamedTempFile::new_in(&self.path).map_err(fail)?;
-        temporary.write_all(&text).and_then(|()| temporary.as_file().sync_all()).map_err(fail)?;
-        temporary.persist(&file).map_err(|e| fail(e.error))?;
+        write_atomically(&file, &text).map_err(|e| fail(e.source))?;
         File::open(&self.path).and_then(|folder| folder.sync_all()).map_err(fail)?;
         // What is left over costs disk space only; the state is already complete.
         if let Err(e) = remove_cubes(&self.path, Some(&record.masks)) {

@@ -39,16 +39,9 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MultithreshError {
-    /// A parameter has a value that makes no sense.
-    #[error("{name} is {value}; expected {expected}")]
-    BadOption {
-        /// tclean's name of it.
-        name: &'static str,
-        /// The value.
-        value: f32,
-        /// What would be sensible.
-        expected: &'static str,
-    },
+    /// A parameter has an invalid value.
+    #[error(transparent)]
+    Option(#[from] crate::options::OptionError),
     /// The restoring beam cannot be used.
     #[error("the restoring beam is {} x {} pixels at {} degrees; expected two positive widths and an angle", beam.major, beam.minor, beam.pa_deg)]
     BadBeam {

@@ -1,6 +1,6 @@
 //! The parameters, with tclean's names, types and defaults, and the parameter sets in use at observatories.
 
-use super::MultithreshError;
+use crate::options::{Checks, OptionError, Validate};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -73,15 +73,9 @@ impl Default for MultithreshOptions {
     }
 }
 
-impl MultithreshOptions {
-    /// Checks every value.
-    ///
-    /// # Errors
-    /// The first value that makes no sense, with what was expected.
-    pub fn validate(&self) -> Result<(), MultithreshError> {
-        let bad = |name: &'static str, value: f32, expected: &'static str| {
-            Err(MultithreshError::BadOption { name, value, expected })
-        };
+impl Validate for MultithreshOptions {
+    fn problems(&self) -> Vec<OptionError> {
+        let mut checks = Checks::default();
         for (name, value) in [
             ("sidelobethreshold", self.sidelobethreshold),
             ("noisethreshold", self.noisethreshold),
@@ -89,29 +83,23 @@ impl MultithreshOptions {
             ("negativethreshold", self.negativethreshold),
             ("minbeamfrac", self.minbeamfrac),
         ] {
-            if !(value.is_finite() && value >= 0.0) {
-                return bad(name, value, "0 or a positive number");
-            }
+            checks.check(value.is_finite() && value >= 0.0, name, value, "0 or a positive number");
         }
-        if !(self.smoothfactor.is_finite() && self.smoothfactor > 0.0) {
-            return bad("smoothfactor", self.smoothfactor, "a positive number");
-        }
-        if !(0.0..1.0).contains(&self.cutthreshold) {
-            return bad(
-                "cutthreshold",
-                self.cutthreshold,
-                "a fraction of the maximum, from 0 to below 1 (usually 0.01)",
-            );
-        }
-        if !self.minpercentchange.is_finite() {
-            return bad("minpercentchange", self.minpercentchange, "a percentage, or a negative number for no test");
-        }
-        if !(0.0..1.0).contains(&self.pbmask) {
-            return bad("pbmask", self.pbmask, "a primary-beam level from 0 (not used) to below 1");
-        }
-        Ok(())
+        let smooth = self.smoothfactor;
+        checks.check(smooth.is_finite() && smooth > 0.0, "smoothfactor", smooth, "a positive number");
+        let cut = self.cutthreshold;
+        let expected = "a fraction of the maximum, from 0 to below 1 (usually 0.01)";
+        checks.check((0.0..1.0).contains(&cut), "cutthreshold", cut, expected);
+        let change = self.minpercentchange;
+        let expected = "a percentage, or a negative number for no test";
+        checks.check(change.is_finite(), "minpercentchange", change, expected);
+        let expected = "a primary-beam level from 0 (not used) to below 1";
+        checks.check((0.0..1.0).contains(&self.pbmask), "pbmask", self.pbmask, expected);
+        checks.problems()
     }
+}
 
+impl MultithreshOptions {
     /// What is allowed but probably not meant.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();

@@ -7,6 +7,7 @@ use super::thresholds::{Cut, PlaneStatistics, ThresholdKind, Thresholds};
 use super::{ChannelMaskState, MultithreshError, MultithreshOptions};
 use crate::image::PixelBeam;
 use crate::kernels::bitmask::{BitMask, Runs, pack_row};
+use crate::options::Validate;
 use multiversion::multiversion;
 use ndarray::ArrayView2;
 use schemars::JsonSchema;

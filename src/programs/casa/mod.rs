@@ -173,7 +173,7 @@ fn write_sources() -> Result<PathBuf> {
     for (name, text) in SOURCES {
         let path = folder.join(name);
         if std::fs::read_to_string(&path).ok().as_deref() != Some(text) {
-            setup::write_atomically(&path, text)?;
+            setup::write_text(&path, text)?;
         }
     }
     Ok(folder)

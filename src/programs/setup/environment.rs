@@ -1,6 +1,7 @@
 //! Where an environment stands, whether it is whole, and how programs in it are started.
 
 use super::{Kind, SetupError, home};
+use crate::util::fs::{FileError, write_atomically};
 use sha2::{Digest, Sha256};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -157,7 +158,7 @@ impl Environment {
 
     /// Lets its Python see the packages of CASA's environment.
     pub(super) fn build_on(&self, casa: &Self) -> Result<(), SetupError> {
-        write_atomically(&self.packages()?.join(CASA_PATH), &format!("{}\n", casa.packages()?.display()))
+        write_text(&self.packages()?.join(CASA_PATH), &format!("{}\n", casa.packages()?.display()))
     }
 
     fn file_damage(&self, line: &str) -> Option<String> {
@@ -188,7 +189,7 @@ impl Environment {
     pub(super) fn write_configuration(&self) -> Result<(), SetupError> {
         let private = self.root.join("home");
         std::fs::create_dir_all(&private).map_err(|reason| SetupError::Io { path: private, reason })?;
-        write_atomically(&self.root.join(SITE_CONFIG), SITE_CONFIG_TEXT)
+        write_text(&self.root.join(SITE_CONFIG), SITE_CONFIG_TEXT)
     }
 
     /// Records the installed files, then the stamp.
@@ -203,8 +204,8 @@ impl Environment {
         })
         .map_err(|reason| SetupError::Io { path: library, reason })?;
         lines.sort_unstable();
-        write_atomically(&self.root.join(MANIFEST), &lines.join("\n"))?;
-        write_atomically(&self.root.join(STAMP), &self.fingerprint())
+        write_text(&self.root.join(MANIFEST), &lines.join("\n"))?;
+        write_text(&self.root.join(STAMP), &self.fingerprint())
     }
 }
 
@@ -226,13 +227,7 @@ fn collect_files(folder: &Path, each: &mut dyn FnMut(&Path, u64)) -> std::io::Re
 }
 
 /// Writes a small text file that is either old or new, never half.
-pub(crate) fn write_atomically(path: &Path, text: &str) -> Result<(), SetupError> {
-    use std::io::Write;
-    let io = |reason| SetupError::Io { path: path.to_owned(), reason };
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(io)?;
-    file.write_all(text.as_bytes()).map_err(io)?;
-    file.as_file().sync_all().map_err(io)?;
-    file.persist(path).map_err(|e| io(e.error))?;
-    Ok(())
+pub(crate) fn write_text(path: &Path, text: &str) -> Result<(), SetupError> {
+    let refused = |e: FileError| SetupError::Io { path: e.path, reason: e.source };
+    write_atomically(path, text.as_bytes()).map_err(refused)
 }

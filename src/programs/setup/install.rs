@@ -59,7 +59,7 @@ impl Environment {
         let pip = self.make_venv(&python, &root, &log)?;
 
         let requirements = self.root.join("requirements.txt");
-        super::environment::write_atomically(&requirements, self.kind.requirements())?;
+        super::environment::write_text(&requirements, self.kind.requirements())?;
         let mut words = pip;
         words.extend(
             // Every package is pinned, so pip has nothing to resolve.

@@ -10,7 +10,7 @@ mod environment;
 mod install;
 
 pub use environment::{Environment, State};
-pub(crate) use environment::{FOREIGN_VARIABLES, write_atomically};
+pub(crate) use environment::{FOREIGN_VARIABLES, write_text};
 
 use std::path::PathBuf;
 

@@ -5,6 +5,7 @@ use super::{Candidate, ConfettiError, ConfettiOptions, Verdict};
 use crate::Result;
 use crate::image::{FitsImage, PixelBeam};
 use crate::kernels::order_statistics::median_and_mad;
+use crate::options::{OptionError, Validate};
 use ndarray::{Array2, s};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -150,13 +151,13 @@ fn open(files: &ConfettiFiles) -> Result<(Cubes, PixelBeam, usize)> {
         return Err(ConfettiError::NoNoise { path: files.model.clone() }.into());
     }
     if let Some(found) = files.noise.filter(|n| !(n.is_finite() && *n > 0.0)) {
-        return Err(ConfettiError::Option { key: "noise", found, expected: "Jy/beam above 0" }.into());
+        return Err(OptionError::new("confetti.noise", found, "Jy/beam above 0").into());
     }
     let of_header = |file: &FitsImage| Some(file.beam()?.in_pixels(file.pixel_deg().ok()?));
     let beam = match files.beam_pixels {
         Some(fwhm) if fwhm.is_finite() && fwhm > 0.0 => Some(PixelBeam { major: fwhm, minor: fwhm, pa_deg: 0.0 }),
         Some(found) => {
-            return Err(ConfettiError::Option { key: "beam", found, expected: "pixels above 0" }.into());
+            return Err(OptionError::new("confetti.beam", found, "pixels above 0").into());
         }
         None => {
             [image.as_ref(), residual.as_ref(), Some(&model), dirty.as_ref()].into_iter().flatten().find_map(of_header)

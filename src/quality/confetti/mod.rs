@@ -28,6 +28,7 @@ pub use plots::draw;
 pub use statistic::{ChannelPlanes, judge_channel, judge_cube};
 pub use veto::{ChannelVeto, Patch, apply_patches, veto_channel};
 
+use crate::options::{Checks, OptionError, Validate};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -80,16 +81,9 @@ pub const MAX_PEDESTAL_RADIUS: f64 = 2.0;
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfettiError {
-    /// An option out of its range.
-    #[error("confetti: {key}: found {found}, expected {expected}")]
-    Option {
-        /// Its name.
-        key: &'static str,
-        /// Its value.
-        found: f64,
-        /// What it may be.
-        expected: &'static str,
-    },
+    /// An option with an invalid value.
+    #[error(transparent)]
+    Option(#[from] OptionError),
     /// An image of one channel.
     #[error("{}: has one channel: confetti is defined for cubes (a pixel is compared with the neighbouring channels)", path.display())]
     NotACube {
@@ -116,36 +110,21 @@ impl From<ConfettiError> for crate::Error {
     }
 }
 
-impl ConfettiOptions {
-    /// Checks the limits.
-    ///
-    /// # Errors
-    /// The first that lies outside its range.
-    pub fn validate(&self) -> Result<(), ConfettiError> {
+impl Validate for ConfettiOptions {
+    fn problems(&self) -> Vec<OptionError> {
         let positive = |v: f64| v > 0.0 && v.is_finite();
-        let rules: [(&'static str, f64, bool, &'static str); 7] = [
-            ("min_snr", self.min_snr, positive(self.min_snr), "a number above 0"),
-            ("isolation", self.isolation, self.isolation > 1.0, "a ratio above 1"),
-            ("pedestal", self.pedestal, positive(self.pedestal), "a fraction above 0"),
-            (
-                "pedestal_radius",
-                self.pedestal_radius,
-                positive(self.pedestal_radius) && self.pedestal_radius <= MAX_PEDESTAL_RADIUS,
-                "beams above 0, at most 2",
-            ),
-            ("support", self.support, positive(self.support) && self.support <= 1.0, "a fraction above 0, at most 1"),
-            ("missing_sigma", self.missing_sigma, positive(self.missing_sigma), "a number above 0"),
-            (
-                "guard_radius",
-                self.guard_radius,
-                self.guard_radius >= 0.0 && self.guard_radius.is_finite(),
-                "beams of at least 0",
-            ),
-        ];
-        match rules.into_iter().find(|(_, _, good, _)| !good) {
-            Some((key, found, _, expected)) => Err(ConfettiError::Option { key, found, expected }),
-            None => Ok(()),
-        }
+        let mut checks = Checks::of("confetti");
+        checks.check(positive(self.min_snr), "min_snr", self.min_snr, "a number above 0");
+        checks.check(self.isolation > 1.0, "isolation", self.isolation, "a ratio above 1");
+        checks.check(positive(self.pedestal), "pedestal", self.pedestal, "a fraction above 0");
+        let valid = positive(self.pedestal_radius) && self.pedestal_radius <= MAX_PEDESTAL_RADIUS;
+        checks.check(valid, "pedestal_radius", self.pedestal_radius, "beams above 0, at most 2");
+        let valid = positive(self.support) && self.support <= 1.0;
+        checks.check(valid, "support", self.support, "a fraction above 0, at most 1");
+        checks.check(positive(self.missing_sigma), "missing_sigma", self.missing_sigma, "a number above 0");
+        let valid = self.guard_radius >= 0.0 && self.guard_radius.is_finite();
+        checks.check(valid, "guard_radius", self.guard_radius, "beams of at least 0");
+        checks.problems()
     }
 }
 

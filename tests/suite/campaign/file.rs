@@ -101,7 +101,7 @@ fn what_is_no_yaml_is_shown_where_it_breaks() {
 }
 
 #[test]
-fn values_without_sense_and_rounds_that_do_not_exist() {
+fn invalid_values_and_rounds_that_do_not_exist() {
     let text = MINIMAL.replace(
         "calibrator: casa}",
         "calibrator: casa, skip_selfcal_on_rounds: [7], mask: {rounds: [1, 9]}, acceptance: {rms_rise: -1}}",

@@ -191,7 +191,7 @@ fn mistakes_are_told_in_one_message() {
         (&[&images[..], &["--mask", "mask.fits"]].concat(), &["mask.fits has 32 x 32", "the image has 64 x 64"]),
         (&[&images[..], &["--deconvolver", "mtmfs"]].concat(), &["1 residual images", "2 Taylor terms needs 2"]),
         (&[&images[..], &["--nsigma", "3"]].concat(), &["nsigma needs a primary beam"]),
-        (&[&images[..], &["--threshold", "3sigma"]].concat(), &["deconvolve.threshold: 3sigma"]),
+        (&[&images[..], &["--threshold", "3sigma"]].concat(), &["deconvolve.threshold is 3sigma"]),
         (
             &[&images[..], &["--method", "multithresh", "--noisethreshold", "1e5"]].concat(),
             &["the mask is empty", "x/dirty.fits"],

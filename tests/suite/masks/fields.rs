@@ -145,7 +145,7 @@ fn noise_explains_what_it_cannot_do() {
     write_plane(folder.path().join("blank.fits"), blank.view(), PixelType::F32, &Header::default(), 2).unwrap();
     let run = |more: &[&str]| stderr(cleanloop(folder.path()).args(["noise", "blank.fits"]).args(more));
     insta::assert_snapshot!(run(&[]), @"error: blank.fits: the image has no finite pixel, so its noise cannot be estimated");
-    insta::assert_snapshot!(run(&["--box", "0"]), @"error: noise box of 0 pixels: it must be at least 2");
+    insta::assert_snapshot!(run(&["--box", "0"]), @"error: noise.box is 0; expected at least 2 pixels");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left behind");
 }
 

@@ -178,9 +178,9 @@ fn bad_input_is_named() {
         (format!("blank.fits {mac}"), "blank.fits: the image has no pixel with data"),
         (
             format!("a.fits {mac} --flood-fill-use-mac-box-size 0"),
-            "flood_fill_use_mac_box_size is 0; it must be at least 1",
+            "flood_fill_use_mac_box_size is 0; expected at least 1",
         ),
-        ("a.fits --base-snr-clip -2".into(), "base_snr_clip is -2; it must be a number that is not negative"),
+        ("a.fits --base-snr-clip -2".into(), "base_snr_clip is -2; expected a number that is not negative"),
         (format!("a.fits {mac} --output a.fits"), "a.fits: the output would replace an input"),
         (format!("oblong.fits {mac} --beam-shape-erode"), "oblong.fits: has pixels of 0.001 x 0.002 degrees"),
         (format!("a.fits {mac} --output none/x.fits"), "the folder none does not exist"),
