@@ -1,8 +1,16 @@
 //! The decisions about jobs, with a batch system that only takes notes.
 
+use super::cancel::cancel;
+use super::decide::*;
+use super::job::barrier_file;
 use super::*;
 use crate::batch_system::slurm::Task;
+use crate::batch_system::slurm::{Job, SlurmError};
+use crate::campaign::file::Loss;
 use crate::campaign::file::{self, SchedulerOptions};
+use crate::campaign::journal;
+use crate::campaign::record::State;
+use crate::util::fs;
 use rstest::rstest;
 use std::cell::RefCell;
 

@@ -1,0 +1,49 @@
+//! What each job leaves for the campaign's record.
+
+use crate::Result;
+use crate::campaign::journal::{self, Journal};
+use crate::campaign::layout::Layout;
+use crate::campaign::plan::{MeasurementSetPlan, Plan};
+use crate::campaign::record::{DatasetRecord, Level, MessageRecord, State, ToolVersion};
+use crate::util::fs;
+use serde::{Deserialize, Serialize};
+
+/// A measurement set's record, written by its jobs; `record.json` of the campaign is put together from these.
+pub const DATASET_RECORD: &str = "dataset.json";
+
+/// What a job leaves for the campaign's record.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct DatasetFile {
+    pub(super) dataset: DatasetRecord,
+    pub(super) tools: Vec<ToolVersion>,
+}
+
+pub(super) fn read_dataset(layout: &Layout) -> Option<DatasetFile> {
+    serde_json::from_slice(&std::fs::read(layout.root().join(DATASET_RECORD)).ok()?).ok()
+}
+
+pub(super) fn write_dataset(layout: &Layout, file: &DatasetFile) -> Result<()> {
+    let json = serde_json::to_vec(file).expect("records are plain data");
+    Ok(fs::write_atomically(&layout.root().join(DATASET_RECORD), &json)?)
+}
+
+/// Writes into journal and record of a measurement set that it is given up. Its lock must be held.
+pub(super) fn write_given_up(plan: &Plan, set: &MeasurementSetPlan, why: &str) -> Result<()> {
+    let layout = plan.layout_of(set);
+    let mut journal = Journal::open(layout.journal())?;
+    journal.append(journal::Event::Ended { state: State::Failed.word().into(), reason: why.to_string() })?;
+    let mut file = read_dataset(&layout).unwrap_or_else(|| DatasetFile {
+        dataset: DatasetRecord {
+            name: set.name.clone(),
+            sources: vec![set.path.clone()],
+            folder: layout.root().to_path_buf(),
+            planned_rounds: plan.rounds.len(),
+            ..DatasetRecord::default()
+        },
+        tools: Vec::new(),
+    });
+    file.dataset.state = State::Failed;
+    let message = MessageRecord { at: Some(jiff::Timestamp::now()), level: Level::Error, text: why.to_string() };
+    file.dataset.messages.push(message);
+    write_dataset(&layout, &file)
+}

@@ -1,0 +1,199 @@
+//! A run that follows its jobs, and the job that looks after them when no run does.
+
+use super::cancel::cancel;
+use super::dataset_file::{DATASET_RECORD, read_dataset};
+use super::decide::{Next, Outlook};
+use super::{Batch, Follow};
+use crate::batch_system::slurm::{BatchSystem, TaskState};
+use crate::campaign::events::{Emitter, Event, Place};
+use crate::campaign::file::TimeLimit;
+use crate::campaign::plan::Plan;
+use crate::campaign::record::{CampaignRecord, DatasetRecord, Level, State};
+use crate::campaign::run::{self, RunSettings, note_tools};
+use crate::process::interrupt;
+use crate::util::lock::{CAMPAIGN_LOCK, Lock, STEWARD};
+use crate::{Error, ExitStatus, Result};
+use std::time::{Duration, Instant};
+
+/// Submits the campaign's jobs and follows them as `follow` says. The caller holds the campaign's lock.
+///
+/// # Errors
+/// As [`run::run`]; also a Slurm that does not answer or refuses.
+pub fn run(
+    plan: &Plan,
+    mut record: CampaignRecord,
+    settings: &RunSettings<'_>,
+    events: &Emitter,
+    system: &dyn BatchSystem,
+    follow: Follow,
+) -> Result<ExitStatus> {
+    let mut batch = Batch::new(plan, settings, events, system);
+    batch.begin()?;
+    run::freeze(plan, settings)?;
+    run::announce(plan, events);
+    let TimeLimit(poll) = plan.scheduler.poll;
+    let mut due = Instant::now();
+    loop {
+        let outlook = batch.advance()?;
+        batch.collect(&mut record, &outlook);
+        if !outlook.going_on {
+            return finish(&batch, record, &outlook);
+        }
+        if follow == Follow::Detach || Instant::now() >= due {
+            let clock = Instant::now();
+            // What people look at must not stop the jobs.
+            if let Err(error) = run::show(record.clone(), plan, settings) {
+                events.message(None, Level::Warning, format!("the report could not be renewed: {error}"));
+            }
+            due = Instant::now() + clock.elapsed() * 9;
+        }
+        if follow == Follow::Detach {
+            let text = format!(
+                "the jobs are submitted and go on without this program; `cleanloop status {0}` shows where they stand, \
+                 `cleanloop cancel {0}` ends them",
+                plan.output.display()
+            );
+            events.message(None, Level::Info, text);
+            return Ok(ExitStatus::Done);
+        }
+        let waiting = Instant::now();
+        while waiting.elapsed() < poll && !interrupt::requested() {
+            std::thread::sleep(Duration::from_millis(50).min(poll));
+        }
+        if interrupt::requested() {
+            return interrupted(&mut batch, record, follow);
+        }
+    }
+}
+
+fn interrupted(batch: &mut Batch<'_>, mut record: CampaignRecord, follow: Follow) -> Result<ExitStatus> {
+    let output = &batch.plan.output;
+    if follow == Follow::CancelOnInterrupt {
+        cancel(output, batch.system)?;
+        let outlook = batch.advance()?;
+        batch.collect(&mut record, &outlook);
+        record.state = State::Interrupted;
+        run::show(record, batch.plan, batch.settings)?;
+    } else {
+        let text = format!(
+            "the jobs go on; the same command follows them again, `cleanloop cancel {}` ends them",
+            output.display()
+        );
+        batch.events.message(None, Level::Info, text);
+    }
+    Err(Error::Interrupted)
+}
+
+fn finish(batch: &Batch<'_>, mut record: CampaignRecord, outlook: &Outlook) -> Result<ExitStatus> {
+    let (state, result) = match (&outlook.trouble, outlook.cancelled) {
+        (Some(trouble), _) => (State::Failed, Err(Error::external(trouble.clone()))),
+        (None, true) => (State::Interrupted, Err(Error::Interrupted)),
+        (None, false) => run::summarise(batch.plan, batch.outcomes(&record, outlook)),
+    };
+    record.state = state;
+    record.finished = Some(jiff::Timestamp::now());
+    let mut shown = run::show(record, batch.plan, batch.settings);
+    if state != State::Interrupted {
+        shown = shown.and_then(|()| run::collect(batch.plan, batch.events));
+    }
+    batch.events.emit(Event::CampaignFinished { state });
+    result.and_then(|status| shown.map(|()| status))
+}
+
+/// Looks after the campaign once, unless a run that follows its jobs does so.
+///
+/// # Errors
+/// As [`Batch::advance`].
+pub fn steward(
+    plan: &Plan,
+    settings: &RunSettings<'_>,
+    events: &Emitter,
+    system: &dyn BatchSystem,
+) -> Result<ExitStatus> {
+    let Ok(_lock) = Lock::take_in_role(&plan.output, CAMPAIGN_LOCK, STEWARD) else {
+        events.message(None, Level::Info, "a run follows these jobs; nothing to do");
+        return Ok(ExitStatus::Done);
+    };
+    let mut record = CampaignRecord::load(&plan.output)?;
+    let mut batch = Batch::new(plan, settings, events, system);
+    let outlook = batch.advance()?;
+    batch.collect(&mut record, &outlook);
+    if outlook.going_on {
+        run::show(record, plan, settings)?;
+        return Ok(ExitStatus::Done);
+    }
+    // Failed measurement sets are told in the record; the steward itself did its work.
+    let _ = finish(&batch, record, &outlook);
+    Ok(ExitStatus::Done)
+}
+
+impl Batch<'_> {
+    /// Puts the campaign's record together, and tells what is new in it.
+    pub fn collect(&mut self, record: &mut CampaignRecord, outlook: &Outlook) {
+        for (index, next) in outlook.next.iter().enumerate() {
+            let set = &self.plan.measurement_sets[index];
+            let layout = self.plan.layout_of(set);
+            let inode = layout.root().join(DATASET_RECORD).metadata().map(|m| std::os::unix::fs::MetadataExt::ino(&m));
+            if let Ok(inode) = inode {
+                let known = self.records.get(&set.name).is_some_and(|(then, _)| *then == inode);
+                if !known && let Some(file) = read_dataset(&layout) {
+                    self.tell(&file.dataset);
+                    self.records.insert(set.name.clone(), (inode, file));
+                }
+            }
+            if let Some((_, file)) = self.records.get(&set.name) {
+                record.datasets[index] = file.dataset.clone();
+                record.datasets[index].sources = vec![set.path.clone()];
+                note_tools(record, &file.tools);
+            }
+            let dataset = &mut record.datasets[index];
+            dataset.state = match next {
+                Next::Wait(TaskState::Running) => State::Running,
+                Next::Submit { .. } if outlook.cancelled => State::Interrupted,
+                Next::Wait(_) | Next::Submit { .. } => State::Waiting,
+                Next::Over(state) => *state,
+                Next::Failed | Next::GiveUp { .. } => State::Failed,
+                Next::Cancelled => State::Interrupted,
+            };
+        }
+    }
+
+    fn tell(&mut self, dataset: &DatasetRecord) {
+        let told = self.told.entry(dataset.name.clone()).or_default();
+        for round in dataset.rounds.iter().skip(*told) {
+            let Some(decision) = &round.decision else { break };
+            *told += 1;
+            let place = Place { dataset: dataset.name.clone(), round: round.round, attempt: round.attempt };
+            self.events.emit(Event::RoundFinished {
+                place,
+                verdict: decision.verdict,
+                why: decision.summary.clone(),
+                rms: round.metrics.as_ref().map(|m| m.rms),
+                peak: round.metrics.as_ref().map(|m| m.peak),
+                dynamic_range: round.metrics.as_ref().map(|m| m.dynamic_range),
+            });
+        }
+        if dataset.state.is_final() {
+            self.events.emit(Event::DatasetFinished {
+                dataset: dataset.name.clone(),
+                state: dataset.state,
+                best_round: dataset.best_round().map(|r| r.round),
+            });
+        }
+    }
+
+    /// The end of a campaign in the words of a local run.
+    fn outcomes(&self, record: &CampaignRecord, outlook: &Outlook) -> Vec<Option<Result<State>>> {
+        let outcome = |(index, next): (usize, &Next)| match next {
+            Next::Over(state) => Some(Ok(*state)),
+            Next::Failed => {
+                let messages = &record.datasets[index].messages;
+                let why = messages.iter().rev().find(|m| m.level == Level::Error).map(|m| m.text.clone());
+                Some(Err(Error::external(why.unwrap_or_else(|| "it failed; see its log".into()))))
+            }
+            Next::Cancelled if outlook.cancelled => Some(Err(Error::Interrupted)),
+            _ => None,
+        };
+        outlook.next.iter().enumerate().map(outcome).collect()
+    }
+}
