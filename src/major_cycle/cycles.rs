@@ -1,0 +1,329 @@
+//! The loop itself: one method a phase, in the order in which a cycle goes through them.
+
+use super::channels::{ChannelState, channel_states, diverged_channels};
+use super::decide::{ChosenMask, Look, Situation, Step, decide, has_settled};
+use super::notes::{Finished, Notes, Reverted};
+use super::{ChannelRecord, ConfettiRecord, CycleMask, CycleMasks, CycleRecord, StopRules};
+use crate::imager::{CycleImager, MinorControls, Products, Residual, StopReason};
+use crate::process::interrupt;
+use crate::quality::residual::{PlaneResidual, ResidualState};
+use crate::{Error, Result};
+use std::path::Path;
+use std::time::Instant;
+
+/// The result of the loop.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CycleReport {
+    /// The imager's final files.
+    pub products: Products,
+    /// Each cycle; the last one made no minor cycle.
+    pub cycles: Vec<CycleRecord>,
+    /// Why it ended.
+    pub stopped: StopReason,
+    /// The mask that was last cleaned with.
+    pub mask: Option<CycleMask>,
+}
+
+/// Measures a residual inside a mask and the imager's pixel mask.
+pub type MeasureResidual<'a> = dyn Fn(&Path, Option<&Path>, Option<&Path>) -> Result<ResidualState> + 'a;
+
+/// How files are measured: the loop itself sees no pixels.
+#[derive(Clone, Copy)]
+pub struct Measures<'a> {
+    /// A residual inside a mask and the imager's pixel mask.
+    pub residual: &'a MeasureResidual<'a>,
+    /// The flux of a model, Jy, channel by channel.
+    pub flux: &'a dyn Fn(&Path) -> Result<Vec<f64>>,
+}
+
+/// Runs the loop on an imager that was set up; `folder` is the job's. The caller tears the imager down.
+///
+/// # Errors
+/// The imager's or the masks' failure, an interruption, a first mask that is empty in every plane.
+pub fn run(
+    imager: &mut dyn CycleImager,
+    masks: &mut dyn CycleMasks,
+    measures: Measures<'_>,
+    rules: &StopRules,
+    folder: &Path,
+) -> Result<CycleReport> {
+    Cycles::resume(imager, masks, measures, rules, folder)?.run()
+}
+
+/// The loop under way.
+struct Cycles<'a> {
+    imager: &'a mut dyn CycleImager,
+    masks: &'a mut dyn CycleMasks,
+    measures: Measures<'a>,
+    rules: &'a StopRules,
+    notes: Notes,
+    /// The residual of the finished cycles.
+    residual: Residual,
+    /// A revert that an earlier run had begun: its look at the residual stands for the next one.
+    noted: Option<Reverted>,
+}
+
+/// How the loop ended.
+struct Ended {
+    reason: StopReason,
+    /// The record of the cycle that was not cleaned any more.
+    record: CycleRecord,
+    /// Go back to the state after this number of cycles.
+    roll_back: Option<usize>,
+}
+
+impl Ended {
+    fn because(reason: StopReason, record: CycleRecord) -> Self {
+        let record = CycleRecord { stopped: Some(reason.clone()), ..record };
+        Self { reason, record, roll_back: None }
+    }
+}
+
+impl<'a> Cycles<'a> {
+    /// Goes on where an earlier run was cut off, or begins.
+    fn resume(
+        imager: &'a mut dyn CycleImager,
+        masks: &'a mut dyn CycleMasks,
+        measures: Measures<'a>,
+        rules: &'a StopRules,
+        folder: &Path,
+    ) -> Result<Self> {
+        imager.make_psf()?;
+        imager.make_pb()?;
+        let completed = imager.completed_cycles();
+        let notes = Notes::open(folder, completed)?;
+        if notes.finished.len() < completed {
+            // The notes of a cycle are written after it: the one without notes is done again.
+            imager.roll_back(notes.finished.len())?;
+        }
+        let noted = notes.finished.last().and_then(|f| f.reverted.clone());
+        if let Some(reverted) = &noted {
+            imager.revert_channels(&reverted.channels)?;
+        }
+        let residual = imager.residual()?;
+        Ok(Self { imager, masks, measures, rules, notes, residual, noted })
+    }
+
+    fn run(mut self) -> Result<CycleReport> {
+        let ended = loop {
+            if let Some(ended) = self.cycle()? {
+                break ended;
+            }
+        };
+        self.finish(ended)
+    }
+
+    /// One turn of the loop; how it ended, if it did.
+    fn cycle(&mut self) -> Result<Option<Ended>> {
+        interrupt::check()?;
+        let confetti = self.veto()?;
+        let mask = self.choose_mask(!confetti.is_empty())?;
+        let mut look = self.look(&mask, confetti)?;
+        let cannot_revert = !self.revert_channels(&mut look, &mask)?;
+        let situation = Situation {
+            look: &look,
+            mask: &mask,
+            finished: &self.notes.finished,
+            cheap: self.imager.calls_are_cheap(),
+            cannot_revert,
+        };
+        match decide(&situation, self.rules) {
+            Step::RollBack { cycle } => {
+                Ok(Some(Ended { reason: StopReason::Diverged, record: look.record, roll_back: Some(cycle) }))
+            }
+            Step::Stop(reason) => Ok(Some(Ended::because(reason, look.record))),
+            Step::Clean(controls) => self.clean(&controls, mask, look.record),
+        }
+    }
+
+    /// Vetoes confetti in the model of the finished cycles; all that was found before this cycle, also by an earlier
+    /// run that was then cut off.
+    fn veto(&mut self) -> Result<Vec<ConfettiRecord>> {
+        let Some(last) = self.notes.finished.last() else { return Ok(Vec::new()) };
+        let mut confetti = last.vetoed.clone();
+        if self.noted.is_some() {
+            return Ok(confetti);
+        }
+        let Some(veto) = self.masks.veto(&self.residual, &self.notes.moment())? else { return Ok(confetti) };
+        let cycle = Some(self.notes.next_cycle());
+        for pixel in veto.found {
+            if !confetti.iter().any(|c| (c.pixel, c.channel) == (pixel.pixel, pixel.channel)) {
+                confetti.push(ConfettiRecord { cycle, ..pixel });
+            }
+        }
+        if let Some(last) = self.notes.finished.last_mut() {
+            last.vetoed.clone_from(&confetti);
+        }
+        self.notes.save()?;
+        match self.imager.replace_model(&veto.model)? {
+            Some(repaired) => self.residual = repaired,
+            None => {
+                for pixel in &mut confetti {
+                    pixel.action = "left the mask; this imager keeps its model".into();
+                }
+            }
+        }
+        Ok(confetti)
+    }
+
+    /// The mask of the coming cycle: the one before where it has settled or still has its turn, a fresh one otherwise.
+    fn choose_mask(&mut self, vetoed: bool) -> Result<ChosenMask> {
+        let settled = !vetoed && has_settled(&self.notes.finished, None, self.rules);
+        if let Some(noted) = &self.noted {
+            return Ok(ChosenMask { mask: noted.mask.clone(), same: noted.same_mask, settled });
+        }
+        let has_its_turn =
+            !vetoed && self.imager.calls_are_cheap() && !self.notes.next_cycle().is_multiple_of(self.rules.every);
+        let last = self.notes.finished.last().filter(|_| settled || has_its_turn);
+        Ok(match last {
+            Some(last) => {
+                let mask = CycleMask { kept_residual: None, ..last.mask.clone() };
+                ChosenMask { mask, same: true, settled }
+            }
+            None => {
+                let mask = self.masks.make(&self.residual, &self.notes.moment())?;
+                ChosenMask { mask, same: false, settled }
+            }
+        })
+    }
+
+    /// Measures the residual inside the mask.
+    fn measure(&self, mask: &CycleMask) -> Result<(ResidualState, Vec<ChannelState>)> {
+        let state =
+            (self.measures.residual)(&self.residual.residual, Some(&mask.path), self.residual.pixel_mask.as_deref())?;
+        let channels = channel_states(&state, &self.notes.finished, self.rules);
+        Ok((state, channels))
+    }
+
+    /// Looks at the residual inside the mask.
+    fn look(&self, chosen: &ChosenMask, confetti: Vec<ConfettiRecord>) -> Result<Look> {
+        let (state, channels) = self.measure(&chosen.mask)?;
+        let described = describe(&chosen.mask, &state, &channels, self.rules);
+        let mut record = CycleRecord {
+            cycle: self.notes.next_cycle(),
+            residual: chosen.mask.kept_residual.clone().or_else(|| Some(self.residual.residual.clone())),
+            confetti,
+            ..described
+        };
+        if chosen.same {
+            // The imager's own file goes with the imager, and nobody kept a copy.
+            record.residual = None;
+            (record.added, record.removed) = (Some(0), Some(0));
+        }
+        Ok(Look { state, channels, record })
+    }
+
+    /// Reverts the channels of a cube that have diverged, each to its best cycle, and looks again at the others. The
+    /// record says what was seen before. `false`: there are some, and this imager cannot.
+    fn revert_channels(&mut self, look: &mut Look, chosen: &ChosenMask) -> Result<bool> {
+        if let Some(noted) = self.noted.take() {
+            look.record = noted.record;
+            return Ok(true);
+        }
+        let reverts = diverged_channels(&self.notes.finished, &look.state, &look.channels, self.rules);
+        let Some(last) = self.notes.finished.last_mut().filter(|_| !reverts.is_empty()) else { return Ok(true) };
+        for revert in &reverts {
+            let channel = &mut look.record.channels[revert.channel];
+            (channel.done, channel.stopped) = (true, Some(StopReason::Diverged));
+        }
+        last.reverted = Some(Reverted {
+            channels: reverts.clone(),
+            record: look.record.clone(),
+            mask: chosen.mask.clone(),
+            same_mask: chosen.same,
+        });
+        self.notes.save()?;
+        if !self.imager.revert_channels(&reverts)? {
+            return Ok(false);
+        }
+        self.residual = self.imager.residual()?;
+        (look.state, look.channels) = self.measure(&chosen.mask)?;
+        Ok(true)
+    }
+
+    /// One call of the imager inside the mask, then the residual after it; how the loop ended, if nothing was done.
+    fn clean(
+        &mut self,
+        controls: &MinorControls,
+        chosen: ChosenMask,
+        mut record: CycleRecord,
+    ) -> Result<Option<Ended>> {
+        let clock = Instant::now();
+        let minor = self.imager.clean(Some(&chosen.mask.path), controls)?;
+        if let Some(reason) = minor.stopped.clone().filter(|_| minor.iterations == 0) {
+            // Nothing was done: the residual is still the one that was looked at.
+            return Ok(Some(Ended::because(reason, record)));
+        }
+        record.seconds = Some(clock.elapsed().as_secs_f64());
+        record.iterations = Some(minor.iterations);
+        self.residual = self.imager.residual()?;
+        let fluxes = self.residual.model.as_deref().map(self.measures.flux).transpose()?;
+        record.model_flux = fluxes.as_ref().map(|f| f.iter().sum());
+        for (index, channel) in record.channels.iter_mut().enumerate() {
+            channel.model_flux = fluxes.as_ref().and_then(|f| f.get(index).copied());
+            channel.iterations = minor.channels.get(index).map(|c| c.iterations);
+        }
+        let ChosenMask { mask, same, .. } = chosen;
+        self.notes.finished.push(Finished { record, mask, same_mask: same, minor, reverted: None, vetoed: Vec::new() });
+        self.notes.save()?;
+        Ok(None)
+    }
+
+    /// Restores the image and reports.
+    fn finish(mut self, ended: Ended) -> Result<CycleReport> {
+        if self.notes.finished.is_empty() && ended.reason == StopReason::EmptyMask {
+            return Err(Error::bad_input(format!(
+                "the mask of the first cycle is empty: nothing in {} is above the levels asked for. Lower them, or \
+                 begin with a mask of your own (`campaign: mask: include`)",
+                self.residual.residual.display()
+            )));
+        }
+        let mut cycles = self.notes.records();
+        cycles.push(ended.record);
+        if let Some(cycle) = ended.roll_back
+            && self.imager.roll_back(cycle).is_ok()
+        {
+            // An imager without that state any more gives its last one.
+            self.notes.finished.truncate(cycle);
+        }
+        let products = self.imager.restore()?;
+        if let Some(last) = cycles.last_mut().filter(|r| r.residual.is_none()) {
+            last.residual = Some(products.residual.clone());
+        }
+        self.notes.remove()?;
+        Ok(CycleReport { products, cycles, stopped: ended.reason, mask: self.notes.finished.pop().map(|f| f.mask) })
+    }
+}
+
+/// The numbers of a cycle's record.
+pub(super) fn describe(
+    mask: &CycleMask,
+    state: &ResidualState,
+    channels: &[ChannelState],
+    rules: &StopRules,
+) -> CycleRecord {
+    let planes = if state.channels.len() > 1 { &state.channels[..] } else { &[] };
+    let of_channel = |(plane, now): (&PlaneResidual, &ChannelState)| ChannelRecord {
+        peak: Some(plane.peak),
+        peak_in_mask: Some(plane.peak_in_mask),
+        rms: Some(plane.rms),
+        threshold: Some(rules.threshold(plane.rms)),
+        masked_pixels: Some(plane.masked_pixels),
+        done: now.stopped.is_some(),
+        stopped: now.stopped.clone(),
+        ..ChannelRecord::default()
+    };
+    CycleRecord {
+        mask: Some(mask.path.clone()),
+        peak: Some(state.overall.peak),
+        peak_in_mask: Some(state.overall.peak_in_mask),
+        rms: Some(state.overall.rms),
+        threshold: Some(rules.threshold(state.overall.rms)),
+        masked_pixels: Some(mask.pixels),
+        added: Some(mask.added),
+        removed: Some(mask.removed),
+        mask_why: mask.why.clone(),
+        channels: planes.iter().zip(channels).map(of_channel).collect(),
+        ..CycleRecord::default()
+    }
+}

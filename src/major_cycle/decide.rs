@@ -1,0 +1,179 @@
+//! What comes after a look at the residual: pure rules, in the order in which they are asked.
+
+use super::channels::{ChannelState, channel_controls, iterations_left};
+use super::notes::{Finished, iterations};
+use super::{CycleMask, CycleRecord, StopRules};
+use crate::imager::{MinorControls, StopReason};
+use crate::quality::residual::{PlaneResidual, ResidualState};
+
+/// What the loop does next.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Step {
+    /// Clean inside the mask, within these limits.
+    Clean(MinorControls),
+    /// End: the residual is as good as it gets.
+    Stop(StopReason),
+    /// End as diverged, with the state after this number of cycles.
+    RollBack { cycle: usize },
+}
+
+/// The mask of the cycle that begins.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct ChosenMask {
+    pub mask: CycleMask,
+    /// It is that of the cycle before.
+    pub same: bool,
+    /// It had settled before this cycle.
+    pub settled: bool,
+}
+
+/// A look at the residual inside the mask.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Look {
+    pub state: ResidualState,
+    pub channels: Vec<ChannelState>,
+    pub record: CycleRecord,
+}
+
+impl Look {
+    pub(super) fn is_cube(&self) -> bool {
+        self.state.channels.len() > 1
+    }
+}
+
+/// Everything that the decision rests on.
+pub(super) struct Situation<'a> {
+    pub look: &'a Look,
+    pub mask: &'a ChosenMask,
+    pub finished: &'a [Finished],
+    /// The imager goes on at no cost, so that each major iteration is a call of its own.
+    pub cheap: bool,
+    /// Channels have diverged, and the imager cannot revert them by themselves.
+    pub cannot_revert: bool,
+}
+
+/// Decides what comes next.
+pub(super) fn decide(situation: &Situation<'_>, rules: &StopRules) -> Step {
+    let Situation { look, finished, .. } = *situation;
+    if situation.cannot_revert || (!look.is_cube() && has_diverged(finished, &look.record, rules)) {
+        return Step::RollBack { cycle: best_cycle(finished.iter().map(|f| f.record.peak)) };
+    }
+    match reason_to_stop(look, finished, rules) {
+        Some(reason) => Step::Stop(reason),
+        None => Step::Clean(controls(situation, rules)),
+    }
+}
+
+/// Major iterations of these cycles.
+fn major_iterations(finished: &[Finished]) -> usize {
+    finished.iter().map(|f| f.minor.major_iterations.max(1)).sum()
+}
+
+/// The limits of the next call.
+fn controls(situation: &Situation<'_>, rules: &StopRules) -> MinorControls {
+    let Situation { look, mask, finished, cheap, .. } = *situation;
+    let frozen = mask.settled || (!mask.same && has_settled(finished, Some(&mask.mask), rules));
+    let left = rules.major_cycles - major_iterations(finished);
+    let call = match (cheap, frozen) {
+        (true, _) => 1,
+        (false, true) => left,
+        (false, false) => rules.every.min(left),
+    };
+    let done = iterations(finished);
+    MinorControls {
+        iterations_left: iterations_left(&look.channels, done, rules),
+        threshold_jy: rules.threshold(look.state.overall.rms),
+        major_iterations: call,
+        last: call == left,
+        channels: channel_controls(&look.state, &look.channels, done, rules),
+    }
+}
+
+/// Whether the last two masks that were made (`fresh` among them) have both changed by little. Once is not enough: the
+/// sidelobes of what is not yet cleaned may hide everything else for a cycle.
+pub(super) fn has_settled(finished: &[Finished], fresh: Option<&CycleMask>, rules: &StopRules) -> bool {
+    let made: Vec<&CycleMask> =
+        finished.iter().filter(|f| !f.same_mask).map(|f| &f.mask).chain(fresh).skip(1).collect();
+    let unchanged =
+        |m: &&CycleMask| !m.hidden && ((m.added + m.removed) as f64) < rules.freeze_change * m.pixels as f64;
+    made.len() > 1 && made.iter().rev().take(2).all(unchanged)
+}
+
+/// Whether the residual has grown beyond the limits.
+fn has_diverged(finished: &[Finished], now: &CycleRecord, rules: &StopRules) -> bool {
+    let lowest = |of: fn(&CycleRecord) -> Option<f64>| {
+        finished.iter().filter_map(|f| of(&f.record)).fold(f64::INFINITY, f64::min)
+    };
+    let beyond = |value: Option<f64>, lowest: f64, factor: f64| match value {
+        Some(v) => !v.is_finite() || v > factor * lowest,
+        None => true,
+    };
+    let peak = beyond(now.peak, lowest(|r| r.peak), rules.peak_growth);
+    let rms = beyond(now.rms, lowest(|r| r.rms), rules.rms_growth);
+    !finished.is_empty() && (peak || rms)
+}
+
+/// The number of cycles after which the residual was the lowest: the peak before cycle n is the state after n calls.
+pub(super) fn best_cycle(peaks: impl Iterator<Item = Option<f64>>) -> usize {
+    let lowest = peaks.map(|p| p.unwrap_or(f64::INFINITY)).enumerate().min_by(|a, b| a.1.total_cmp(&b.1));
+    lowest.map_or(0, |(cycle, _)| cycle)
+}
+
+/// Why nothing is left to clean in this plane, if that is so.
+pub(super) fn nothing_left(plane: &PlaneResidual, rules: &StopRules) -> Option<StopReason> {
+    if plane.masked_pixels == 0 {
+        return Some(StopReason::EmptyMask);
+    }
+    let by_threshold = rules.threshold_jy.is_some_and(|t| t >= rules.nsigma.unwrap_or(0.0) * plane.rms);
+    let reason = if by_threshold { StopReason::Threshold } else { StopReason::NSigma };
+    (plane.peak_in_mask <= rules.threshold(plane.rms)).then_some(reason)
+}
+
+/// Why the loop ends here, if it does.
+fn reason_to_stop(look: &Look, finished: &[Finished], rules: &StopRules) -> Option<StopReason> {
+    if look.state.overall.masked_pixels == 0 {
+        return Some(StopReason::EmptyMask);
+    }
+    if look.channels.iter().all(|c| c.stopped.is_some()) {
+        return Some(gravest(&look.channels));
+    }
+    if iterations_left(&look.channels, iterations(finished), rules) == 0 {
+        return Some(StopReason::Iterations);
+    }
+    if major_iterations(finished) >= rules.major_cycles {
+        return Some(StopReason::MajorCycles);
+    }
+    let last = finished.last()?;
+    // The channels of a cube were judged one by one.
+    let idle = last.minor.iterations == 0 || (!look.is_cube() && no_progress(&look.state.overall, finished, rules));
+    idle.then_some(StopReason::NoNewFlux)
+}
+
+/// The reason that says most where all channels have stopped: one that was cut short before one that came to its end.
+fn gravest(channels: &[ChannelState]) -> StopReason {
+    let order = [
+        StopReason::Diverged,
+        StopReason::Iterations,
+        StopReason::NoNewFlux,
+        StopReason::Threshold,
+        StopReason::NSigma,
+    ];
+    let met = |reason: &StopReason| channels.iter().any(|c| c.stopped.as_ref() == Some(reason));
+    order.into_iter().find(met).unwrap_or(StopReason::EmptyMask)
+}
+
+/// Whether the last cycle changed neither the model's flux nor the peak inside the same mask.
+fn no_progress(overall: &PlaneResidual, finished: &[Finished], rules: &StopRules) -> bool {
+    // The flux of the last two cycles, where the imager shows its model.
+    let flux = |back: usize| finished.iter().rev().nth(back).and_then(|f| f.record.model_flux);
+    if let (Some(now), Some(before)) = (flux(0), flux(1))
+        && (now - before).abs() < rules.least_new_flux * now.abs()
+    {
+        return true;
+    }
+    // A mask that grew may hold a higher peak than the last one: only with the same mask is that no progress.
+    finished.last().is_some_and(|f| {
+        f.record.masked_pixels == Some(overall.masked_pixels)
+            && f.record.peak_in_mask.is_some_and(|p| overall.peak_in_mask > (1.0 - rules.least_new_flux) * p)
+    })
+}

@@ -1,0 +1,69 @@
+//! The limits of the loop, with everything resolved.
+
+use super::StopOptions;
+use serde::{Deserialize, Serialize};
+
+/// When the loop ends, with everything resolved.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StopRules {
+    /// Level of the peak inside the mask, Jy/beam.
+    pub threshold_jy: Option<f64>,
+    /// The same as a multiple of the residual's robust noise.
+    pub nsigma: Option<f64>,
+    /// Minor iterations over all cycles.
+    pub iterations: u64,
+    /// Major iterations over all calls.
+    pub major_cycles: usize,
+    /// A fresh mask before every n-th major iteration.
+    pub every: usize,
+    /// A mask that changes by less than this fraction of its pixels is kept for the rest, which runs in one call; in
+    /// more, if the noise that the threshold is a multiple of has fallen meanwhile.
+    pub freeze_change: f64,
+    /// A cycle must change the model's flux, and lower the peak inside the same mask, by this fraction.
+    pub least_new_flux: f64,
+    /// Divergence: the peak over the lowest so far.
+    pub peak_growth: f64,
+    /// Divergence: the noise over the lowest so far.
+    pub rms_growth: f64,
+    /// Channels of a cube are images of their own: the limit of iterations holds for each, and one that finds nothing
+    /// to do is stopped.
+    pub independent_channels: bool,
+}
+
+impl StopRules {
+    /// The user's rules, with the imager's own limits where the user gives none.
+    pub fn new(stop: &StopOptions, imager: &ImagerLimits, every: usize, freeze_change: f64) -> Self {
+        Self {
+            threshold_jy: stop.threshold_jy.or(imager.threshold_jy),
+            nsigma: stop.nsigma.or(imager.nsigma),
+            iterations: stop.iterations.unwrap_or(imager.iterations),
+            major_cycles: stop.major_cycles.unwrap_or(imager.major_cycles).max(1),
+            every: every.max(1),
+            freeze_change,
+            least_new_flux: stop.least_new_flux,
+            peak_growth: stop.peak_growth,
+            rms_growth: stop.rms_growth,
+            independent_channels: imager.independent_channels,
+        }
+    }
+
+    /// Threshold down to which a plane with this noise is cleaned, Jy/beam.
+    pub(super) fn threshold(&self, rms: f64) -> f64 {
+        self.threshold_jy.unwrap_or(0.0).max(self.nsigma.unwrap_or(0.0) * rms)
+    }
+}
+
+/// Stop limits that the imager's own options give.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ImagerLimits {
+    /// wsclean's `threshold`, tclean's `threshold`, Jy/beam.
+    pub threshold_jy: Option<f64>,
+    /// wsclean's `auto_threshold`, tclean's `nsigma`.
+    pub nsigma: Option<f64>,
+    /// `niter`.
+    pub iterations: u64,
+    /// `nmiter`, `nmajor`.
+    pub major_cycles: usize,
+    /// Each channel of a cube is cleaned by itself (wsclean's, unless they are joined).
+    pub independent_channels: bool,
+}
