@@ -1,63 +1,12 @@
 //! What the driver tells while it works. The loop never prints: it emits events, and terminal, log and tests are
 //! consumers of them.
 
-use super::record::{Level, State, Verdict};
+use super::journal::State;
+pub use super::journal::Step;
+use super::layout::AttemptId;
+use super::record::{Level, Verdict};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-
-/// A step of a round (or of the campaign's beginning and end).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Step {
-    /// Options, data, programs and disk are checked.
-    Check,
-    /// The measurement set is copied.
-    Copy,
-    /// Gains are solved for.
-    Solve,
-    /// Tables are looked at.
-    Inspect,
-    /// Tables are applied.
-    Apply,
-    /// A mask is made.
-    Mask,
-    /// The imager works (all its stages).
-    Image,
-    /// The images are measured.
-    Metrics,
-    /// The round is judged.
-    Decide,
-    /// An earlier round is put in force again.
-    Revert,
-    /// The best round's products are collected.
-    Finish,
-    /// What is to be kept is copied and packed.
-    Archive,
-    /// The report is written.
-    Report,
-}
-
-impl Step {
-    /// What is being done, for people.
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::Check => "checking",
-            Self::Copy => "copying the measurement set",
-            Self::Solve => "solving for gains",
-            Self::Inspect => "looking at the solutions",
-            Self::Apply => "applying the solutions",
-            Self::Mask => "making the mask",
-            Self::Image => "imaging",
-            Self::Metrics => "measuring the images",
-            Self::Decide => "judging the round",
-            Self::Revert => "going back to the last accepted round",
-            Self::Finish => "collecting the products",
-            Self::Archive => "collecting the archive",
-            Self::Report => "writing the report",
-        }
-    }
-}
 
 /// How a step ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -76,10 +25,9 @@ pub enum StepEnd {
 pub struct Place {
     /// The dataset's name.
     pub dataset: String,
-    /// The round, 0 first.
-    pub round: usize,
-    /// The attempt, 1 first.
-    pub attempt: usize,
+    /// The attempt.
+    #[serde(flatten)]
+    pub at: AttemptId,
 }
 
 /// One thing that happened.
@@ -222,19 +170,19 @@ impl Consumer for Log {
                 tracing::info!(campaign = %name, datasets = datasets.len(), rounds, "campaign started");
             }
             Event::RoundStarted { place, about } => {
-                tracing::info!(dataset = %place.dataset, round = place.round, attempt = place.attempt, "round started: {about}");
+                tracing::info!(dataset = %place.dataset, round = place.at.round, attempt = place.at.attempt, "round started: {about}");
             }
             Event::StepStarted { place, step, .. } => {
-                tracing::debug!(dataset = %place.dataset, round = place.round, "{}", step.words());
+                tracing::debug!(dataset = %place.dataset, round = place.at.round, "{}", step.words());
             }
             Event::Progress { place, fraction, words, .. } => {
-                tracing::trace!(dataset = %place.dataset, round = place.round, fraction, "{words}");
+                tracing::trace!(dataset = %place.dataset, round = place.at.round, fraction, "{words}");
             }
             Event::StepFinished { place, step, end, seconds } => {
-                tracing::debug!(dataset = %place.dataset, round = place.round, seconds, ?end, "{}: ended", step.words());
+                tracing::debug!(dataset = %place.dataset, round = place.at.round, seconds, ?end, "{}: ended", step.words());
             }
             Event::RoundFinished { place, verdict, why, rms, peak, dynamic_range } => {
-                tracing::info!(dataset = %place.dataset, round = place.round, rms, peak, dynamic_range, "round {}: {why}", verdict.word());
+                tracing::info!(dataset = %place.dataset, round = place.at.round, rms, peak, dynamic_range, "round {}: {why}", verdict.word());
             }
             Event::DatasetFinished { dataset, state, best_round } => {
                 tracing::info!(dataset = %dataset, best_round, "dataset {}", state.word());
@@ -286,7 +234,7 @@ mod tests {
 
     #[test]
     fn events_are_tagged_json() {
-        let place = Place { dataset: "a".into(), round: 1, attempt: 1 };
+        let place = Place { dataset: "a".into(), at: AttemptId::first(1) };
         let event = Event::StepFinished { place, step: Step::Solve, end: StepEnd::AlreadyDone, seconds: 1.5 };
         let text = serde_json::to_string(&event).unwrap();
         assert!(text.starts_with(r#"{"event":"step-finished","place":{"dataset":"a""#), "{text}");

@@ -1,6 +1,69 @@
-//! Names of the folders and files below a measurement set's folder.
+//! Attempts, and names of the folders and files below a measurement set's folder.
 
+use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::path::{Path, PathBuf};
+
+/// One attempt at one round.
+///
+/// Attempts are counted from 1, for people and for programs alike; attempt 1 has the settings of the plan, each further
+/// one gentler settings. Its name is that of its folder: `round-02`, `round-02-retry`, `round-02-retry2`, ...
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct AttemptId {
+    /// Round, 0 first.
+    pub round: usize,
+    /// Attempt at this round, 1 first.
+    pub attempt: usize,
+}
+
+impl AttemptId {
+    /// The first attempt at a round.
+    pub fn first(round: usize) -> Self {
+        Self { round, attempt: 1 }
+    }
+
+    /// The attempt after this one, at the same round.
+    #[must_use]
+    pub fn retry(self) -> Self {
+        Self { attempt: self.attempt + 1, ..self }
+    }
+
+    /// It follows a rejected attempt at the same round.
+    pub fn is_retry(self) -> bool {
+        self.attempt > 1
+    }
+
+    /// The attempt of this name.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        let (round, retry) = match name.strip_prefix("round-")?.split_once("-retry") {
+            None => (name.strip_prefix("round-")?, None),
+            Some((round, retry)) => (round, Some(retry)),
+        };
+        let attempt = match retry {
+            None => 1,
+            Some("") => 2,
+            Some(number) => number.parse::<usize>().ok()?.checked_add(1)?,
+        };
+        Some(Self { round: round.parse().ok()?, attempt })
+    }
+}
+
+impl Default for AttemptId {
+    fn default() -> Self {
+        Self::first(0)
+    }
+}
+
+impl fmt::Display for AttemptId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "round-{:02}", self.round)?;
+        match self.attempt {
+            0 | 1 => Ok(()),
+            2 => f.write_str("-retry"),
+            n => write!(f, "-retry{}", n - 1),
+        }
+    }
+}
 
 /// Paths inside one measurement set's folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,22 +92,39 @@ impl Layout {
         self.root.join("data").join(format!("{name}.ms"))
     }
 
-    /// Name of a round's attempt: `round-02`, and `round-02-retry` for the gentler second try.
-    pub fn attempt_name(round: usize, attempt: usize) -> String {
-        match attempt {
-            0 => format!("round-{round:02}"),
-            1 => format!("round-{round:02}-retry"),
-            n => format!("round-{round:02}-retry{n}"),
-        }
+    /// Folder of an attempt.
+    pub fn attempt(&self, attempt: AttemptId) -> PathBuf {
+        self.root.join(attempt.to_string())
     }
 
-    /// Folder of a part (`image`, `mask`, `calibration`, `logs`) of a round's attempt.
-    pub fn part(&self, round: usize, attempt: usize, part: &str) -> PathBuf {
-        self.root.join(Self::attempt_name(round, attempt)).join(part)
+    /// Folder of a part (`image`, `mask`, `calibration`, `logs`) of an attempt.
+    pub fn part(&self, attempt: AttemptId, part: &str) -> PathBuf {
+        self.attempt(attempt).join(part)
     }
 
     /// The best round's products.
     pub fn final_folder(&self) -> PathBuf {
         self.root.join("final")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attempts_are_counted_from_one_and_named_by_their_folders() {
+        let mut id = AttemptId::first(2);
+        for name in ["round-02", "round-02-retry", "round-02-retry2", "round-02-retry3"] {
+            assert_eq!(id.to_string(), name);
+            assert_eq!(AttemptId::from_name(name), Some(id));
+            id = id.retry();
+        }
+        assert_eq!(id.attempt, 5);
+        assert!(id.is_retry() && !AttemptId::first(2).is_retry());
+        assert_eq!(AttemptId::from_name("round-100").unwrap().to_string(), "round-100");
+        for other in ["final", "round-", "round-x", "round-01-retryx", "round-01-again"] {
+            assert_eq!(AttemptId::from_name(other), None, "{other}");
+        }
     }
 }

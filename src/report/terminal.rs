@@ -48,12 +48,12 @@ struct Work {
 impl Work {
     /// One line about it, without time and bar.
     fn line(&self, rounds: usize) -> String {
-        let mut line = format!("{} · round {}", self.place.dataset, self.place.round);
+        let mut line = format!("{} · round {}", self.place.dataset, self.place.at.round);
         if rounds > 1 {
             line.push_str(&format!("/{}", rounds - 1));
         }
-        if self.place.attempt > 1 {
-            line.push_str(&format!(", attempt {}", self.place.attempt));
+        if self.place.at.is_retry() {
+            line.push_str(&format!(", attempt {}", self.place.at.attempt));
         }
         match (self.step, self.words.is_empty()) {
             (Some(step), true) => line.push_str(&format!(" · {}", step.words())),
@@ -212,7 +212,7 @@ impl Consumer for Bars {
                 }
             }
             Event::RoundFinished { place, .. } => {
-                state.tally.passed(&place.dataset, place.round);
+                state.tally.passed(&place.dataset, place.at.round);
                 state.show_overall();
             }
             Event::DatasetFinished { dataset, .. } => {
@@ -248,10 +248,11 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::campaign::layout::AttemptId;
     use crate::campaign::record;
 
     fn place(dataset: &str, round: usize, attempt: usize) -> Place {
-        Place { dataset: dataset.into(), round, attempt }
+        Place { dataset: dataset.into(), at: AttemptId { round, attempt } }
     }
 
     #[test]
@@ -269,7 +270,7 @@ mod tests {
         work.expected_s = Some(200.0);
         assert_eq!(work.line(4), "beam00 · round 2/3 · imaging (takes about 3 min 20 s)");
         work.words = "major iteration 3".into();
-        work.place.attempt = 2;
+        work.place.at.attempt = 2;
         work.expected_s = None;
         assert_eq!(work.line(4), "beam00 · round 2/3, attempt 2 · imaging: major iteration 3");
     }

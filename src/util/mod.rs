@@ -1,5 +1,6 @@
 //! What every part of the program needs of the operating system: files, locks, room on disks, threads.
 
+pub(crate) mod digest;
 pub mod disk;
 pub mod duration;
 pub mod fs;

@@ -17,9 +17,8 @@ pub use share::Share;
 pub use types::{CalibrationPlan, ImagingPlan, MaskPlan, MeasurementSetPlan, Plan, RoundPlan};
 
 use super::file::ConfigError;
+use crate::util::digest;
 use serde::Serialize;
-use serde_json::Value as Json;
-use sha2::{Digest, Sha256};
 use std::path::PathBuf;
 
 /// Why a campaign cannot be planned.
@@ -59,13 +58,7 @@ impl From<PlanError> for crate::Error {
     }
 }
 
-/// SHA-256, in hexadecimal digits, of the canonical JSON of a value: keys sorted, no spaces.
+/// SHA-256 of a value's canonical JSON (keys sorted, no spaces), 64 hexadecimal digits.
 pub fn hash(value: &impl Serialize) -> String {
-    use std::fmt::Write;
-    let mut json = serde_json::to_value(value).unwrap_or(Json::Null);
-    json.sort_all_objects();
-    Sha256::digest(json.to_string()).iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    digest::of_value(value)
 }

@@ -10,7 +10,7 @@ use super::{ImagingPlan, MeasurementSetPlan, Plan, RoundPlan, Share};
 use crate::Result;
 use crate::calibrator::{self, SolveRequest};
 use crate::campaign::file::{CalibratorKind, MaskCadence, StopOptions};
-use crate::campaign::layout::Layout;
+use crate::campaign::layout::{AttemptId, Layout};
 use crate::imager::command::CommandOptions;
 use crate::imager::tclean;
 use crate::imager::{self, Capabilities, Chain, ImagerContext, ImagerOptions, ImagingJob, PlannedCall};
@@ -116,8 +116,8 @@ fn calibration(plan: &Plan, round: &RoundPlan, layout: &Layout, measurement_set:
     let casa = Casa::open(python, None)?;
     let request = SolveRequest {
         measurement_set: measurement_set.to_path_buf(),
-        folder: layout.part(round.round, 0, "calibration"),
-        log: layout.part(round.round, 0, "logs").join("solve.log"),
+        folder: layout.part(AttemptId::first(round.round), "calibration"),
+        log: layout.part(AttemptId::first(round.round), "logs").join("solve.log"),
         round: round.round,
         reference_antenna: calibration.reference_antenna.clone(),
         threads: Share::of(plan).threads,
@@ -154,13 +154,13 @@ fn imaging(
     let job = ImagingJob {
         measurement_sets: vec![measurement_set],
         data_column: round.data_column.clone(),
-        folder: layout.part(round.round, 0, "image"),
-        log: layout.part(round.round, 0, "logs").join("imager.log"),
+        folder: layout.part(AttemptId::first(round.round), "image"),
+        log: layout.part(AttemptId::first(round.round), "logs").join("imager.log"),
         threads: share.threads,
         memory_gb: share.memory_gb,
         update_model: plan.calibrator != CalibratorKind::None,
     };
-    let masks = layout.part(round.round, 0, "mask");
+    let masks = layout.part(AttemptId::first(round.round), "mask");
     let chain = by_cycle(round).then(|| chain(round, &plan.stop, masks.clone()));
     let mask = round.mask.as_ref().filter(|_| chain.is_none()).map(|_| masks.join("mask.fits"));
     let options = match &round.imaging {

@@ -1,11 +1,13 @@
 //! What a campaign has done, as people and programs look at it afterwards: the data of the report.
 //!
 //! The driver keeps one [`CampaignRecord`] up to date from its journal and saves it as `record.json` in the campaign
-//! folder; the report, `cleanloop status` and other tools read it. Every field has a default, so that a record of an
-//! earlier version (or of a campaign in mid-flight) still loads.
+//! folder; the report, `cleanloop status` and other tools read it. Most fields have a default, so that the record of
+//! a campaign in mid-flight loads.
 //!
 //! Paths are absolute or relative to the campaign folder.
 
+pub use super::journal::State;
+use super::layout::AttemptId;
 use crate::calibrator::SolutionTable;
 use crate::imager::{Products, StopReason};
 pub use crate::major_cycle::{ChannelRecord, ConfettiRecord, CycleRecord};
@@ -18,8 +20,8 @@ use std::path::{Path, PathBuf};
 
 /// Name of the file inside a campaign folder.
 pub const FILE_NAME: &str = "record.json";
-/// Version of the format; a newer one is read as far as its fields are known.
-pub const FORMAT: u32 = 1;
+/// Version of the format; a later one is read as far as its fields are known, an earlier one is refused.
+pub const FORMAT: u32 = 2;
 
 /// What can go wrong with a record file.
 #[derive(Debug, thiserror::Error)]
@@ -34,12 +36,22 @@ pub enum RecordError {
         source: std::io::Error,
     },
     /// It is not a record.
-    #[error("{}: is not a campaign record: {source}; run the campaign again to have it written anew", path.display())]
+    #[error("{}: is not a campaign record: {source}; run the campaign again to have it written again", path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
         /// What the parser found, with line and column.
         source: serde_json::Error,
+    },
+    /// An earlier version of the program wrote it.
+    #[error(
+        "{}: was written by an earlier version of cleanloop, whose campaigns this version cannot read or resume. Run \
+         with another output, or put the old campaign aside with --restart",
+        path.display()
+    )]
+    EarlierVersion {
+        /// The file.
+        path: PathBuf,
     },
     /// It cannot be written.
     #[error("{}: cannot be written: {source}", path.display())]
@@ -60,47 +72,6 @@ impl From<RecordError> for crate::Error {
             RecordError::Unwritable { .. } | RecordError::Folder(_) => Self::internal(e),
             _ => Self::bad_input(e),
         }
-    }
-}
-
-/// Where a campaign, a dataset or a round stands.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum State {
-    /// Nothing was done yet.
-    #[default]
-    Waiting,
-    /// Under way.
-    Running,
-    /// All that was asked for is done.
-    Done,
-    /// Ended early, as further rounds gained nothing.
-    Converged,
-    /// Stopped, as rounds made the image worse; the best one was kept.
-    Diverged,
-    /// Ended by an error.
-    Failed,
-    /// Ended by a signal; can be resumed.
-    Interrupted,
-}
-
-impl State {
-    /// The word for people.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Waiting => "waiting",
-            Self::Running => "running",
-            Self::Done => "done",
-            Self::Converged => "converged",
-            Self::Diverged => "diverged",
-            Self::Failed => "failed",
-            Self::Interrupted => "interrupted",
-        }
-    }
-
-    /// It will not change any more without another run.
-    pub fn is_final(self) -> bool {
-        !matches!(self, Self::Waiting | Self::Running)
     }
 }
 
@@ -364,6 +335,13 @@ pub struct CommandRecord {
     pub status: Option<i32>,
 }
 
+/// The version of a record's format; those of the first version may lack it.
+#[derive(Deserialize)]
+struct Version {
+    #[serde(default)]
+    format: u32,
+}
+
 impl CampaignRecord {
     /// A fresh record of this version of the program.
     pub fn new(name: impl Into<String>) -> Self {
@@ -382,7 +360,25 @@ impl CampaignRecord {
     pub fn load(folder: &Path) -> Result<Self, RecordError> {
         let path = folder.join(FILE_NAME);
         let text = std::fs::read(&path).map_err(|source| RecordError::Unreadable { path: path.clone(), source })?;
-        serde_json::from_slice(&text).map_err(|source| RecordError::Malformed { path, source })
+        let malformed = |source| RecordError::Malformed { path: path.clone(), source };
+        let Version { format } = serde_json::from_slice(&text).map_err(malformed)?;
+        if format < FORMAT {
+            return Err(RecordError::EarlierVersion { path });
+        }
+        serde_json::from_slice(&text).map_err(malformed)
+    }
+
+    /// As [`CampaignRecord::load`]; `None` where there is no record yet, or none that can be read: it is then written
+    /// again from the journals.
+    ///
+    /// # Errors
+    /// A record of an earlier version, whose journals cannot be read either.
+    pub(crate) fn load_earlier(folder: &Path) -> Result<Option<Self>, RecordError> {
+        match Self::load(folder) {
+            Ok(record) => Ok(Some(record)),
+            Err(error @ RecordError::EarlierVersion { .. }) => Err(error),
+            Err(_) => Ok(None),
+        }
     }
 
     /// Writes `folder/record.json`, by atomic rename.
@@ -411,6 +407,22 @@ impl DatasetRecord {
 }
 
 impl RoundRecord {
+    /// The record of an attempt that begins now.
+    pub fn begun(id: AttemptId) -> Self {
+        Self {
+            round: id.round,
+            attempt: id.attempt,
+            state: State::Running,
+            started: Some(Timestamp::now()),
+            ..Self::default()
+        }
+    }
+
+    /// The attempt.
+    pub fn id(&self) -> AttemptId {
+        AttemptId { round: self.round, attempt: self.attempt }
+    }
+
     /// It was judged, and its products may be used.
     pub fn is_accepted(&self) -> bool {
         self.decision.as_ref().is_some_and(|d| d.verdict.is_accepted())
@@ -451,12 +463,24 @@ mod tests {
     }
 
     #[test]
-    fn old_and_newer_records_load() {
+    fn later_records_load_and_earlier_ones_are_refused() {
         let folder = tempfile::tempdir().unwrap();
-        let text = r#"{"name": "f", "from_the_future": [1], "datasets": [{"rounds": [{"round": 3}]}]}"#;
-        std::fs::write(folder.path().join(FILE_NAME), text).unwrap();
+        let write = |format: &str| {
+            let rest = r#""name": "f", "from_the_future": [1], "datasets": [{"rounds": [{"round": 3}]}]}"#;
+            std::fs::write(folder.path().join(FILE_NAME), format!("{{{format}{rest}")).unwrap();
+        };
+        write(r#""format": 3, "#);
         let record = CampaignRecord::load(folder.path()).unwrap();
-        assert_eq!((record.name.as_str(), record.datasets[0].rounds[0].round, record.format), ("f", 3, 0));
+        assert_eq!((record.name.as_str(), record.datasets[0].rounds[0].round, record.format), ("f", 3, 3));
+        for earlier in ["", r#""format": 1, "#] {
+            write(earlier);
+            let error = CampaignRecord::load(folder.path()).unwrap_err();
+            assert!(matches!(error, RecordError::EarlierVersion { .. }), "{error}");
+            assert!(CampaignRecord::load_earlier(folder.path()).is_err());
+            assert_eq!(crate::Error::from(error).exit_status(), crate::ExitStatus::BadInput);
+        }
+        std::fs::write(folder.path().join(FILE_NAME), "{").unwrap();
+        assert!(CampaignRecord::load_earlier(folder.path()).unwrap().is_none());
     }
 
     #[test]

@@ -7,8 +7,8 @@
 
 use super::events::{Emitter, Event, Place, Step, StepEnd};
 use super::file::ArchiveOptions;
-use super::journal::{self, Journal, key_of};
-use super::layout::Layout;
+use super::journal::{Column, Journal, JournalEvent, StepId, StepKey};
+use super::layout::{AttemptId, Layout};
 use super::record::{
     CommandRecord, DatasetRecord, DecisionRecord, Level, MaskRecord, MessageRecord, RoundRecord, RuleRecord, State,
     ToolVersion,
@@ -19,7 +19,6 @@ use super::rules::acceptance::{
 };
 use super::rules::budget;
 use super::run::archive::{self, Archived};
-use super::run::renamed_sets;
 use super::steps::{AttemptPlan, Backend, Earlier, Imaged, Prepared, Solved, StepContext};
 use crate::calibrator::SolutionTable;
 use crate::imager::Products;
@@ -34,10 +33,6 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
-
-/// The two columns that steps change; names in the journal.
-const MODEL: &str = "model";
-const CORRECTED: &str = "corrected";
 
 /// What is run, apart from the adapters.
 #[derive(Debug, Clone)]
@@ -71,7 +66,7 @@ pub struct DatasetSettings {
 #[derive(Debug, Clone)]
 pub struct MaskSource {
     /// Changes when the images do.
-    pub key: String,
+    pub key: StepKey,
     /// The images.
     pub products: Products,
     /// That round's own mask.
@@ -104,7 +99,7 @@ pub struct DatasetRun<'a> {
 struct Attempted {
     plan: AttemptPlan,
     active: ActiveCalibration,
-    image_key: String,
+    image_key: StepKey,
     imaged: Imaged,
     /// The mask that the imaging began with.
     given_mask: Option<PathBuf>,
@@ -123,14 +118,14 @@ struct ActiveCalibration {
 /// Tables, and the attempt with whose options they are applied.
 #[derive(Debug, Clone)]
 struct Applied {
-    key: String,
+    key: StepKey,
     plan: AttemptPlan,
     tables: Vec<SolutionTable>,
 }
 
 impl ActiveCalibration {
-    fn key(&self) -> Option<&str> {
-        self.applied.as_ref().map(|a| a.key.as_str())
+    fn key(&self) -> Option<&StepKey> {
+        self.applied.as_ref().map(|a| &a.key)
     }
 
     fn tables(&self) -> Vec<SolutionTable> {
@@ -140,10 +135,9 @@ impl ActiveCalibration {
 
 /// A step's inputs: what decides whether it must be done again.
 struct StepSpec<'s> {
-    step: Step,
-    name: String,
-    key: String,
-    touches: &'s [&'s str],
+    id: StepId,
+    key: StepKey,
+    touches: &'s [Column],
 }
 
 /// The result of a step that gives nothing but an effect.
@@ -165,9 +159,9 @@ impl<'a> DatasetRun<'a> {
             planned_rounds: backend.last_round() + 1 - settings.first_round,
             ..DatasetRecord::default()
         };
-        let place = Place { dataset: settings.name.clone(), round: 0, attempt: 1 };
+        let place = Place { dataset: settings.name.clone(), at: AttemptId::default() };
         let told_until = match journal.entries().last().map(|entry| &entry.event) {
-            Some(journal::Event::Paused { round }) => Some(*round),
+            Some(JournalEvent::Paused { round }) => Some(*round),
             _ => None,
         };
         Ok(Self {
@@ -205,9 +199,9 @@ impl<'a> DatasetRun<'a> {
         };
         self.record.state = state;
         let entry = match &ended {
-            Err(Error::Interrupted) => journal::Event::Interrupted,
-            Ok(State::Running) => journal::Event::Paused { round: self.settings.until_round.unwrap_or_default() },
-            _ => journal::Event::Ended { state: state.word().into(), reason: reason.clone() },
+            Err(Error::Interrupted) => JournalEvent::Interrupted,
+            Ok(State::Running) => JournalEvent::Paused { round: self.settings.until_round.unwrap_or_default() },
+            _ => JournalEvent::Ended { state, reason: reason.clone() },
         };
         // The run has ended either way; a journal that cannot take the last line must not hide why.
         let _ = self.journal.append(entry);
@@ -240,12 +234,12 @@ impl<'a> DatasetRun<'a> {
         let last = self.settings.until_round.unwrap_or(usize::MAX).min(self.backend.last_round());
         let more_to_come = last < self.backend.last_round();
         let mut end = if more_to_come { State::Running } else { State::Done };
-        let (mut round, mut attempt, mut changes) = (self.settings.first_round, 0, Vec::new());
-        while round <= last {
+        let (mut id, mut changes) = (AttemptId::first(self.settings.first_round), Vec::new());
+        while id.round <= last {
             interrupt::check()?;
-            let plan = self.backend.attempt(round, attempt, &changes, Earlier { history: &self.history })?;
+            let plan = self.backend.attempt(id, &changes, Earlier { history: &self.history })?;
             if let Some(why) = &plan.give_up {
-                self.tell(Level::Info, format!("no round {round}: {why}"));
+                self.tell(Level::Info, format!("no round {}: {why}", id.round));
                 end = State::Converged;
                 break;
             }
@@ -254,22 +248,22 @@ impl<'a> DatasetRun<'a> {
             match (&decision.next, decision.verdict) {
                 (Next::RetryRelaxed { changes: next }, _) => {
                     changes = combined(&changes, next);
-                    attempt += 1;
+                    id = id.retry();
                 }
                 (Next::Continue, _) => {
-                    (round, attempt, changes) = (round + 1, 0, Vec::new());
+                    (id, changes) = (AttemptId::first(id.round + 1), Vec::new());
                 }
                 (Next::Stop, verdict) => {
                     end = match verdict {
                         // A retry that ends badly only confirms that the round was to be given up.
-                        Verdict::Diverged if attempt == 0 => State::Diverged,
+                        Verdict::Diverged if !id.is_retry() => State::Diverged,
                         Verdict::Reject if last_accepted(&self.history).is_none() => State::Failed,
                         _ => State::Converged,
                     };
-                    if verdict == Verdict::Reject || (verdict == Verdict::Diverged && attempt > 0) {
+                    if verdict == Verdict::Reject || (verdict == Verdict::Diverged && id.is_retry()) {
                         self.tell(
                             Level::Warning,
-                            format!("round {round} was given up; the best earlier round is the product"),
+                            format!("round {} was given up; the best earlier round is the product", id.round),
                         );
                         end = State::Done;
                     }
@@ -294,13 +288,13 @@ impl<'a> DatasetRun<'a> {
 
     /// The round under way was told of by the run that paused after it.
     fn was_told(&self) -> bool {
-        self.told_until.is_some_and(|round| self.place.round <= round)
+        self.told_until.is_some_and(|round| self.place.at.round <= round)
     }
 
     /// Journals the start, and says what a changed campaign file invalidates.
     fn announce(&mut self) -> Result<()> {
         let earlier = self.journal.entries().iter().rev().find_map(|entry| match &entry.event {
-            journal::Event::Run { plan, .. } => Some(plan.clone()),
+            JournalEvent::Run { plan, .. } => Some(plan.clone()),
             _ => None,
         });
         if let Some(earlier) = earlier {
@@ -318,7 +312,7 @@ impl<'a> DatasetRun<'a> {
                 self.events.message(Some(&self.settings.name), Level::Info, text);
             }
         }
-        self.journal.append(journal::Event::Run {
+        self.journal.append(JournalEvent::Run {
             version: env!("CARGO_PKG_VERSION").into(),
             plan: self.settings.plan_hashes.clone(),
         })?;
@@ -330,44 +324,39 @@ impl<'a> DatasetRun<'a> {
         let identity = match self.backend.data_identity() {
             Ok(identity) => identity,
             // The user's measurement set may have been moved or removed since the working copy was made.
-            Err(e) => match self.journal.last_key("prepare").map(str::to_string) {
+            Err(e) => match self.journal.last_key(StepId::PREPARE).cloned() {
                 Some(key) if self.copy_is_there(&key) => {
                     self.tell(Level::Warning, format!("{e}; going on with the working copy"));
-                    return Ok(self.journal.result("prepare", &key).expect("copy_is_there looked at it"));
+                    return Ok(self.journal.result(StepId::PREPARE, &key).expect("copy_is_there looked at it"));
                 }
                 _ => return Err(e),
             },
         };
-        let key = renamed_sets::prepare_key(&identity);
+        let key = StepKey::of_data(&identity);
         let data = layout.root().join("data");
         fs::make(&data)?;
         let logs = layout.root().join("logs");
         fs::make(&logs)?;
-        let bench = self.bench(PathBuf::new(), data, logs.join("prepare.log"), Step::Copy);
-        let spec = StepSpec { step: Step::Copy, name: "prepare".into(), key, touches: &[MODEL, CORRECTED] };
+        let bench = self.bench(PathBuf::new(), data, logs.join("prepare.log"), Step::Prepare);
+        let spec = StepSpec { id: StepId::PREPARE, key, touches: &[Column::Model, Column::Corrected] };
         self.step(spec, |p: &Prepared| p.measurement_set.exists(), |run| run.backend.prepare(&bench))
     }
 
-    fn copy_is_there(&self, key: &str) -> bool {
-        self.journal.result::<Prepared>("prepare", key).is_some_and(|p| p.measurement_set.exists())
+    fn copy_is_there(&self, key: &StepKey) -> bool {
+        self.journal.result::<Prepared>(StepId::PREPARE, key).is_some_and(|p| p.measurement_set.exists())
     }
 
     /// One attempt at one round, up to its judgement.
     fn attempt(&mut self, data: &Prepared, plan: AttemptPlan) -> Result<Decision> {
-        let (round, attempt) = (plan.round, plan.attempt);
-        self.place = Place { dataset: self.settings.name.clone(), round, attempt: attempt + 1 };
+        self.place = Place { dataset: self.settings.name.clone(), at: plan.id };
         if !self.was_told() {
             self.events.emit(Event::RoundStarted { place: self.place.clone(), about: plan.about.clone() });
         }
         self.record.rounds.push(RoundRecord {
-            round,
-            attempt: attempt + 1,
-            state: State::Running,
-            started: Some(jiff::Timestamp::now()),
             solint: plan.interval.as_ref().map(|(s, _)| s.clone()),
             calmode: plan.interval.as_ref().map(|(_, m)| m.clone()),
             solint_why: plan.interval_why.clone(),
-            ..RoundRecord::default()
+            ..RoundRecord::begun(plan.id)
         });
         let base = self.last_accepted_attempt();
         let (active, stats) = match self.calibrate(data, &plan, base.as_ref())? {
@@ -381,16 +370,16 @@ impl<'a> DatasetRun<'a> {
             None => self.settings.mask_source.clone(),
         };
         let mask_key = plan.mask.as_ref().zip(source.as_ref()).map(|(m, s)| match &plan.field {
-            None => key_of(&("mask", &s.key, m)),
-            Some(field) => key_of(&("mask", &s.key, m, &field.key)),
+            None => StepKey::of(&("mask", &s.key, m)),
+            Some(field) => StepKey::of(&("mask", &s.key, m, &field.key)),
         });
-        let image_key = key_of(&("image", self.data_key(), active.column, active.key(), &mask_key, &plan.imaging));
-        let image_name = format!("{}/image", Layout::attempt_name(round, attempt));
-        if self.finished::<Imaged>(&image_name, &image_key, self.exist_or_removed()).is_none() {
+        let image_key = StepKey::of(&("image", self.data_key(), active.column, active.key(), &mask_key, &plan.imaging));
+        let image_step = StepId::of(plan.id, Step::Image);
+        if self.finished::<Imaged>(image_step, &image_key, self.exist_or_removed()).is_none() {
             self.ensure_corrected(data, &active)?;
         }
-        let mask = self.make_mask(data, &plan, mask_key.as_deref(), source.as_ref(), base.as_ref())?;
-        let spec = StepSpec { step: Step::Image, name: image_name, key: image_key.clone(), touches: &[MODEL] };
+        let mask = self.make_mask(data, &plan, mask_key.as_ref(), source.as_ref(), base.as_ref())?;
+        let spec = StepSpec { id: image_step, key: image_key.clone(), touches: &[Column::Model] };
         let imaged = self.make_image(data, &plan, active.column, mask.as_ref(), spec)?;
         let column = active.column;
         let tables = active.tables();
@@ -401,7 +390,7 @@ impl<'a> DatasetRun<'a> {
             (Some(mask), None) => (mask_key, Some(mask)),
             (None, None) => (None, None),
         };
-        let image = self.measure(&plan, &image_key, mask_key.as_deref(), &imaged, mask.as_ref(), base.as_ref())?;
+        let image = self.measure(&plan, &image_key, mask_key.as_ref(), &imaged, mask.as_ref(), base.as_ref())?;
         let record = self.current();
         record.imager = record
             .commands
@@ -438,11 +427,11 @@ impl<'a> DatasetRun<'a> {
 
     fn last_accepted_attempt(&self) -> Option<Attempted> {
         let accepted = last_accepted(&self.history)?;
-        self.find(accepted.round, accepted.attempt).cloned()
+        self.find(accepted.id).cloned()
     }
 
-    fn find(&self, round: usize, attempt: usize) -> Option<&Attempted> {
-        self.done.iter().find(|a| a.plan.round == round && a.plan.attempt == attempt)
+    fn find(&self, id: AttemptId) -> Option<&Attempted> {
+        self.done.iter().find(|a| a.plan.id == id)
     }
 
     fn calibrate(&mut self, data: &Prepared, plan: &AttemptPlan, base: Option<&Attempted>) -> Result<Calibrated> {
@@ -456,14 +445,13 @@ impl<'a> DatasetRun<'a> {
         let Some(base) = base else {
             return Err(Error::bad_input(format!(
                 "round {}: there is no accepted image to calibrate against; round 0 must image before any calibration",
-                plan.round
+                plan.id.round
             )));
         };
-        let folder = layout.part(plan.round, plan.attempt, "calibration");
+        let folder = layout.part(plan.id, "calibration");
         let bench = self.round_bench(data, plan, "calibration", "solve.log", Step::Solve)?;
-        let name = format!("{}/solve", Layout::attempt_name(plan.round, plan.attempt));
-        let solve_key = key_of(&("solve", self.data_key(), &base.image_key, options));
-        let spec = StepSpec { step: Step::Solve, name, key: solve_key.clone(), touches: &[] };
+        let solve_key = StepKey::of(&("solve", self.data_key(), &base.image_key, options));
+        let spec = StepSpec { id: StepId::of(plan.id, Step::Solve), key: solve_key.clone(), touches: &[] };
         let tables_exist = |s: &Solved| s.tables.iter().all(|t| t.path.exists());
         let solved = self.step(spec, tables_exist, |run| {
             run.ensure_model(data, base)?;
@@ -475,7 +463,7 @@ impl<'a> DatasetRun<'a> {
         self.note_commands("solve", &solved.commands, &bench.log);
         for antenna in &solved.stats.uncorrected {
             let UncorrectedAntenna { name, why } = antenna;
-            self.tell(Level::Warning, format!("round {}: antenna {name} passes uncorrected: {why}", plan.round));
+            self.tell(Level::Warning, format!("round {}: antenna {name} passes uncorrected: {why}", plan.id.round));
         }
         self.record_solutions(&folder, &solved.stats)?;
         self.current().tables.clone_from(&solved.tables);
@@ -489,7 +477,7 @@ impl<'a> DatasetRun<'a> {
         if let Some(decision) = judge_solutions(&self.history, &tables_only, &self.settings.acceptance) {
             return Ok(Calibrated::Refused(decision, Box::new(tables_only)));
         }
-        let apply_key = key_of(&("apply", self.data_key(), &solve_key));
+        let apply_key = StepKey::of(&("apply", self.data_key(), &solve_key));
         let applied = Applied { key: apply_key, plan: plan.clone(), tables: solved.tables };
         let active = ActiveCalibration { column: "CORRECTED_DATA", applied: Some(applied) };
         Ok(Calibrated::Done { active: Box::new(active), stats: Some(solved.stats) })
@@ -510,12 +498,11 @@ impl<'a> DatasetRun<'a> {
     /// `CORRECTED_DATA` holds what `active` says.
     fn ensure_corrected(&mut self, data: &Prepared, active: &ActiveCalibration) -> Result<()> {
         let Some(Applied { key, plan, tables }) = &active.applied else { return Ok(()) };
-        if self.journal.holder(CORRECTED) == Some(key) {
+        if self.journal.holder(Column::Corrected) == Some(key) {
             return Ok(());
         }
         let bench = self.round_bench(data, plan, "calibration", "apply.log", Step::Apply)?;
-        let name = format!("{}/apply", Layout::attempt_name(plan.round, plan.attempt));
-        let spec = StepSpec { step: Step::Apply, name, key: key.clone(), touches: &[CORRECTED] };
+        let spec = StepSpec { id: StepId::of(plan.id, Step::Apply), key: key.clone(), touches: &[Column::Corrected] };
         self.step(
             spec,
             |_: &Nothing| false,
@@ -532,19 +519,18 @@ impl<'a> DatasetRun<'a> {
         if !data.model_wanted {
             return Ok(());
         }
-        let key = key_of(&("predict", &base.image_key));
-        let holder = self.journal.holder(MODEL);
+        let key = StepKey::of(&("predict", &base.image_key));
+        let holder = self.journal.holder(Column::Model);
         if holder == Some(&base.image_key) || holder == Some(&key) {
             return Ok(());
         }
         self.ensure_files(data, base)?;
-        if self.journal.holder(MODEL) == Some(&base.image_key) {
+        if self.journal.holder(Column::Model) == Some(&base.image_key) {
             return Ok(());
         }
         let plan = base.plan.clone();
         let bench = self.round_bench(data, &plan, "logs", "predict.log", Step::Revert)?;
-        let name = format!("{}/predict", Layout::attempt_name(plan.round, plan.attempt));
-        let spec = StepSpec { step: Step::Revert, name, key, touches: &[MODEL] };
+        let spec = StepSpec { id: StepId::of(plan.id, Step::Revert), key, touches: &[Column::Model] };
         self.step(
             spec,
             |_: &Nothing| false,
@@ -563,15 +549,14 @@ impl<'a> DatasetRun<'a> {
             return Ok(());
         }
         let plan = base.plan.clone();
-        let name = Layout::attempt_name(plan.round, plan.attempt);
         self.tell(
             Level::Info,
-            format!("{name}: its images were removed to keep the disk budget, but are needed now: imaging again"),
+            format!("{}: its images were removed to keep the disk budget, but are needed now: imaging again", plan.id),
         );
         self.ensure_corrected(data, &base.active)?;
         let bench = self.round_bench(data, &plan, "image", "imager.log", Step::Image)?;
         let key = base.image_key.clone();
-        let spec = StepSpec { step: Step::Image, name: format!("{name}/image"), key, touches: &[MODEL] };
+        let spec = StepSpec { id: StepId::of(plan.id, Step::Image), key, touches: &[Column::Model] };
         let (column, mask) = (base.active.column, base.given_mask.as_deref());
         self.step(spec, |_: &Imaged| false, |run| run.backend.image(&plan, column, mask, &bench))?;
         Ok(())
@@ -581,14 +566,13 @@ impl<'a> DatasetRun<'a> {
         &mut self,
         data: &Prepared,
         plan: &AttemptPlan,
-        key: Option<&str>,
+        key: Option<&StepKey>,
         source: Option<&MaskSource>,
         base: Option<&Attempted>,
     ) -> Result<Option<MaskRecord>> {
         let (Some(key), Some(source)) = (key, source) else { return Ok(None) };
         let bench = self.round_bench(data, plan, "mask", "mask.log", Step::Mask)?;
-        let name = format!("{}/mask", Layout::attempt_name(plan.round, plan.attempt));
-        let spec = StepSpec { step: Step::Mask, name, key: key.to_string(), touches: &[] };
+        let spec = StepSpec { id: StepId::of(plan.id, Step::Mask), key: key.clone(), touches: &[] };
         let previous = source.mask.clone();
         let mask = self.step(
             spec,
@@ -604,7 +588,7 @@ impl<'a> DatasetRun<'a> {
             return Err(Error::bad_input(format!(
                 "the mask of round {} is empty: nothing in {} is above the levels asked for. Lower the seed levels \
                  (`masking:` of that round), or image this round without a mask (`campaign: mask: rounds`)",
-                plan.round,
+                plan.id.round,
                 source.products.image.display()
             )));
         }
@@ -622,7 +606,7 @@ impl<'a> DatasetRun<'a> {
         let bench = self.round_bench(data, plan, "image", "imager.log", Step::Image)?;
         let mask = mask.map(|m| m.path.clone());
         let there = self.exist_or_removed();
-        if self.finished::<Imaged>(&spec.name, &spec.key, &there).is_none() && self.was_begun_otherwise(&spec) {
+        if self.finished::<Imaged>(spec.id, &spec.key, &there).is_none() && self.was_begun_otherwise(&spec) {
             // An imager goes on from what it finds there: those are cycles of other data or other options.
             fs::remove(&bench.folder)?;
             fs::make(&bench.folder)?;
@@ -634,25 +618,20 @@ impl<'a> DatasetRun<'a> {
 
     /// The step was last begun with another key.
     fn was_begun_otherwise(&self, spec: &StepSpec<'_>) -> bool {
-        let last = self.journal.entries().iter().rev().find_map(|entry| match &entry.event {
-            journal::Event::Started { step, key, .. } if *step == spec.name => Some(key),
-            _ => None,
-        });
-        last.is_some_and(|key| *key != spec.key)
+        self.journal.last_begun_key(spec.id).is_some_and(|key| *key != spec.key)
     }
 
     fn measure(
         &mut self,
         plan: &AttemptPlan,
-        image_key: &str,
-        mask_key: Option<&str>,
+        image_key: &StepKey,
+        mask_key: Option<&StepKey>,
         imaged: &Imaged,
         mask: Option<&MaskRecord>,
         base: Option<&Attempted>,
     ) -> Result<ImageMetrics> {
         let islands = base.and_then(|b| b.mask.as_ref()).map(|m| m.path.clone());
-        let key = key_of(&("metrics", image_key, mask_key, base.map(|b| &b.image_key)));
-        let name = format!("{}/metrics", Layout::attempt_name(plan.round, plan.attempt));
+        let key = StepKey::of(&("metrics", image_key, mask_key, base.map(|b| &b.image_key)));
         let files = RoundFiles {
             image: imaged.products.image.clone(),
             residual: Some(imaged.products.residual.clone()),
@@ -660,7 +639,7 @@ impl<'a> DatasetRun<'a> {
             mask: mask.map(|m| m.path.clone()),
             islands,
         };
-        let spec = StepSpec { step: Step::Metrics, name, key, touches: &[] };
+        let spec = StepSpec { id: StepId::of(plan.id, Step::Metrics), key, touches: &[] };
         self.step(spec, |_| true, |run| run.backend.measure(&files))
     }
 
@@ -672,11 +651,11 @@ impl<'a> DatasetRun<'a> {
         decision: Decision,
         metrics: RoundMetrics,
     ) -> Result<Decision> {
-        let name = format!("{}/decision", Layout::attempt_name(plan.round, plan.attempt));
-        let key = key_of(&("decision", &metrics, &self.settings.acceptance));
-        if self.journal.done(&name, &key).is_none() {
+        let step = StepId::of(plan.id, Step::Decide);
+        let key = StepKey::of(&("decision", &metrics, &self.settings.acceptance));
+        if self.journal.done(step, &key).is_none() {
             let result = serde_json::to_value(&decision).expect("decisions are plain data");
-            self.journal.append(journal::Event::Done { step: name, key, touches: Vec::new(), seconds: 0.0, result })?;
+            self.journal.append(JournalEvent::Done { step, key, touches: Vec::new(), seconds: 0.0, result })?;
         }
         let image = (!metrics.image.non_finite && kept.is_some()).then_some(&metrics.image);
         if !self.was_told() {
@@ -694,8 +673,7 @@ impl<'a> DatasetRun<'a> {
         record.finished = Some(jiff::Timestamp::now());
         record.decision = Some(decision_record(&decision));
         self.done.extend(kept);
-        let (round, attempt) = (plan.round, plan.attempt);
-        self.history.push(RoundOutcome { round, attempt, metrics, decision: decision.clone() });
+        self.history.push(RoundOutcome { id: plan.id, metrics, decision: decision.clone() });
         self.choose_best();
         self.keep_budget()?;
         Ok(decision)
@@ -705,17 +683,17 @@ impl<'a> DatasetRun<'a> {
     fn keep_budget(&mut self) -> Result<()> {
         let Some(limit) = self.settings.disk_budget else { return Ok(()) };
         let layout = self.settings.layout.clone();
-        let needed: Vec<(usize, usize)> = [last_accepted(&self.history), best_accepted(&self.history)]
+        let needed: Vec<AttemptId> = [last_accepted(&self.history), best_accepted(&self.history)]
             .into_iter()
             .flatten()
-            .map(|outcome| (outcome.round, outcome.attempt))
+            .map(|outcome| outcome.id)
             .collect();
         let attempts: Vec<budget::Attempt> = self
             .done
             .iter()
             .map(|a| budget::Attempt {
-                folder: layout.root().join(Layout::attempt_name(a.plan.round, a.plan.attempt)),
-                needed: needed.contains(&(a.plan.round, a.plan.attempt)),
+                folder: layout.attempt(a.plan.id),
+                needed: needed.contains(&a.plan.id),
                 masks: a.given_mask.iter().cloned().chain(a.mask.as_ref().map(|m| m.path.clone())).collect(),
                 images: vec![a.imaged.products.image.clone(), a.imaged.products.model.clone()],
             })
@@ -727,7 +705,7 @@ impl<'a> DatasetRun<'a> {
         const GB: f64 = 1e9;
         if !chosen.files.is_empty() {
             // Written down first: a file that is gone without a word would be taken for lost.
-            self.journal.append(journal::Event::Removed { files: chosen.files.clone() })?;
+            self.journal.append(JournalEvent::Removed { files: chosen.files.clone() })?;
             for file in &chosen.files {
                 fs::remove(file)?;
             }
@@ -750,18 +728,16 @@ impl<'a> DatasetRun<'a> {
 
     fn choose_best(&mut self) {
         let Some(best) = best_accepted(&self.history) else { return };
-        let (round, attempt) = (best.round, best.attempt + 1);
-        self.record.best = self.record.rounds.iter().position(|r| r.round == round && r.attempt == attempt);
+        self.record.best = self.record.rounds.iter().position(|r| r.id() == best.id);
         self.record.best_why = why_best(&self.history).unwrap_or_default();
     }
 
     /// Collects the best round's files in `final/` and leaves the measurement set in its state.
     fn finish(&mut self, data: &Prepared) -> Result<()> {
-        let Some(best) = best_accepted(&self.history).and_then(|b| self.find(b.round, b.attempt)).cloned() else {
+        let Some(best) = best_accepted(&self.history).and_then(|b| self.find(b.id)).cloned() else {
             return Ok(());
         };
-        self.place =
-            Place { dataset: self.settings.name.clone(), round: best.plan.round, attempt: best.plan.attempt + 1 };
+        self.place = Place { dataset: self.settings.name.clone(), at: best.plan.id };
         self.ensure_corrected(data, &best.active)?;
         self.ensure_model(data, &best)?;
         let tables = best.active.tables();
@@ -770,9 +746,8 @@ impl<'a> DatasetRun<'a> {
         let apply_line = self.record.apply_line.clone();
         let target = self.settings.layout.final_folder();
         let spec = StepSpec {
-            step: Step::Finish,
-            name: "finish".into(),
-            key: key_of(&("finish", &best.image_key, best.active.key())),
+            id: StepId::FINISH,
+            key: StepKey::of(&("finish", &best.image_key, best.active.key())),
             touches: &[],
         };
         let image = target.join("image.fits");
@@ -813,14 +788,14 @@ impl<'a> DatasetRun<'a> {
     /// Collects what the archive is to hold.
     fn collect(&mut self) -> Result<()> {
         let options = self.settings.archive.clone();
-        let Some(finish) = self.journal.last_key("finish").map(str::to_string).filter(|_| !options.is_empty()) else {
+        let Some(finish) = self.journal.last_key(StepId::FINISH).cloned().filter(|_| !options.is_empty()) else {
             return Ok(());
         };
         let (root, name) = (self.settings.layout.root().to_path_buf(), self.settings.name.clone());
         // All attempts count, not the best one alone: patterns may name any of them.
-        let rounds: Vec<&str> = self.done.iter().map(|a| a.image_key.as_str()).collect();
-        let key = key_of(&("archive", &finish, rounds, &options));
-        let spec = StepSpec { step: Step::Archive, name: "archive".into(), key, touches: &[] };
+        let rounds: Vec<&StepKey> = self.done.iter().map(|a| &a.image_key).collect();
+        let key = StepKey::of(&("archive", &finish, rounds, &options));
+        let spec = StepSpec { id: StepId::ARCHIVE, key, touches: &[] };
         let archived = self.step(spec, Archived::is_there, |_| {
             archive::collect(&options, &root, archive::Part::MeasurementSet, &name)
         })?;
@@ -848,10 +823,11 @@ impl<'a> DatasetRun<'a> {
         still_there: impl Fn(&T) -> bool,
         work: impl FnOnce(&mut Self) -> Result<T>,
     ) -> Result<T> {
-        let StepSpec { step, name, key, touches } = spec;
+        let StepSpec { id, key, touches } = spec;
+        let step = id.step;
         let place = self.place.clone();
-        if let Some(result) = self.finished(&name, &key, still_there) {
-            let seconds = self.journal.done(&name, &key).map_or(0.0, |d| d.seconds);
+        if let Some(result) = self.finished(id, &key, still_there) {
+            let seconds = self.journal.done(id, &key).map_or(0.0, |d| d.seconds);
             if !self.was_told() {
                 self.events.emit(Event::StepFinished { place, step, end: StepEnd::AlreadyDone, seconds });
             }
@@ -860,26 +836,22 @@ impl<'a> DatasetRun<'a> {
         interrupt::check()?;
         let expected_s = self.last_seconds.get(&step).copied();
         self.events.emit(Event::StepStarted { place: place.clone(), step, expected_s });
-        let touches: Vec<String> = touches.iter().map(|t| (*t).to_string()).collect();
-        self.journal.append(journal::Event::Started {
-            step: name.clone(),
-            key: key.clone(),
-            touches: touches.clone(),
-        })?;
+        let touches = touches.to_vec();
+        self.journal.append(JournalEvent::Started { step: id, key: key.clone(), touches: touches.clone() })?;
         let clock = Instant::now();
         let outcome = work(self);
         let seconds = clock.elapsed().as_secs_f64();
         match outcome {
             Ok(result) => {
                 let value = serde_json::to_value(&result).expect("results are plain data");
-                self.journal.append(journal::Event::Done { step: name, key, touches, seconds, result: value })?;
+                self.journal.append(JournalEvent::Done { step: id, key, touches, seconds, result: value })?;
                 self.last_seconds.insert(step, seconds);
                 self.events.emit(Event::StepFinished { place, step, end: StepEnd::Done, seconds });
                 Ok(result)
             }
             Err(e) => {
                 if !matches!(e, Error::Interrupted) {
-                    let _ = self.journal.append(journal::Event::Failed { step: name, error: e.to_string() });
+                    let _ = self.journal.append(JournalEvent::Failed { step: id, error: e.to_string() });
                 }
                 self.events.emit(Event::StepFinished { place, step, end: StepEnd::Failed, seconds });
                 Err(e)
@@ -888,13 +860,13 @@ impl<'a> DatasetRun<'a> {
     }
 
     /// The result of a step that is done with this key and whose outputs are still there.
-    fn finished<T: DeserializeOwned>(&self, name: &str, key: &str, still_there: impl Fn(&T) -> bool) -> Option<T> {
-        self.journal.result::<T>(name, key).filter(still_there)
+    fn finished<T: DeserializeOwned>(&self, id: StepId, key: &StepKey, still_there: impl Fn(&T) -> bool) -> Option<T> {
+        self.journal.result::<T>(id, key).filter(still_there)
     }
 
     /// The key of the data that all steps build on.
-    fn data_key(&self) -> String {
-        self.journal.last_key("prepare").unwrap_or_default().to_string()
+    fn data_key(&self) -> Option<&StepKey> {
+        self.journal.last_key(StepId::PREPARE)
     }
 
     fn current(&mut self) -> &mut RoundRecord {
@@ -910,8 +882,8 @@ impl<'a> DatasetRun<'a> {
         step: Step,
     ) -> Result<StepContext> {
         let layout = &self.settings.layout;
-        let folder = layout.part(plan.round, plan.attempt, part);
-        let logs = layout.part(plan.round, plan.attempt, "logs");
+        let folder = layout.part(plan.id, part);
+        let logs = layout.part(plan.id, "logs");
         fs::make(&folder)?;
         fs::make(&logs)?;
         Ok(self.bench(data.measurement_set.clone(), folder, logs.join(log), step))
@@ -953,7 +925,7 @@ impl<'a> DatasetRun<'a> {
 
     fn tell(&mut self, level: Level, text: String) {
         self.events.message(Some(&self.settings.name), level, text.as_str());
-        let _ = self.journal.append(journal::Event::Note { text: text.clone() });
+        let _ = self.journal.append(JournalEvent::Note { text: text.clone() });
         self.record.messages.push(message(level, &text));
     }
 }

@@ -6,8 +6,8 @@ use crate::calibrator::SolutionTable;
 use crate::campaign::events::{Collect, Emitter, Event, Step, StepEnd};
 use crate::campaign::file::ArchiveOptions;
 use crate::campaign::file::StartColumn;
-use crate::campaign::journal::key_of;
-use crate::campaign::layout::Layout;
+use crate::campaign::journal::StepKey;
+use crate::campaign::layout::{AttemptId, Layout};
 use crate::campaign::record::{DatasetRecord, MaskRecord, State, Verdict};
 use crate::campaign::rules::acceptance::{AcceptanceOptions, Relaxation};
 use crate::campaign::steps::{AttemptPlan, Backend, Earlier, Imaged, Prepared, Solved, StepContext};
@@ -80,6 +80,16 @@ impl FakeWorkshop {
     }
 }
 
+/// The content of a file that is made from these parts.
+fn digest(parts: &impl serde::Serialize) -> String {
+    StepKey::of(parts).to_string()
+}
+
+/// Round and retries of an attempt: `2.0` is the first at round 2.
+fn call_name(plan: &AttemptPlan) -> String {
+    format!("{}.{}", plan.id.round, plan.id.attempt - 1)
+}
+
 impl Backend for FakeWorkshop {
     fn data_identity(&mut self) -> Result<String> {
         Ok("the data".into())
@@ -99,11 +109,11 @@ impl Backend for FakeWorkshop {
         self.script.dynamic_range.len() - 1
     }
 
-    fn attempt(&mut self, round: usize, attempt: usize, changes: &[Relaxation], _: Earlier<'_>) -> Result<AttemptPlan> {
+    fn attempt(&mut self, id: AttemptId, changes: &[Relaxation], _: Earlier<'_>) -> Result<AttemptPlan> {
+        let round = id.round;
         let options = serde_json::json!([round, self.script.options[round], changes]);
         Ok(AttemptPlan {
-            round,
-            attempt,
+            id,
             about: String::new(),
             changes: changes.to_vec(),
             give_up: self.script.give_up.filter(|&r| r == round).map(|_| "nothing is left".into()),
@@ -122,13 +132,13 @@ impl Backend for FakeWorkshop {
     }
 
     fn solve(&mut self, plan: &AttemptPlan, bench: &StepContext) -> Result<Solved> {
-        self.call(format!("solve {}.{}", plan.round, plan.attempt), &[])?;
+        self.call(format!("solve {}", call_name(plan)), &[])?;
         let path = bench.folder.join("gains.cal");
-        let content = key_of(&("gains", self.column("model"), &plan.calibration));
+        let content = digest(&("gains", self.column("model"), &plan.calibration));
         fs::write(&path, content).unwrap();
         let stats = SolutionStats {
             solutions: 10,
-            flagged_fraction: self.script.flagged[plan.round],
+            flagged_fraction: self.script.flagged[plan.id.round],
             ..SolutionStats::default()
         };
         Ok(Solved {
@@ -139,9 +149,9 @@ impl Backend for FakeWorkshop {
     }
 
     fn apply(&mut self, plan: &AttemptPlan, tables: &[SolutionTable], _: &StepContext) -> Result<()> {
-        self.call(format!("apply {}.{}", plan.round, plan.attempt), &["corrected"])?;
+        self.call(format!("apply {}", call_name(plan)), &["corrected"])?;
         let table = fs::read_to_string(&tables[0].path).unwrap();
-        self.set_column("corrected", &key_of(&("data", table)));
+        self.set_column("corrected", &digest(&("data", table)));
         Ok(())
     }
 
@@ -152,9 +162,9 @@ impl Backend for FakeWorkshop {
         _: Option<&MaskRecord>,
         bench: &StepContext,
     ) -> Result<MaskRecord> {
-        self.call(format!("mask {}.{}", plan.round, plan.attempt), &[])?;
+        self.call(format!("mask {}", call_name(plan)), &[])?;
         let path = bench.folder.join("mask.fits");
-        let content = key_of(&("mask", fs::read_to_string(&source.image).unwrap(), &plan.mask));
+        let content = digest(&("mask", fs::read_to_string(&source.image).unwrap(), &plan.mask));
         fs::write(&path, content).unwrap();
         Ok(MaskRecord { path, pixels: self.script.mask_pixels, ..MaskRecord::default() })
     }
@@ -164,13 +174,13 @@ impl Backend for FakeWorkshop {
         // A real imager goes on from the cycles that it finds.
         let unfinished = bench.folder.join("unfinished");
         if !unfinished.exists() {
-            fs::write(&unfinished, key_of(&("cycles", &data, &plan.imaging))).unwrap();
+            fs::write(&unfinished, digest(&("cycles", &data, &plan.imaging))).unwrap();
         }
-        self.call(format!("image {}.{} {column}", plan.round, plan.attempt), &["model"])?;
+        self.call(format!("image {} {column}", call_name(plan)), &["model"])?;
         let mask = mask.map(|m| fs::read_to_string(m).unwrap());
         let cycles = fs::read_to_string(&unfinished).unwrap();
         fs::remove_file(unfinished).unwrap();
-        let content = key_of(&("image", data, mask, cycles, &plan.imaging));
+        let content = digest(&("image", data, mask, cycles, &plan.imaging));
         let file = |name: &str| {
             let path = bench.folder.join(name);
             fs::write(&path, &content).unwrap();
@@ -191,7 +201,7 @@ impl Backend for FakeWorkshop {
     }
 
     fn predict(&mut self, plan: &AttemptPlan, _: &str, model: &Path, _: &StepContext) -> Result<()> {
-        self.call(format!("predict {}.{}", plan.round, plan.attempt), &["model"])?;
+        self.call(format!("predict {}", call_name(plan)), &["model"])?;
         self.set_column("model", &fs::read_to_string(model).unwrap());
         Ok(())
     }
@@ -429,7 +439,7 @@ fn steps_tell_what_they_do() {
         .events()
         .iter()
         .filter_map(|e| match e {
-            Event::StepStarted { step, place, .. } if place.round == 1 => Some(*step),
+            Event::StepStarted { step, place, .. } if place.at.round == 1 => Some(*step),
             _ => None,
         })
         .collect();

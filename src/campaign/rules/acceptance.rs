@@ -4,6 +4,7 @@
 //! 5 % and the noise rises by less than 5 %; tolerate a small loss for the first, longest interval) and CARACal
 //! (stop when the statistics change by less than 2 %). docs/acceptance.md explains each with its source.
 
+use crate::campaign::layout::AttemptId;
 use crate::options::{Checks, OptionError, Validate};
 use crate::quality::metrics::ImageMetrics;
 use crate::quality::solutions::SolutionStats;
@@ -297,10 +298,8 @@ impl Decision {
 /// A judged round, in the order of time. A repeated round appears once an attempt.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RoundOutcome {
-    /// The plan's round.
-    pub round: usize,
-    /// 0, then counted up by each retry.
-    pub attempt: usize,
+    /// The attempt.
+    pub id: AttemptId,
     /// What it was judged by.
     pub metrics: RoundMetrics,
     /// The judgement.
@@ -329,11 +328,11 @@ pub fn why_best(history: &[RoundOutcome]) -> Option<String> {
     let accepted = history.iter().filter(|o| o.decision.verdict.is_accepted()).count();
     let dynamic_range = number(best.metrics.image.dynamic_range);
     Some(if accepted == 1 {
-        format!("round {} is the only accepted one; its dynamic range is {dynamic_range}", best.round)
+        format!("round {} is the only accepted one; its dynamic range is {dynamic_range}", best.id.round)
     } else {
         format!(
             "round {} has the highest dynamic range, {dynamic_range}, of the {accepted} accepted rounds (rms {} Jy/beam)",
-            best.round,
+            best.id.round,
             number(best.metrics.image.rms)
         )
     })
@@ -652,7 +651,7 @@ mod tests {
         let mut history: Vec<RoundOutcome> = Vec::new();
         for (round, metrics) in rounds.iter().enumerate() {
             let decision = judge(&history, metrics, options);
-            history.push(RoundOutcome { round, attempt: 0, metrics: metrics.clone(), decision });
+            history.push(RoundOutcome { id: AttemptId::first(round), metrics: metrics.clone(), decision });
         }
         history
     }
@@ -793,8 +792,8 @@ mod tests {
     fn the_best_accepted_round_is_the_product() {
         let options = AcceptanceOptions { converged_rounds: 0, ..AcceptanceOptions::default() };
         let history = run(&[round(100.0), round(160.0), round(158.0), round(20.0)], &options);
-        assert_eq!(best_accepted(&history).unwrap().round, 1);
-        assert_eq!(last_accepted(&history).unwrap().round, 2);
+        assert_eq!(best_accepted(&history).unwrap().id.round, 1);
+        assert_eq!(last_accepted(&history).unwrap().id.round, 2);
         insta::assert_snapshot!(why_best(&history).unwrap(), @"round 1 has the highest dynamic range, 160, of the 3 accepted rounds (rms 1 Jy/beam)");
         assert!(best_accepted(&[]).is_none());
     }

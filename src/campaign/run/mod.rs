@@ -8,8 +8,8 @@ pub mod report_refresh;
 
 use super::events::{Emitter, Event};
 use super::file::{MaskCadence, MaskMethod, OnFailure, SchedulerKind};
-use super::journal::{Journal, key_of};
-use super::layout::Layout;
+use super::journal::{Journal, Step, StepId, StepKey};
+use super::layout::{AttemptId, Layout};
 use super::plan::{MeasurementSetPlan, Plan, Share};
 use super::record::{CampaignRecord, DatasetRecord, Level, MessageRecord, RoundRecord, State, ToolVersion};
 use super::rounds::{DatasetRun, DatasetSettings, MaskSource, OnRecord};
@@ -262,7 +262,8 @@ pub(crate) fn collect(plan: &Plan, events: &Emitter) -> Result<()> {
 fn mask_source(plan: &Plan, set: &MeasurementSetPlan) -> Result<Option<MaskSource>> {
     let Some(round) = plan.only_round else { return Ok(None) };
     let campaign = plan.output.parent().unwrap_or(&plan.output);
-    let source = CampaignRecord::load(campaign).ok().and_then(|record| {
+    let earlier = CampaignRecord::load_earlier(campaign);
+    let source = earlier.as_ref().ok().cloned().flatten().and_then(|record| {
         let dataset = record.datasets.into_iter().find(|d| d.name == set.name)?;
         let accepted = dataset.rounds.into_iter().rfind(|r| r.round < round && r.is_accepted())?;
         let products = accepted.products.clone()?;
@@ -270,8 +271,8 @@ fn mask_source(plan: &Plan, set: &MeasurementSetPlan) -> Result<Option<MaskSourc
     });
     let Some(mask) = &plan.rounds[round].mask else { return Ok(source) };
     // A mask that was made from it stays, whatever became of the images meanwhile.
-    let made = format!("{}/mask", Layout::attempt_name(round, 0));
-    let is_made = Journal::last_done_key(&plan.layout_of(set).journal(), &made).is_some();
+    let made = StepId::of(AttemptId::first(round), Step::Mask);
+    let is_made = Journal::last_done_key(&plan.layout_of(set).journal(), made).is_some();
     let gone = source.as_ref().filter(|_| !is_made).and_then(|s| {
         let files = [Some(&s.products.image), Some(&s.products.residual), Some(&s.products.psf)];
         let needed = if matches!(mask.method, MaskMethod::Multithresh | MaskMethod::Both) { 3 } else { 1 };
@@ -291,6 +292,7 @@ fn mask_source(plan: &Plan, set: &MeasurementSetPlan) -> Result<Option<MaskSourc
         )));
     }
     if source.is_none() {
+        earlier?;
         return Err(Error::bad_input(format!(
             "round {round} is cleaned with a mask that is made from an earlier round's image, and {} has none of {}. \
              Run the campaign up to round {} first, or {others}",
@@ -304,13 +306,13 @@ fn mask_source(plan: &Plan, set: &MeasurementSetPlan) -> Result<Option<MaskSourc
 
 /// Changes when the images of a recorded round do, but not when they are removed to keep the disk budget: the key of the
 /// step that made them.
-fn image_key(round: &RoundRecord, products: &Products) -> String {
-    let step = format!("{}/image", Layout::attempt_name(round.round, round.attempt.saturating_sub(1)));
+fn image_key(round: &RoundRecord, products: &Products) -> StepKey {
+    let step = StepId::of(round.id(), Step::Image);
     // MEASUREMENT SET'S FOLDER/round-NN/image/image.fits
     let journal = products.image.ancestors().nth(3).map(|folder| Layout::new(folder).journal());
-    journal.and_then(|path| Journal::last_done_key(&path, &step)).unwrap_or_else(|| {
+    journal.and_then(|path| Journal::last_done_key(&path, step)).unwrap_or_else(|| {
         let file = std::fs::metadata(&products.image).ok();
-        key_of(&("mask source", &products.image, file.map(|f| (f.len(), f.modified().ok()))))
+        StepKey::of(&("mask source", &products.image, file.map(|f| (f.len(), f.modified().ok()))))
     })
 }
 
@@ -328,7 +330,7 @@ pub(crate) fn show(mut record: CampaignRecord, plan: &Plan, settings: &RunSettin
 }
 
 pub(crate) fn open_record(plan: &Plan, settings: &RunSettings<'_>) -> Result<CampaignRecord> {
-    let earlier = CampaignRecord::load(&plan.output).ok();
+    let earlier = CampaignRecord::load_earlier(&plan.output)?;
     if let Some(earlier) = earlier.as_ref().filter(|e| e.name != plan.name) {
         return Err(Error::bad_input(format!(
             "{}: this folder belongs to the campaign `{}`, not to `{}`. Give another output, or put the old one aside \

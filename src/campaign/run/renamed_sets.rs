@@ -6,19 +6,11 @@
 
 use crate::Result;
 use crate::campaign::events::Emitter;
-use crate::campaign::journal::{Journal, key_of};
+use crate::campaign::journal::{Journal, StepId, StepKey};
 use crate::campaign::layout::Layout;
 use crate::campaign::plan::{MeasurementSetPlan, Plan};
 use crate::campaign::record::{CampaignRecord, Level};
 use std::collections::HashSet;
-
-/// Name of the step that makes the working copy, and the first part of its key.
-pub const PREPARE: &str = "prepare";
-
-/// The key of [`PREPARE`] for data of this identity.
-pub fn prepare_key(identity: &str) -> String {
-    key_of(&(PREPARE, identity))
-}
 
 /// The plan with the names under which renamed measurement sets were known. `identity` reads a set's identity.
 pub fn under_known_names(
@@ -34,13 +26,13 @@ pub fn under_known_names(
     }
     let listed: HashSet<&str> = plan.measurement_sets.iter().map(|s| s.name.as_str()).collect();
     let known: HashSet<&str> = earlier.datasets.iter().map(|d| d.name.as_str()).collect();
-    let mut gone: Vec<(String, String)> = earlier
+    let mut gone: Vec<(String, StepKey)> = earlier
         .datasets
         .iter()
         .filter(|d| !listed.contains(d.name.as_str()))
         .filter_map(|d| {
             let journal = Layout::new(plan.output.join(&d.name)).journal();
-            Some((d.name.clone(), Journal::last_done_key(&journal, PREPARE)?))
+            Some((d.name.clone(), Journal::last_done_key(&journal, StepId::PREPARE)?))
         })
         .collect();
     let new: Vec<usize> =
@@ -48,7 +40,7 @@ pub fn under_known_names(
     for index in new {
         let set = &mut plan.measurement_sets[index];
         // A set that cannot be read says so when its turn comes.
-        let Ok(key) = identity(set).map(|identity| prepare_key(&identity)) else { continue };
+        let Ok(key) = identity(set).map(|identity| StepKey::of_data(&identity)) else { continue };
         let Some(found) = gone.iter().position(|(_, k)| *k == key) else { continue };
         let (name, _) = gone.swap_remove(found);
         let text = format!("{} holds the data of {name}: going on under that name", set.path.display());

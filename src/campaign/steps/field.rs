@@ -6,7 +6,7 @@
 
 use super::Prepared;
 use crate::campaign::file::MaskMethod;
-use crate::campaign::journal::{Event, Journal, key_of};
+use crate::campaign::journal::{Journal, JournalEvent, Step, StepId, StepKey};
 use crate::campaign::layout::Layout;
 use crate::campaign::plan::{MaskPlan, Plan};
 use crate::campaign::record::{DatasetRecord, Level, RoundRecord, Verdict};
@@ -33,7 +33,7 @@ pub struct FieldImage {
     /// Its weights, 1 / variance.
     pub weights: PathBuf,
     /// Changes with the images that it was made from.
-    pub key: String,
+    pub key: StepKey,
     /// The measurement sets in it.
     pub beams: Vec<String>,
     /// Those that are not, and why.
@@ -72,7 +72,7 @@ pub fn load(output: &Path, round: usize) -> Result<FieldImage> {
 /// One measurement set's part.
 struct Part {
     name: String,
-    key: String,
+    key: StepKey,
     input: MosaicInput,
 }
 
@@ -100,13 +100,13 @@ pub fn make(plan: &Plan, round: usize, records: &[DatasetRecord], tell: &dyn Fn(
     for (name, why) in &left_out {
         tell(Level::Warning, format!("{name}: left out of the field image of round {round}: {why}"));
     }
-    let keys: Vec<(&str, &str)> = parts.iter().map(|p| (p.name.as_str(), p.key.as_str())).collect();
+    let keys: Vec<(&str, &StepKey)> = parts.iter().map(|p| (p.name.as_str(), &p.key)).collect();
     let folder = folder_of(&plan.output, round);
     let field = FieldImage {
         round,
         image: folder.join("image.fits"),
         weights: folder.join("image.weight.fits"),
-        key: key_of(&("field", keys, &mask.field)),
+        key: StepKey::of(&("field", keys, &mask.field)),
         beams: parts.iter().map(|p| p.name.clone()).collect(),
         left_out,
     };
@@ -157,9 +157,8 @@ fn why_not(record: Option<&DatasetRecord>) -> String {
 
 fn part(name: &str, layout: &Layout, accepted: &RoundRecord, mask: &MaskPlan) -> Part {
     let products = accepted.products.clone().expect("looked at before");
-    let attempt = Layout::attempt_name(accepted.round, accepted.attempt.saturating_sub(1));
-    let key = Journal::last_done_key(&layout.journal(), &format!("{attempt}/image"))
-        .unwrap_or_else(|| products.image.display().to_string());
+    let key = Journal::last_done_key(&layout.journal(), StepId::of(accepted.id(), Step::Image))
+        .unwrap_or_else(|| StepKey::of(&("image file", &products.image)));
     let dish = mask.field.dish.or_else(|| dish_of(layout));
     let primary_beam = match (products.pb, dish) {
         (Some(pb), _) if mask.field.dish.is_none() => PrimaryBeam::Map(pb),
@@ -173,7 +172,7 @@ fn part(name: &str, layout: &Layout, accepted: &RoundRecord, mask: &MaskPlan) ->
 fn dish_of(layout: &Layout) -> Option<f64> {
     let entries = Journal::read(&layout.journal()).ok()?;
     let prepared = entries.into_iter().rev().find_map(|entry| match entry.event {
-        Event::Done { step, result, .. } if step == "prepare" => serde_json::from_value::<Prepared>(result).ok(),
+        JournalEvent::Done { step: StepId::PREPARE, result, .. } => serde_json::from_value::<Prepared>(result).ok(),
         _ => None,
     })?;
     let mut diameters: Vec<f64> =
@@ -203,8 +202,8 @@ pub fn mask_of(field: &FieldImage, mask: &MaskPlan, caution: f64) -> Result<Fiel
     // All measurement sets of this process want it at the same time; other processes make the same file.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let name = key_of(&("field mask", &field.key, &mask.method, &mask.masking, &mask.auto, &mask.noise, caution));
-    let path = field.image.with_file_name(format!("mask-{}.fits", &name[..12]));
+    let name = StepKey::of(&("field mask", &field.key, &mask.method, &mask.masking, &mask.auto, &mask.noise, caution));
+    let path = field.image.with_file_name(format!("mask-{}.fits", &name.as_str()[..12]));
     let about = path.with_extension("json");
     if path.exists()
         && let Some(known) = std::fs::read(&about).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok())

@@ -6,6 +6,7 @@ pub mod masks;
 pub mod programs;
 
 use super::file::StartColumn;
+use super::layout::AttemptId;
 use super::record::{CycleRecord, MaskRecord};
 use super::rules::acceptance::Relaxation;
 use crate::Result;
@@ -23,10 +24,8 @@ use std::path::{Path, PathBuf};
 /// One attempt at one round with everything resolved. The three option values decide the steps' keys.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AttemptPlan {
-    /// Round, 0 first.
-    pub round: usize,
-    /// 0, then counted up by each gentler retry.
-    pub attempt: usize,
+    /// Which attempt.
+    pub id: AttemptId,
     /// One line for people, e.g. `phase, solint 60s, with a mask`.
     pub about: String,
     /// What makes it gentler than the plan; empty for the first attempt.
@@ -152,13 +151,7 @@ pub trait Backend: Send {
     ///
     /// # Errors
     /// Options that cannot be resolved.
-    fn attempt(
-        &mut self,
-        round: usize,
-        attempt: usize,
-        changes: &[Relaxation],
-        earlier: Earlier<'_>,
-    ) -> Result<AttemptPlan>;
+    fn attempt(&mut self, id: AttemptId, changes: &[Relaxation], earlier: Earlier<'_>) -> Result<AttemptPlan>;
 
     /// Solves for the gains of this attempt against `MODEL_DATA` and looks at the tables.
     ///

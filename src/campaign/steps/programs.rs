@@ -8,6 +8,7 @@ use crate::calibrator::{self, Calibrator, SolutionTable, SolveRequest};
 use crate::campaign::file::{
     CalibratorKind, Executables, ImagerKind, MaskCadence, MaskImage, MaskMethod, StartColumn, StopOptions, WorkOn,
 };
+use crate::campaign::layout::AttemptId;
 use crate::campaign::plan::Share;
 use crate::campaign::plan::containers::Mounts;
 use crate::campaign::plan::limits::limits_of;
@@ -53,10 +54,10 @@ pub struct Programs<'p> {
     share: Share,
     casa: Option<Casa>,
     summary: MsSummary,
-    /// What was solved for in each attempt, for automatic intervals: (round, attempt) to interval and mode.
-    solved: IndexMap<(usize, usize), (Interval, SolveMode)>,
+    /// Interval and mode of each attempt, for automatic intervals.
+    solved: IndexMap<AttemptId, (Interval, SolveMode)>,
     /// The automatic choice of each round.
-    chosen: IndexMap<(usize, usize), Choice>,
+    chosen: IndexMap<AttemptId, Choice>,
 }
 
 impl<'p> Programs<'p> {
@@ -203,7 +204,7 @@ impl<'p> Programs<'p> {
             measurement_set: bench.measurement_set.clone(),
             folder: bench.folder.clone(),
             log: bench.log.clone(),
-            round: plan.round,
+            round: plan.id.round,
             reference_antenna: calibration.reference_antenna.clone().or_else(|| self.summary.reference_antenna.clone()),
             threads: self.share.threads,
         }
@@ -257,7 +258,7 @@ impl<'p> Programs<'p> {
     fn choose_interval(
         &mut self,
         plan: &mut RoundPlan,
-        attempt: usize,
+        id: AttemptId,
         earlier: Earlier<'_>,
     ) -> Result<Option<std::result::Result<String, String>>> {
         let Some(calibration) = &mut plan.calibration else { return Ok(None) };
@@ -266,8 +267,7 @@ impl<'p> Programs<'p> {
             return Ok(None);
         }
         let round = plan.round;
-        let place = (round, attempt);
-        if !self.chosen.contains_key(&place) {
+        if !self.chosen.contains_key(&id) {
             let Some(accepted) = last_accepted(earlier.history) else { return Ok(None) };
             let image = &accepted.metrics.image;
             let signal = ImageSignal { peak: image.peak, flux: None, rms: image.rms };
@@ -275,9 +275,9 @@ impl<'p> Programs<'p> {
             let limits =
                 SolintOptions { flagged_solutions: self.plan.acceptance.flagged_solutions, ..self.plan.solint.clone() };
             let choice = solution_intervals::choose(&self.tried(earlier), &signal, &self.observation(), left, &limits);
-            self.chosen.insert(place, choice);
+            self.chosen.insert(id, choice);
         }
-        Ok(Some(match &self.chosen[&place] {
+        Ok(Some(match &self.chosen[&id] {
             Choice::Stop { why } => Err(why.clone()),
             Choice::Solve { interval, mode, why, .. } => {
                 calibration.gaincal.solint = interval.solint();
@@ -297,7 +297,7 @@ impl<'p> Programs<'p> {
         let mut tried = Vec::new();
         for outcome in earlier.history {
             let (now, accepted) = (outcome.metrics.image.dynamic_range, outcome.decision.verdict.is_accepted());
-            let solved = self.solved.get(&(outcome.round, outcome.attempt));
+            let solved = self.solved.get(&outcome.id);
             if let Some((&(interval, mode), solutions)) = solved.zip(outcome.metrics.solutions.clone()) {
                 let gain = before.map_or(0.0, |b: f64| if b > 0.0 { now / b - 1.0 } else { 0.0 });
                 tried.push(Tried { interval, mode, accepted, gain, solutions });
@@ -422,22 +422,17 @@ impl Backend for Programs<'_> {
         self.plan.only_round.unwrap_or(self.plan.rounds.len() - 1)
     }
 
-    fn attempt(
-        &mut self,
-        round: usize,
-        attempt: usize,
-        changes: &[Relaxation],
-        earlier: Earlier<'_>,
-    ) -> Result<AttemptPlan> {
+    fn attempt(&mut self, id: AttemptId, changes: &[Relaxation], earlier: Earlier<'_>) -> Result<AttemptPlan> {
+        let round = id.round;
         let mut plan = self.round(round).clone();
-        let automatic = self.choose_interval(&mut plan, attempt, earlier)?;
+        let automatic = self.choose_interval(&mut plan, id, earlier)?;
         let interval_chosen = automatic.is_some();
         for change in changes {
             soften(&mut plan, change, self.summary.integration_s);
         }
         let gaincal: Option<GaincalOptions> = plan.calibration.as_ref().map(|c| c.gaincal.clone());
         if let Some(g) = &gaincal {
-            self.solved.insert((round, attempt), self.interval_of(g));
+            self.solved.insert(id, self.interval_of(g));
         }
         let amplitudes = gaincal.as_ref().is_some_and(|g| g.calmode.amplitudes());
         let later = &self.plan.rounds[(round + 1).min(self.plan.rounds.len())..];
@@ -463,8 +458,7 @@ impl Backend for Programs<'_> {
             .product();
         let between = plan.mask.as_ref().filter(|m| m.cadence == MaskCadence::Cycle);
         Ok(AttemptPlan {
-            round,
-            attempt,
+            id,
             about,
             changes: changes.to_vec(),
             give_up: automatic.as_ref().and_then(|c| c.as_ref().err().cloned()),

@@ -184,3 +184,36 @@ fn a_renamed_set_goes_on_in_its_old_folder() {
     assert!(!fake.path("out/better-name").exists());
     fake.assert_each_once(4, 1, &|set, round| (set == 2 && round == 1).then_some(2));
 }
+
+#[test]
+fn a_folder_of_version_0_1_is_refused_until_it_is_put_aside() {
+    let fake = Fake::new(1, 0, "");
+    fake.succeed();
+    let (record, journal) = (fake.path("out/record.json"), fake.path("out/journal.jsonl"));
+    let text = fs::read_to_string(&record).unwrap();
+    assert!(text.contains("\"format\":2"), "{text}");
+    let of_old = text.replacen("\"format\":2", "\"format\":1", 1);
+    fs::write(&record, &of_old).unwrap();
+    // Journals of 0.1 have no line with the format.
+    let text = fs::read_to_string(&journal).unwrap();
+    fs::write(&journal, text.split_once('\n').unwrap().1).unwrap();
+    let refused = |words: &[&str], file: &str| {
+        let output = fake.command(words).output().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{error}");
+        for part in [file, "earlier version of cleanloop", "--restart"] {
+            assert!(error.contains(part), "{part} in {error}");
+        }
+    };
+    refused(&["run", "campaign.yaml", "--quiet"], "record.json");
+    refused(&["status", "out"], "record.json");
+    refused(&["report", "out"], "record.json");
+    assert_eq!(fs::read_to_string(&record).unwrap(), of_old, "it stays as it was");
+    // A record that was lost leaves the journal.
+    fs::remove_file(&record).unwrap();
+    refused(&["run", "campaign.yaml", "--quiet"], "journal.jsonl");
+    let output = fake.command(&["run", "campaign.yaml", "--quiet", "--restart"]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(fake.record().state, State::Done);
+    assert!(fake.path("out/discarded-1/journal.jsonl").is_file());
+}

@@ -31,7 +31,7 @@ pub(super) fn write_dataset(layout: &Layout, file: &DatasetFile) -> Result<()> {
 pub(super) fn write_given_up(plan: &Plan, set: &MeasurementSetPlan, why: &str) -> Result<()> {
     let layout = plan.layout_of(set);
     let mut journal = Journal::open(layout.journal())?;
-    journal.append(journal::Event::Ended { state: State::Failed.word().into(), reason: why.to_string() })?;
+    journal.append(journal::JournalEvent::Ended { state: State::Failed, reason: why.to_string() })?;
     let mut file = read_dataset(&layout).unwrap_or_else(|| DatasetFile {
         dataset: DatasetRecord {
             name: set.name.clone(),

@@ -36,21 +36,15 @@ impl Progress {
         let mut progress = Self::NOTHING;
         for entry in entries {
             match &entry.event {
-                journal::Event::Run { plan: then, .. } => {
+                journal::JournalEvent::Run { plan: then, .. } => {
                     progress = Self { end: None, next_round: if then == plan { progress.next_round } else { 0 } };
                 }
-                journal::Event::Paused { round } => {
+                journal::JournalEvent::Paused { round } => {
                     progress = Self { next_round: progress.next_round.max(round + 1), end: Some(End::Paused) };
                 }
-                journal::Event::Interrupted => progress.end = Some(End::Interrupted),
-                journal::Event::Ended { state, .. } => {
-                    let state = match state.as_str() {
-                        "done" => State::Done,
-                        "converged" => State::Converged,
-                        "diverged" => State::Diverged,
-                        _ => State::Failed,
-                    };
-                    progress.end = Some(End::Ended(state));
+                journal::JournalEvent::Interrupted => progress.end = Some(End::Interrupted),
+                journal::JournalEvent::Ended { state, .. } => {
+                    progress.end = Some(End::Ended(*state));
                 }
                 _ => {}
             }

@@ -163,7 +163,7 @@ impl Batch<'_> {
         for round in dataset.rounds.iter().skip(*told) {
             let Some(decision) = &round.decision else { break };
             *told += 1;
-            let place = Place { dataset: dataset.name.clone(), round: round.round, attempt: round.attempt };
+            let place = Place { dataset: dataset.name.clone(), at: round.id() };
             self.events.emit(Event::RoundFinished {
                 place,
                 verdict: decision.verdict,

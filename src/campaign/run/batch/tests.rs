@@ -54,9 +54,9 @@ fn what_is_given_up(#[case] attempt: u32, #[case] state: TaskState, #[case] word
 fn a_journal_tells_how_far_a_set_is() {
     let plan: IndexMap<String, String> = [("round 0".to_string(), "a".to_string())].into();
     let other: IndexMap<String, String> = [("round 0".to_string(), "b".to_string())].into();
-    let run = |plan: &IndexMap<String, String>| journal::Event::Run { version: "1".into(), plan: plan.clone() };
-    let progress = |events: &[journal::Event]| {
-        let entry = |(i, event): (usize, &journal::Event)| journal::Entry {
+    let run = |plan: &IndexMap<String, String>| journal::JournalEvent::Run { version: "1".into(), plan: plan.clone() };
+    let progress = |events: &[journal::JournalEvent]| {
+        let entry = |(i, event): (usize, &journal::JournalEvent)| journal::Entry {
             seq: i as u64,
             time: jiff::Timestamp::UNIX_EPOCH,
             event: event.clone(),
@@ -64,12 +64,12 @@ fn a_journal_tells_how_far_a_set_is() {
         let entries: Vec<_> = events.iter().enumerate().map(entry).collect();
         Progress::of(&entries, &plan)
     };
-    let paused = |round| journal::Event::Paused { round };
+    let paused = |round| journal::JournalEvent::Paused { round };
     let at = |next_round, end| Progress { next_round, end };
     assert_eq!(progress(&[]), Progress::NOTHING);
     assert_eq!(progress(&[run(&plan), paused(0)]), at(1, Some(End::Paused)));
     assert_eq!(progress(&[run(&plan), paused(0), run(&plan)]), at(1, None), "the second job died");
-    let interrupted = [run(&plan), paused(0), run(&plan), journal::Event::Interrupted];
+    let interrupted = [run(&plan), paused(0), run(&plan), journal::JournalEvent::Interrupted];
     assert_eq!(progress(&interrupted), at(1, Some(End::Interrupted)));
     assert_eq!(progress(&[run(&other), paused(2)]).next_round, 3);
     assert_eq!(
@@ -77,7 +77,7 @@ fn a_journal_tells_how_far_a_set_is() {
         0,
         "it was done under another plan"
     );
-    let ended = journal::Event::Ended { state: "converged".into(), reason: String::new() };
+    let ended = journal::JournalEvent::Ended { state: State::Converged, reason: String::new() };
     assert_eq!(progress(&[run(&plan), ended]).over(), Some(State::Converged));
 }
 
@@ -176,11 +176,11 @@ impl StepContext {
     }
 
     /// What the jobs would write: rounds up to this one are done, or the set has ended.
-    fn journal(&self, set: usize, event: journal::Event) {
+    fn journal(&self, set: usize, event: journal::JournalEvent) {
         let layout = self.plan.layout_of(&self.plan.measurement_sets[set]);
         fs::make(layout.root()).unwrap();
         let mut journal = Journal::open(layout.journal()).unwrap();
-        journal.append(journal::Event::Run { version: "1".into(), plan: plan_hashes(&self.plan) }).unwrap();
+        journal.append(journal::JournalEvent::Run { version: "1".into(), plan: plan_hashes(&self.plan) }).unwrap();
         journal.append(event).unwrap();
     }
 
@@ -209,8 +209,8 @@ impl StepContext {
     }
 }
 
-fn done() -> journal::Event {
-    journal::Event::Ended { state: "done".into(), reason: String::new() }
+fn done() -> journal::JournalEvent {
+    journal::JournalEvent::Ended { state: State::Done, reason: String::new() }
 }
 
 #[test]
@@ -243,7 +243,7 @@ fn lost_jobs_come_again_and_only_they() {
     for set in [0, 2] {
         bench.journal(set, done());
     }
-    bench.journal(1, journal::Event::Paused { round: 0 });
+    bench.journal(1, journal::JournalEvent::Paused { round: 0 });
     system.states.borrow_mut().insert((2, 1), TaskState::NodeFail);
     let outlook = bench.advance(&system);
     assert_eq!(outlook.next[1], Next::Submit { round: 1, attempt: 1 });
@@ -286,7 +286,7 @@ fn a_full_queue_takes_the_rest_later() {
     system.all(1, TaskState::Completed);
     system.all(2, TaskState::Completed);
     for set in [0, 1] {
-        bench.journal(set, journal::Event::Paused { round: 0 });
+        bench.journal(set, journal::JournalEvent::Paused { round: 0 });
     }
     bench.advance(&system);
     let expected = ["round 0 +0 [2] ", "round 1 +0 [2] aftercorr:3", "steward [] afterany:4"];
@@ -308,7 +308,7 @@ fn a_barrier_waits_for_all_and_holds_back_the_next_round() {
     system.all(1, TaskState::Completed);
     system.all(2, TaskState::Completed);
     for set in [0, 1] {
-        bench.journal(set, journal::Event::Paused { round: 0 });
+        bench.journal(set, journal::JournalEvent::Paused { round: 0 });
     }
     bench.advance(&system);
     assert_eq!(system.text()[2..], ["barrier 1 [] ", "steward [] afterany:3"]);
@@ -330,7 +330,7 @@ fn a_failure_stops_the_others_where_that_is_asked_for() {
     let bench = StepContext::new(3, 0, "  on_failure: stop");
     let system = Notes::new(1001);
     bench.begin(&system);
-    bench.journal(1, journal::Event::Ended { state: "failed".into(), reason: "no".into() });
+    bench.journal(1, journal::JournalEvent::Ended { state: State::Failed, reason: "no".into() });
     system.states.borrow_mut().insert((1, 1), TaskState::Failed);
     assert!(bench.advance(&system).going_on, "the others are cancelled, and waited for");
     let outlook = bench.advance(&system);
