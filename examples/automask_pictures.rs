@@ -3,7 +3,9 @@
 //! `cargo run --release --example automask_pictures -- [FOLDER]`
 
 use cleanloop::image::PixelBeam;
-use cleanloop::kernels::bitmask::{BitMask, Runs};
+use cleanloop::kernels::bitmask::BitMask;
+use cleanloop::kernels::row_runs::RowRuns;
+use cleanloop::kernels::{Connectivity, remove_small_islands_bits};
 use cleanloop::masking::multithresh::grow::grow;
 use cleanloop::masking::multithresh::smooth::{SmoothBuffers, Smoother};
 use cleanloop::masking::multithresh::{Call, ChannelMaskState, MultithreshOptions, PlaneMasker, Scratch, Thresholds};
@@ -31,9 +33,14 @@ fn main() {
     };
     let masker = PlaneMasker::new(&options, BEAM).expect("sensible");
     let smoother = Smoother::new(BEAM, 1.0);
-    let smooth =
-        |mask: &BitMask| smoother.smooth_and_cut(&Runs::of(mask), options.cutthreshold, &mut SmoothBuffers::default());
-    let prune = |mask: &BitMask| Runs::of(mask).prune(masker.least_pixels()).kept.to_mask();
+    let smooth = |mask: &BitMask| {
+        smoother.smooth_and_cut(&RowRuns::of(mask), options.cutthreshold, &mut SmoothBuffers::default())
+    };
+    let prune = |mask: &BitMask| {
+        let mut pruned = mask.clone();
+        remove_small_islands_bits(&mut pruned, masker.least_pixels().ceil() as usize, Connectivity::Four);
+        pruned
+    };
     let mut scratch = Scratch::default();
 
     // The first call.

@@ -1,5 +1,6 @@
 //! The restoring beam.
 
+use crate::kernels::PixelBeam;
 use serde::{Deserialize, Serialize};
 
 /// An elliptical Gaussian restoring beam on the sky.
@@ -10,18 +11,6 @@ pub struct Beam {
     /// Full width at half maximum of the minor axis, degrees (FITS `BMIN`).
     pub minor_deg: f64,
     /// Position angle of the major axis, degrees from north through east (FITS `BPA`).
-    pub pa_deg: f64,
-}
-
-/// A beam measured in (square) pixels.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct PixelBeam {
-    /// Full width at half maximum of the major axis, pixels.
-    pub major: f64,
-    /// Full width at half maximum of the minor axis, pixels.
-    pub minor: f64,
-    /// Position angle of the major axis, degrees from north (+y) through east; with RA increasing to the left
-    /// (`CDELT1 < 0`) east is -x and positive angles turn counter-clockwise.
     pub pa_deg: f64,
 }
 
@@ -46,12 +35,5 @@ impl Beam {
         let (major, minor) = (variance(self.major_deg), variance(self.minor_deg));
         let (sin, cos) = self.pa_deg.to_radians().sin_cos();
         [major * sin * sin + minor * cos * cos, (major - minor) * sin * cos, major * cos * cos + minor * sin * sin]
-    }
-}
-
-impl PixelBeam {
-    /// Solid angle of the beam, pi major minor / (4 ln 2), in pixels.
-    pub fn area(&self) -> f64 {
-        std::f64::consts::PI * self.major * self.minor / (4.0 * std::f64::consts::LN_2)
     }
 }

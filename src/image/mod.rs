@@ -12,7 +12,8 @@ pub mod mosaic;
 pub mod psf;
 pub mod wcs;
 
-pub use beam::{Beam, PixelBeam};
+pub use crate::kernels::PixelBeam;
+pub use beam::Beam;
 pub use beam_table::{BeamTable, append_beam_table};
 pub use common_beam::common_beam;
 pub use fits::{FitsImage, PixelType, PlainPlane, PlaneKind, PlaneWriter, sidecar_path, write_plane};

@@ -1,10 +1,9 @@
-//! A plane of booleans, one bit a pixel, and its runs.
+//! A plane of booleans, one bit per pixel, and its runs.
 //!
 //! ```text
 //! . # # . #        runs of the row: [1, 3) and [4, 5)
 //! ```
 
-use super::labels::root;
 use super::rows::bands;
 use super::runs::Run;
 use multiversion::multiversion;
@@ -14,7 +13,7 @@ use rayon::prelude::*;
 /// Pixels in a machine word.
 pub const WORD: usize = u64::BITS as usize;
 
-/// A boolean plane, `[y, x]`, one bit a pixel; each row starts at a word. Bits beyond the row's end are zero.
+/// A boolean plane, `[y, x]`, one bit per pixel; each row starts at a word. Bits beyond the row's end are zero.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BitMask {
     ny: usize,
@@ -360,174 +359,14 @@ fn runs_of(words: &[u64], mut visit: impl FnMut(usize, usize)) {
     }
 }
 
-/// A mask as runs, row by row: what islands are made of, and what smoothing sums over.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Runs {
-    nx: usize,
-    /// `row_starts[y]..row_starts[y + 1]` are the runs of row `y`.
-    row_starts: Vec<u32>,
-    /// `(x0, x1)`: first pixel, one past the last.
-    spans: Vec<(u32, u32)>,
-}
-
-impl Runs {
-    /// The runs of a mask.
-    pub fn of(mask: &BitMask) -> Self {
-        let (ny, nx) = mask.dim();
-        let mut row_starts = Vec::with_capacity(ny + 1);
-        let mut spans = Vec::new();
-        row_starts.push(0);
-        for y in 0..ny {
-            mask.for_each_run(y, |x0, x1| spans.push((x0 as u32, x1 as u32)));
-            row_starts.push(spans.len() as u32);
-        }
-        Self { nx, row_starts, spans }
-    }
-
-    /// `(ny, nx)`.
-    pub fn dim(&self) -> (usize, usize) {
-        (self.row_starts.len() - 1, self.nx)
-    }
-
-    /// The runs of a row.
-    pub fn row(&self, y: usize) -> &[(u32, u32)] {
-        &self.spans[self.row_starts[y] as usize..self.row_starts[y + 1] as usize]
-    }
-
-    /// Whether there is no run.
-    pub fn is_empty(&self) -> bool {
-        self.spans.is_empty()
-    }
-
-    /// Back to bits.
-    pub fn to_mask(&self) -> BitMask {
-        let (ny, nx) = self.dim();
-        let mut mask = BitMask::new(ny, nx);
-        for y in 0..ny {
-            for &(x0, x1) in self.row(y) {
-                mask.set_run(y, x0 as usize, x1 as usize);
-            }
-        }
-        mask
-    }
-
-    /// Drops the 4-connected regions of fewer than `least` pixels (`least` may be fractional).
-    ///
-    /// ```text
-    /// # # . .              # # . .
-    /// # . . #   least 2.5  # . . #   3 regions found: diagonal neighbours do not touch;
-    /// . . # #              . . # #   1 dropped
-    /// # . . .              . . . .
-    /// ```
-    pub fn prune(&self, least: f64) -> Pruned {
-        let n = self.spans.len();
-        let mut parent: Vec<u32> = (0..n as u32).collect();
-        for y in 1..self.row_starts.len() - 1 {
-            let (mut above, end_above) = (self.row_starts[y - 1] as usize, self.row_starts[y] as usize);
-            for here in self.row_starts[y] as usize..self.row_starts[y + 1] as usize {
-                let (x0, x1) = self.spans[here];
-                while above < end_above && self.spans[above].1 <= x0 {
-                    above += 1;
-                }
-                let mut touching = above;
-                while touching < end_above && self.spans[touching].0 < x1 {
-                    join(&mut parent, touching as u32, here as u32);
-                    touching += 1;
-                }
-            }
-        }
-        let mut sizes = vec![0u64; n];
-        let mut found = 0;
-        for i in 0..n as u32 {
-            let set = root(&mut parent, i);
-            found += usize::from(set == i);
-            let (x0, x1) = self.spans[i as usize];
-            sizes[set as usize] += u64::from(x1 - x0);
-        }
-        let stays = |set: u32| sizes[set as usize] as f64 >= least;
-        let dropped = (0..n as u32).filter(|&i| parent[i as usize] == i && !stays(i)).count();
-        let mut kept = Self { nx: self.nx, row_starts: vec![0], spans: Vec::with_capacity(n) };
-        for y in 0..self.row_starts.len() - 1 {
-            for i in self.row_starts[y]..self.row_starts[y + 1] {
-                if stays(root(&mut parent, i)) {
-                    kept.spans.push(self.spans[i as usize]);
-                }
-            }
-            kept.row_starts.push(kept.spans.len() as u32);
-        }
-        Pruned { kept, found, dropped }
-    }
-}
-
-/// What [`Runs::prune`] leaves.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pruned {
-    /// The regions that are large enough.
-    pub kept: Runs,
-    /// Regions before pruning.
-    pub found: usize,
-    /// Regions dropped.
-    pub dropped: usize,
-}
-
-fn join(parent: &mut [u32], a: u32, b: u32) {
-    let (a, b) = (root(parent, a), root(parent, b));
-    let (first, second) = (a.min(b), a.max(b));
-    parent[second as usize] = first;
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn plane(rows: &[&str]) -> BitMask {
-        let nx = rows[0].len();
-        BitMask::from_plane(rows.len(), nx, rows.concat().as_bytes(), |c| c == b'#')
-    }
-
-    #[test]
-    fn picture_of_pruning() {
-        let mask = plane(&["##..", "#..#", "..##", "#..."]);
-        let pruned = Runs::of(&mask).prune(2.5);
-        assert_eq!((pruned.found, pruned.dropped), (3, 1));
-        assert_eq!(pruned.kept.to_mask(), plane(&["##..", "#..#", "..##", "...."]));
-        // A size equal to the limit stays.
-        assert_eq!(Runs::of(&mask).prune(3.0).dropped, 1);
-        assert_eq!(Runs::of(&mask).prune(3.01).dropped, 3);
-    }
-
-    #[test]
-    fn regions_that_meet_late_are_one() {
-        let mask = plane(&["#.#.#", "#.#.#", "#####"]);
-        let pruned = Runs::of(&mask).prune(11.0);
-        assert_eq!((pruned.found, pruned.dropped), (1, 0));
-    }
-
-    fn slow_regions(mask: &Array2<bool>) -> Vec<usize> {
-        let (ny, nx) = mask.dim();
-        let mut seen = Array2::from_elem((ny, nx), false);
-        let mut sizes = Vec::new();
-        for start in mask.indexed_iter().filter(|(_, on)| **on).map(|(at, _)| at) {
-            let mut stack = vec![start];
-            let mut size = 0;
-            while let Some((y, x)) = stack.pop() {
-                if y >= ny || x >= nx || !mask[[y, x]] || std::mem::replace(&mut seen[[y, x]], true) {
-                    continue;
-                }
-                size += 1;
-                stack.extend([(y + 1, x), (y.wrapping_sub(1), x), (y, x + 1), (y, x.wrapping_sub(1))]);
-            }
-            if size > 0 {
-                sizes.push(size);
-            }
-        }
-        sizes
-    }
-
     proptest! {
         #[test]
-        fn agrees_with_booleans(ny in 1usize..9, nx in 1usize..150, seed in any::<u64>(), least in 0.0..9.0f64) {
+        fn agrees_with_booleans(ny in 1usize..9, nx in 1usize..150, seed in any::<u64>()) {
             let mut state = seed;
             let plane = Array2::from_shape_simple_fn((ny, nx), || {
                 state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
@@ -537,14 +376,6 @@ mod tests {
             prop_assert_eq!(mask.to_bools(), plane.clone());
             prop_assert_eq!(mask.count(), plane.iter().filter(|v| **v).count());
             prop_assert_eq!(BitMask::from_plane(ny, nx, plane.as_slice().unwrap(), |v| v), mask.clone());
-            let runs = Runs::of(&mask);
-            prop_assert_eq!(runs.to_mask(), mask);
-            let pruned = runs.prune(least);
-            let sizes = slow_regions(&plane);
-            prop_assert_eq!(pruned.found, sizes.len());
-            let stay: Vec<usize> = sizes.iter().copied().filter(|&s| s as f64 >= least).collect();
-            prop_assert_eq!(pruned.dropped, sizes.len() - stay.len());
-            prop_assert_eq!(pruned.kept.to_mask().count(), stay.iter().sum::<usize>());
             prop_assert!(BitMask::full(ny, nx).is_full());
         }
     }

@@ -1,6 +1,5 @@
 //! A restoring beam as an array of numbers.
 
-use crate::image::PixelBeam;
 use ndarray::Array2;
 
 /// Least side of a beam kernel in pixels.
@@ -12,6 +11,25 @@ const MOST_KERNEL_ENLARGEMENT: usize = 10;
 
 /// FWHM = `FWHM_PER_SIGMA` sigma of a Gaussian: 2 sqrt(2 ln 2).
 pub const FWHM_PER_SIGMA: f64 = 2.354_820_045_030_949_3;
+
+/// A beam measured in (square) pixels.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PixelBeam {
+    /// Full width at half maximum of the major axis, pixels.
+    pub major: f64,
+    /// Full width at half maximum of the minor axis, pixels.
+    pub minor: f64,
+    /// Position angle of the major axis, degrees from north (+y) through east; with RA increasing to the left
+    /// (`CDELT1 < 0`) east is -x and positive angles turn counter-clockwise.
+    pub pa_deg: f64,
+}
+
+impl PixelBeam {
+    /// Solid angle of the beam, pi major minor / (4 ln 2), in pixels.
+    pub fn area(&self) -> f64 {
+        std::f64::consts::PI * self.major * self.minor / (4.0 * std::f64::consts::LN_2)
+    }
+}
 
 /// The beam, convolved with a circular Gaussian of `scale` pixels FWHM (0: not at all), sampled at the pixel centres of
 /// a `side` x `side` array, peak 1 at the array's middle.

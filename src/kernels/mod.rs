@@ -29,6 +29,7 @@ mod labels;
 mod morphology;
 pub mod order_statistics;
 mod rolling_extremum;
+pub mod row_runs;
 pub(crate) mod rows;
 pub(crate) mod runs;
 
@@ -36,7 +37,7 @@ pub use box_count::box_count;
 pub use convolution::{Covariance, gaussian_convolution};
 pub use fill_holes::{fill_holes, fill_holes_bits};
 pub use footprint_erosion::footprint_erosion;
-pub use gaussian::{FWHM_PER_SIGMA, beam_footprint, beam_kernel};
+pub use gaussian::{FWHM_PER_SIGMA, PixelBeam, beam_footprint, beam_kernel};
 pub use geodesic_dilation::{geodesic_dilation, geodesic_dilation_bits};
 pub use labels::{Labels, label, remove_small_islands, remove_small_islands_bits};
 pub use morphology::{binary_closing, binary_dilation, binary_erosion, closing_bits, dilation_bits, erosion_bits};

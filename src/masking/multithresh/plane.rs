@@ -6,7 +6,8 @@ use super::statistics::{self, MedianMad, SIGMA_PER_MAD};
 use super::thresholds::{Cut, PlaneStatistics, ThresholdKind, Thresholds};
 use super::{ChannelMaskState, MultithreshError, MultithreshOptions};
 use crate::image::PixelBeam;
-use crate::kernels::bitmask::{BitMask, Runs, pack_row};
+use crate::kernels::bitmask::{BitMask, pack_row};
+use crate::kernels::row_runs::RowRuns;
 use crate::options::Validate;
 use multiversion::multiversion;
 use ndarray::ArrayView2;
@@ -180,19 +181,19 @@ impl PlaneMasker {
         let mut new_runs;
         if self.options.minbeamfrac > 0.0 {
             new.and_with(&survey.valid);
-            let pruned = Runs::of(&new).prune(self.least_pixels);
+            let pruned = RowRuns::of(&new).prune(self.least_pixels);
             (summary.n_reg, summary.n_pruned) = (pruned.found, pruned.dropped);
             new_runs = pruned.kept;
         } else {
             // Not multiplied by the validity: pixels outside it take part in the smoothing, as in CASA.
-            new_runs = Runs::of(&new);
+            new_runs = RowRuns::of(&new);
         }
         let mut posmask = old.posmask.clone();
         posmask.or_with(&self.smooth_cut(&new_runs, scratch));
 
         if let Some(low) = low {
             let grown = grow(&incoming, &low, self.options.growiterations);
-            new_runs = Runs::of(&grown);
+            new_runs = RowRuns::of(&grown);
             if self.options.minbeamfrac > 0.0 && self.options.dogrowprune {
                 let pruned = new_runs.prune(self.least_pixels);
                 (summary.n_grow, summary.n_grow_pruned) = (pruned.found, pruned.dropped);
@@ -205,7 +206,7 @@ impl PlaneMasker {
         let mut mask = incoming.clone();
         mask.or_with(&posmask);
         if let Some(negative) = negative {
-            let absorption = self.smooth_cut(&Runs::of(&negative), scratch);
+            let absorption = self.smooth_cut(&RowRuns::of(&negative), scratch);
             summary.n_neg_pix = absorption.count();
             mask.or_with(&absorption);
         }
@@ -266,7 +267,7 @@ impl PlaneMasker {
         }
     }
 
-    fn smooth_cut(&self, mask: &Runs, scratch: &mut Scratch) -> BitMask {
+    fn smooth_cut(&self, mask: &RowRuns, scratch: &mut Scratch) -> BitMask {
         self.smoother.smooth_and_cut(mask, self.options.cutthreshold, &mut scratch.smooth)
     }
 

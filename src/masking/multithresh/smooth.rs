@@ -6,7 +6,8 @@
 //! weights' rounding are summed again in double precision.
 
 use crate::image::PixelBeam;
-use crate::kernels::bitmask::{BitMask, Runs};
+use crate::kernels::bitmask::BitMask;
+use crate::kernels::row_runs::RowRuns;
 
 /// The kernel reaches this many standard deviations of its major axis.
 const REACH_SIGMAS: f64 = 5.0;
@@ -85,7 +86,7 @@ impl Smoother {
     /// . . # . .   beam of 2 pixels,  # # # # #
     /// . . . . .   cut 0.01           . # # # .
     /// ```
-    pub fn smooth_and_cut(&self, mask: &Runs, cut: f32, buffers: &mut SmoothBuffers) -> BitMask {
+    pub fn smooth_and_cut(&self, mask: &RowRuns, cut: f32, buffers: &mut SmoothBuffers) -> BitMask {
         let (ny, nx) = mask.dim();
         let mut out = BitMask::new(ny, nx);
         if mask.is_empty() {
@@ -123,7 +124,7 @@ impl Smoother {
     }
 
     /// Fills `buffers.blocks` and `buffers.sums` with the smoothed rows wherever a run is within reach.
-    fn sum_rows(&self, mask: &Runs, buffers: &mut SmoothBuffers) {
+    fn sum_rows(&self, mask: &RowRuns, buffers: &mut SmoothBuffers) {
         let (ny, nx) = mask.dim();
         let (half, n_blocks) = (self.half, nx.div_ceil(BLOCK));
         let SmoothBuffers { line, touched, blocks, sums } = buffers;
@@ -183,7 +184,7 @@ impl Smoother {
     }
 
     /// The convolution at one pixel in double precision.
-    fn exact(&self, mask: &Runs, y: usize, x: usize) -> f64 {
+    fn exact(&self, mask: &RowRuns, y: usize, x: usize) -> f64 {
         let (ny, _) = mask.dim();
         let (half, width) = (self.half, 2 * self.half + 1);
         let mut sum = 0.0;
@@ -212,7 +213,7 @@ mod tests {
     }
 
     fn smoothed(mask: &Array2<bool>, beam: PixelBeam, cut: f32) -> Array2<bool> {
-        let runs = Runs::of(&BitMask::from_bools(mask.view()));
+        let runs = RowRuns::of(&BitMask::from_bools(mask.view()));
         Smoother::new(beam, 1.0).smooth_and_cut(&runs, cut, &mut SmoothBuffers::default()).to_bools()
     }
 
