@@ -1,4 +1,5 @@
 //! Integration tests, one folder a subject.
+mod architecture;
 mod batch;
 mod campaign;
 mod imaging;

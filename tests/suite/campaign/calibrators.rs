@@ -144,7 +144,6 @@ print(misfit('DATA') / sigma, misfit('CORRECTED_DATA') / sigma)
 
 /// What can be solved for, on data of known errors: corrected, they are the model and noise.
 #[rstest::rstest]
-#[ignore = "needs CASA and QuartiCal"]
 #[case::amplitudes(json!({}), "", json!({"calmode": "ap", "solnorm": false, "nspw": 2}), 9 * 2 * 10 * 2)]
 #[case::a_chain(
     json!({"amplitude_rms": 0}), DELAYS,
@@ -152,6 +151,7 @@ print(misfit('DATA') / sigma, misfit('CORRECTED_DATA') / sigma)
     9 * 2 * (1 + 10)
 )]
 #[case::two_windows(json!({"amplitude_rms": 0}), TWO_WINDOWS, json!({}), 9 * 2 * 10 * 2)]
+#[ignore = "needs CASA and QuartiCal"]
 fn quartical_solves_for(
     #[case] mut data: Value,
     #[case] errors: &str,

@@ -64,7 +64,6 @@ fn state(folder: &Path) -> BTreeMap<String, String> {
 
 /// Round 2 ruins the image; afterwards everything is as it was before it.
 #[rstest::rstest]
-#[ignore = "needs wsclean and CASA"]
 // Amplitudes and phases of single integrations, whose S/N is near 1, and what has less is flagged.
 #[case::by_its_interval("{gaincal: {solint: int, calmode: ap, minsnr: 1.5, applymode: calflag}}")]
 // A mask of half a sigma, cleaned down to the same.
@@ -73,6 +72,7 @@ fn state(folder: &Path) -> BTreeMap<String, String> {
       {flood_fill_use_mac: false, flood_fill_positive_seed_clip: 0.5, flood_fill_positive_flood_clip: 0.1}, \
       gaincal: {solint: inf, calmode: p}}"
 )]
+#[ignore = "needs wsclean and CASA"]
 fn a_ruinous_round_leaves_everything_as_it_was(#[case] ruin: &str) {
     let base = CAMPAIGN
         .replace("mask: {rounds: 1}", "mask: {rounds: 1, method: both}")

@@ -248,7 +248,6 @@ fn a_ruinous_round_is_undone() {
 
 /// What is wrong with a campaign is said in one message, with exit code 2, and nothing is lost.
 #[rstest]
-#[ignore = "needs wsclean and CASA"]
 #[case::no_such_option_of_wsclean(
     "auto_threshold: 3", "auto_threshold: 3, extra: {no-such-option: 1}", 2, &["no-such-option", "wsclean 3"]
 )]
@@ -258,6 +257,7 @@ fn a_ruinous_round_is_undone() {
 #[case::no_such_program("rounds: 2,", "rounds: 2, executables: {wsclean: [no-such-wsclean]},", 3, &["no-such-wsclean"])]
 #[case::not_enough_disk("size: 512", "size: 400000", 2, &["GB are free", "are needed"])]
 #[case::no_place_to_write("output: out", "output: /proc/nowhere", 2, &["/proc/nowhere", "cannot be made"])]
+#[ignore = "needs wsclean and CASA"]
 fn mistakes_are_told(#[case] from: &str, #[case] to: &str, #[case] code: i32, #[case] words: &[&str]) {
     assert!(CAMPAIGN.contains(from));
     let folder = prepared(&CAMPAIGN.replace(from, to));

@@ -52,10 +52,10 @@ fn box_mask(path: &Path, side: usize, inside: std::ops::Range<usize>) {
 
 /// CASA images and FITS files in, CASA images and FITS files out.
 #[rstest]
-#[ignore = "needs CASA"]
 #[case::continuum(json!({}), &[])]
 #[case::cube(json!({"specmode": "cube"}), &[])]
 #[case::taylor_terms(json!({"deconvolver": "mtmfs"}), &["--deconvolver", "mtmfs"])]
+#[ignore = "needs CASA"]
 fn it_is_the_minor_cycle_of_tclean(#[case] changes: Value, #[case] words: &[&str]) {
     let casa = real::casa();
     let folder = tempfile::tempdir().unwrap();

@@ -281,7 +281,6 @@ fn what_cannot_be_imaged_is_told() {
 
 /// Every deconvolver, continuum and cube, with a mask of ours: the same images as one plain call with the same mask.
 #[rstest]
-#[ignore = "needs CASA"]
 #[case::clark(json!({"deconvolver": "clark"}))]
 #[case::multiscale(json!({"deconvolver": "multiscale", "scales": [0, 4]}))]
 #[case::mtmfs(json!({"deconvolver": "mtmfs", "scales": [0, 4]}))]
@@ -290,6 +289,7 @@ fn what_cannot_be_imaged_is_told() {
 #[case::mosaic(json!({"gridder": "mosaic"}))]
 #[case::wproject(json!({"gridder": "wproject", "wprojplanes": 8}))]
 #[case::cube_of_wproject(json!({"gridder": "wproject", "wprojplanes": 8, "specmode": "cube"}))]
+#[ignore = "needs CASA"]
 fn a_mask_that_is_handed_over_is_used_as_by_a_plain_call(#[case] changes: Value) {
     let casa = real::casa();
     let folder = tempfile::tempdir().expect("a folder");
@@ -604,9 +604,9 @@ fn a_campaign_ends_with_the_image_of_a_plain_call_even_when_killed() {
 
 /// tclean, gaincal and applycal in one worker, with a mask of ours in it: the image becomes better, and DATA stay.
 #[rstest]
-#[ignore = "needs CASA"]
 #[case::every_cycle("method: both, cadence: cycle, every: 2")]
 #[case::once_a_round("method: flint, cadence: round")]
+#[ignore = "needs CASA"]
 fn a_campaign_with_calibration_improves_the_image(#[case] mask: &str) {
     let casa = real::casa();
     let folder = tempfile::tempdir().expect("a folder");
