@@ -65,6 +65,11 @@ impl fmt::Display for AttemptId {
     }
 }
 
+/// Folder of the field image that a round's masks are made from, in the campaign folder `output`.
+pub(crate) fn field_folder(output: &Path, round: usize) -> PathBuf {
+    output.join("field").join(format!("round-{round:02}"))
+}
+
 /// Paths inside one measurement set's folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {

@@ -2,7 +2,8 @@
 //! file. Shared by `run`, `plan`, `validate` and every other command that takes a campaign.
 
 use crate::Result;
-use crate::campaign::file::{self, CalibratorKind, CampaignFile, ImagerKind, MaskMethod, Overrides, RoundSelection};
+use crate::campaign::Campaign;
+use crate::campaign::file::{CalibratorKind, ImagerKind, MaskMethod, Overrides, RoundSelection};
 use serde_json::Value as Json;
 use std::path::PathBuf;
 
@@ -88,11 +89,11 @@ impl CampaignArgs {
     ///
     /// # Errors
     /// The file cannot be read, or it or a value has mistakes.
-    pub fn load(&self) -> Result<CampaignFile> {
+    pub fn load(&self) -> Result<Campaign> {
         let path = self.campaign.as_ref().or(self.strategy.as_ref());
         let path =
             path.ok_or_else(|| crate::Error::bad_input("name a campaign file, or a strategy with --strategy"))?;
-        Ok(file::load(path, &self.values.overrides())?)
+        Campaign::load_with(path, &self.values.overrides())
     }
 }
 

@@ -1,9 +1,8 @@
 //! `cleanloop demo`: the whole way on simulated data, from an empty folder to a report.
 
+use super::run::{Terminal, run_plan};
 use super::simulate;
-use crate::campaign::file::{self, Overrides};
-use crate::campaign::plan;
-use crate::campaign::record::CampaignRecord;
+use crate::campaign::{Campaign, RunOptions};
 use crate::process::find_program;
 use crate::programs::setup::{Environment, Kind};
 use crate::{Error, ExitStatus, Result};
@@ -21,7 +20,7 @@ pub struct Args {
     #[arg(short, long, default_value = "demo")]
     pub output: PathBuf,
 
-    /// Put aside what an earlier demonstration left, and run the campaign anew.
+    /// Put aside what an earlier demonstration left, and run the campaign again.
     #[arg(long)]
     pub restart: bool,
 }
@@ -30,7 +29,7 @@ pub struct Args {
 ///
 /// # Errors
 /// What is missing and cannot be installed; the failure of a step.
-pub fn run(args: Args, terminal: super::run::Terminal) -> Result<ExitStatus> {
+pub fn run(args: Args, terminal: Terminal) -> Result<ExitStatus> {
     if find_program("wsclean").is_none() {
         return Err(Error::bad_input(
             "wsclean is not installed. As root on Debian or Ubuntu: `apt-get install wsclean`; without root, image with \
@@ -47,9 +46,8 @@ pub fn run(args: Args, terminal: super::run::Terminal) -> Result<ExitStatus> {
     }
     let file = args.output.join(CAMPAIGN_FILE);
     crate::util::fs::write_atomically(&file, CAMPAIGN.as_bytes())?;
-    let campaign = file::load(&file, &Overrides::default())?;
-    let plan = plan::resolve(&campaign)?;
-    let status = super::run::run_plan(&campaign, &plan, args.restart, terminal)?;
-    print!("{}", super::status::text(&CampaignRecord::load(&plan.output)?));
-    Ok(status)
+    let plan = Campaign::load(&file)?.plan()?;
+    let outcome = run_plan(plan, RunOptions { restart: args.restart, ..terminal.run_options() })?;
+    print!("{}", super::status::text(&outcome.record));
+    Ok(outcome.exit_status())
 }

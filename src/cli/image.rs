@@ -2,8 +2,8 @@
 
 use super::campaign_args::CampaignArgs;
 use super::run::{Terminal, run_plan};
+use crate::campaign::RunOptions;
 use crate::campaign::file::StartColumn;
-use crate::campaign::plan;
 use crate::{ExitStatus, Result};
 
 const ABOUT: &str = "\
@@ -49,7 +49,7 @@ pub struct Args {
     #[arg(long, value_enum)]
     pub column: Option<StartColumn>,
 
-    /// Put aside what earlier runs of this command left for this round, and begin anew.
+    /// Put aside what earlier runs of this command left for this round, and start from the beginning.
     #[arg(long)]
     pub restart: bool,
 }
@@ -59,7 +59,7 @@ pub struct Args {
 /// # Errors
 /// Bad input, the failure of the imager, an interruption.
 pub fn run(args: Args, terminal: Terminal) -> Result<ExitStatus> {
-    let campaign = args.campaign.load()?;
-    let plan = plan::resolve(&campaign)?.imaging_alone(args.round, args.column)?;
-    run_plan(&campaign, &plan, args.restart, terminal)
+    let plan = args.campaign.load()?.plan()?.imaging_alone(args.round, args.column)?;
+    let outcome = run_plan(plan, RunOptions { restart: args.restart, ..terminal.run_options() })?;
+    Ok(outcome.exit_status())
 }

@@ -1,15 +1,9 @@
 //! `cleanloop run`: runs a campaign, or goes on with one.
 
 use super::campaign_args::CampaignArgs;
-use crate::campaign::events::Emitter;
-use crate::campaign::file::CampaignFile;
-use crate::campaign::plan::{self, Plan};
-use crate::campaign::run::batch::Follow;
-use crate::campaign::run::{self, RunSettings};
-use crate::campaign::steps::field;
-use crate::campaign::steps::programs::Programs;
+use crate::campaign::{CampaignPlan, Follow, Outcome, RunOptions};
 use crate::process::{interrupt, own};
-use crate::{Error, ExitStatus, Result};
+use crate::{Error, ExitStatus, Result, report};
 
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
@@ -17,7 +11,7 @@ pub struct Args {
     #[command(flatten)]
     pub campaign: CampaignArgs,
 
-    /// Put aside what earlier runs left in the output folder, and begin anew.
+    /// Put aside what earlier runs left in the output folder, and start from the beginning.
     #[arg(long)]
     pub restart: bool,
 
@@ -49,44 +43,36 @@ pub struct Terminal {
     pub json: bool,
 }
 
+impl Terminal {
+    /// Options of a run with progress on the terminal and a report that is renewed after each round.
+    pub(super) fn run_options(self) -> RunOptions {
+        RunOptions {
+            consumers: report::terminal::consumers(self.quiet, self.json),
+            report: Some(Box::new(report::Html)),
+            command_line: own::words(),
+            ..RunOptions::default()
+        }
+    }
+}
+
 /// Runs the campaign; the same command resumes it after an interruption.
 ///
 /// # Errors
 /// Bad input, the failure of an external program, an interruption.
 pub fn run(args: Args, terminal: Terminal) -> Result<ExitStatus> {
-    let campaign = args.campaign.load()?;
-    let plan = plan::resolve(&campaign)?;
-    run_with(&campaign.text, &plan, args.restart, args.follow(), terminal)
+    let plan = args.campaign.load()?.plan()?;
+    let outcome =
+        run_plan(plan, RunOptions { restart: args.restart, follow: args.follow(), ..terminal.run_options() })?;
+    Ok(outcome.exit_status())
 }
 
-/// Runs a resolved plan with progress on the terminal and a report that is renewed after each round.
+/// Runs a plan until it ends or is interrupted, and says where the report is.
 ///
 /// # Errors
 /// As [`run`].
-pub fn run_plan(campaign: &CampaignFile, plan: &Plan, restart: bool, terminal: Terminal) -> Result<ExitStatus> {
-    run_with(&campaign.text, plan, restart, Follow::Along, terminal)
-}
-
-/// How a campaign is run with the real programs.
-pub(super) fn settings(config: &str, restart: bool, follow: Follow) -> RunSettings<'static> {
-    RunSettings {
-        restart,
-        command_line: own::words(),
-        config: config.to_string(),
-        report: &|record, folder| Ok(crate::report::write(record, folder).map(|_| ())?),
-        backend: &|plan, set, share| Ok(Box::new(Programs::new(plan, set, share))),
-        follow,
-        at_barrier: &|plan, round, records, events| {
-            field::make(plan, round, records, &|level, text| events.message(None, level, text))
-        },
-    }
-}
-
-fn run_with(config: &str, plan: &Plan, restart: bool, follow: Follow, terminal: Terminal) -> Result<ExitStatus> {
+pub(super) fn run_plan(plan: CampaignPlan, options: RunOptions) -> Result<Outcome> {
     interrupt::install().map_err(Error::internal)?;
-    let settings = settings(config, restart, follow);
-    let events = Emitter::new(crate::report::terminal::consumers(terminal.quiet, terminal.json));
-    let status = run::run(plan, &settings, &events)?;
-    println!("report: {}", plan.output.join("report").join("index.html").display());
-    Ok(status)
+    let outcome = plan.run(options)?;
+    println!("report: {}", outcome.folder.join("report").join("index.html").display());
+    Ok(outcome)
 }

@@ -1,8 +1,7 @@
 //! `cleanloop status DIR`: where a campaign stands, round by round, with the reasons.
 
-use crate::batch_system::slurm::Slurm;
 use crate::campaign::record::{CampaignRecord, DatasetRecord, RoundRecord};
-use crate::campaign::run::batch::{self, JobsStatus};
+use crate::campaign::{self, JobsStatus};
 use crate::{ExitStatus, Result};
 use std::path::PathBuf;
 
@@ -23,16 +22,15 @@ pub struct Args {
 /// # Errors
 /// A folder without the record of a campaign.
 pub fn run(args: Args) -> Result<ExitStatus> {
-    let mut record = CampaignRecord::load(&args.folder)?;
-    let jobs = batch::status(&args.folder, &mut record, &Slurm)?;
+    let status = campaign::status(&args.folder)?;
     if args.json {
-        println!("{:#}", serde_json::to_value(&record).expect("records are plain data"));
+        println!("{:#}", serde_json::to_value(&status.record).expect("records are plain data"));
     } else {
-        print!("{}", text(&record));
-        match jobs {
+        print!("{}", text(&status.record));
+        match status.jobs {
             None => {}
             Some(Ok(jobs)) => print!("{}", jobs_text(&jobs)),
-            Some(Err(error)) => println!("\nSlurm does not tell where the jobs are: {error}"),
+            Some(Err(error)) => println!("\nSlurm does not say where the jobs are: {error}"),
         }
     }
     Ok(ExitStatus::Done)

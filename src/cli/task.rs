@@ -1,11 +1,9 @@
 //! `cleanloop task DIR`: what a job of a campaign does. Written into job scripts by `cleanloop run`, not typed by people.
 
-use super::run::settings;
-use crate::batch_system::slurm::Slurm;
-use crate::campaign::events::{Emitter, Log};
-use crate::campaign::run::batch::{self, Follow, TaskOf};
-use crate::process::interrupt;
-use crate::{Error, ExitStatus, Result};
+use crate::campaign::events::Log;
+use crate::campaign::{self, BarrierOf, Follow, JobWork, RunOptions, TaskOf};
+use crate::process::{interrupt, own};
+use crate::{Error, ExitStatus, Result, report};
 use std::path::PathBuf;
 
 /// Arguments of `task`.
@@ -50,21 +48,23 @@ pub struct Args {
 /// As the work itself; exit statuses other than 0 keep Slurm from starting the jobs that depend on this one.
 pub fn run(args: Args) -> Result<ExitStatus> {
     interrupt::install().map_err(Error::internal)?;
-    let plan = batch::frozen_plan(&args.folder)?;
-    let settings = settings("", false, Follow::Detach);
-    let events = Emitter::new(vec![Box::new(Log)]);
-    match (args.round, args.barrier, args.steward) {
-        (Some(round), _, _) => {
-            let index = args.offset + args.index.unwrap_or_default();
-            batch::task(&plan, &args.plan, TaskOf { round, index }, &settings, &events)?;
-            // That a measurement set diverged is in its record; the job did its work.
-            Ok(ExitStatus::Done)
-        }
-        (_, Some(round), _) => {
-            batch::barrier(&plan, &args.plan, round, args.generation.unwrap_or_default(), &settings, &events)?;
-            Ok(ExitStatus::Done)
-        }
-        (_, _, true) => batch::steward(&plan, &settings, &events, &Slurm),
-        _ => Err(Error::bad_input("task: one of --round, --barrier and --steward is needed")),
+    let job = match (args.round, args.barrier, args.steward) {
+        (Some(round), _, _) => JobWork::Round(TaskOf { round, index: args.offset + args.index.unwrap_or_default() }),
+        (_, Some(round), _) => JobWork::Barrier(BarrierOf { round, generation: args.generation.unwrap_or_default() }),
+        (_, _, true) => JobWork::Steward,
+        _ => return Err(Error::bad_input("task: one of --round, --barrier and --steward is needed")),
+    };
+    campaign::run_job(&args.folder, &args.plan, job, log_only())?;
+    Ok(ExitStatus::Done)
+}
+
+/// Options of work that nobody watches: the log hears of it, and the report is renewed.
+pub(super) fn log_only() -> RunOptions {
+    RunOptions {
+        consumers: vec![Box::new(Log)],
+        report: Some(Box::new(report::Html)),
+        command_line: own::words(),
+        follow: Follow::Detach,
+        ..RunOptions::default()
     }
 }

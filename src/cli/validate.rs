@@ -1,7 +1,6 @@
 //! `cleanloop validate`: are a campaign file and the files it names as they must be?
 
 use super::campaign_args::CampaignArgs;
-use crate::campaign::plan;
 use crate::{ExitStatus, Result};
 
 /// Arguments of `validate`.
@@ -21,18 +20,19 @@ pub struct Args {
 /// All mistakes of the file; then the files and environment variables that are missing.
 pub fn run(args: Args) -> Result<ExitStatus> {
     let campaign = args.campaign.load()?;
-    let path = campaign.path.display();
+    let file = campaign.file();
+    let path = file.path.display();
     if args.file_only {
-        println!("{path}: valid; rounds 0 to {}", campaign.last_round());
-        for warning in &campaign.warnings {
+        println!("{path}: valid; rounds 0 to {}", file.last_round());
+        for warning in &file.warnings {
             println!("note: {warning}");
         }
         return Ok(ExitStatus::Done);
     }
-    let plan = plan::resolve(&campaign)?;
+    let plan = campaign.plan()?;
     let count = plan.measurement_sets.len();
     let sets = if count == 1 { "1 measurement set".to_owned() } else { format!("{count} measurement sets") };
-    println!("{path}: valid; {sets}, rounds 0 to {}", campaign.last_round());
+    println!("{path}: valid; {sets}, rounds 0 to {}", file.last_round());
     for warning in &plan.warnings {
         println!("note: {warning}");
     }

@@ -24,6 +24,7 @@ pub mod terminal;
 mod trouble;
 mod view;
 
+use crate::campaign::ReportWriter;
 use crate::campaign::record::{CampaignRecord, DatasetRecord};
 use crate::util::fs::{FileError, write_atomically};
 use figures::Store;
@@ -87,7 +88,18 @@ pub fn write(record: &CampaignRecord, folder: &Path) -> Result<PathBuf, ReportEr
     write_pages(record, folder, false)
 }
 
-/// As [`write`], with every figure and page made anew.
+/// Writes the report of a campaign while it runs, as [`write`] does.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Html;
+
+impl ReportWriter for Html {
+    fn write(&self, record: &CampaignRecord, folder: &Path) -> crate::Result<()> {
+        write(record, folder)?;
+        Ok(())
+    }
+}
+
+/// As [`write`], with every figure and page drawn again.
 ///
 /// # Errors
 /// As [`write`].

@@ -10,6 +10,7 @@ pub mod preview;
 mod resolve;
 pub mod share;
 mod strategy;
+mod text;
 mod types;
 
 pub use resolve::{resolve, resolve_with};

@@ -1,6 +1,7 @@
 //! The plan and its parts.
 
-use super::{PlanError, hash};
+use super::text::data;
+use super::{PlanError, hash, preview};
 use crate::calibrator::options::GaincalOptions;
 use crate::campaign::file::{
     ArchiveOptions, CalibratorKind, Executables, FieldOptions, ImagerKind, MaskCadence, MaskCombine, MaskImage,
@@ -17,7 +18,10 @@ use crate::masking::multithresh::MultithreshOptions;
 use crate::measurement_set::has_column;
 use crate::noise::NoiseOptions;
 use crate::quality::confetti::ConfettiOptions;
+use crate::util::fs;
+use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 use std::path::{Path, PathBuf};
 
 /// A campaign with everything resolved.
@@ -192,7 +196,7 @@ impl Plan {
     ///
     /// # Errors
     /// There is no such round.
-    pub fn imaging_alone(mut self, round: usize, column: Option<StartColumn>) -> Result<Self, PlanError> {
+    pub fn imaging_alone(mut self, round: usize, column: Option<StartColumn>) -> std::result::Result<Self, PlanError> {
         let last = self.rounds.len() - 1;
         let Some(chosen) = self.rounds.get(round) else { return Err(PlanError::NoSuchRound { round, last }) };
         let corrected = chosen.data_column == StartColumn::CorrectedData.name();
@@ -242,5 +246,48 @@ impl Plan {
     /// Hash of everything; of use to see at a glance that nothing changed.
     pub fn hash(&self) -> String {
         hash(self)
+    }
+
+    /// The plan with the hashes of its rounds and the command lines of each measurement set, as data.
+    pub fn json(&self) -> Json {
+        let mut value = data(self);
+        value["not_found"] = preview::not_found(self).into();
+        for (index, set) in self.measurement_sets.iter().enumerate() {
+            value["measurement_sets"][index]["command_lines"] = data(&preview::command_lines(self, set));
+        }
+        if let Some(rounds) = value["rounds"].as_array_mut() {
+            for (round, value) in self.rounds.iter().zip(rounds) {
+                value["hashes"] = serde_json::json!({
+                    "calibration": round.calibration_hash(),
+                    "mask": round.mask_hash(),
+                    "image": round.image_hash(),
+                });
+            }
+        }
+        value
+    }
+
+    /// Writes the plan as JSON; [`Plan::load`] reads it.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let json = serde_json::to_vec_pretty(self).map_err(Error::internal)?;
+        Ok(fs::write_atomically(path, &json)?)
+    }
+
+    /// Reads a plan that [`Plan::save`] wrote.
+    ///
+    /// # Errors
+    /// The file cannot be read, or holds no plan.
+    pub fn load(path: &Path) -> Result<Self> {
+        let failed = |error: &dyn std::fmt::Display| {
+            Error::bad_input(format!(
+                "{}: cannot be read: {error}; is this the folder of a campaign that has run?",
+                path.display()
+            ))
+        };
+        let text = std::fs::read(path).map_err(|error| failed(&error))?;
+        serde_json::from_slice(&text).map_err(|error| failed(&error))
     }
 }

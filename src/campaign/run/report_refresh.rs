@@ -26,7 +26,7 @@ pub struct ReportRefresh<'a> {
 }
 
 impl<'a> ReportRefresh<'a> {
-    /// `show` writes what people see; `failed` hears of a failure once: it stops nobody's work.
+    /// `show` writes what people see; `failed` gets the first failure: it stops nobody's work.
     pub fn new(
         record: CampaignRecord,
         show: &'a (dyn Fn(&CampaignRecord) -> Result<()> + Sync),
@@ -67,7 +67,7 @@ impl<'a> ReportRefresh<'a> {
     }
 
     fn keep_showing(&self) {
-        let mut told = false;
+        let mut reported = false;
         let mut inner = self.lock();
         while !inner.ended {
             if !inner.changed {
@@ -79,7 +79,7 @@ impl<'a> ReportRefresh<'a> {
             let record = inner.record.clone();
             drop(inner);
             if let Err(error) = (self.show)(&record)
-                && !std::mem::replace(&mut told, true)
+                && !std::mem::replace(&mut reported, true)
             {
                 (self.failed)(&error);
             }
@@ -118,10 +118,10 @@ mod tests {
             std::thread::sleep(Duration::from_millis(5));
             Ok(())
         };
-        let showing = ReportRefresh::new(CampaignRecord::new("many"), &show, &|_| {});
-        showing.during(|| {
+        let refresh = ReportRefresh::new(CampaignRecord::new("many"), &show, &|_| {});
+        refresh.during(|| {
             for _ in 0..200 {
-                showing.change(|r| r.datasets.push(Default::default()));
+                refresh.change(|r| r.datasets.push(Default::default()));
                 std::thread::sleep(Duration::from_micros(100));
             }
             let waiting = Instant::now();
@@ -131,7 +131,7 @@ mod tests {
             }
         });
         assert!(shown.load(Ordering::SeqCst) < 100);
-        assert_eq!(showing.into_record().datasets.len(), 200);
+        assert_eq!(refresh.into_record().datasets.len(), 200);
     }
 
     #[test]
@@ -141,21 +141,21 @@ mod tests {
         let failed = |_: &crate::Error| {
             told.fetch_add(1, Ordering::SeqCst);
         };
-        let showing = ReportRefresh::new(CampaignRecord::new("full"), &show, &failed);
-        showing.during(|| {
+        let refresh = ReportRefresh::new(CampaignRecord::new("full"), &show, &failed);
+        refresh.during(|| {
             for _ in 0..3 {
-                showing.change(|r| r.state = State::Done);
+                refresh.change(|r| r.state = State::Done);
                 std::thread::sleep(Duration::from_millis(20));
             }
         });
         assert_eq!(told.load(Ordering::SeqCst), 1);
-        assert_eq!(showing.into_record().state, State::Done);
+        assert_eq!(refresh.into_record().state, State::Done);
     }
 
     #[test]
     #[should_panic(expected = "the work")]
     fn a_panic_of_the_work_is_passed_on() {
-        let showing = ReportRefresh::new(CampaignRecord::new("p"), &|_| Ok(()), &|_| {});
-        showing.during(|| panic!("the work"));
+        let refresh = ReportRefresh::new(CampaignRecord::new("p"), &|_| Ok(()), &|_| {});
+        refresh.during(|| panic!("the work"));
     }
 }

@@ -8,6 +8,7 @@ use super::Prepared;
 use crate::campaign::file::MaskMethod;
 use crate::campaign::journal::{Journal, JournalEvent, Step, StepId, StepKey};
 use crate::campaign::layout::Layout;
+use crate::campaign::layout::field_folder;
 use crate::campaign::plan::{MaskPlan, Plan};
 use crate::campaign::record::{DatasetRecord, Level, RoundRecord, Verdict};
 use crate::image::mosaic::files::{self, MosaicInput, MosaicRequest, PrimaryBeam};
@@ -51,17 +52,12 @@ impl FieldImage {
     }
 }
 
-/// Folder of the field image that the masks of `round` come from.
-pub fn folder_of(output: &Path, round: usize) -> PathBuf {
-    output.join(FOLDER).join(format!("round-{round:02}"))
-}
-
 /// The field image that the masks of `round` come from.
 ///
 /// # Errors
 /// There is none.
 pub fn load(output: &Path, round: usize) -> Result<FieldImage> {
-    let path = folder_of(output, round).join(ABOUT);
+    let path = field_folder(output, round).join(ABOUT);
     let unusable = |e: String| {
         Error::internal(format!("{}: the field image of round {round} cannot be used: {e}", path.display()))
     };
@@ -101,7 +97,7 @@ pub fn make(plan: &Plan, round: usize, records: &[DatasetRecord], tell: &dyn Fn(
         tell(Level::Warning, format!("{name}: left out of the field image of round {round}: {why}"));
     }
     let keys: Vec<(&str, &StepKey)> = parts.iter().map(|p| (p.name.as_str(), &p.key)).collect();
-    let folder = folder_of(&plan.output, round);
+    let folder = field_folder(&plan.output, round);
     let field = FieldImage {
         round,
         image: folder.join("image.fits"),

@@ -5,6 +5,7 @@ use crate::campaign::journal::{self, Journal};
 use crate::campaign::layout::Layout;
 use crate::campaign::plan::{MeasurementSetPlan, Plan};
 use crate::campaign::record::{DatasetRecord, Level, MessageRecord, State, ToolVersion};
+use crate::campaign::run::fresh;
 use crate::util::fs;
 use serde::{Deserialize, Serialize};
 
@@ -32,16 +33,8 @@ pub(super) fn write_given_up(plan: &Plan, set: &MeasurementSetPlan, why: &str) -
     let layout = plan.layout_of(set);
     let mut journal = Journal::open(layout.journal())?;
     journal.append(journal::JournalEvent::Ended { state: State::Failed, reason: why.to_string() })?;
-    let mut file = read_dataset(&layout).unwrap_or_else(|| DatasetFile {
-        dataset: DatasetRecord {
-            name: set.name.clone(),
-            sources: vec![set.path.clone()],
-            folder: layout.root().to_path_buf(),
-            planned_rounds: plan.rounds.len(),
-            ..DatasetRecord::default()
-        },
-        tools: Vec::new(),
-    });
+    let mut file =
+        read_dataset(&layout).unwrap_or_else(|| DatasetFile { dataset: fresh(plan, set), tools: Vec::new() });
     file.dataset.state = State::Failed;
     let message = MessageRecord { at: Some(jiff::Timestamp::now()), level: Level::Error, text: why.to_string() };
     file.dataset.messages.push(message);

@@ -5,32 +5,26 @@ use super::dataset_file::{DATASET_RECORD, read_dataset};
 use super::decide::{Next, Outlook};
 use super::{Batch, Follow};
 use crate::batch_system::slurm::{BatchSystem, TaskState};
-use crate::campaign::events::{Emitter, Event, Place};
+use crate::campaign::events::{Event, Place};
 use crate::campaign::file::TimeLimit;
-use crate::campaign::plan::Plan;
 use crate::campaign::record::{CampaignRecord, DatasetRecord, Level, State};
-use crate::campaign::run::{self, RunSettings, note_tools};
+use crate::campaign::run::{self, CampaignRun, Outcome, note_tools};
 use crate::process::interrupt;
 use crate::util::lock::{CAMPAIGN_LOCK, Lock, STEWARD};
-use crate::{Error, ExitStatus, Result};
+use crate::{Error, Result};
 use std::time::{Duration, Instant};
 
 /// Submits the campaign's jobs and follows them as `follow` says. The caller holds the campaign's lock.
 ///
 /// # Errors
 /// As [`run::run`]; also a Slurm that does not answer or refuses.
-pub fn run(
-    plan: &Plan,
-    mut record: CampaignRecord,
-    settings: &RunSettings<'_>,
-    events: &Emitter,
-    system: &dyn BatchSystem,
-    follow: Follow,
-) -> Result<ExitStatus> {
-    let mut batch = Batch::new(plan, settings, events, system);
+pub fn run(campaign: CampaignRun<'_>, mut record: CampaignRecord, system: &dyn BatchSystem) -> Result<Outcome> {
+    let CampaignRun { plan, events, .. } = campaign;
+    let follow = campaign.settings.follow;
+    let mut batch = Batch::new(campaign, system);
     batch.begin()?;
-    run::freeze(plan, settings)?;
-    run::announce(plan, events);
+    run::freeze(campaign)?;
+    campaign.announce();
     let TimeLimit(poll) = plan.scheduler.poll;
     let mut due = Instant::now();
     loop {
@@ -42,7 +36,7 @@ pub fn run(
         if follow == Follow::Detach || Instant::now() >= due {
             let clock = Instant::now();
             // What people look at must not stop the jobs.
-            if let Err(error) = run::show(record.clone(), plan, settings) {
+            if let Err(error) = run::show(campaign, record.clone()) {
                 events.message(None, Level::Warning, format!("the report could not be renewed: {error}"));
             }
             due = Instant::now() + clock.elapsed() * 9;
@@ -54,7 +48,7 @@ pub fn run(
                 plan.output.display()
             );
             events.message(None, Level::Info, text);
-            return Ok(ExitStatus::Done);
+            return Ok(Outcome::new(plan, record));
         }
         let waiting = Instant::now();
         while waiting.elapsed() < poll && !interrupt::requested() {
@@ -66,73 +60,62 @@ pub fn run(
     }
 }
 
-fn interrupted(batch: &mut Batch<'_>, mut record: CampaignRecord, follow: Follow) -> Result<ExitStatus> {
-    let output = &batch.plan.output;
+fn interrupted(batch: &mut Batch<'_>, mut record: CampaignRecord, follow: Follow) -> Result<Outcome> {
+    let output = &batch.campaign.plan.output;
     if follow == Follow::CancelOnInterrupt {
         cancel(output, batch.system)?;
         let outlook = batch.advance()?;
         batch.collect(&mut record, &outlook);
         record.state = State::Interrupted;
-        run::show(record, batch.plan, batch.settings)?;
+        run::show(batch.campaign, record)?;
     } else {
         let text = format!(
             "the jobs go on; the same command follows them again, `cleanloop cancel {}` ends them",
             output.display()
         );
-        batch.events.message(None, Level::Info, text);
+        batch.campaign.events.message(None, Level::Info, text);
     }
     Err(Error::Interrupted)
 }
 
-fn finish(batch: &Batch<'_>, mut record: CampaignRecord, outlook: &Outlook) -> Result<ExitStatus> {
+fn finish(batch: &Batch<'_>, record: CampaignRecord, outlook: &Outlook) -> Result<Outcome> {
     let (state, result) = match (&outlook.trouble, outlook.cancelled) {
         (Some(trouble), _) => (State::Failed, Err(Error::external(trouble.clone()))),
         (None, true) => (State::Interrupted, Err(Error::Interrupted)),
-        (None, false) => run::summarise(batch.plan, batch.outcomes(&record, outlook)),
+        (None, false) => run::summarise(batch.campaign.plan, batch.outcomes(&record, outlook)),
     };
-    record.state = state;
-    record.finished = Some(jiff::Timestamp::now());
-    let mut shown = run::show(record, batch.plan, batch.settings);
-    if state != State::Interrupted {
-        shown = shown.and_then(|()| run::collect(batch.plan, batch.events));
-    }
-    batch.events.emit(Event::CampaignFinished { state });
-    result.and_then(|status| shown.map(|()| status))
+    batch.campaign.end(record, state, result)
 }
 
 /// Looks after the campaign once, unless a run that follows its jobs does so.
 ///
 /// # Errors
 /// As [`Batch::advance`].
-pub fn steward(
-    plan: &Plan,
-    settings: &RunSettings<'_>,
-    events: &Emitter,
-    system: &dyn BatchSystem,
-) -> Result<ExitStatus> {
+pub fn steward(campaign: CampaignRun<'_>, system: &dyn BatchSystem) -> Result<()> {
+    let CampaignRun { plan, events, .. } = campaign;
     let Ok(_lock) = Lock::take_in_role(&plan.output, CAMPAIGN_LOCK, STEWARD) else {
         events.message(None, Level::Info, "a run follows these jobs; nothing to do");
-        return Ok(ExitStatus::Done);
+        return Ok(());
     };
     let mut record = CampaignRecord::load(&plan.output)?;
-    let mut batch = Batch::new(plan, settings, events, system);
+    let mut batch = Batch::new(campaign, system);
     let outlook = batch.advance()?;
     batch.collect(&mut record, &outlook);
     if outlook.going_on {
-        run::show(record, plan, settings)?;
-        return Ok(ExitStatus::Done);
+        run::show(campaign, record)?;
+        return Ok(());
     }
     // Failed measurement sets are told in the record; the steward itself did its work.
     let _ = finish(&batch, record, &outlook);
-    Ok(ExitStatus::Done)
+    Ok(())
 }
 
 impl Batch<'_> {
     /// Puts the campaign's record together, and tells what is new in it.
     pub fn collect(&mut self, record: &mut CampaignRecord, outlook: &Outlook) {
         for (index, next) in outlook.next.iter().enumerate() {
-            let set = &self.plan.measurement_sets[index];
-            let layout = self.plan.layout_of(set);
+            let set = &self.campaign.plan.measurement_sets[index];
+            let layout = self.campaign.plan.layout_of(set);
             let inode = layout.root().join(DATASET_RECORD).metadata().map(|m| std::os::unix::fs::MetadataExt::ino(&m));
             if let Ok(inode) = inode {
                 let known = self.records.get(&set.name).is_some_and(|(then, _)| *then == inode);
@@ -164,7 +147,7 @@ impl Batch<'_> {
             let Some(decision) = &round.decision else { break };
             *told += 1;
             let place = Place { dataset: dataset.name.clone(), at: round.id() };
-            self.events.emit(Event::RoundFinished {
+            self.campaign.events.emit(Event::RoundFinished {
                 place,
                 verdict: decision.verdict,
                 why: decision.summary.clone(),
@@ -174,7 +157,7 @@ impl Batch<'_> {
             });
         }
         if dataset.state.is_final() {
-            self.events.emit(Event::DatasetFinished {
+            self.campaign.events.emit(Event::DatasetFinished {
                 dataset: dataset.name.clone(),
                 state: dataset.state,
                 best_round: dataset.best_round().map(|r| r.round),

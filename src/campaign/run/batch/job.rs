@@ -4,11 +4,10 @@ use super::dataset_file::{DatasetFile, read_dataset, write_dataset, write_given_
 use super::decide::Progress;
 use super::hash_of_work;
 use crate::batch_system::ledger::Ledger;
-use crate::campaign::events::Emitter;
 use crate::campaign::journal::Journal;
 use crate::campaign::plan::{Plan, Share};
 use crate::campaign::record::{DatasetRecord, Level, State, ToolVersion};
-use crate::campaign::run::{self, FROZEN_PLAN, RunSettings, plan_hashes};
+use crate::campaign::run::{CampaignRun, FROZEN_PLAN, plan_hashes};
 use crate::process::interrupt;
 use crate::util::fs;
 use crate::util::lock::{self, DATASET_LOCK, Lock};
@@ -37,17 +36,9 @@ pub(super) fn barrier_file(output: &Path, generation: u32, round: usize) -> Path
 /// # Errors
 /// No campaign has run there.
 pub fn frozen_plan(output: &Path) -> Result<Plan> {
-    let path = output.join(FROZEN_PLAN);
-    let told = |e: &dyn std::fmt::Display| {
-        Error::bad_input(format!(
-            "{}: cannot be read: {e}; is this the folder of a campaign that has run?",
-            path.display()
-        ))
-    };
-    let text = std::fs::read(&path).map_err(|e| told(&e))?;
-    let mut plan: Plan = serde_json::from_slice(&text).map_err(|e| told(&e))?;
+    let mut plan = Plan::load(&output.join(FROZEN_PLAN))?;
     // The folder may have been moved since.
-    plan.output = std::path::absolute(output).map_err(|e| told(&e))?;
+    plan.output = std::path::absolute(output).map_err(Error::internal)?;
     Ok(plan)
 }
 
@@ -58,6 +49,15 @@ pub struct TaskOf {
     pub round: usize,
     /// Index of the measurement set in the plan.
     pub index: usize,
+}
+
+/// What is made of all measurement sets before a round, as a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BarrierOf {
+    /// The round that waits.
+    pub round: usize,
+    /// The run of the campaign that the job belongs to.
+    pub generation: u32,
 }
 
 fn check_plan(plan: &Plan, hash: &str) -> Result<()> {
@@ -74,7 +74,8 @@ fn check_plan(plan: &Plan, hash: &str) -> Result<()> {
 ///
 /// # Errors
 /// As a local run of that measurement set.
-pub fn task(plan: &Plan, hash: &str, of: TaskOf, settings: &RunSettings<'_>, events: &Emitter) -> Result<State> {
+pub fn task(campaign: CampaignRun<'_>, hash: &str, of: TaskOf) -> Result<State> {
+    let CampaignRun { plan, events, .. } = campaign;
     check_plan(plan, hash)?;
     let set = plan.measurement_sets.get(of.index).ok_or_else(|| Error::bad_input("no such measurement set"))?;
     let layout = plan.layout_of(set);
@@ -114,7 +115,7 @@ pub fn task(plan: &Plan, hash: &str, of: TaskOf, settings: &RunSettings<'_>, eve
         }
         Ok(())
     };
-    run::run_one(plan, of.index, Some(of.round), share(plan, of.round), settings, events, &mut on_record)
+    campaign.run_one(of.index, Some(of.round), share(plan, of.round), &mut on_record)
 }
 
 /// What a job may use: what it asked for.
@@ -131,14 +132,9 @@ fn share(plan: &Plan, round: usize) -> Share {
 ///
 /// # Errors
 /// The work failed, or the folder cannot be written.
-pub fn barrier(
-    plan: &Plan,
-    hash: &str,
-    round: usize,
-    generation: u32,
-    settings: &RunSettings<'_>,
-    events: &Emitter,
-) -> Result<()> {
+pub fn barrier(campaign: CampaignRun<'_>, hash: &str, at: BarrierOf) -> Result<()> {
+    let CampaignRun { plan, settings, events } = campaign;
+    let BarrierOf { round, generation } = at;
     check_plan(plan, hash)?;
     let datasets: Vec<DatasetRecord> =
         plan.measurement_sets.iter().filter_map(|set| Some(read_dataset(&plan.layout_of(set))?.dataset)).collect();

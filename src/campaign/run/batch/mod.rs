@@ -19,13 +19,12 @@ mod tests;
 
 pub use cancel::{cancel, refuse_if_queued};
 pub use follow::{run, steward};
-pub use job::{TaskOf, barrier, frozen_plan, task};
+pub use job::{BarrierOf, TaskOf, barrier, frozen_plan, task};
 pub use status::{JobsStatus, status};
 
-use super::{RunSettings, plan_hashes};
+use super::{CampaignRun, plan_hashes};
 use crate::batch_system::ledger::{Ledger, LedgerState, Submission, Work};
 use crate::batch_system::slurm::{BatchSystem, TaskState};
-use crate::campaign::events::Emitter;
 use crate::campaign::file::OnFailure;
 use crate::campaign::journal::Journal;
 use crate::campaign::plan::{self, Plan};
@@ -38,8 +37,9 @@ use indexmap::IndexMap;
 use std::collections::HashMap;
 
 /// How a run accompanies its jobs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Follow {
+    #[default]
     /// Until they have ended; an interruption leaves them alone.
     Along,
     /// Until they have ended; an interruption cancels them.
@@ -50,9 +50,7 @@ pub enum Follow {
 
 /// A campaign and its batch system.
 pub struct Batch<'a> {
-    plan: &'a Plan,
-    settings: &'a RunSettings<'a>,
-    events: &'a Emitter,
+    campaign: CampaignRun<'a>,
     system: &'a dyn BatchSystem,
     ledger: Ledger,
     hash: String,
@@ -77,16 +75,10 @@ pub fn hash_of_work(plan: &Plan) -> String {
 
 impl<'a> Batch<'a> {
     /// Nothing is asked or written yet.
-    pub fn new(
-        plan: &'a Plan,
-        settings: &'a RunSettings<'a>,
-        events: &'a Emitter,
-        system: &'a dyn BatchSystem,
-    ) -> Self {
+    pub fn new(campaign: CampaignRun<'a>, system: &'a dyn BatchSystem) -> Self {
+        let plan = campaign.plan;
         Self {
-            plan,
-            settings,
-            events,
+            campaign,
             system,
             ledger: Ledger::new(&plan.output),
             hash: hash_of_work(plan),
@@ -110,10 +102,10 @@ impl<'a> Batch<'a> {
             return Err(Error::bad_input(format!(
                 "{}: jobs of an earlier plan of this campaign are still queued (job {}, {}); wait for them, or cancel them \
                  with `cleanloop cancel {}`",
-                self.plan.output.display(),
+                self.campaign.plan.output.display(),
                 other.job.unwrap_or_default(),
                 other.name,
-                self.plan.output.display()
+                self.campaign.plan.output.display()
             )));
         }
         let generation = self.ledger.state().generation + 1;
@@ -130,7 +122,7 @@ impl<'a> Batch<'a> {
                         submission.job = Some(job);
                         self.ledger.submitted(&submission)?;
                         let text = format!("found job {job} ({}), which an earlier run submitted", submission.name);
-                        self.events.message(None, Level::Info, text);
+                        self.campaign.events.message(None, Level::Info, text);
                     }
                     None => {
                         self.ledger.withdraw(submission.number)?;
@@ -153,8 +145,8 @@ impl<'a> Batch<'a> {
     }
 
     fn progress(&mut self, index: usize) -> Result<Progress> {
-        let set = &self.plan.measurement_sets[index];
-        let path = self.plan.layout_of(set).journal();
+        let set = &self.campaign.plan.measurement_sets[index];
+        let path = self.campaign.plan.layout_of(set).journal();
         let Ok(length) = path.metadata().map(|m| m.len()) else { return Ok(Progress::NOTHING) };
         if let Some((_, progress)) = self.journals.get(&set.name).filter(|(then, _)| *then == length) {
             return Ok(*progress);
@@ -175,10 +167,10 @@ impl<'a> Batch<'a> {
         let recent = of_latest_waves(&submissions);
         let states = self.states(&recent)?;
         let last = last_jobs(&recent, &states);
-        let scheduler = &self.plan.scheduler;
-        let mut next = Vec::with_capacity(self.plan.measurement_sets.len());
-        for index in 0..self.plan.measurement_sets.len() {
-            let jobs = last.get(&self.plan.measurement_sets[index].name);
+        let scheduler = &self.campaign.plan.scheduler;
+        let mut next = Vec::with_capacity(self.campaign.plan.measurement_sets.len());
+        for index in 0..self.campaign.plan.measurement_sets.len() {
+            let jobs = last.get(&self.campaign.plan.measurement_sets[index].name);
             // Journals of sets at work are left alone.
             let progress = match jobs.and_then(LastJobs::live) {
                 Some(_) => Progress::NOTHING,
@@ -191,7 +183,7 @@ impl<'a> Batch<'a> {
             next.push(decided);
         }
         let going = |n: &Next| matches!(n, Next::Wait(_) | Next::Submit { .. });
-        let stopped = next.contains(&Next::Failed) && self.plan.on_failure == OnFailure::Stop;
+        let stopped = next.contains(&Next::Failed) && self.campaign.plan.on_failure == OnFailure::Stop;
         let mut outlook = Outlook {
             going_on: next.iter().any(going),
             // Those that we cancel ourselves because another one failed are not meant.
@@ -217,13 +209,13 @@ impl<'a> Batch<'a> {
 
     /// Writes into the journal that a measurement set is given up, unless somebody still works on it.
     fn give_up(&mut self, index: usize, why: &str) -> Result<Next> {
-        let set = &self.plan.measurement_sets[index];
-        let layout = self.plan.layout_of(set);
+        let set = &self.campaign.plan.measurement_sets[index];
+        let layout = self.campaign.plan.layout_of(set);
         let Ok(_lock) = Lock::take_named(layout.root(), DATASET_LOCK) else {
             return Ok(Next::Wait(TaskState::Running));
         };
-        write_given_up(self.plan, set, why)?;
-        self.events.message(Some(&set.name), Level::Error, why);
+        write_given_up(self.campaign.plan, set, why)?;
+        self.campaign.events.message(Some(&set.name), Level::Error, why);
         Ok(Next::Failed)
     }
 }

@@ -88,7 +88,7 @@ impl Batch<'_> {
             (full, false) => {
                 if let Some(words) = full {
                     let text = format!("the queue is full; the rest is submitted later ({words})");
-                    self.events.message(None, Level::Info, text);
+                    self.campaign.events.message(None, Level::Info, text);
                 }
                 self.submit_steward(&wave)?;
             }
@@ -99,12 +99,12 @@ impl Batch<'_> {
     /// Jobs that may still be put into the queue.
     fn room(&self, states: &HashMap<(u32, usize), TaskState>) -> usize {
         let live = states.values().filter(|s| s.is_live()).count();
-        self.plan.scheduler.max_queued.map_or(usize::MAX, |most| most.saturating_sub(live))
+        self.campaign.plan.scheduler.max_queued.map_or(usize::MAX, |most| most.saturating_sub(live))
     }
 
     /// The last round that follows `first` without waiting, and whether a barrier stands before `first`.
     fn segment(&self, first: usize) -> (usize, bool) {
-        let stages = barriers::of(self.plan);
+        let stages = barriers::of(self.campaign.plan);
         let last = stages.iter().find_map(|s| match s {
             Stage::Rounds { first: from, last } if (*from..=*last).contains(&first) => Some(*last),
             _ => None,
@@ -117,7 +117,7 @@ impl Batch<'_> {
         let size = (self.system.max_array_size() - 1).max(1);
         let mut chunks: BTreeMap<usize, Vec<Member>> = BTreeMap::new();
         for (index, attempt) in members {
-            let set = self.plan.measurement_sets[*index].name.clone();
+            let set = self.campaign.plan.measurement_sets[*index].name.clone();
             chunks.entry(index / size).or_default().push(Member { index: index % size, set, attempt: *attempt });
         }
         chunks.into_iter().map(|(chunk, members)| Chunk { offset: chunk * size, members }).collect()
@@ -142,7 +142,7 @@ impl Batch<'_> {
             let job = JobSpec {
                 indices: Some(indices),
                 dependency: before.map(|job| format!("aftercorr:{job}")),
-                resources: self.plan.scheduler.of_round(round),
+                resources: self.campaign.plan.scheduler.of_round(round),
                 words,
             };
             wave.room = wave.room.saturating_sub(members.len());
@@ -172,7 +172,7 @@ impl Batch<'_> {
         if outlook.next.iter().any(late) {
             return Ok(false);
         }
-        let marker = barrier_file(&self.plan.output, wave.generation, round);
+        let marker = barrier_file(&self.campaign.plan.output, wave.generation, round);
         if let Ok(text) = std::fs::read(&marker) {
             let done: BarrierDone = serde_json::from_slice(&text).map_err(Error::internal)?;
             if let Some(error) = done.error {
@@ -187,7 +187,7 @@ impl Batch<'_> {
         if earlier.iter().any(|s| states.get(&(s.number, 0)).is_some_and(|s| s.is_live())) {
             return Ok(false);
         }
-        if earlier.len() > self.plan.scheduler.retries as usize {
+        if earlier.len() > self.campaign.plan.scheduler.retries as usize {
             outlook.trouble = Some(format!("the job before round {round} was lost {} time(s)", earlier.len()));
             outlook.going_on = false;
             return Ok(false);
@@ -195,7 +195,7 @@ impl Batch<'_> {
         let job = JobSpec {
             indices: None,
             dependency: None,
-            resources: self.plan.scheduler.of_barrier(),
+            resources: self.campaign.plan.scheduler.of_barrier(),
             words: vec!["--barrier".into(), round.to_string(), "--generation".into(), wave.generation.to_string()],
         };
         let number = self.submit(wave, Work::Barrier { round }, Vec::new(), job)?;
@@ -208,14 +208,14 @@ impl Batch<'_> {
         let job = JobSpec {
             indices: None,
             dependency: Some(format!("afterany:{}", after.join(":"))),
-            resources: self.plan.scheduler.of_steward(),
+            resources: self.campaign.plan.scheduler.of_steward(),
             words: vec!["--steward".into()],
         };
         let mut own = Wave { full: None, last: Vec::new(), ..*wave };
         // Without one, a run that follows or is started again does its work.
         if let Err(error) = self.submit(&mut own, Work::Steward, Vec::new(), job) {
             let text = format!("the job that looks after the others could not be submitted: {error}");
-            self.events.message(None, Level::Warning, text);
+            self.campaign.events.message(None, Level::Warning, text);
         }
         Ok(())
     }
@@ -227,7 +227,7 @@ impl Batch<'_> {
             return Ok(None);
         }
         let number = self.ledger.next_number()?;
-        let name = format!("cl-{}-{}-{number}", &plan::hash(&self.plan.output)[..8], self.plan.name);
+        let name = format!("cl-{}-{}-{number}", &plan::hash(&self.campaign.plan.output)[..8], self.campaign.plan.name);
         let mut submission = Submission {
             number,
             generation: wave.generation,
@@ -243,17 +243,17 @@ impl Batch<'_> {
         fs::make(&logs)?;
         let program = crate::process::own::executable().map_err(Error::internal)?;
         let mut words = vec![program.to_string_lossy().into_owned(), "task".into()];
-        words.push(self.plan.output.to_string_lossy().into_owned());
+        words.push(self.campaign.plan.output.to_string_lossy().into_owned());
         words.extend(["--plan".to_string(), self.hash.clone()]);
         words.extend(spec.words);
         let job = Job {
             name: submission.name.clone(),
-            at_once: spec.indices.as_ref().and(self.plan.scheduler.at_once),
+            at_once: spec.indices.as_ref().and(self.campaign.plan.scheduler.at_once),
             log: logs.join(if spec.indices.is_some() { "%a.log" } else { "job.log" }),
             indices: spec.indices,
             dependency: spec.dependency,
             resources: spec.resources,
-            setup: self.plan.scheduler.setup.clone(),
+            setup: self.campaign.plan.scheduler.setup.clone(),
             words,
             script: self.ledger.folder().join(format!("{number:05}.sh")),
         };

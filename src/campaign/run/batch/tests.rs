@@ -6,10 +6,12 @@ use super::job::barrier_file;
 use super::*;
 use crate::batch_system::slurm::Task;
 use crate::batch_system::slurm::{Job, SlurmError};
+use crate::campaign::events::Emitter;
 use crate::campaign::file::Loss;
 use crate::campaign::file::{self, SchedulerOptions};
 use crate::campaign::journal;
 use crate::campaign::record::State;
+use crate::campaign::run::{RunSettings, Selection};
 use crate::util::fs;
 use rstest::rstest;
 use std::cell::RefCell;
@@ -154,12 +156,12 @@ impl BatchSystem for Notes {
     }
 }
 
-struct StepContext {
+struct Field {
     folder: tempfile::TempDir,
     plan: Plan,
 }
 
-impl StepContext {
+impl Field {
     fn new(sets: usize, rounds: usize, block: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         for i in 0..sets {
@@ -199,13 +201,14 @@ impl StepContext {
             restart: false,
             command_line: Vec::new(),
             config: String::new(),
-            report: &|_, _| Ok(()),
+            report: None,
             backend: &|_, _, _| unreachable!("nothing is run here"),
             follow: Follow::Detach,
             at_barrier: &|_, _, _, _| Ok(()),
+            selection: Selection::default(),
         };
         let events = Emitter::default();
-        act(&mut Batch::new(&self.plan, &settings, &events, system))
+        act(&mut Batch::new(CampaignRun { plan: &self.plan, settings: &settings, events: &events }, system))
     }
 }
 
@@ -215,7 +218,7 @@ fn done() -> journal::JournalEvent {
 
 #[test]
 fn rounds_are_arrays_that_depend_on_each_other_in_chunks() {
-    let bench = StepContext::new(5, 1, "");
+    let bench = Field::new(5, 1, "");
     let system = Notes::new(4);
     assert!(bench.begin(&system).going_on);
     let expected = [
@@ -234,7 +237,7 @@ fn rounds_are_arrays_that_depend_on_each_other_in_chunks() {
 
 #[test]
 fn lost_jobs_come_again_and_only_they() {
-    let bench = StepContext::new(3, 1, "");
+    let bench = Field::new(3, 1, "");
     let system = Notes::new(1001);
     bench.begin(&system);
     for job in 1..=3 {
@@ -259,7 +262,7 @@ fn lost_jobs_come_again_and_only_they() {
 
 #[test]
 fn a_submission_that_was_cut_off_is_adopted_or_made_anew() {
-    let bench = StepContext::new(2, 0, "");
+    let bench = Field::new(2, 0, "");
     let system = Notes::new(1001);
     bench.begin(&system);
     // As if the submitter had died between sbatch and its note.
@@ -279,7 +282,7 @@ fn a_submission_that_was_cut_off_is_adopted_or_made_anew() {
 
 #[test]
 fn a_full_queue_takes_the_rest_later() {
-    let bench = StepContext::new(3, 1, "  scheduler: {max_queued: 2}");
+    let bench = Field::new(3, 1, "  scheduler: {max_queued: 2}");
     let system = Notes::new(1001);
     bench.begin(&system);
     assert_eq!(system.text(), ["round 0 +0 [0, 1] ", "steward [] afterany:1"]);
@@ -292,7 +295,7 @@ fn a_full_queue_takes_the_rest_later() {
     let expected = ["round 0 +0 [2] ", "round 1 +0 [2] aftercorr:3", "steward [] afterany:4"];
     assert_eq!(system.text()[2..], expected, "the set that was left out goes first");
     // Slurm's own limits are told by sbatch.
-    let bench = StepContext::new(3, 2, "");
+    let bench = Field::new(3, 2, "");
     let system = Notes { full_after: Some(2), ..Notes::new(1001) };
     bench.begin(&system);
     assert_eq!(system.text(), ["round 0 +0 [0, 1, 2] ", "round 1 +0 [0, 1, 2] aftercorr:1", "steward [] afterany:2"]);
@@ -300,7 +303,7 @@ fn a_full_queue_takes_the_rest_later() {
 
 #[test]
 fn a_barrier_waits_for_all_and_holds_back_the_next_round() {
-    let mut bench = StepContext::new(2, 1, "");
+    let mut bench = Field::new(2, 1, "");
     bench.plan.rounds[1].waits_for_all = true;
     let system = Notes::new(1001);
     bench.begin(&system);
@@ -327,7 +330,7 @@ fn a_barrier_waits_for_all_and_holds_back_the_next_round() {
 
 #[test]
 fn a_failure_stops_the_others_where_that_is_asked_for() {
-    let bench = StepContext::new(3, 0, "  on_failure: stop");
+    let bench = Field::new(3, 0, "  on_failure: stop");
     let system = Notes::new(1001);
     bench.begin(&system);
     bench.journal(1, journal::JournalEvent::Ended { state: State::Failed, reason: "no".into() });
@@ -340,10 +343,10 @@ fn a_failure_stops_the_others_where_that_is_asked_for() {
 
 #[test]
 fn jobs_of_another_plan_are_not_mixed_in() {
-    let bench = StepContext::new(2, 0, "");
+    let bench = Field::new(2, 0, "");
     let system = Notes::new(1001);
     bench.begin(&system);
-    let mut changed = StepContext { folder: tempfile::tempdir().unwrap(), plan: bench.plan.clone() };
+    let mut changed = Field { folder: tempfile::tempdir().unwrap(), plan: bench.plan.clone() };
     changed.plan.acceptance.converged_rounds = 7;
     let error = changed.with(&system, |b| b.begin()).unwrap_err().to_string();
     assert!(error.contains("jobs of an earlier plan") && error.contains("cleanloop cancel"), "{error}");

@@ -1,0 +1,206 @@
+//! The plan for people: every round with all its options and command lines.
+
+use super::containers::{self, Mounts};
+use super::preview::{self, RoundLines};
+use super::{ImagingPlan, MaskPlan, Plan, RoundPlan};
+use crate::campaign::file::{MaskCadence, MaskImage, MaskMethod, schema};
+use crate::campaign::layout::field_folder;
+use crate::util::shell;
+use serde::Serialize;
+use serde_json::Value as Json;
+use std::fmt::{self, Write};
+use std::path::Path;
+
+/// Width of printed lines, characters.
+const WIDTH: usize = 110;
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&text(self))
+    }
+}
+
+fn text(plan: &Plan) -> String {
+    let mut out = String::new();
+    line(&mut out, "campaign", &format!("{} ({})", plan.name, plan.campaign_file.display()));
+    line(&mut out, "output", &plan.output.display().to_string());
+    let sets: Vec<String> =
+        plan.measurement_sets.iter().map(|set| format!("{} = {}", set.name, set.path.display())).collect();
+    for (index, set) in sets.iter().enumerate() {
+        line(&mut out, if index == 0 { "measurement sets" } else { "" }, set);
+    }
+    line(&mut out, "imager", &word(&plan.imager));
+    line(&mut out, "calibrator", &word(&plan.calibrator));
+    let antenna = plan.reference_antenna.as_deref().unwrap_or("chosen from the data");
+    line(&mut out, "reference antenna", antenna);
+    line(&mut out, "works on", &format!("the {}; DATA is never written", word(&plan.work_on)));
+    options(&mut out, "acceptance", &plan.acceptance);
+    if plan.rounds.iter().flat_map(|round| &round.calibration).any(|c| c.gaincal.solint == "auto") {
+        options(&mut out, "solint: auto", &plan.solint);
+    }
+    options(&mut out, "stop", &plan.stop);
+    options(&mut out, "resources", &plan.resources);
+    options(&mut out, "scheduler", &plan.scheduler);
+    if !plan.archive.is_empty() {
+        options(&mut out, "archive", &plan.archive);
+    }
+    if let Some(set) = plan.measurement_sets.first().filter(|_| containers::in_use(plan)) {
+        let mounts = Mounts::of(plan, set);
+        let folders: Vec<String> = mounts.folders().iter().map(|f| f.display().to_string()).collect();
+        line(&mut out, "bind mounts", &format!("{} (for {})", folders.join(" "), set.name));
+    }
+    let lines = plan.measurement_sets.first().map(|set| preview::command_lines(plan, set)).unwrap_or_default();
+    if plan.measurement_sets.len() > 1 {
+        let first = &plan.measurement_sets[0].name;
+        line(
+            &mut out,
+            "command lines",
+            &format!("those of {first}; the others' differ in paths alone (--json has all)"),
+        );
+    }
+    for (index, round) in plan.rounds.iter().enumerate() {
+        round_text(&mut out, round, &plan.output, lines.get(index));
+    }
+    out.push('\n');
+    for program in preview::not_found(plan) {
+        let _ = writeln!(
+            out,
+            "not found: {program}: it must be installed, or named under `campaign.executables`, to run this"
+        );
+    }
+    if !plan.not_run.is_empty() {
+        let _ = writeln!(out, "not run: {}: cleanloop reads but does not run them", plan.not_run.join(", "));
+    }
+    for warning in &plan.warnings {
+        let _ = writeln!(out, "note: {warning}");
+    }
+    out
+}
+
+fn round_text(out: &mut String, round: &RoundPlan, output: &Path, lines: Option<&RoundLines>) {
+    let _ = writeln!(out, "\nround {}", round.round);
+    match &round.calibration {
+        None => line(out, "calibration", "none"),
+        Some(calibration) => {
+            line(out, "calibration", &word(&calibration.calibrator));
+            options(out, "  gaincal", &calibration.gaincal);
+        }
+    }
+    match &round.mask {
+        None => line(out, "mask", "none"),
+        Some(mask) => mask_text(out, mask, output, round.round),
+    }
+    line(out, "imaging", &format!("column {}", round.data_column));
+    match &round.imaging {
+        ImagingPlan::Wsclean(wsclean) => options(out, "  wsclean", wsclean),
+        ImagingPlan::Tclean(tclean) => options(out, "  tclean", tclean),
+        ImagingPlan::Command(words) => line(out, "  template", &shell::line(words)),
+    }
+    let Some(lines) = lines else { return };
+    if !lines.imager.is_empty() {
+        line(out, "  program", &lines.imager);
+    }
+    for (subject, words) in &lines.capabilities {
+        line(out, &format!("  {subject}"), words);
+    }
+    // Unbroken, to be copied.
+    for words in &lines.calibration {
+        let _ = writeln!(out, "$ {}", shell::line(words));
+    }
+    for call in &lines.imaging {
+        let _ = writeln!(out, "# {}\n$ {}", call.what, shell::line(&call.words));
+    }
+    for note in &lines.notes {
+        let _ = writeln!(out, "note: {note}");
+    }
+}
+
+fn mask_text(out: &mut String, mask: &MaskPlan, output: &Path, round: usize) {
+    let source = match (mask.cadence, mask.method) {
+        (MaskCadence::Round, _) if mask.image == MaskImage::Field => {
+            let folder = field_folder(output, round);
+            format!(
+                "cut from the field's mask: all measurement sets wait, then {}",
+                folder.join("image.fits").display()
+            )
+        }
+        (MaskCadence::Round, _) => "from the last accepted image".to_owned(),
+        (MaskCadence::Cycle, _) if mask.every > 1 => format!("fresh before every {} major cycles", mask.every),
+        (MaskCadence::Cycle, _) => "fresh before each major cycle".to_owned(),
+    };
+    line(out, "mask", &format!("{}, {source}", word(&mask.method)));
+    if mask.method == MaskMethod::Both {
+        line(out, "  combined", &word(&mask.combine));
+    }
+    if matches!(mask.method, MaskMethod::Flint | MaskMethod::Both) {
+        options(out, "  masking", &mask.masking);
+    }
+    if mask.method == MaskMethod::Auto {
+        options(out, "  auto", &mask.auto);
+    }
+    if mask.method != MaskMethod::Multithresh {
+        options(out, "  noise", &mask.noise);
+    }
+    if matches!(mask.method, MaskMethod::Multithresh | MaskMethod::Both) {
+        options(out, "  automask", &mask.automask);
+    }
+    for (label, files) in [("  always", &mask.include), ("  never", &mask.exclude)] {
+        for file in files {
+            line(out, label, &file.display().to_string());
+        }
+    }
+}
+
+/// Label and text; further lines are indented.
+fn line(out: &mut String, label: &str, text: &str) {
+    /// Width of the labels' column.
+    const LABEL: usize = 19;
+    let mut column = LABEL;
+    let _ = write!(out, "{label:<LABEL$}");
+    for (index, part) in text.split(' ').enumerate() {
+        let length = part.chars().count();
+        if index > 0 && column + 1 + length > WIDTH {
+            let _ = write!(out, "\n{:LABEL$}", "");
+            column = LABEL;
+        } else if index > 0 {
+            out.push(' ');
+            column += 1;
+        }
+        out.push_str(part);
+        column += length;
+    }
+    out.push('\n');
+}
+
+fn word(value: &impl Serialize) -> String {
+    data(value).as_str().map_or_else(String::new, str::to_owned)
+}
+
+/// All options of a map as `key=value`; what is switched off or left to the program is named at the end.
+fn options(out: &mut String, label: &str, value: &impl Serialize) {
+    let json = data(value);
+    let mut parts = Vec::new();
+    let mut unset = Vec::new();
+    for (key, value) in json.as_object().into_iter().flatten() {
+        match value {
+            Json::Null => unset.push(key.as_str()),
+            Json::Array(items) if items.is_empty() => unset.push(key.as_str()),
+            Json::Object(map) if map.is_empty() => unset.push(key.as_str()),
+            Json::String(text) if text.contains(' ') || text.is_empty() => parts.push(format!("{key}='{text}'")),
+            Json::String(text) => parts.push(format!("{key}={text}")),
+            other => parts.push(format!("{key}={other}")),
+        }
+    }
+    if !unset.is_empty() {
+        parts.push(format!("(not set: {})", unset.join(" ")));
+    }
+    let text = if parts.is_empty() { "the program's defaults".to_owned() } else { parts.join(" ") };
+    line(out, label, &text);
+}
+
+/// A value as JSON, single-precision numbers as people write them.
+pub(super) fn data(value: &impl Serialize) -> Json {
+    let mut json = serde_json::to_value(value).unwrap_or(Json::Null);
+    schema::shorten(&mut json);
+    json
+}
