@@ -9,9 +9,9 @@
 use cleanloop::campaign::file::StopOptions;
 use cleanloop::image::{FitsImage, PixelType, write_plane};
 use cleanloop::imager::wsclean::{WscleanImager, WscleanOptions};
-use cleanloop::imager::{Guarded, ImagerContext, ImagingJob, Residual};
+use cleanloop::imager::{Guarded, ImagerContext, ImagingJob, Residual, StopLimits};
 use cleanloop::kernels::order_statistics::median_and_mad;
-use cleanloop::major_cycle::{self, CycleMask, CycleMasks, CycleReport, ImagerLimits, MaskMoment, Measures, StopRules};
+use cleanloop::major_cycle::{self, CycleMask, CycleMasks, CycleReport, MaskMoment, Measures, StopRules};
 use cleanloop::quality::residual::{measure, model_fluxes};
 use cleanloop::{Error, Result};
 use ndarray::{Array2, s};
@@ -75,7 +75,7 @@ pub fn image(data: &Path, size: u64, scale: &str, folder: &Path) -> Result<Cycle
         memory_gb: None,
         update_model: false,
     };
-    let limits = ImagerLimits {
+    let limits = StopLimits {
         threshold_jy: None,
         nsigma: Some(4.0),
         iterations: 100_000,

@@ -1,7 +1,10 @@
 //! An imager that is any command: a template of its words, filled in and run.
 
+use super::context::ImagerContext;
+use super::job::{ChannelProducts, ImagingJob, Products};
+use super::lifecycle::{CycleImager, Imager};
+use super::preview::{Capabilities, ImagerPreview, PlannedCall, PlannedMasks};
 use super::progress::Progress;
-use super::{Capabilities, ChannelProducts, CycleImager, Imager, ImagerContext, ImagingJob, Products};
 use crate::Result;
 use crate::process::{Output, ProcessError, Program};
 use serde::{Deserialize, Serialize};
@@ -75,7 +78,10 @@ impl CommandImager {
     ///
     /// # Errors
     /// It is empty, or has an unknown placeholder.
-    pub fn new(job: ImagingJob, options: CommandOptions, context: ImagerContext) -> Result<Self, CommandError> {
+    pub fn new(job: ImagingJob, mut options: CommandOptions, context: ImagerContext) -> Result<Self, CommandError> {
+        if !context.executable.is_empty() {
+            options.template.clone_from(&context.executable);
+        }
         if options.template.is_empty() {
             return Err(CommandError::Empty);
         }
@@ -171,6 +177,29 @@ impl CommandImager {
             channels,
         })
     }
+}
+
+/// The one call of an imaging by a command.
+///
+/// # Errors
+/// As [`CommandImager::new`].
+pub(super) fn preview(
+    job: &ImagingJob,
+    options: &CommandOptions,
+    context: &ImagerContext,
+    masks: &PlannedMasks,
+) -> Result<ImagerPreview, CommandError> {
+    let imager = CommandImager::new(job.clone(), options.clone(), context.clone())?;
+    let one_run = |mask: Option<&Path>| {
+        let lines = imager.command_lines(mask);
+        lines.into_iter().map(|words| PlannedCall { what: "one run".into(), words }).collect()
+    };
+    let calls = match masks {
+        PlannedMasks::None => one_run(None),
+        PlannedMasks::Fixed(mask) => one_run(Some(mask)),
+        PlannedMasks::PerCycle(_) => Vec::new(),
+    };
+    Ok(ImagerPreview { capabilities: imager.capabilities(), calls, notes: Vec::new() })
 }
 
 /// Names between braces, in order.

@@ -1,6 +1,7 @@
 //! The limits of the loop, with everything resolved.
 
 use super::StopOptions;
+use crate::imager::StopLimits;
 use serde::{Deserialize, Serialize};
 
 /// When the loop ends, with everything resolved.
@@ -32,7 +33,7 @@ pub struct StopRules {
 
 impl StopRules {
     /// The user's rules, with the imager's own limits where the user gives none.
-    pub fn new(stop: &StopOptions, imager: &ImagerLimits, every: usize, freeze_change: f64) -> Self {
+    pub fn new(stop: &StopOptions, imager: &StopLimits, every: usize, freeze_change: f64) -> Self {
         Self {
             threshold_jy: stop.threshold_jy.or(imager.threshold_jy),
             nsigma: stop.nsigma.or(imager.nsigma),
@@ -51,19 +52,4 @@ impl StopRules {
     pub(super) fn threshold(&self, rms: f64) -> f64 {
         self.threshold_jy.unwrap_or(0.0).max(self.nsigma.unwrap_or(0.0) * rms)
     }
-}
-
-/// Stop limits that the imager's own options give.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct ImagerLimits {
-    /// wsclean's `threshold`, tclean's `threshold`, Jy/beam.
-    pub threshold_jy: Option<f64>,
-    /// wsclean's `auto_threshold`, tclean's `nsigma`.
-    pub nsigma: Option<f64>,
-    /// `niter`.
-    pub iterations: u64,
-    /// `nmiter`, `nmajor`.
-    pub major_cycles: usize,
-    /// Each channel of a cube is cleaned by itself (wsclean's, unless they are joined).
-    pub independent_channels: bool,
 }

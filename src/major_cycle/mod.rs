@@ -19,7 +19,7 @@ mod stop;
 mod tests;
 
 pub use cycles::{CycleReport, MeasureResidual, Measures, run};
-pub use limits::{ImagerLimits, StopRules};
+pub use limits::StopRules;
 pub use masks::{CycleMask, CycleMasks, CycleVeto, MaskMoment};
 pub use records::{ChannelRecord, ConfettiRecord, CycleRecord};
 pub use stop::StopOptions;

@@ -6,8 +6,8 @@ use super::decide::{ChosenMask, Look, Situation, Step, decide};
 use super::notes::Finished;
 use super::*;
 use crate::imager::{
-    Capabilities, Chain, ChannelControls, ChannelRevert, CycleImager, Imager, MinorControls, MinorCycle, PlannedCall,
-    Products, Residual, StopReason,
+    Capabilities, ChannelControls, ChannelRevert, CycleImager, Imager, MinorControls, MinorCycle, Products, Residual,
+    StopLimits, StopReason,
 };
 use crate::quality::residual::{PlaneResidual, ResidualState};
 use crate::{Error, Result};
@@ -121,9 +121,6 @@ impl CycleImager for FakeImager {
     fn calls_are_cheap(&self) -> bool {
         false
     }
-    fn chain_lines(&self, _: &Chain) -> Vec<PlannedCall> {
-        Vec::new()
-    }
     fn lines_run(&self) -> Vec<Vec<String>> {
         Vec::new()
     }
@@ -158,7 +155,7 @@ fn flux(model: &Path) -> Result<Vec<f64>> {
 const MEASURES: Measures<'static> = Measures { residual: &measured, flux: &flux };
 
 fn rules() -> StopRules {
-    let limits = ImagerLimits {
+    let limits = StopLimits {
         threshold_jy: Some(1.0),
         nsigma: None,
         iterations: 1000,
@@ -443,9 +440,6 @@ impl CycleImager for FakeCube {
     }
     fn replace_model(&mut self, _: &Path) -> Result<Option<Residual>> {
         Ok(None)
-    }
-    fn chain_lines(&self, _: &Chain) -> Vec<PlannedCall> {
-        Vec::new()
     }
     fn lines_run(&self) -> Vec<Vec<String>> {
         Vec::new()

@@ -1,5 +1,6 @@
 //! `campaign.imager`, `calibrator`, `executables`: which programs do the work, and how they are called.
 
+use crate::imager::ImagerOptions;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -66,6 +67,17 @@ impl Default for Executables {
             quartical: Vec::new(),
             imager: Vec::new(),
             calibrator: Vec::new(),
+        }
+    }
+}
+
+impl Executables {
+    /// The words of the program that runs an imager; for tclean those of CASA's Python.
+    pub(crate) fn of_imager(&self, imaging: &ImagerOptions) -> &[String] {
+        match imaging {
+            ImagerOptions::Wsclean(_) => &self.wsclean,
+            ImagerOptions::Tclean(_) => &self.casa,
+            ImagerOptions::Command(_) => &self.imager,
         }
     }
 }

@@ -4,7 +4,7 @@
 //! word `exec`. Which folders those are follows from the plan: the campaign's part for this measurement set, the
 //! measurement set's own folder, and files and temporary folders that the options name.
 
-use super::{ImagingPlan, MeasurementSetPlan, Plan};
+use super::{MeasurementSetPlan, Plan};
 use crate::campaign::file::Executables;
 use crate::programs::setup;
 use std::path::{Path, PathBuf};
@@ -36,11 +36,7 @@ impl Mounts {
         // The folder that holds it: a measurement set that is there no longer could not be bound.
         paths.extend(set.path.parent().map(Path::to_path_buf));
         for round in &plan.rounds {
-            if let ImagingPlan::Wsclean(options) = &round.imaging {
-                paths.extend(options.temp_dir.clone());
-                let masks = options.fits_mask.iter().chain(&options.multiscale_fits_mask);
-                paths.extend(masks.filter_map(|mask| mask.parent()).map(Path::to_path_buf));
-            }
+            paths.extend(round.imaging.folders());
         }
         // The CASA worker's sources, and the folder of temporary files.
         paths.extend(setup::home());

@@ -4,7 +4,6 @@
 //! hashes of its parts, so that a changed campaign file shows which steps must be done again.
 
 pub mod containers;
-pub mod limits;
 mod measurement_sets;
 pub mod preview;
 mod resolve;
@@ -15,7 +14,7 @@ mod types;
 
 pub use resolve::{resolve, resolve_with};
 pub use share::Share;
-pub use types::{CalibrationPlan, ImagingPlan, MaskPlan, MeasurementSetPlan, Plan, RoundPlan};
+pub use types::{CalibrationPlan, MaskPlan, MeasurementSetPlan, Plan, RoundPlan};
 
 use super::file::ConfigError;
 use crate::util::digest;

@@ -3,20 +3,16 @@
 //! The programs need not be installed. Lines are those of the first attempt at each round, with the files and folders
 //! that a run would use; what a run decides (a retry, an automatic interval, the mask's pixels) is not known here.
 
-use super::containers::{self, Mounts};
-use super::limits::limits_of;
-use super::share::mpi_processes;
-use super::{ImagingPlan, MeasurementSetPlan, Plan, RoundPlan, Share};
+use super::containers;
+use super::{MeasurementSetPlan, Plan, RoundPlan, Share};
 use crate::Result;
 use crate::calibrator::{self, SolveRequest};
 use crate::campaign::file::{CalibratorKind, MaskCadence, StopOptions};
 use crate::campaign::layout::{AttemptId, Layout};
-use crate::imager::command::CommandOptions;
-use crate::imager::tclean;
-use crate::imager::{self, Capabilities, Chain, ImagerContext, ImagerOptions, ImagingJob, PlannedCall};
+use crate::imager::{ImagerContext, ImagerPreview, ImagingJob, PlannedCall, PlannedCycles, PlannedMasks};
 use crate::major_cycle::StopRules;
 use crate::process::Limits;
-use crate::programs::casa::{self, Casa};
+use crate::programs::casa::Casa;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -45,16 +41,12 @@ pub fn command_lines(plan: &Plan, set: &MeasurementSetPlan) -> Vec<RoundLines> {
 
 /// The programs of the plan that are not found on this machine.
 pub fn not_found(plan: &Plan) -> Vec<String> {
-    let mut programs: Vec<&Vec<String>> = Vec::new();
+    let mut programs: Vec<&[String]> = Vec::new();
     for round in plan.rounds_to_run() {
-        programs.push(match &round.imaging {
-            ImagingPlan::Wsclean(_) => &plan.executables.wsclean,
-            ImagingPlan::Tclean(_) => &plan.executables.casa,
-            ImagingPlan::Command(words) => words,
-        });
+        programs.push(plan.executables.of_imager(&round.imaging));
         programs.extend(round.calibration.as_ref().and_then(|calibration| match calibration.calibrator {
-            CalibratorKind::Command => Some(&plan.executables.calibrator),
-            CalibratorKind::Quartical => Some(&plan.executables.quartical),
+            CalibratorKind::Command => Some(&plan.executables.calibrator[..]),
+            CalibratorKind::Quartical => Some(&plan.executables.quartical[..]),
             CalibratorKind::Casa | CalibratorKind::None => None,
         }));
     }
@@ -82,21 +74,15 @@ fn round_lines(plan: &Plan, set: &MeasurementSetPlan, round: &RoundPlan) -> Roun
         Ok(words) => lines.calibration = words,
         Err(error) => lines.notes.push(format!("the calibration cannot be shown: {error}")),
     }
-    match imaging(plan, set, round, &layout, measurement_set) {
-        Ok((calls, capabilities)) => {
-            lines.imaging = calls;
-            lines.imager.clone_from(&capabilities.program);
-            lines.capabilities = capabilities.words();
+    match imaging(plan, round, &layout, measurement_set) {
+        Ok(preview) => {
+            lines.imaging = preview.calls;
+            lines.imager.clone_from(&preview.capabilities.program);
+            lines.capabilities = preview.capabilities.words();
             if by_cycle(round) && !lines.imaging.is_empty() {
                 lines.notes.push(CHAIN.to_owned());
             }
-            if let ImagingPlan::Wsclean(options) = &round.imaging {
-                let place = options.temp_dir.as_ref().map_or_else(
-                    || "chosen when it starts".to_owned(),
-                    |folder| format!("a fresh one inside {}", folder.display()),
-                );
-                lines.notes.push(format!("wsclean also gets -temp-dir, a folder that goes with the call: {place}"));
-            }
+            lines.notes.extend(preview.notes);
         }
         Err(error) => lines.notes.push(format!("the imaging cannot be shown: {error}")),
     }
@@ -126,7 +112,7 @@ fn calibration(plan: &Plan, round: &RoundPlan, layout: &Layout, measurement_set:
 }
 
 /// What the words of a chain stand for.
-const CHAIN: &str = "masks are made between the calls. LEVEL is made anew before each from the residual's noise (or is the \
+const CHAIN: &str = "masks are made between the calls. LEVEL follows before each from the residual's noise (or is the \
                      threshold given), BMAJ BMIN BPA is the beam that the first call fits; a stop rule may end it earlier, \
                      and divergence goes back to the last good cycle";
 
@@ -135,22 +121,9 @@ fn by_cycle(round: &RoundPlan) -> bool {
     round.mask.as_ref().is_some_and(|mask| mask.cadence == MaskCadence::Cycle)
 }
 
-fn imaging(
-    plan: &Plan,
-    set: &MeasurementSetPlan,
-    round: &RoundPlan,
-    layout: &Layout,
-    measurement_set: PathBuf,
-) -> Result<(Vec<PlannedCall>, Capabilities)> {
-    let executable = match &round.imaging {
-        ImagingPlan::Wsclean(_) => &plan.executables.wsclean,
-        ImagingPlan::Tclean(_) => &plan.executables.casa,
-        ImagingPlan::Command(_) => &plan.executables.imager,
-    };
-    let share = match &round.imaging {
-        ImagingPlan::Wsclean(options) => Share::of(plan).of_wsclean(plan, executable, options.abs_mem),
-        _ => Share::of(plan),
-    };
+fn imaging(plan: &Plan, round: &RoundPlan, layout: &Layout, measurement_set: PathBuf) -> Result<ImagerPreview> {
+    let executable = plan.executables.of_imager(&round.imaging);
+    let share = Share::of(plan).of_imager(plan, &round.imaging, executable);
     let job = ImagingJob {
         measurement_sets: vec![measurement_set],
         data_column: round.data_column.clone(),
@@ -160,44 +133,24 @@ fn imaging(
         memory_gb: share.memory_gb,
         update_model: plan.calibrator != CalibratorKind::None,
     };
-    let masks = layout.part(AttemptId::first(round.round), "mask");
-    let chain = by_cycle(round).then(|| chain(round, &plan.stop, masks.clone()));
-    let mask = round.mask.as_ref().filter(|_| chain.is_none()).map(|_| masks.join("mask.fits"));
-    let options = match &round.imaging {
-        ImagingPlan::Wsclean(options) => ImagerOptions::Wsclean(Box::new(options.clone())),
-        ImagingPlan::Command(words) => {
-            ImagerOptions::Command(CommandOptions { template: Mounts::of(plan, set).put_into(words) })
-        }
-        ImagingPlan::Tclean(options) => {
-            let mut calls = tclean::preview::requests(&job, options, mask.as_deref(), chain.as_ref());
-            if options.parallel {
-                let words = casa::command_line(executable, mpi_processes(plan, share))?;
-                calls.insert(0, PlannedCall { what: "once: the CASA worker, under MPI".into(), words });
-            }
-            return Ok((calls, tclean::preview::capabilities()));
-        }
-    };
-    let context = ImagerContext { executable: executable.clone(), ..ImagerContext::default() };
-    let mut imager = imager::open(job, &options, context)?;
-    let capabilities = imager.capabilities();
-    let calls = match (&chain, imager.cycles()) {
-        (Some(chain), cycles) => cycles.map(|c| c.chain_lines(chain)).unwrap_or_default(),
-        (None, _) => {
-            let lines = imager.command_lines(mask.as_deref());
-            lines.into_iter().map(|words| PlannedCall { what: "one run".into(), words }).collect()
-        }
-    };
-    Ok((calls, capabilities))
+    let context = ImagerContext { executable: executable.to_vec(), ..ImagerContext::default() };
+    round.imaging.preview(&job, &context, &planned_masks(round, &plan.stop, layout))
 }
 
-fn chain(round: &RoundPlan, stop: &StopOptions, masks: PathBuf) -> Chain {
-    let mask = round.mask.as_ref().expect("only masked rounds get here");
-    let rules = StopRules::new(stop, &limits_of(&round.imaging), mask.every, mask.freeze_change);
-    Chain {
-        masks,
-        iterations: rules.iterations,
-        major_cycles: rules.major_cycles,
-        every: rules.every,
-        threshold_jy: rules.threshold_jy.filter(|_| rules.nsigma.is_none()),
+fn planned_masks(round: &RoundPlan, stop: &StopOptions, layout: &Layout) -> PlannedMasks {
+    let masks = layout.part(AttemptId::first(round.round), "mask");
+    match &round.mask {
+        None => PlannedMasks::None,
+        Some(mask) if mask.cadence == MaskCadence::Cycle => {
+            let rules = StopRules::new(stop, &round.imaging.stop_limits(), mask.every, mask.freeze_change);
+            PlannedMasks::PerCycle(PlannedCycles {
+                masks,
+                iterations: rules.iterations,
+                major_cycles: rules.major_cycles,
+                every: rules.every,
+                threshold_jy: rules.threshold_jy.filter(|_| rules.nsigma.is_none()),
+            })
+        }
+        Some(_) => PlannedMasks::Fixed(masks.join("mask.fits")),
     }
 }

@@ -2,12 +2,13 @@
 
 use super::measurement_sets::{folder_name, measurement_sets};
 use super::strategy::{self, Options};
-use super::{CalibrationPlan, ImagingPlan, MaskPlan, Plan, PlanError, RoundPlan, containers};
+use super::{CalibrationPlan, MaskPlan, Plan, PlanError, RoundPlan, containers};
 use crate::campaign::file::{
     ArchiveOptions, CalibratorKind, CampaignBlock, CampaignFile, FlintArchiveOptions, ImagerKind, MaskCadence,
     MaskImage, MaskMethod, ModeMaps, consider_mask_round,
 };
-use crate::imager::wsclean::WscleanOptions;
+use crate::imager::ImagerOptions;
+use crate::imager::command::CommandOptions;
 use std::path::{Path, PathBuf};
 
 /// Resolves a campaign: measurement sets found, options merged, environment variables replaced.
@@ -39,9 +40,7 @@ pub fn resolve_with(campaign: &CampaignFile, environment: &dyn Fn(&str) -> Optio
         calibrated |= calibration.is_some();
         let data_column = if calibrated { "CORRECTED_DATA" } else { block.start_column.name() };
         let mut imaging = imaging(campaign, &options, &block, round)?;
-        if let ImagingPlan::Wsclean(wsclean) = &mut imaging {
-            wsclean.data_column = data_column.to_owned();
-        }
+        imaging.set_data_column(data_column);
         let mask = mask(campaign, &options, &block, round)?;
         let waits_for_all = round > 0 && mask.as_ref().is_some_and(|m| m.image == MaskImage::Field);
         rounds.push(RoundPlan {
@@ -171,24 +170,17 @@ fn imaging(
     options: &Options,
     block: &CampaignBlock,
     round: usize,
-) -> Result<ImagingPlan, PlanError> {
-    Ok(match block.imager {
-        ImagerKind::Wsclean => {
-            let mut wsclean: WscleanOptions = options.typed(round, "wsclean")?;
-            // The imager runs in a folder of its own: relative paths start at the campaign file's folder.
-            for path in [&mut wsclean.fits_mask, &mut wsclean.multiscale_fits_mask, &mut wsclean.temp_dir] {
-                if let Some(relative) = path.as_mut() {
-                    *relative = absolute(&campaign.folder().join(&*relative))?;
-                }
-            }
-            if let Some(beam) = &mut wsclean.primary_beam {
-                beam.image = absolute(&campaign.folder().join(&beam.image))?;
-            }
-            ImagingPlan::Wsclean(wsclean)
-        }
-        ImagerKind::Casa => ImagingPlan::Tclean(options.typed(round, "tclean")?),
-        ImagerKind::Command => ImagingPlan::Command(block.executables.imager.clone()),
-    })
+) -> Result<ImagerOptions, PlanError> {
+    let mut imaging = match block.imager {
+        ImagerKind::Wsclean => ImagerOptions::Wsclean(options.typed(round, "wsclean")?),
+        ImagerKind::Casa => ImagerOptions::Tclean(options.typed(round, "tclean")?),
+        ImagerKind::Command => ImagerOptions::Command(CommandOptions { template: block.executables.imager.clone() }),
+    };
+    // The imager runs in a folder of its own: relative paths start at the campaign file's folder.
+    for path in imaging.paths_mut() {
+        *path = absolute(&campaign.folder().join(&*path))?;
+    }
+    Ok(imaging)
 }
 
 /// An absolute path without `.`; the file itself need not exist.

@@ -1,6 +1,7 @@
 //! The part of the machine that each measurement set and each of its programs may use.
 
-use super::{ImagingPlan, Plan, RoundPlan, containers};
+use super::{Plan, containers};
+use crate::imager::ImagerOptions;
 use crate::process::own;
 
 /// The part of the machine that one measurement set may use.
@@ -32,24 +33,23 @@ impl Share {
         }
     }
 
-    /// wsclean's share with `executable` (MPI processes share it), its own limit being `abs_mem` GB.
+    /// An imager's share with `executable`: MPI processes share it, and the program may have its own limit of memory.
     ///
-    /// Without `resources.memory_gb`, one measurement set at a time has wsclean's own limit; of several each gets at
+    /// Without `resources.memory_gb`, one measurement set at a time has the program's own limit; of several each gets at
     /// most its part of the machine: together they must fit.
-    pub fn of_wsclean(self, plan: &Plan, executable: &[String], abs_mem: u64) -> Self {
+    pub fn of_imager(self, plan: &Plan, imaging: &ImagerOptions, executable: &[String]) -> Self {
+        let Some(own_limit) = imaging.memory_gb() else { return self };
         let at_once = plan.resources.concurrent.clamp(1, plan.measurement_sets.len().max(1));
         let memory_gb = self.memory_gb.or_else(|| {
             let part = own::memory_gb()? * MEMORY_PART / at_once as f64;
-            (at_once > 1 && part < abs_mem as f64).then(|| (part * 10.0).floor() / 10.0)
+            (at_once > 1 && part < own_limit as f64).then(|| (part * 10.0).floor() / 10.0)
         });
         Self { memory_gb, ..self }.divided(containers::processes(executable))
     }
 }
 
-/// Processes of CASA's parallel imager, where a round asks for it and cleanloop starts it: one leads, and the threads
-/// are divided among the others. Executables of the user's bring their own MPI.
+/// Processes of CASA's parallel imager, where a round asks for it and cleanloop starts it.
 pub(crate) fn mpi_processes(plan: &Plan, share: Share) -> Option<usize> {
-    let parallel = |r: &RoundPlan| matches!(&r.imaging, ImagingPlan::Tclean(o) if o.parallel);
-    let ours = plan.executables.casa.is_empty() && plan.rounds_to_run().iter().any(parallel);
-    ours.then_some(share.threads.max(1) + 1)
+    let casa = &plan.executables.casa;
+    plan.rounds_to_run().iter().find_map(|round| round.imaging.mpi_processes(share.threads, casa))
 }

@@ -2,9 +2,10 @@
 
 use super::containers::{self, Mounts};
 use super::preview::{self, RoundLines};
-use super::{ImagingPlan, MaskPlan, Plan, RoundPlan};
+use super::{MaskPlan, Plan, RoundPlan};
 use crate::campaign::file::{MaskCadence, MaskImage, MaskMethod, schema};
 use crate::campaign::layout::field_folder;
+use crate::imager::ImagerOptions;
 use crate::util::shell;
 use serde::Serialize;
 use serde_json::Value as Json;
@@ -92,9 +93,8 @@ fn round_text(out: &mut String, round: &RoundPlan, output: &Path, lines: Option<
     }
     line(out, "imaging", &format!("column {}", round.data_column));
     match &round.imaging {
-        ImagingPlan::Wsclean(wsclean) => options(out, "  wsclean", wsclean),
-        ImagingPlan::Tclean(tclean) => options(out, "  tclean", tclean),
-        ImagingPlan::Command(words) => line(out, "  template", &shell::line(words)),
+        ImagerOptions::Command(command) => line(out, "  template", &shell::line(&command.template)),
+        imaging => options(out, &format!("  {}", imaging.name()), &imaging.parameters()),
     }
     let Some(lines) = lines else { return };
     if !lines.imager.is_empty() {

@@ -10,12 +10,10 @@ use crate::campaign::file::{
 use crate::campaign::layout::Layout;
 use crate::campaign::rules::acceptance::AcceptanceOptions;
 use crate::campaign::rules::solution_intervals::SolintOptions;
-use crate::imager::tclean::TcleanOptions;
-use crate::imager::wsclean::WscleanOptions;
+use crate::imager::ImagerOptions;
 use crate::masking::MaskingOptions;
 use crate::masking::auto::AutoMaskOptions;
 use crate::masking::multithresh::MultithreshOptions;
-use crate::measurement_set::has_column;
 use crate::noise::NoiseOptions;
 use crate::quality::confetti::ConfettiOptions;
 use crate::util::fs;
@@ -91,7 +89,7 @@ pub struct RoundPlan {
     /// The mask it is cleaned with; `None`: none.
     pub mask: Option<MaskPlan>,
     /// How it images.
-    pub imaging: ImagingPlan,
+    pub imaging: ImagerOptions,
     /// Column that is imaged, if no round is rejected on the way.
     pub data_column: String,
     /// It begins only when every measurement set has ended the round before: something of it is made from all of them.
@@ -146,19 +144,6 @@ pub struct MaskPlan {
     pub confetti: Option<ConfettiOptions>,
 }
 
-/// Imaging of a round.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[allow(clippy::large_enum_variant)] // One a round; boxes would only be in the way.
-pub enum ImagingPlan {
-    /// By wsclean.
-    Wsclean(WscleanOptions),
-    /// By CASA's tclean.
-    Tclean(TcleanOptions),
-    /// By the template `executables.imager`.
-    Command(Vec<String>),
-}
-
 impl RoundPlan {
     /// Hash of everything that decides what the calibration of this round gives.
     pub fn calibration_hash(&self) -> String {
@@ -206,9 +191,7 @@ impl Plan {
             r.calibration = None;
             r.waits_for_all = false;
             self.start_column.name().clone_into(&mut r.data_column);
-            if let ImagingPlan::Wsclean(wsclean) = &mut r.imaging {
-                wsclean.data_column.clone_from(&r.data_column);
-            }
+            r.imaging.set_data_column(&r.data_column);
         }
         self.calibrator = CalibratorKind::None;
         self.scheduler = SchedulerOptions::default();
@@ -229,15 +212,9 @@ impl Plan {
 
     /// Whether a copy of this measurement set is worked on: that was asked for, and something will be written to it.
     pub fn copies(&self, measurement_set: &Path) -> bool {
-        // wsclean needs the column MODEL_DATA to go on from one major cycle to the next; what it holds stays as it is
-        // where no calibration follows.
-        let written = |round: &RoundPlan| match &round.imaging {
-            ImagingPlan::Wsclean(_) => {
-                let by_cycle = round.mask.as_ref().is_some_and(|m| m.cadence == MaskCadence::Cycle);
-                by_cycle && has_column(measurement_set, "MODEL_DATA") != Some(true)
-            }
-            ImagingPlan::Tclean(_) => false,
-            ImagingPlan::Command(_) => true,
+        let written = |round: &RoundPlan| {
+            let by_cycle = round.mask.as_ref().is_some_and(|m| m.cadence == MaskCadence::Cycle);
+            round.imaging.writes_to(measurement_set, by_cycle)
         };
         let written = self.calibrator != CalibratorKind::None || self.rounds_to_run().iter().any(written);
         self.work_on == WorkOn::Copy && written

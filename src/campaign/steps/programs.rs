@@ -11,18 +11,14 @@ use crate::campaign::file::{
 use crate::campaign::layout::AttemptId;
 use crate::campaign::plan::Share;
 use crate::campaign::plan::containers::Mounts;
-use crate::campaign::plan::limits::limits_of;
 use crate::campaign::plan::share::mpi_processes;
-use crate::campaign::plan::{CalibrationPlan, ImagingPlan, MaskPlan, MeasurementSetPlan, Plan, RoundPlan};
+use crate::campaign::plan::{CalibrationPlan, MaskPlan, MeasurementSetPlan, Plan, RoundPlan};
 use crate::campaign::record::MaskRecord;
 use crate::campaign::rules::acceptance::{Relaxation, last_accepted};
 use crate::campaign::rules::solution_intervals::{
     self, Choice, ImageSignal, Interval, Observation, SolintOptions, SolveMode, Tried,
 };
-use crate::imager::command::CommandOptions;
 use crate::imager::progress::Progress;
-use crate::imager::tclean::TcleanImager;
-use crate::imager::wsclean::WscleanOptions;
 use crate::imager::{self, Guarded, ImagerContext, ImagerOptions, ImagingJob, Products};
 use crate::major_cycle::{self, Measures, StopRules};
 use crate::measurement_set::{self, MsSummary};
@@ -49,7 +45,6 @@ pub struct Programs<'p> {
     plan: &'p Plan,
     /// Those of the plan, with their bind mounts.
     executables: Executables,
-    mounts: Mounts,
     set: MeasurementSetPlan,
     share: Share,
     casa: Option<Casa>,
@@ -67,7 +62,6 @@ impl<'p> Programs<'p> {
         Self {
             plan,
             executables: mounts.put_into_all(&plan.executables),
-            mounts,
             set: set.clone(),
             share,
             casa: None,
@@ -147,30 +141,18 @@ impl<'p> Programs<'p> {
         Limits { time, silence, ..Limits::default() }
     }
 
-    fn imager(&mut self, imaging: &ImagingPlan, mut job: ImagingJob, bench: &StepContext) -> Result<Guarded> {
-        let mut context = ImagerContext {
-            executable: Vec::new(),
+    fn imager(&mut self, imaging: &ImagerOptions, mut job: ImagingJob, bench: &StepContext) -> Result<Guarded> {
+        let executable = self.executables.of_imager(imaging).to_vec();
+        let share = self.share.of_imager(self.plan, imaging, &executable);
+        (job.threads, job.memory_gb) = (share.threads, share.memory_gb);
+        let context = ImagerContext {
+            executable,
             limits: self.limits(self.plan.resources.imager_time_limit.as_ref().map(|l| l.0)),
             progress: bench.progress.clone(),
             cancel: None,
+            casa: if imaging.needs_casa() { Some(self.casa()?) } else { None },
         };
-        let options = match imaging {
-            ImagingPlan::Wsclean(o) => {
-                context.executable.clone_from(&self.executables.wsclean);
-                let share = self.share.of_wsclean(self.plan, &context.executable, o.abs_mem);
-                (job.threads, job.memory_gb) = (share.threads, share.memory_gb);
-                ImagerOptions::Wsclean(Box::new(o.clone()))
-            }
-            ImagingPlan::Tclean(o) => {
-                let tclean = TcleanImager::new(job, o.clone(), self.casa()?, context)?;
-                return Ok(Guarded::new(Box::new(tclean)));
-            }
-            ImagingPlan::Command(words) => {
-                context.executable.clone_from(&self.executables.imager);
-                ImagerOptions::Command(CommandOptions { template: self.mounts.put_into(words) })
-            }
-        };
-        imager::open(job, &options, context).map(Guarded::new)
+        imager::open(job, imaging, context)
     }
 
     fn job(&self, column: &str, bench: &StepContext) -> ImagingJob {
@@ -226,7 +208,7 @@ impl<'p> Programs<'p> {
 
     /// Something of the plan is done by CASA.
     fn needs_casa(&self) -> bool {
-        let images = self.plan.rounds_to_run().iter().any(|r| matches!(r.imaging, ImagingPlan::Tclean(_)));
+        let images = self.plan.rounds_to_run().iter().any(|r| r.imaging.needs_casa());
         self.plan.calibrator != CalibratorKind::None || images
     }
 
@@ -308,23 +290,11 @@ impl<'p> Programs<'p> {
         }
         tried
     }
-
-    /// Pixels of a round's image, for the disk that it takes.
-    fn image_pixels(&self) -> u64 {
-        match &self.plan.rounds_to_run()[0].imaging {
-            ImagingPlan::Wsclean(o) => o.size * o.size * (o.channels_out + 1),
-            ImagingPlan::Tclean(o) => {
-                let channels = if o.is_cube() { u64::try_from(o.nchan).unwrap_or(1).max(1) } else { 1 };
-                o.size().iter().product::<u64>() * channels
-            }
-            ImagingPlan::Command(_) => 0,
-        }
-    }
 }
 
 /// Options of an imaging as an attempt's plan holds them: the imager's, the masks between cycles with the caution that
 /// multiplies automatic levels, and the stop rules.
-type Imaging = (ImagingPlan, Option<(MaskPlan, f64)>, StopOptions);
+type Imaging = (ImagerOptions, Option<(MaskPlan, f64)>, StopOptions);
 
 /// Scales of the attempt's mask: more than one make a mask with a bit for each.
 fn scales_of(plan: &AttemptPlan) -> Result<usize> {
@@ -383,7 +353,10 @@ impl Backend for Programs<'_> {
             ));
         }
         let data = summary.disk_needed(disk::size_of(&source), copied);
-        let images = self.image_pixels() * PIXEL_BYTES * IMAGES_A_ROUND * self.plan.rounds_to_run().len() as u64;
+        let images = self.plan.rounds_to_run()[0].imaging.pixels()
+            * PIXEL_BYTES
+            * IMAGES_A_ROUND
+            * self.plan.rounds_to_run().len() as u64;
         let what = if copied { "a copy of the data, two columns and the images" } else { "two columns and the images" };
         disk::check_room(&bench.folder, data + images, what, LESS_ROOM)?;
         let mut tools = IndexMap::new();
@@ -522,13 +495,12 @@ impl Backend for Programs<'_> {
         let mut imager = self.imager(&imaging, self.job(column, bench), bench)?;
         // A mask with a bit for each scale goes to an imager that cleans scale by scale; others take any bit as set.
         let mut mask = mask;
-        if let (ImagingPlan::Wsclean(o), Some(path), None) = (&imaging, mask, &between)
-            && o.multiscale
+        if let (Some(path), None) = (mask, &between)
+            && let Some(by_scale) = imaging.with_scale_mask(path)
             && scales_of(plan)? > 1
             && imager.capabilities().multiscale_bit_masks
         {
-            let scales = WscleanOptions { multiscale_fits_mask: Some(path.to_path_buf()), ..o.clone() };
-            imager = self.imager(&ImagingPlan::Wsclean(scales), self.job(column, bench), bench)?;
+            imager = self.imager(&by_scale, self.job(column, bench), bench)?;
             mask = None;
         }
         let result = (|| {
@@ -545,7 +517,7 @@ impl Backend for Programs<'_> {
                 )));
             };
             let masks = bench.folder.with_file_name("mask");
-            let rules = StopRules::new(&stop, &limits_of(&imaging), between.every, between.freeze_change);
+            let rules = StopRules::new(&stop, &imaging.stop_limits(), between.every, between.freeze_change);
             let mut maker = RoundMasks::new(&between, caution, mask, masks);
             let measures = Measures { residual: &quality::residual::measure, flux: &quality::residual::model_fluxes };
             let report = major_cycle::run(cycles, &mut maker, measures, &rules, &bench.folder)?;

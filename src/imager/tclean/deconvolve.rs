@@ -3,7 +3,7 @@
 use super::imager::{absolute, stop_reason};
 use super::options::{Deconvolver, jansky};
 use crate::Result;
-use crate::imager::{Residual, StopReason};
+use crate::imager::cycle::{Residual, StopReason};
 use crate::options::{Checks, OptionError, Validate};
 use crate::programs::casa::Casa;
 use serde::{Deserialize, Serialize};

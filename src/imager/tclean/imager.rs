@@ -3,11 +3,12 @@
 use super::TcleanOptions;
 use super::options::Deconvolver;
 use crate::Result;
+use crate::imager::context::ImagerContext;
+use crate::imager::cycle::{ChannelCycle, ChannelRevert, MinorControls, MinorCycle, Residual, StopReason};
+use crate::imager::job::{ImagingJob, Products};
+use crate::imager::lifecycle::{CycleImager, Imager};
+use crate::imager::preview::Capabilities;
 use crate::imager::progress::Progress;
-use crate::imager::{
-    Capabilities, Chain, ChannelCycle, ChannelRevert, CycleImager, Imager, ImagerContext, ImagingJob, MinorControls,
-    MinorCycle, PlannedCall, Products, Residual, StopReason,
-};
 use crate::options::Validate;
 use crate::programs::casa::Casa;
 use serde::Deserialize;
@@ -180,13 +181,7 @@ pub(super) fn stop_reason(code: i64, words: Option<String>) -> Option<StopReason
 
 impl Imager for TcleanImager {
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            program: self.program.clone(),
-            mask_per_cycle: true,
-            mask_cube_per_channel: true,
-            multiscale_bit_masks: false,
-            primary_beam: Ok(()),
-        }
+        super::preview::capabilities(&self.program)
     }
 
     fn setup(&mut self) -> Result<()> {
@@ -320,10 +315,6 @@ impl CycleImager for TcleanImager {
         self.step::<Value>("revert_channels", json!({"back": back}))?;
         self.stopped = None;
         Ok(true)
-    }
-
-    fn chain_lines(&self, chain: &Chain) -> Vec<PlannedCall> {
-        super::preview::requests(&self.job, &self.options, None, Some(chain))
     }
 
     fn lines_run(&self) -> Vec<Vec<String>> {

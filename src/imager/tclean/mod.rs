@@ -3,7 +3,7 @@
 mod deconvolve;
 mod imager;
 mod options;
-pub mod preview;
+pub(super) mod preview;
 
 pub use deconvolve::{Deconvolution, DeconvolveInputs, DeconvolveOptions, Deconvolved};
 pub use imager::TcleanImager;

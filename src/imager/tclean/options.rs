@@ -1,5 +1,6 @@
 //! tclean's options: its names, types and defaults (casatasks 6.7), for what this program supports.
 
+use crate::imager::cycle::StopLimits;
 use crate::options::{Checks, OptionError, TextOrNumber, Validate, text};
 use indexmap::IndexMap;
 use schemars::JsonSchema;
@@ -296,6 +297,23 @@ impl TcleanOptions {
     /// The stop level in Jy.
     pub fn threshold_jy(&self) -> Option<f64> {
         jansky(&self.threshold)
+    }
+
+    /// The limits at which these options stop the cleaning.
+    pub fn stop_limits(&self) -> StopLimits {
+        StopLimits {
+            threshold_jy: self.threshold_jy().filter(|t| *t > 0.0),
+            nsigma: Some(self.nsigma).filter(|n| *n > 0.0),
+            iterations: self.niter,
+            major_cycles: usize::try_from(self.nmajor).unwrap_or(usize::MAX),
+            independent_channels: false,
+        }
+    }
+
+    /// Processes of CASA's parallel imager, where cleanloop starts it: one leads, and the threads are divided
+    /// among the others. An executable of the user's brings its own MPI.
+    pub(crate) fn mpi_processes(&self, threads: usize, executable: &[String]) -> Option<usize> {
+        (self.parallel && executable.is_empty()).then_some(threads.max(1) + 1)
     }
 
     /// Cubes are cleaned channel by channel.

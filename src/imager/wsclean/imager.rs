@@ -15,8 +15,8 @@ use crate::Result;
 use crate::image::FitsImage;
 use crate::imager::progress::{Progress, ProgressSink, silent};
 use crate::imager::{
-    Capabilities, Chain, ChannelControls, ChannelCycle, ChannelRevert, CycleImager, Imager, ImagerContext, ImagingJob,
-    MinorControls, MinorCycle, PlannedCall, Products, Residual, StopReason,
+    Capabilities, ChannelControls, ChannelCycle, ChannelRevert, CycleImager, Imager, ImagerContext, ImagingJob,
+    MinorControls, MinorCycle, PlannedCall, PlannedCycles, Products, Residual, StopReason,
 };
 use crate::measurement_set::has_column;
 use crate::util::disk;
@@ -149,9 +149,8 @@ impl WscleanImager {
         files::remove_folder(&old)
     }
 
-    /// The output channels are independent images.
     fn is_cube(&self) -> bool {
-        self.options.channels_out > 1 && !self.options.join_channels
+        self.options.is_cube()
     }
 
     pub(super) fn lanes(&self) -> Vec<Lane> {
@@ -293,7 +292,7 @@ impl WscleanImager {
     }
 
     /// The calls of a chain, with words in capital letters for what only a run knows.
-    fn planned_chain(&self, chain: &Chain) -> std::result::Result<Vec<PlannedCall>, WscleanError> {
+    pub(super) fn planned_cycles(&self, chain: &PlannedCycles) -> std::result::Result<Vec<PlannedCall>, WscleanError> {
         let cube = self.is_cube();
         let lane = if cube { "CHANNEL" } else { "all" };
         let start = self.start_folder().join(lane);
@@ -1249,11 +1248,6 @@ impl CycleImager for WscleanImager {
         }
         self.repair(model)?;
         Ok(Some(self.present_residual()?))
-    }
-
-    fn chain_lines(&self, chain: &Chain) -> Vec<PlannedCall> {
-        self.planned_chain(chain)
-            .unwrap_or_else(|e| vec![PlannedCall { what: format!("cannot be shown: {e}"), words: Vec::new() }])
     }
 
     fn calls_are_cheap(&self) -> bool {

@@ -11,6 +11,7 @@ mod installed;
 mod log;
 mod memory;
 mod options;
+pub(super) mod preview;
 mod repair;
 mod revert;
 

@@ -1,9 +1,10 @@
 //! wsclean's options under flint's names (flint strategy files, format 0.2): types and defaults are flint's.
 
+use crate::imager::cycle::StopLimits;
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Options of wsclean: each is wsclean's own option with underscores for dashes.
 ///
@@ -215,6 +216,40 @@ impl Default for WscleanOptions {
             primary_beam: None,
             extra: IndexMap::new(),
         }
+    }
+}
+
+impl WscleanOptions {
+    /// The limits at which these options stop the cleaning.
+    pub fn stop_limits(&self) -> StopLimits {
+        StopLimits {
+            threshold_jy: self.threshold,
+            nsigma: self.auto_threshold,
+            iterations: self.niter,
+            major_cycles: usize::try_from(self.nmiter).unwrap_or(usize::MAX),
+            independent_channels: self.is_cube(),
+        }
+    }
+
+    /// The output channels are independent images, the planes of a cube.
+    pub(super) fn is_cube(&self) -> bool {
+        self.channels_out > 1 && !self.join_channels
+    }
+
+    /// Paths of files that are read, and of the folder for temporary files.
+    pub(in crate::imager) fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
+        let beam = self.primary_beam.as_mut().map(|beam| &mut beam.image);
+        [self.fits_mask.as_mut(), self.multiscale_fits_mask.as_mut(), self.temp_dir.as_mut(), beam]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+
+    /// Folders that wsclean itself must see.
+    pub(in crate::imager) fn folders(&self) -> Vec<PathBuf> {
+        let masks = self.fits_mask.iter().chain(&self.multiscale_fits_mask);
+        let of_masks = masks.filter_map(|mask| mask.parent()).map(Path::to_path_buf);
+        self.temp_dir.iter().cloned().chain(of_masks).collect()
     }
 }
 

@@ -2,7 +2,8 @@
 
 use assert_cmd::Command;
 use cleanloop::campaign::file::{self, CampaignFile, ConfigError, Overrides, schema};
-use cleanloop::campaign::plan::{self, ImagingPlan, Plan};
+use cleanloop::campaign::plan::{self, Plan};
+use cleanloop::imager::ImagerOptions;
 use rstest::rstest;
 use std::path::Path;
 
@@ -47,7 +48,7 @@ fn cleanloop(folder: &Path) -> Command {
 fn the_least_campaign_is_resolved() {
     let plan = plan_with(MINIMAL, &[]);
     assert_eq!(plan.rounds.len(), 4);
-    let ImagingPlan::Wsclean(wsclean) = &plan.rounds[3].imaging else { panic!("wsclean") };
+    let ImagerOptions::Wsclean(wsclean) = &plan.rounds[3].imaging else { panic!("wsclean") };
     assert_eq!((wsclean.size, wsclean.niter, wsclean.nmiter), (1280, 50_000, 15));
     let columns: Vec<_> = plan.rounds.iter().map(|round| round.data_column.as_str()).collect();
     assert_eq!(columns, ["DATA", "CORRECTED_DATA", "CORRECTED_DATA", "CORRECTED_DATA"]);
@@ -145,7 +146,7 @@ fn the_command_line_goes_before_the_round() {
     let plan = plan_with(&MINIMAL.replace("1: {gaincal", "1: {wsclean: {niter: 9}, gaincal"), &settings);
     assert_eq!(plan.rounds.len(), 5);
     for round in &plan.rounds {
-        let ImagingPlan::Wsclean(wsclean) = &round.imaging else { panic!("wsclean") };
+        let ImagerOptions::Wsclean(wsclean) = &round.imaging else { panic!("wsclean") };
         assert_eq!(wsclean.niter, 7);
         assert_eq!(round.mask.is_some(), round.round == 3);
     }
@@ -194,7 +195,7 @@ fn an_environment_variable_that_is_not_set_is_shown_with_its_line() {
     assert!(error.contains("`wsclean.temp_dir`: the environment variable `NO_SUCH_PLACE` is not set"), "{error}");
     assert!(error.contains("campaign.yaml:4:"), "{error}");
     let plan = plan::resolve_with(&campaign, &|_| Some("/scratch".to_owned())).unwrap();
-    let ImagingPlan::Wsclean(wsclean) = &plan.rounds[0].imaging else { panic!("wsclean") };
+    let ImagerOptions::Wsclean(wsclean) = &plan.rounds[0].imaging else { panic!("wsclean") };
     assert_eq!(wsclean.temp_dir.as_deref(), Some(Path::new("/scratch/x")));
 }
 
@@ -296,7 +297,7 @@ fn the_examples_are_valid() {
             .unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         let plan = plan::resolve(&campaign).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         assert!(!plan.rounds.is_empty());
-        tclean += usize::from(matches!(&plan.rounds[0].imaging, ImagingPlan::Tclean(o) if o.is_cube()));
+        tclean += usize::from(matches!(&plan.rounds[0].imaging, ImagerOptions::Tclean(o) if o.is_cube()));
     }
     assert!(tclean >= 1, "a line cube with tclean is among them");
 }

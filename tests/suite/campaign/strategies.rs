@@ -2,7 +2,8 @@
 
 use cleanloop::campaign::file::{self, Overrides};
 use cleanloop::campaign::plan::preview;
-use cleanloop::campaign::plan::{self, ImagingPlan, Plan};
+use cleanloop::campaign::plan::{self, Plan};
+use cleanloop::imager::ImagerOptions;
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -97,7 +98,7 @@ fn assert_wsclean(lines: &preview::RoundLines, with: &[&str], without: &[&str]) 
 fn assert_rounds(plan: &Plan, wsclean: &[Value], gaincal: &[Option<Value>], masking: &[Option<Value>]) {
     assert_eq!(plan.rounds.len(), wsclean.len());
     for (round, table) in plan.rounds.iter().zip(wsclean) {
-        let ImagingPlan::Wsclean(options) = &round.imaging else { panic!("wsclean") };
+        let ImagerOptions::Wsclean(options) = &round.imaging else { panic!("wsclean") };
         let column = if round.round == 0 { "DATA" } else { "CORRECTED_DATA" };
         let table = with(table.clone(), json!({"data_column": column}));
         assert_table(options, &table, &format!("round {} wsclean", round.round));
@@ -174,9 +175,9 @@ fn a_minimum_absolute_clip_strategy_with_skipped_rounds() {
             "channel_range": [0, 144], "minuv_l": 235.0}),
     );
     // Round 1 is not calibrated, so it still images DATA.
-    let ImagingPlan::Wsclean(first) = &plan.rounds[1].imaging else { panic!("wsclean") };
+    let ImagerOptions::Wsclean(first) = &plan.rounds[1].imaging else { panic!("wsclean") };
     assert_table(first, &with(base.clone(), json!({"data_column": "DATA"})), "round 1 wsclean");
-    let ImagingPlan::Wsclean(second) = &plan.rounds[2].imaging else { panic!("wsclean") };
+    let ImagerOptions::Wsclean(second) = &plan.rounds[2].imaging else { panic!("wsclean") };
     assert_table(second, &base, "round 2 wsclean");
     assert!(plan.rounds[1].calibration.is_none());
     let calibration = plan.rounds[2].calibration.as_ref().unwrap();

@@ -5,8 +5,8 @@ use assert_cmd::Command;
 use cleanloop::campaign::record::{CampaignRecord, State};
 use cleanloop::image::FitsImage;
 use cleanloop::imager::wsclean::{WscleanImager, WscleanOptions};
-use cleanloop::imager::{Guarded, ImagerContext, ImagingJob, Residual};
-use cleanloop::major_cycle::{self, ImagerLimits};
+use cleanloop::imager::{Guarded, ImagerContext, ImagingJob, Residual, StopLimits};
+use cleanloop::major_cycle;
 use cleanloop::measurement_set::{copy, has_column};
 use std::fs;
 use std::path::Path;
@@ -251,7 +251,7 @@ fn a_panic_leaves_what_is_whole_and_nothing_else() {
     let options =
         serde_json::from_value(serde_json::json!({"size": 512, "scale": "2asec", "channels_out": 1, "abs_mem": 2}));
     let options: WscleanOptions = options.expect("options");
-    let limits = ImagerLimits {
+    let limits = StopLimits {
         threshold_jy: None,
         nsigma: Some(3.0),
         iterations: 100,

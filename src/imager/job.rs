@@ -1,0 +1,59 @@
+//! What is imaged, and the final files.
+
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// One imaging: its data, and where the files go.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ImagingJob {
+    /// The measurement sets that go into one image (usually one).
+    pub measurement_sets: Vec<PathBuf>,
+    /// Column to be imaged: `DATA` or `CORRECTED_DATA`, decided by the campaign's state.
+    pub data_column: String,
+    /// Folder that the imager may fill; its products end up there under the names of [`Products`].
+    pub folder: PathBuf,
+    /// Log file of the imager's output.
+    pub log: PathBuf,
+    /// Threads the imager may use.
+    pub threads: usize,
+    /// Memory it may use, GB; `None`: its own default.
+    pub memory_gb: Option<f64>,
+    /// Leave the final model in `MODEL_DATA` (the next calibration solves against it).
+    pub update_model: bool,
+}
+
+/// Names of the final files inside [`ImagingJob::folder`]; all are FITS.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Products {
+    /// Restored image, Jy/beam (`image.fits`).
+    pub image: PathBuf,
+    /// Residual, Jy/beam (`residual.fits`).
+    pub residual: PathBuf,
+    /// CLEAN components, Jy/pixel (`model.fits`).
+    pub model: PathBuf,
+    /// Point-spread function, unit peak (`psf.fits`).
+    pub psf: PathBuf,
+    /// Image before any cleaning (`dirty.fits`).
+    pub dirty: Option<PathBuf>,
+    /// Primary beam (`pb.fits`), where the imager makes one.
+    pub pb: Option<PathBuf>,
+    /// Image divided by the primary beam (`image.pbcor.fits`).
+    pub pbcor: Option<PathBuf>,
+    /// The output channels by themselves, in the order of frequency, where the imager makes them: beside the image of
+    /// the whole band (joined channels), or as the planes that a cube was put together from.
+    #[serde(default)]
+    pub channels: Vec<ChannelProducts>,
+}
+
+/// The files of one output channel (`image-0000.fits`, `residual-0000.fits`...).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ChannelProducts {
+    /// Restored image, Jy/beam.
+    pub image: PathBuf,
+    /// Residual, Jy/beam.
+    pub residual: PathBuf,
+    /// CLEAN components, Jy/pixel.
+    pub model: PathBuf,
+    /// Point-spread function, if each channel has one.
+    pub psf: Option<PathBuf>,
+}
