@@ -5,8 +5,9 @@ use super::journal::State;
 pub use super::journal::Step;
 use super::layout::AttemptId;
 use super::record::{Level, Verdict};
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// How a step ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -132,6 +133,18 @@ pub trait Consumer: Send + Sync {
 #[derive(Clone, Default)]
 pub struct Emitter {
     consumers: Arc<Vec<Box<dyn Consumer>>>,
+    warnings: Arc<Mutex<IndexMap<ProgramWarning, usize>>>,
+}
+
+/// A warning that a program gave while it worked on a dataset.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct ProgramWarning {
+    /// The dataset.
+    pub(crate) dataset: String,
+    /// The program's name.
+    pub(crate) program: String,
+    /// Its words.
+    pub(crate) text: String,
 }
 
 impl std::fmt::Debug for Emitter {
@@ -143,7 +156,7 @@ impl std::fmt::Debug for Emitter {
 impl Emitter {
     /// To these consumers, in this order; `Emitter::default()` has none.
     pub fn new(consumers: Vec<Box<dyn Consumer>>) -> Self {
-        Self { consumers: Arc::new(consumers) }
+        Self { consumers: Arc::new(consumers), warnings: Arc::default() }
     }
 
     /// Hands `event` on.
@@ -151,6 +164,27 @@ impl Emitter {
         for consumer in self.consumers.iter() {
             consumer.event(&event);
         }
+    }
+
+    /// Passes on a program's warning the first time that it gives it for a dataset; repetitions are counted.
+    pub(crate) fn program_warning(&self, dataset: &str, program: &str, text: String) {
+        let first = format!("{program} warns: {text}");
+        let warning = ProgramWarning { dataset: dataset.into(), program: program.into(), text };
+        let count = {
+            let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+            let count = warnings.entry(warning).or_default();
+            *count += 1;
+            *count
+        };
+        if count == 1 {
+            self.message(Some(dataset), Level::Info, first);
+        }
+    }
+
+    /// The programs' warnings so far, each with the number of calls that gave it.
+    pub(crate) fn program_warnings(&self) -> Vec<(ProgramWarning, usize)> {
+        let warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        warnings.iter().map(|(warning, count)| (warning.clone(), *count)).collect()
     }
 
     /// Words for people.
@@ -230,6 +264,27 @@ mod tests {
         assert_eq!(first.events(), second.events());
         assert!(matches!(&first.events()[0], Event::Message { text, .. } if text == "low S/N"));
         assert_eq!(first.events()[1], Event::CampaignFinished { state: State::Done });
+    }
+
+    #[test]
+    fn a_repeated_warning_of_a_program_is_passed_on_once_for_each_dataset_and_counted() {
+        let seen = Collect::default();
+        let emitter = Emitter::new(vec![Box::new(seen.clone())]);
+        for dataset in ["a", "a", "b", "a"] {
+            emitter.clone().program_warning(dataset, "wsclean", "no weights".into());
+        }
+        let messages: Vec<_> = seen
+            .events()
+            .into_iter()
+            .map(|e| match e {
+                Event::Message { dataset, level, text } => (dataset.unwrap(), level, text),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        let expected = |dataset: &str| (dataset.to_string(), Level::Info, "wsclean warns: no weights".to_string());
+        assert_eq!(messages, [expected("a"), expected("b")]);
+        let counts: Vec<_> = emitter.program_warnings().into_iter().map(|(w, count)| (w.dataset, count)).collect();
+        assert_eq!(counts, [("a".to_string(), 3), ("b".to_string(), 1)]);
     }
 
     #[test]

@@ -19,6 +19,13 @@ pub enum Progress {
     },
     /// Something worth a line in the log.
     Message(String),
+    /// A warning of the program, which it may repeat in each of its calls.
+    Warning {
+        /// The program's name.
+        program: String,
+        /// Its words.
+        text: String,
+    },
 }
 
 /// Consumer of events. It is called from the thread that runs the program and should return soon.

@@ -905,6 +905,10 @@ impl<'a> DatasetRun<'a> {
                     events.message(Some(&place.dataset), Level::Info, text);
                     return;
                 }
+                Progress::Warning { program, text } => {
+                    events.program_warning(&place.dataset, &program, text);
+                    return;
+                }
             }
             let (fraction, words) = last.clone();
             events.emit(Event::Progress { place: place.clone(), step, fraction, words });

@@ -24,7 +24,7 @@ pub(crate) use summary::summarise;
 use super::events::{Emitter, Event};
 use super::file::SchedulerKind;
 use super::plan::{MeasurementSetPlan, Plan, Share};
-use super::record::{CampaignRecord, DatasetRecord, Level, State};
+use super::record::{CampaignRecord, DatasetRecord, Level, MessageRecord, State};
 use super::steps::Backend;
 use crate::batch_system::slurm::Slurm;
 use crate::process::interrupt;
@@ -164,6 +164,7 @@ impl CampaignRun<'_> {
     pub(crate) fn end(self, mut record: CampaignRecord, state: State, result: Result<()>) -> Result<Outcome> {
         record.state = state;
         record.finished = Some(jiff::Timestamp::now());
+        self.count_warnings(&mut record);
         let mut shown = show(self, record.clone());
         if !matches!(state, State::Interrupted | State::Waiting) {
             shown = shown.and_then(|()| self.collect_archive());
@@ -171,6 +172,22 @@ impl CampaignRun<'_> {
         self.events.emit(Event::CampaignFinished { state });
         result.and(shown)?;
         Ok(Outcome::new(self.plan, record))
+    }
+
+    /// Records the warnings that programs gave, each once with the number of calls that gave it.
+    fn count_warnings(self, record: &mut CampaignRecord) {
+        for (warning, count) in self.events.program_warnings() {
+            let text = match count {
+                1 => format!("{} warns: {}", warning.program, warning.text),
+                _ => format!("{} warns in {count} calls: {}", warning.program, warning.text),
+            };
+            if count > 1 {
+                self.events.message(Some(&warning.dataset), Level::Info, text.as_str());
+            }
+            if let Some(dataset) = record.datasets.iter_mut().find(|dataset| dataset.name == warning.dataset) {
+                dataset.messages.push(MessageRecord { at: record.finished, level: Level::Info, text });
+            }
+        }
     }
 
     /// Says what is about to be run, and what of the file is not.

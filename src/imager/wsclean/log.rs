@@ -117,7 +117,7 @@ impl LogReader {
                 return None;
             }
             self.log.warnings.push(warning.to_owned());
-            return Some(Progress::Message(format!("wsclean warns: {warning}")));
+            return Some(Progress::Warning { program: "wsclean".into(), text: warning.to_owned() });
         }
         if line.starts_with("Rendering sources") {
             return Some(Progress::Stage("restoring".into()));
