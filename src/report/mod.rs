@@ -1,4 +1,5 @@
-//! What people look at: a page for the campaign, one a measurement set, one a round; and `summary.json` for machines.
+//! The report: pages for people (one for the campaign, one per measurement set, one per attempt at a round) and
+//! `summary.json` for machines.
 //!
 //! Every page stands alone: pictures, style and script are inside, nothing is fetched from anywhere. Pages appear by
 //! atomic rename, so a page that is reloaded while the campaign runs is never half-written.
@@ -12,43 +13,33 @@
 //! report/.figures/                finished figures, so that renewing the report draws only what is new
 //! ```
 
-mod chart;
+mod draw;
 mod figures;
-mod map;
 mod numbers;
-mod outline;
-mod raster;
-mod sky;
+mod pages;
+mod quantities;
 mod summary;
 pub mod terminal;
 mod trouble;
-mod view;
+mod widgets;
+pub(crate) mod words;
 
 use crate::campaign::ReportWriter;
 use crate::campaign::record::{CampaignRecord, DatasetRecord};
 use crate::util::fs::{FileError, write_atomically};
 use figures::Store;
-use minijinja::syntax::SyntaxConfig;
-use minijinja::value::Serde;
-use minijinja::{AutoEscape, Environment, UndefinedBehavior, context};
+use pages::{CampaignView, DatasetWriter, OverviewEntry, OverviewPage, Templates};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
+use trouble::Trouble;
 
 /// Folder of the report inside a campaign's.
 pub const FOLDER: &str = "report";
 /// Folder of kept figures inside the report.
 const FIGURES: &str = ".figures";
 
-const BASE: &str = include_str!("templates/base.html");
-const MACROS: &str = include_str!("templates/macros.html");
-const DATASET: &str = include_str!("templates/dataset.html");
-const ROUND: &str = include_str!("templates/round.html");
-const OVERVIEW: &str = include_str!("templates/overview.html");
-const STYLE: &str = include_str!("templates/style.css");
-const SCRIPT: &str = include_str!("templates/script.js");
-
-/// Why a report could not be written.
+/// The reason why a report could not be written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReportError {
@@ -57,16 +48,16 @@ pub enum ReportError {
     Folder {
         /// The folder.
         path: PathBuf,
-        /// The operating system's words.
+        /// The operating system's error.
         source: std::io::Error,
     },
     /// A page cannot be written.
     #[error(transparent)]
     Page(#[from] FileError),
-    /// A template failed: a fault of cleanloop's own.
+    /// A template failed: a bug of cleanloop.
     #[error("the report's template failed: {0:#}; please report it")]
     Template(#[from] minijinja::Error),
-    /// The summary failed: a fault of cleanloop's own.
+    /// The summary failed: a bug of cleanloop.
     #[error("the report's summary failed: {0}; please report it")]
     Summary(#[from] serde_json::Error),
 }
@@ -79,13 +70,13 @@ impl From<ReportError> for crate::Error {
 
 /// Writes (or renews) the report of `record` below the campaign folder `folder` and returns its first page.
 ///
-/// Only what changed since the last time is drawn and written. Files that are missing or cannot be read are said on
+/// Only what changed since the last time is drawn and written. Files that are missing or cannot be read are named on
 /// the page; they are no error.
 ///
 /// # Errors
 /// The report's folder cannot be written.
 pub fn write(record: &CampaignRecord, folder: &Path) -> Result<PathBuf, ReportError> {
-    write_pages(record, folder, false)
+    write_all(record, folder, false)
 }
 
 /// Writes the report of a campaign while it runs, as [`write`] does.
@@ -99,131 +90,114 @@ impl ReportWriter for Html {
     }
 }
 
-/// As [`write`], with every figure and page drawn again.
+/// Like [`write`], but draws and writes every figure and page again.
 ///
 /// # Errors
 /// As [`write`].
 pub fn rewrite(record: &CampaignRecord, folder: &Path) -> Result<PathBuf, ReportError> {
-    write_pages(record, folder, true)
+    write_all(record, folder, true)
 }
 
-fn write_pages(record: &CampaignRecord, folder: &Path, force: bool) -> Result<PathBuf, ReportError> {
+fn make(folder: &Path) -> Result<(), ReportError> {
+    std::fs::create_dir_all(folder).map_err(|source| ReportError::Folder { path: folder.to_path_buf(), source })
+}
+
+fn write_all(record: &CampaignRecord, folder: &Path, force: bool) -> Result<PathBuf, ReportError> {
     let report = folder.join(FOLDER);
-    let make = |path: &Path| {
-        std::fs::create_dir_all(path).map_err(|source| ReportError::Folder { path: path.to_path_buf(), source })
-    };
     make(&report)?;
-    let environment = environment()?;
-    let campaign = view::campaign(record);
+    let templates = Templates::new()?;
+    let campaign = CampaignView::new(record);
     let trouble = trouble::of_all(&record.datasets);
-    let pages = page_folders(&record.datasets);
+    let names = page_folders(&record.datasets);
+    let writer = Writer { templates: &templates, campaign: &campaign, folder, report: &report, force };
     let many = record.datasets.len() != 1;
-    record.datasets.par_iter().zip(&pages).zip(&trouble).try_for_each(|((dataset, page), trouble)| {
-        let page_folder = if page.is_empty() { report.clone() } else { report.join(page) };
-        let store_name = if page.is_empty() { "only" } else { page };
-        let mut campaign = campaign.clone();
-        if many {
-            // Pages of a set that has ended are finished, whatever the others still do.
-            campaign.running = !dataset.state.is_final();
-            campaign.state = dataset.state.word().to_string();
-        }
-        let campaign = &campaign;
-        let stamp = report.join(FIGURES).join(store_name).join("written");
-        let key = key_of_pages(campaign, dataset, trouble);
-        let last_page = page_folder.join("index.html");
-        if !force && last_page.is_file() && std::fs::read_to_string(&stamp).is_ok_and(|k| k == key) {
-            return Ok(());
-        }
-        make(&page_folder)?;
-        let store = Store::new(report.join(FIGURES).join(store_name), force);
-        make(&report.join(FIGURES).join(store_name))?;
-        dataset_pages(&environment, campaign, &store, folder, &page_folder, dataset, trouble, many)?;
-        write_atomically(&stamp, key.as_bytes())?;
-        Ok::<_, ReportError>(())
-    })?;
+    record
+        .datasets
+        .par_iter()
+        .zip(&names)
+        .zip(&trouble)
+        .try_for_each(|((dataset, name), trouble)| writer.write_dataset(dataset, trouble, name, many))?;
     let index = report.join("index.html");
     if many {
-        let mut entries: Vec<view::OverviewEntry<'_>> = record
-            .datasets
-            .iter()
-            .zip(&trouble)
-            .zip(&pages)
-            .map(|((dataset, trouble), page)| view::OverviewEntry {
-                dataset,
-                trouble,
-                href: format!("{page}/index.html"),
-            })
-            .collect();
+        let sets = record.datasets.iter().zip(&trouble).zip(&names);
+        let entry = |((dataset, trouble), name): ((_, _), &String)| OverviewEntry {
+            dataset,
+            trouble,
+            href: format!("{name}/index.html"),
+        };
+        let mut entries: Vec<OverviewEntry<'_>> = sets.map(entry).collect();
         entries.sort_by(|a, b| {
             b.trouble.score.total_cmp(&a.trouble.score).then_with(|| a.dataset.name.cmp(&b.dataset.name))
         });
-        let overview = view::overview(&entries);
-        let html = environment.get_template("overview.html")?.render(context! {
-            campaign => Serde(&campaign), overview => Serde(&overview),
-        })?;
-        write_atomically(&index, html.as_bytes())?;
+        templates.write(&OverviewPage::new(&campaign, &entries), &index)?;
     }
-    let mut text = serde_json::to_vec_pretty(&summary::Summary::new(record, &trouble, &pages))?;
+    let mut text = serde_json::to_vec_pretty(&summary::Summary::new(record, &trouble, &names))?;
     text.push(b'\n');
     write_atomically(&report.join("summary.json"), &text)?;
     Ok(index)
 }
 
-#[allow(clippy::too_many_arguments)]
-fn dataset_pages(
-    environment: &Environment<'_>,
-    campaign: &view::CampaignView,
-    store: &Store,
-    folder: &Path,
-    page_folder: &Path,
-    dataset: &DatasetRecord,
-    trouble: &trouble::Trouble,
-    many: bool,
-) -> Result<(), ReportError> {
-    // One round after the other: planes of large images fill the memory.
-    let drawn: Vec<_> = (0..dataset.rounds.len()).map(|i| figures::of_round(store, folder, dataset, i)).collect();
-    for (i, (round, drawn)) in dataset.rounds.iter().zip(&drawn).enumerate() {
-        let view = view::round(store, folder, page_folder, dataset, i, drawn);
-        let html = environment.get_template("round.html")?.render(context! {
-            campaign => Serde(campaign), many, dataset => dataset.name.clone(), round => Serde(&view),
-        })?;
-        write_atomically(&page_folder.join(format!("{}.html", figures::page_name(round))), html.as_bytes())?;
-    }
-    remove_stale_pages(page_folder, dataset);
-    let view = view::dataset(store, folder, dataset, &drawn, trouble);
-    let html = environment.get_template("dataset.html")?.render(context! {
-        campaign => Serde(campaign), many, dataset => Serde(&view),
-    })?;
-    write_atomically(&page_folder.join("index.html"), html.as_bytes())?;
-    Ok(())
+/// Writes the pages of measurement sets that have changed.
+struct Writer<'a> {
+    templates: &'a Templates,
+    campaign: &'a CampaignView,
+    folder: &'a Path,
+    report: &'a Path,
+    /// Write all of them.
+    force: bool,
 }
 
-/// Pages of rounds that a changed campaign no longer has would only mislead; that one cannot be removed is no failure.
-fn remove_stale_pages(page_folder: &Path, dataset: &DatasetRecord) {
-    let current: Vec<String> = dataset.rounds.iter().map(|r| format!("{}.html", figures::page_name(r))).collect();
-    for entry in std::fs::read_dir(page_folder).into_iter().flatten().flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with("round-") && name.ends_with(".html") && !current.contains(&name) {
-            let _ = std::fs::remove_file(entry.path());
+impl Writer<'_> {
+    /// `name` is the set's folder below the report; empty for the only set.
+    fn write_dataset(
+        &self,
+        dataset: &DatasetRecord,
+        trouble: &Trouble,
+        name: &str,
+        many: bool,
+    ) -> Result<(), ReportError> {
+        let page_folder = if name.is_empty() { self.report.to_path_buf() } else { self.report.join(name) };
+        let store_folder = self.report.join(FIGURES).join(if name.is_empty() { "only" } else { name });
+        let mut campaign = self.campaign.clone();
+        if many {
+            // Pages of a set that has ended are finished, whatever the others still do.
+            campaign.running = !dataset.state.is_final();
+            campaign.state = words::state(dataset.state).to_string();
         }
+        let stamp = store_folder.join("written");
+        let key = key_of_pages(&campaign, dataset, trouble);
+        let last_page = page_folder.join("index.html");
+        if !self.force && last_page.is_file() && std::fs::read_to_string(&stamp).is_ok_and(|k| k == key) {
+            return Ok(());
+        }
+        make(&page_folder)?;
+        make(&store_folder)?;
+        let writer = DatasetWriter {
+            templates: self.templates,
+            campaign: &campaign,
+            many,
+            folder: self.folder,
+            page_folder: &page_folder,
+            store: &Store::new(store_folder.clone(), self.force),
+        };
+        writer.write(dataset, trouble)?;
+        Ok(write_atomically(&stamp, key.as_bytes())?)
     }
 }
 
-/// A digest of all that a dataset's pages show.
-fn key_of_pages(campaign: &view::CampaignView, dataset: &DatasetRecord, trouble: &trouble::Trouble) -> String {
+/// A digest of all that a measurement set's pages show.
+fn key_of_pages(campaign: &CampaignView, dataset: &DatasetRecord, trouble: &Trouble) -> String {
     // Times of the campaign change with every step of every dataset: they alone are no reason to write all pages.
     let lasting = (&campaign.name, &campaign.program, &campaign.state, &campaign.tools, &campaign.config);
     let text = serde_json::to_vec(&(lasting, dataset, trouble)).unwrap_or_default();
     let mut digest = Sha256::new();
-    for part in [BASE, MACROS, DATASET, ROUND, STYLE, SCRIPT] {
-        digest.update(part);
-    }
+    pages::sources().for_each(|part| digest.update(part));
     digest.update(text);
     digest.finalize().iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// Folders of the datasets' pages below the report: none for the only dataset, else names that file systems and links
-/// take, all different.
+/// Folders of the measurement sets' pages below the report: empty for the only set, else distinct names that are valid
+/// in file systems and links.
 fn page_folders(datasets: &[DatasetRecord]) -> Vec<String> {
     if datasets.len() == 1 {
         return vec![String::new()];
@@ -247,25 +221,6 @@ fn page_folders(datasets: &[DatasetRecord]) -> Vec<String> {
         .collect()
 }
 
-fn environment() -> Result<Environment<'static>, minijinja::Error> {
-    let mut environment = Environment::new();
-    environment.set_auto_escape_callback(|_| AutoEscape::Html);
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
-    environment.add_global("style", minijinja::Value::from_safe_string(STYLE.to_string()));
-    environment.add_global("script", minijinja::Value::from_safe_string(SCRIPT.to_string()));
-    for (name, source) in [
-        ("base.html", BASE),
-        ("macros.html", MACROS),
-        ("dataset.html", DATASET),
-        ("round.html", ROUND),
-        ("overview.html", OVERVIEW),
-    ] {
-        environment.add_template(name, source)?;
-    }
-    Ok(environment)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -276,10 +231,5 @@ mod tests {
         let datasets = ["a b", "a/b", "../x", ""].map(named);
         assert_eq!(page_folders(&datasets), ["a_b", "a_b-2", "_x", "dataset"]);
         assert_eq!(page_folders(&datasets[..1]), [""]);
-    }
-
-    #[test]
-    fn templates_are_sound() {
-        environment().unwrap();
     }
 }

@@ -6,16 +6,16 @@ const PREFIXES: [(&str, i32); 9] =
 
 /// A unit with a prefix that suits a whole column or axis of numbers.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Unit {
+pub(crate) struct Unit {
     /// With its prefix, e.g. `mJy/beam`.
-    pub name: String,
+    pub(crate) name: String,
     /// Value in `name` = value / factor.
-    pub factor: f64,
+    pub(crate) factor: f64,
 }
 
 impl Unit {
     /// `base` (e.g. `Jy/beam`) with the prefix that puts `largest` between 1 and 1000.
-    pub fn for_values(base: &str, largest: f64) -> Self {
+    pub(crate) fn for_values(base: &str, largest: f64) -> Self {
         // Plain numbers, percentages and areas are read as they are.
         let prefixed = !matches!(base, "" | "%" | "arcsec²") && largest.is_finite() && largest != 0.0;
         let power = if prefixed { ((largest.abs().log10() / 3.0 + 1e-9).floor() as i32 * 3).clamp(-12, 12) } else { 0 };
@@ -24,19 +24,19 @@ impl Unit {
     }
 
     /// The number alone, in this unit.
-    pub fn number(&self, value: f64) -> String {
+    pub(crate) fn number(&self, value: f64) -> String {
         significant(value / self.factor, 4)
     }
 }
 
 /// `value` with its unit, e.g. `0.93 mJy/beam` as `930 µJy/beam`.
-pub fn with_unit(value: f64, base: &str) -> String {
+pub(crate) fn with_unit(value: f64, base: &str) -> String {
     let unit = Unit::for_values(base, value);
     format!("{}\u{a0}{}", significant(value / unit.factor, 3), unit.name).trim_end().to_string()
 }
 
 /// `digits` significant digits, never more decimals than needed to show them; large numbers in full.
-pub fn significant(value: f64, digits: i32) -> String {
+pub(crate) fn significant(value: f64, digits: i32) -> String {
     if !value.is_finite() {
         return "–".into();
     }
@@ -54,7 +54,7 @@ pub fn significant(value: f64, digits: i32) -> String {
 }
 
 /// Whole numbers with thin spaces between thousands.
-pub fn grouped(value: u64) -> String {
+pub(crate) fn grouped(value: u64) -> String {
     let digits = value.to_string();
     let mut text = String::new();
     for (i, c) in digits.chars().enumerate() {
@@ -67,12 +67,12 @@ pub fn grouped(value: u64) -> String {
 }
 
 /// `0.0123` as `1.2 %`.
-pub fn percent(fraction: f64) -> String {
+pub(crate) fn percent(fraction: f64) -> String {
     format!("{} %", significant(fraction * 100.0, 2))
 }
 
 /// Seconds as `45 s`, `3 min 20 s`, `2 h 05 min`.
-pub fn duration(seconds: f64) -> String {
+pub(crate) fn duration(seconds: f64) -> String {
     if !seconds.is_finite() || seconds < 0.0 {
         return "–".into();
     }
@@ -87,8 +87,18 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
+/// A point in time, e.g. `2026-03-01 22:00:00 UTC`; empty for none.
+pub(crate) fn time(at: Option<jiff::Timestamp>) -> String {
+    at.map_or_else(String::new, |t| t.strftime("%Y-%m-%d %H:%M:%S UTC").to_string())
+}
+
+/// A brightness in Jy/beam with the prefix that suits it.
+pub(crate) fn flux(value: f64) -> String {
+    with_unit(value, "Jy/beam")
+}
+
 /// About `count` round values between `low` and `high`, both included when round.
-pub fn ticks(low: f64, high: f64, count: usize) -> Vec<f64> {
+pub(crate) fn ticks(low: f64, high: f64, count: usize) -> Vec<f64> {
     let span = high - low;
     if !(span.is_finite() && span > 0.0) {
         return if low.is_finite() { vec![low] } else { Vec::new() };
@@ -106,7 +116,7 @@ pub fn ticks(low: f64, high: f64, count: usize) -> Vec<f64> {
 }
 
 /// Powers of ten (and 2 and 5 of them when there are few) between `low` and `high`, both positive.
-pub fn log_ticks(low: f64, high: f64) -> Vec<f64> {
+pub(crate) fn log_ticks(low: f64, high: f64) -> Vec<f64> {
     let (first, last) = (low.log10().floor() as i32, high.log10().ceil() as i32);
     let factors: &[f64] = match (high / low).log10() {
         ..2.0 => &[1.0, 2.0, 5.0],
@@ -122,14 +132,14 @@ pub fn log_ticks(low: f64, high: f64) -> Vec<f64> {
 }
 
 /// A coordinate inside an SVG: at most two decimals, no trailing zeros.
-pub fn coordinate(value: f64) -> String {
+pub(crate) fn coordinate(value: f64) -> String {
     let text = format!("{value:.2}");
     let text = text.trim_end_matches('0').trim_end_matches('.');
     if text == "-0" { "0".into() } else { text.into() }
 }
 
 /// Text made safe for HTML and SVG.
-pub fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -145,7 +155,7 @@ pub fn escape(text: &str) -> String {
 }
 
 /// The text with a capital at its start.
-pub fn capital(text: &str) -> String {
+pub(crate) fn capital(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |c| c.to_uppercase().chain(chars).collect())
 }

@@ -12,7 +12,7 @@ const FORMAT: u32 = 1;
 
 /// The whole campaign. Fluxes are in Jy or Jy/beam, angles in degrees, times in seconds.
 #[derive(Debug, Serialize)]
-pub struct Summary<'a> {
+pub(crate) struct Summary<'a> {
     format: u32,
     name: &'a str,
     program: &'a str,
@@ -72,7 +72,7 @@ struct Round<'a> {
 
 impl<'a> Summary<'a> {
     /// `pages` are the folders of the datasets' pages below the report (empty for the report itself).
-    pub fn new(record: &'a CampaignRecord, trouble: &'a [Trouble], pages: &[String]) -> Self {
+    pub(crate) fn new(record: &'a CampaignRecord, trouble: &'a [Trouble], pages: &[String]) -> Self {
         let datasets = record.datasets.iter().zip(trouble).zip(pages);
         Self {
             format: FORMAT,

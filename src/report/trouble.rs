@@ -26,15 +26,15 @@ const MIN_FOR_MEDIAN: usize = 4;
 
 /// What is wrong with a dataset.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Trouble {
+pub(crate) struct Trouble {
     /// The sum of the weights; 0: nothing to be seen.
-    pub score: f64,
+    pub(crate) score: f64,
     /// In words, gravest first.
-    pub reasons: Vec<String>,
+    pub(crate) reasons: Vec<String>,
 }
 
 /// The trouble of every dataset, in their order.
-pub fn of_all(datasets: &[DatasetRecord]) -> Vec<Trouble> {
+pub(crate) fn of_all(datasets: &[DatasetRecord]) -> Vec<Trouble> {
     let mut noise: Vec<f64> = datasets.iter().filter_map(best_rms).collect();
     let typical = if noise.len() >= MIN_FOR_MEDIAN { median(&mut noise) } else { None };
     datasets.iter().map(|d| of_dataset(d, typical)).collect()

@@ -2,11 +2,11 @@
 
 /// A tick: place along the edge, in pixels, and its label.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Tick {
+pub(crate) struct Tick {
     /// 0-based pixel coordinate along the edge.
-    pub at: f64,
+    pub(crate) at: f64,
     /// E.g. `12h00m30s` or `+40°05′`.
-    pub label: String,
+    pub(crate) label: String,
 }
 
 /// Points at which an edge is sampled; coordinates between them are interpolated.
@@ -25,7 +25,7 @@ const SECONDS_PER_DEG_TIME: f64 = 240.0;
 const SECONDS_PER_DEG_ARC: f64 = 3600.0;
 
 /// Right ascension along an edge: `ra_deg` gives it at a pixel coordinate from `first` to `last`; about `count` ticks.
-pub fn right_ascension(first: f64, last: f64, count: usize, ra_deg: impl Fn(f64) -> Option<f64>) -> Vec<Tick> {
+pub(crate) fn right_ascension(first: f64, last: f64, count: usize, ra_deg: impl Fn(f64) -> Option<f64>) -> Vec<Tick> {
     let Some((places, mut values)) = sample(first, last, ra_deg) else { return Vec::new() };
     // Across 0h the values jump by 360 degrees: unroll.
     for i in 1..values.len() {
@@ -35,7 +35,7 @@ pub fn right_ascension(first: f64, last: f64, count: usize, ra_deg: impl Fn(f64)
 }
 
 /// Declination along an edge, as [`right_ascension`].
-pub fn declination(first: f64, last: f64, count: usize, dec_deg: impl Fn(f64) -> Option<f64>) -> Vec<Tick> {
+pub(crate) fn declination(first: f64, last: f64, count: usize, dec_deg: impl Fn(f64) -> Option<f64>) -> Vec<Tick> {
     let Some((places, values)) = sample(first, last, dec_deg) else { return Vec::new() };
     at_round_values(&places, &values, count, SECONDS_PER_DEG_ARC, &ARC_STEPS, arc_label)
 }
@@ -114,7 +114,7 @@ fn arc_label(seconds: f64, step: f64) -> String {
 }
 
 /// A position as text, to a tenth of a second of arc.
-pub fn position(ra_deg: f64, dec_deg: f64) -> String {
+pub(crate) fn position(ra_deg: f64, dec_deg: f64) -> String {
     let ra = time_label(ra_deg * SECONDS_PER_DEG_TIME, 0.01);
     format!("{ra} {}", arc_label(dec_deg * SECONDS_PER_DEG_ARC, 0.1))
 }

@@ -14,7 +14,7 @@ const STEPS: [(isize, isize); 4] = [(1, 0), (0, 1), (-1, 0), (0, -1)];
 /// . # #        one loop: (1,0) (3,0) (3,1) (2,1) (2,2) (1,2)
 /// . # .   ->   (row 0 is drawn below row 1)
 /// ```
-pub fn loops(mask: ArrayView2<'_, bool>) -> Vec<Vec<(usize, usize)>> {
+pub(crate) fn loops(mask: ArrayView2<'_, bool>) -> Vec<Vec<(usize, usize)>> {
     let (ny, nx) = mask.dim();
     let width = nx + 1;
     // Bit d of a corner: an edge leaves it in direction d.
@@ -65,10 +65,10 @@ pub fn loops(mask: ArrayView2<'_, bool>) -> Vec<Vec<(usize, usize)>> {
 
 /// The loops as the `d` of an SVG path, in units of `unit` with the origin at the top left of a picture `height` pixels
 /// high; `None` when it would be longer than `limit` bytes.
-pub fn path(mask: ArrayView2<'_, bool>, unit: f64, limit: usize) -> Option<String> {
+pub(crate) fn path(mask: ArrayView2<'_, bool>, unit: f64, limit: usize) -> Option<String> {
     let height = mask.nrows();
     let mut d = String::new();
-    let number = super::numbers::coordinate;
+    let number = crate::report::numbers::coordinate;
     for corners in loops(mask) {
         let (mut px, mut py) = corners[0];
         let _ = write!(d, "M{} {}", number(px as f64 * unit), number((height - py) as f64 * unit));

@@ -5,11 +5,11 @@ use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 
 /// Colours of a palette; the last entry of a picture's palette is transparent: no data.
-pub const LEVELS: usize = 96;
+pub(crate) const LEVELS: usize = 96;
 
 /// How several pixels become one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reduce {
+pub(crate) enum Reduce {
     /// The brightest: faint point sources stay visible.
     Max,
     /// Their mean: diffuse structure in the noise stays visible.
@@ -26,7 +26,7 @@ pub enum Reduce {
 /// ----+---                          8 | 9
 /// 7 8 | 9
 /// ```
-pub fn reduce(plane: ArrayView2<'_, f32>, factor: usize, how: Reduce) -> Array2<f32> {
+pub(crate) fn reduce(plane: ArrayView2<'_, f32>, factor: usize, how: Reduce) -> Array2<f32> {
     if factor <= 1 {
         return plane.to_owned();
     }
@@ -68,7 +68,7 @@ pub fn reduce(plane: ArrayView2<'_, f32>, factor: usize, how: Reduce) -> Array2<
 }
 
 /// A smaller mask: a block is set when any of its pixels is.
-pub fn reduce_mask(mask: ArrayView2<'_, bool>, factor: usize) -> Array2<bool> {
+pub(crate) fn reduce_mask(mask: ArrayView2<'_, bool>, factor: usize) -> Array2<bool> {
     let (ny, nx) = mask.dim();
     let factor = factor.max(1);
     let mut small = Array2::from_elem((ny.div_ceil(factor), nx.div_ceil(factor)), false);
@@ -81,7 +81,7 @@ pub fn reduce_mask(mask: ArrayView2<'_, bool>, factor: usize) -> Array2<bool> {
 }
 
 /// Each pixel becomes the one farthest from zero among its neighbours within `radius`: single components show.
-pub fn fatten(plane: ArrayView2<'_, f32>, radius: usize) -> Array2<f32> {
+pub(crate) fn fatten(plane: ArrayView2<'_, f32>, radius: usize) -> Array2<f32> {
     let (ny, nx) = plane.dim();
     let mut out = plane.to_owned();
     for ((y, x), &v) in plane.indexed_iter() {
@@ -102,7 +102,7 @@ pub fn fatten(plane: ArrayView2<'_, f32>, radius: usize) -> Array2<f32> {
 
 /// From a value to a place on the colour bar.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
-pub enum Scale {
+pub(crate) enum Scale {
     /// Linear from `low` (0) to `high` (1).
     Linear {
         /// Value at the lower end.
@@ -123,7 +123,7 @@ pub enum Scale {
 
 impl Scale {
     /// Value at the lower and the upper end.
-    pub fn ends(self) -> (f64, f64) {
+    pub(crate) fn ends(self) -> (f64, f64) {
         match self {
             Self::Linear { low, high } | Self::Asinh { low, high, .. } => (low, high),
         }
@@ -137,17 +137,17 @@ impl Scale {
     }
 
     /// Place of `v` on the bar, clamped to 0..1.
-    pub fn position(self, v: f64) -> f64 {
+    pub(crate) fn position(self, v: f64) -> f64 {
         let (low, high) = self.ends();
         let (a, b) = (self.stretch(low), self.stretch(high));
         if b > a { ((self.stretch(v) - a) / (b - a)).clamp(0.0, 1.0) } else { 0.5 }
     }
 
     /// Values to be written at the bar, ascending, at least `apart` (in 0..1) from each other.
-    pub fn ticks(self, apart: f64) -> Vec<f64> {
+    pub(crate) fn ticks(self, apart: f64) -> Vec<f64> {
         let (low, high) = self.ends();
         let candidates = match self {
-            Self::Linear { .. } => return super::numbers::ticks(low, high, (1.0 / apart) as usize),
+            Self::Linear { .. } => return crate::report::numbers::ticks(low, high, (1.0 / apart) as usize),
             Self::Asinh { .. } => {
                 let top = low.abs().max(high.abs()).max(f64::MIN_POSITIVE).log10().ceil() as i32;
                 let decades = (top - 7..=top).rev().map(|p| 10f64.powi(p));
@@ -169,7 +169,7 @@ impl Scale {
 
 /// Which colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub enum Colours {
+pub(crate) enum Colours {
     /// Dark to bright: images.
     Inferno,
     /// Blue, white, red: residuals.
@@ -184,7 +184,7 @@ pub enum Colours {
 
 impl Colours {
     /// The colour at `t` in 0..1.
-    pub fn at(self, t: f64) -> [u8; 3] {
+    pub(crate) fn at(self, t: f64) -> [u8; 3] {
         let t = t.clamp(0.0, 1.0);
         let c = match self {
             Self::Inferno => colorous::INFERNO.eval_continuous(t),
@@ -202,27 +202,27 @@ impl Colours {
     }
 
     /// All colours, low first.
-    pub fn palette(self) -> Vec<[u8; 3]> {
+    pub(crate) fn palette(self) -> Vec<[u8; 3]> {
         (0..LEVELS).map(|i| self.at(i as f64 / (LEVELS - 1) as f64)).collect()
     }
 }
 
 /// A picture with a palette, rows from the top.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Picture {
+pub(crate) struct Picture {
     /// Pixels across.
-    pub width: usize,
+    pub(crate) width: usize,
     /// Pixels down.
-    pub height: usize,
+    pub(crate) height: usize,
     /// Index into `palette` of each pixel; `palette.len()` is transparent.
-    pub pixels: Vec<u8>,
+    pub(crate) pixels: Vec<u8>,
     /// Colours.
-    pub palette: Vec<[u8; 3]>,
+    pub(crate) palette: Vec<[u8; 3]>,
 }
 
 impl Picture {
     /// `plane` (`[y, x]`, y upwards as on the sky) coloured; NaN becomes transparent.
-    pub fn of_plane(plane: ArrayView2<'_, f32>, scale: Scale, colours: Colours) -> Self {
+    pub(crate) fn of_plane(plane: ArrayView2<'_, f32>, scale: Scale, colours: Colours) -> Self {
         let (height, width) = plane.dim();
         let mut pixels = vec![0u8; width * height];
         pixels.par_chunks_mut(width.max(1)).enumerate().for_each(|(row, line)| {
@@ -237,8 +237,14 @@ impl Picture {
         Self { width, height, pixels, palette: colours.palette() }
     }
 
+    /// All colours in one row, low first.
+    pub(crate) fn colour_bar(colours: Colours) -> Self {
+        let palette = colours.palette();
+        Self { width: palette.len(), height: 1, pixels: (0..palette.len() as u8).collect(), palette }
+    }
+
     /// Only the set pixels of `mask` (`[y, x]`, y upwards) that have an unset neighbour, in one colour.
-    pub fn of_outline(mask: ArrayView2<'_, bool>, colour: [u8; 3]) -> Self {
+    pub(crate) fn of_outline(mask: ArrayView2<'_, bool>, colour: [u8; 3]) -> Self {
         let (height, width) = mask.dim();
         let on = |y: isize, x: isize| {
             y >= 0 && x >= 0 && (y as usize) < height && (x as usize) < width && mask[(y as usize, x as usize)]
@@ -254,7 +260,7 @@ impl Picture {
     }
 
     /// PNG bytes.
-    pub fn png(&self) -> Vec<u8> {
+    pub(crate) fn png(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut encoder = png::Encoder::new(&mut bytes, self.width.max(1) as u32, self.height.max(1) as u32);
         encoder.set_color(png::ColorType::Indexed);
@@ -277,7 +283,7 @@ impl Picture {
     }
 
     /// As a `data:` address.
-    pub fn data_uri(&self) -> String {
+    pub(crate) fn data_uri(&self) -> String {
         format!("data:image/png;base64,{}", base64::engine::general_purpose::STANDARD.encode(self.png()))
     }
 }

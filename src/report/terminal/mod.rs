@@ -2,6 +2,7 @@
 //! above the bars; where standard error is no terminal, there are only log lines.
 
 use super::numbers::duration;
+use super::words;
 use crate::campaign::events::{Consumer, Event, Log, Place, Step};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::BTreeMap;
@@ -56,8 +57,8 @@ impl Work {
             line.push_str(&format!(", attempt {}", self.place.at.attempt));
         }
         match (self.step, self.words.is_empty()) {
-            (Some(step), true) => line.push_str(&format!(" · {}", step.words())),
-            (Some(step), false) => line.push_str(&format!(" · {}: {}", step.words(), self.words)),
+            (Some(step), true) => line.push_str(&format!(" · {}", words::step(step))),
+            (Some(step), false) => line.push_str(&format!(" · {}: {}", words::step(step), self.words)),
             (None, _) if !self.about.is_empty() => line.push_str(&format!(" · {}", self.about)),
             _ => {}
         }

@@ -1,0 +1,147 @@
+//! The gain solutions of a round.
+
+use crate::campaign::record::RoundRecord;
+use crate::quality::solutions::SolutionStats;
+use crate::report::draw::CHART_COLOURS;
+use crate::report::draw::gains::{self, AntennaPlot, GainPlots};
+use crate::report::numbers::{capital, grouped, percent, significant, time};
+use crate::report::widgets::Fact;
+use crate::report::widgets::table::{Cell, Heading, Row, Table};
+use serde::Serialize;
+use std::path::Path;
+
+/// Phase-only solutions have amplitudes of one but for rounding.
+const NO_SCATTER: f64 = 1e-5;
+
+/// The solutions of a round.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct SolutionsView {
+    why: String,
+    facts: Vec<Fact>,
+    antennas: Table,
+    plots: Vec<AntennaPlot>,
+    shown: String,
+    note: String,
+    legend: Vec<PolarisationKey>,
+}
+
+/// The colour of a polarisation.
+#[derive(Debug, Default, Serialize)]
+struct PolarisationKey {
+    /// Number of the colour in the style sheet.
+    colour: usize,
+    name: String,
+}
+
+/// `None` for a round without solutions.
+pub(super) fn view(folder: &Path, round: &RoundRecord) -> Option<SolutionsView> {
+    let stats = full_statistics(folder, round).filter(|s| !s.are_unknown())?;
+    let GainPlots { thinned, shown, plots } = gains::draw(&stats);
+    let mut note = mjd_time(start_s(&stats)).map_or_else(String::new, |t| format!("Time runs from {t}."));
+    if thinned {
+        note.push_str(" Long series are thinned out evenly.");
+    }
+    Some(SolutionsView {
+        why: round.solint_why.as_deref().map(capital).unwrap_or_default(),
+        facts: facts(round, &stats),
+        antennas: antennas(&stats),
+        plots,
+        shown,
+        note,
+        legend: legend(&stats),
+    })
+}
+
+/// Statistics with the series for plots, from the record or the file that it names.
+fn full_statistics(folder: &Path, round: &RoundRecord) -> Option<SolutionStats> {
+    let from_file = || {
+        let text = std::fs::read(folder.join(round.solutions_file.as_ref()?)).ok()?;
+        serde_json::from_slice::<SolutionStats>(&text).ok()
+    };
+    let has_series = |s: &SolutionStats| s.antennas.iter().any(|a| !a.series.is_empty());
+    match &round.solutions {
+        Some(stats) if has_series(stats) => Some(stats.clone()),
+        Some(stats) => from_file().or_else(|| Some(stats.clone())),
+        None => from_file(),
+    }
+}
+
+fn facts(round: &RoundRecord, stats: &SolutionStats) -> Vec<Fact> {
+    let tables = round.tables.iter().map(|t| {
+        let name = t.path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        match t.channels {
+            Some((first, last)) => format!("{name} (channels {first}–{last})"),
+            None => name,
+        }
+    });
+    let amplitude_scatter = stats.amplitude_scatter.filter(|s| *s > NO_SCATTER);
+    let known = [
+        Fact::known("interval", round.solint.clone()),
+        Fact::known("mode", round.calmode.clone()),
+        Fact::known("solutions", Some(grouped(stats.solutions as u64))),
+        Fact::known("flagged", Some(percent(stats.flagged_fraction))),
+        Fact::known("median S/N", stats.median_snr.map(|v| significant(v, 3))),
+        Fact::known("phase scatter", stats.phase_scatter_deg.map(|v| format!("{}°", significant(v, 3)))),
+        Fact::known("amplitude scatter", amplitude_scatter.map(percent)),
+        Fact::known("tables applied", Some(tables.collect::<Vec<_>>().join(", "))),
+        Fact::known("identity gains", identity_gains(stats)),
+    ];
+    known.into_iter().flatten().collect()
+}
+
+/// Antennas that get no correction, with the reasons.
+fn identity_gains(stats: &SolutionStats) -> Option<String> {
+    let names: Vec<String> = stats.uncorrected.iter().map(|a| format!("{} ({})", a.name, a.why)).collect();
+    (!names.is_empty()).then(|| names.join("; "))
+}
+
+fn antennas(stats: &SolutionStats) -> Table {
+    let headings = vec![Heading::words("Antenna"), Heading::number("Flagged", ""), Heading::number("Median S/N", "")];
+    let rows = stats.antennas.iter().map(|a| Row {
+        class: if a.flagged_fraction > gains::TROUBLED_ANTENNA { "trouble".into() } else { String::new() },
+        cells: vec![
+            Cell::text(&a.name),
+            Cell::number(Some(a.flagged_fraction), percent),
+            Cell::number(a.median_snr, |v| significant(v, 3)),
+        ],
+    });
+    let rows = rows.collect();
+    Table { caption: "Solutions by antenna".into(), sortable: true, headings, rows }
+}
+
+/// Polarisations in the order in which they first appear.
+fn legend(stats: &SolutionStats) -> Vec<PolarisationKey> {
+    let mut names: Vec<&str> = Vec::new();
+    for series in stats.antennas.iter().flat_map(|a| &a.series) {
+        if !names.contains(&series.polarisation.as_str()) && !series.polarisation.is_empty() {
+            names.push(&series.polarisation);
+        }
+    }
+    let key = |(i, name): (usize, &str)| PolarisationKey { colour: i % CHART_COLOURS, name: name.into() };
+    names.into_iter().enumerate().map(key).collect()
+}
+
+/// Time of the first solution, seconds of the modified Julian date; infinite without any.
+fn start_s(stats: &SolutionStats) -> f64 {
+    let times = stats.antennas.iter().flat_map(|a| &a.series).flat_map(|s| s.time_s.iter().copied());
+    times.filter(|t| t.is_finite()).fold(f64::INFINITY, f64::min)
+}
+
+/// Modified Julian date in seconds as a time.
+fn mjd_time(seconds: f64) -> Option<String> {
+    /// The Unix epoch as a modified Julian date, seconds.
+    const UNIX_EPOCH_MJD_S: f64 = 40_587.0 * 86_400.0;
+    let t = jiff::Timestamp::from_second((seconds.is_finite().then_some(seconds)? - UNIX_EPOCH_MJD_S).round() as i64);
+    Some(time(Some(t.ok()?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_of_tables_are_dates() {
+        assert_eq!(mjd_time(60_370.0 * 86_400.0).as_deref(), Some("2024-03-01 00:00:00 UTC"));
+        assert_eq!(mjd_time(f64::INFINITY), None);
+    }
+}

@@ -1,0 +1,64 @@
+//! The verdict on a round with its rules.
+
+use crate::campaign::record::{RoundRecord, RuleRecord};
+use crate::report::words;
+use serde::Serialize;
+
+/// One rule of a decision.
+#[derive(Debug, Clone, Default, Serialize)]
+pub(crate) struct RuleView {
+    /// Name of the rule.
+    pub(crate) name: String,
+    /// The numbers that were compared.
+    pub(crate) text: String,
+    /// The rule was kept.
+    pub(crate) kept: bool,
+}
+
+impl RuleView {
+    fn new(rule: &RuleRecord) -> Self {
+        let name = rule.name.replace(['-', '_'], " ");
+        // The text may begin with the rule's name, which stands before it.
+        let text = arrows(rule.text.strip_prefix(&name).unwrap_or(&rule.text).trim_start());
+        Self { name, text, kept: rule.kept }
+    }
+}
+
+/// A verdict.
+#[derive(Debug, Clone, Default, Serialize)]
+pub(crate) struct VerdictView {
+    /// `accepted`, `rejected`, ... or the round's state.
+    pub(crate) word: String,
+    /// Style class.
+    pub(crate) class: String,
+    /// One sentence.
+    pub(crate) summary: String,
+    /// What follows.
+    pub(crate) next: String,
+    /// The rules behind it.
+    pub(crate) rules: Vec<RuleView>,
+}
+
+impl VerdictView {
+    /// The verdict on a round, or the round's state while there is none.
+    pub(crate) fn new(round: &RoundRecord) -> Self {
+        let Some(decision) = &round.decision else {
+            let word = words::state(round.state).into();
+            return Self { word, class: words::state_class(round.state).into(), ..Self::default() };
+        };
+        let word = words::verdict(decision.verdict);
+        Self {
+            word: word.into(),
+            class: words::verdict_class(decision.verdict).into(),
+            // The summary may begin with the verdict itself, which is shown beside it.
+            summary: arrows(decision.summary.strip_prefix(&format!("{word}: ")).unwrap_or(&decision.summary)),
+            next: decision.next.clone(),
+            rules: decision.rules.iter().map(RuleView::new).collect(),
+        }
+    }
+}
+
+/// From plain text to print.
+fn arrows(text: &str) -> String {
+    text.replace(" -> ", " → ")
+}

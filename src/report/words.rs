@@ -1,0 +1,173 @@
+//! The only place where the domain's enums become English words, signs and colours, for pages and terminal alike.
+
+use super::numbers::capital;
+use crate::campaign::events::Step;
+use crate::campaign::record::{Level, RoundRecord, State, Verdict};
+use crate::imager::StopReason;
+
+/// Where a campaign, a measurement set or a round stands.
+pub(crate) fn state(state: State) -> &'static str {
+    match state {
+        State::Waiting => "waiting",
+        State::Running => "running",
+        State::Done => "done",
+        State::Converged => "converged",
+        State::Diverged => "diverged",
+        State::Failed => "failed",
+        State::Interrupted => "interrupted",
+    }
+}
+
+/// Style class of a state.
+pub(crate) fn state_class(state: State) -> &'static str {
+    match state {
+        State::Done | State::Converged => "good",
+        State::Diverged | State::Failed => "bad",
+        State::Interrupted => "warn",
+        State::Waiting | State::Running => "quiet",
+    }
+}
+
+/// The decision about a round.
+pub(crate) fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Accepted => "accepted",
+        Verdict::Converged => "converged",
+        Verdict::Rejected => "rejected",
+        Verdict::Diverged => "diverged",
+    }
+}
+
+/// Style class of a verdict.
+pub(crate) fn verdict_class(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Accepted | Verdict::Converged => "good",
+        Verdict::Rejected => "warn",
+        Verdict::Diverged => "bad",
+    }
+}
+
+/// A step of a round.
+pub(crate) fn step(step: Step) -> &'static str {
+    match step {
+        Step::Check => "checking",
+        Step::Copy => "copying the measurement set",
+        Step::Solve => "solving for gains",
+        Step::Inspect => "looking at the solutions",
+        Step::Apply => "applying the solutions",
+        Step::Mask => "making the mask",
+        Step::Image => "imaging",
+        Step::Metrics => "measuring the images",
+        Step::Decide => "judging the round",
+        Step::Revert => "going back to the last accepted round",
+        Step::Finish => "collecting the products",
+        Step::Archive => "collecting the archive",
+        Step::Report => "writing the report",
+    }
+}
+
+/// Style class of a message.
+pub(crate) fn level_class(level: Level) -> &'static str {
+    match level {
+        Level::Info => "quiet",
+        Level::Warning => "warn",
+        Level::Error => "bad",
+    }
+}
+
+/// Key of the signs of [`sign`].
+pub(crate) const SIGNS: &str = "✓ accepted, ✗ rejected, ! diverged or failed, … under way";
+
+/// How a pixel of a mask differs from the mask before.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct MaskChange {
+    /// The word in the legend.
+    pub(crate) word: &'static str,
+    /// Red, green, blue.
+    pub(crate) colour: [u8; 3],
+}
+
+/// Pixels that a mask gained.
+pub(crate) const ADDED: MaskChange = MaskChange { word: "added", colour: [0x1b, 0x9e, 0x57] };
+/// Pixels that a mask kept.
+pub(crate) const KEPT: MaskChange = MaskChange { word: "kept", colour: [0x2b, 0x6c, 0xd4] };
+/// Pixels that a mask lost.
+pub(crate) const REMOVED: MaskChange = MaskChange { word: "removed", colour: [0xd9, 0x3a, 0x2b] };
+
+/// An attempt within a sentence: `round 2`, or `round 2, attempt 2`.
+pub(crate) fn round(round: &RoundRecord) -> String {
+    if round.attempt > 1 {
+        format!("round {}, attempt {}", round.round, round.attempt)
+    } else {
+        format!("round {}", round.round)
+    }
+}
+
+/// An attempt as a title: `Round 2`.
+pub(crate) fn round_title(attempt: &RoundRecord) -> String {
+    capital(&round(attempt))
+}
+
+/// Why cleaning ended.
+pub(crate) fn stop_reason(reason: &StopReason) -> String {
+    match reason {
+        StopReason::Threshold => "the threshold was reached".into(),
+        StopReason::NSigma => "n sigma of the noise was reached".into(),
+        StopReason::Iterations => "the iteration limit was reached".into(),
+        StopReason::MajorCycles => "the limit of major cycles was reached".into(),
+        StopReason::NoNewFlux => "a cycle added no flux".into(),
+        StopReason::EmptyMask => "the mask was empty".into(),
+        StopReason::Diverged => "peak or noise rose; the last good cycle was taken".into(),
+        StopReason::Other(words) => words.clone(),
+        #[allow(unreachable_patterns)]
+        _ => "another reason".into(),
+    }
+}
+
+/// Calibration of a round, e.g. `phase, 60s`.
+pub(crate) fn setting(round: &RoundRecord) -> String {
+    let mode = match round.calmode.as_deref() {
+        Some("p") => "phase",
+        Some("a") => "amplitude",
+        Some("ap") => "amplitude and phase",
+        Some(other) => other,
+        None => "",
+    };
+    match (mode, round.solint.as_deref()) {
+        ("", None) => "no calibration".into(),
+        ("", Some(interval)) => format!("every {interval}"),
+        (mode, None) => mode.into(),
+        (mode, Some(interval)) => format!("{mode}, {interval}"),
+    }
+}
+
+/// Calibration of a round in the calibrator's own words, e.g. `p 60s`.
+pub(crate) fn short_setting(round: &RoundRecord) -> String {
+    let words: Vec<&str> = [round.calmode.as_deref(), round.solint.as_deref()].into_iter().flatten().collect();
+    if words.is_empty() { "–".into() } else { words.join(" ") }
+}
+
+/// Number of an attempt in curves and tables, e.g. `3`, or `3.2` for its second attempt.
+pub(crate) fn label(round: &RoundRecord) -> String {
+    if round.attempt > 1 { format!("{}.{}", round.round, round.attempt) } else { round.round.to_string() }
+}
+
+/// One sign for an attempt in the overview.
+pub(crate) fn sign(round: &RoundRecord) -> char {
+    match round.decision.as_ref().map(|d| d.verdict) {
+        Some(Verdict::Accepted | Verdict::Converged) => '✓',
+        Some(Verdict::Rejected) => '✗',
+        Some(Verdict::Diverged) => '!',
+        None if round.state == State::Failed => '!',
+        None => '…',
+    }
+}
+
+/// Style class of the verdict on a model pixel.
+pub(crate) fn confetti_class(verdict: &str) -> &'static str {
+    match verdict {
+        "confetti" => "bad",
+        "suspicious" => "warn",
+        _ => "good",
+    }
+}
