@@ -193,47 +193,6 @@ impl Emitter {
     }
 }
 
-/// Writes events as `tracing` records: rounds and messages as info (or graver), steps and progress as debug.
-#[derive(Debug, Default, Clone, Copy)]
-pub struct Log;
-
-impl Consumer for Log {
-    fn event(&self, event: &Event) {
-        match event {
-            Event::CampaignStarted { name, datasets, rounds } => {
-                tracing::info!(campaign = %name, datasets = datasets.len(), rounds, "campaign started");
-            }
-            Event::RoundStarted { place, about } => {
-                tracing::info!(dataset = %place.dataset, round = place.at.round, attempt = place.at.attempt, "round started: {about}");
-            }
-            Event::StepStarted { place, step, .. } => {
-                tracing::debug!(dataset = %place.dataset, round = place.at.round, "{}", step.words());
-            }
-            Event::Progress { place, fraction, words, .. } => {
-                tracing::trace!(dataset = %place.dataset, round = place.at.round, fraction, "{words}");
-            }
-            Event::StepFinished { place, step, end, seconds } => {
-                tracing::debug!(dataset = %place.dataset, round = place.at.round, seconds, ?end, "{}: ended", step.words());
-            }
-            Event::RoundFinished { place, verdict, why, rms, peak, dynamic_range } => {
-                tracing::info!(dataset = %place.dataset, round = place.at.round, rms, peak, dynamic_range, "round {}: {why}", verdict.word());
-            }
-            Event::DatasetFinished { dataset, state, best_round } => {
-                tracing::info!(dataset = %dataset, best_round, "dataset {}", state.word());
-            }
-            Event::CampaignFinished { state } => tracing::info!("campaign {}", state.word()),
-            Event::Message { dataset, level, text } => {
-                let dataset = dataset.as_deref();
-                match level {
-                    Level::Info => tracing::info!(dataset, "{text}"),
-                    Level::Warning => tracing::warn!(dataset, "{text}"),
-                    Level::Error => tracing::error!(dataset, "{text}"),
-                }
-            }
-        }
-    }
-}
-
 /// Keeps all events, for tests and for tools that want them afterwards.
 #[derive(Debug, Default, Clone)]
 pub struct Collect(Arc<std::sync::Mutex<Vec<Event>>>);
@@ -258,7 +217,7 @@ mod tests {
     #[test]
     fn every_consumer_sees_every_event_in_order() {
         let (first, second) = (Collect::default(), Collect::default());
-        let emitter = Emitter::new(vec![Box::new(first.clone()), Box::new(second.clone()), Box::new(Log)]);
+        let emitter = Emitter::new(vec![Box::new(first.clone()), Box::new(second.clone())]);
         emitter.clone().message(Some("beam00"), Level::Warning, "low S/N");
         emitter.emit(Event::CampaignFinished { state: State::Done });
         assert_eq!(first.events(), second.events());

@@ -8,7 +8,7 @@
 //! let plan = Campaign::load("campaign.yaml")?.plan()?;
 //! println!("{plan}");
 //! let outcome = plan.run(RunOptions::default())?;
-//! println!("{}: {}", outcome.folder.display(), outcome.state.word());
+//! println!("{}: {:?}", outcome.folder.display(), outcome.state);
 //! # Ok::<(), cleanloop::Error>(())
 //! ```
 //!

@@ -2,6 +2,7 @@
 
 use crate::campaign::record::{CampaignRecord, DatasetRecord, RoundRecord};
 use crate::campaign::{self, JobsStatus};
+use crate::report::words;
 use crate::{ExitStatus, Result};
 use std::path::PathBuf;
 
@@ -38,7 +39,7 @@ pub fn run(args: Args) -> Result<ExitStatus> {
 
 /// The status for people.
 pub fn text(record: &CampaignRecord) -> String {
-    let mut out = format!("campaign {}: {}\n", record.name, record.state.word());
+    let mut out = format!("campaign {}: {}\n", record.name, words::state(record.state));
     for message in &record.messages {
         out.push_str(&format!("  {}\n", message.text));
     }
@@ -65,7 +66,7 @@ fn jobs_text(jobs: &JobsStatus) -> String {
 }
 
 fn dataset_text(dataset: &DatasetRecord) -> String {
-    let mut out = format!("\n{}: {}", dataset.name, dataset.state.word());
+    let mut out = format!("\n{}: {}", dataset.name, words::state(dataset.state));
     if !dataset.best_why.is_empty() {
         out.push_str(&format!("; {}", dataset.best_why));
     }
@@ -96,7 +97,7 @@ fn round_text(round: &RoundRecord, best: bool) -> String {
     let masked = metrics.and_then(|m| m.masked_pixels).map_or("-".into(), |n| n.to_string());
     let verdict = match &round.decision {
         Some(decision) => decision.summary.clone(),
-        None => round.state.word().to_string(),
+        None => words::state(round.state).to_string(),
     };
     format!(
         "{} {:>5}  {:>3}  {calibration:<14}  {rms:>12}  {:>13}  {masked:>13}  {verdict}\n",

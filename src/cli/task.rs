@@ -1,8 +1,8 @@
 //! `cleanloop task DIR`: what a job of a campaign does. Written into job scripts by `cleanloop run`, not typed by people.
 
-use crate::campaign::events::Log;
 use crate::campaign::{self, BarrierOf, Follow, JobWork, RunOptions, TaskOf};
 use crate::process::{interrupt, own};
+use crate::report::terminal::Log;
 use crate::{Error, ExitStatus, Result, report};
 use std::path::PathBuf;
 

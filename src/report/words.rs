@@ -50,10 +50,8 @@ pub(crate) fn verdict_class(verdict: Verdict) -> &'static str {
 /// A step of a round.
 pub(crate) fn step(step: Step) -> &'static str {
     match step {
-        Step::Check => "checking",
-        Step::Copy => "copying the measurement set",
+        Step::Prepare => "copying the measurement set",
         Step::Solve => "solving for gains",
-        Step::Inspect => "looking at the solutions",
         Step::Apply => "applying the solutions",
         Step::Mask => "making the mask",
         Step::Image => "imaging",
@@ -62,7 +60,6 @@ pub(crate) fn step(step: Step) -> &'static str {
         Step::Revert => "going back to the last accepted round",
         Step::Finish => "collecting the products",
         Step::Archive => "collecting the archive",
-        Step::Report => "writing the report",
     }
 }
 

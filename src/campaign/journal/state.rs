@@ -24,19 +24,6 @@ pub enum State {
 }
 
 impl State {
-    /// The word for people.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Waiting => "waiting",
-            Self::Running => "running",
-            Self::Done => "done",
-            Self::Converged => "converged",
-            Self::Diverged => "diverged",
-            Self::Failed => "failed",
-            Self::Interrupted => "interrupted",
-        }
-    }
-
     /// It will not change any more without another run.
     pub fn is_final(self) -> bool {
         !matches!(self, Self::Waiting | Self::Running)

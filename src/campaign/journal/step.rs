@@ -33,24 +33,6 @@ pub enum Step {
     Archive,
 }
 
-impl Step {
-    /// What is being done, for people.
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::Prepare => "copying the measurement set",
-            Self::Solve => "solving for gains",
-            Self::Apply => "applying the solutions",
-            Self::Mask => "making the mask",
-            Self::Image => "imaging",
-            Self::Metrics => "measuring the images",
-            Self::Decide => "judging the round",
-            Self::Revert => "going back to the last accepted round",
-            Self::Finish => "collecting the products",
-            Self::Archive => "collecting the archive",
-        }
-    }
-}
-
 impl fmt::Display for Step {
     /// The name, as in the journal.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

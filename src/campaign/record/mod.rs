@@ -239,16 +239,6 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// The word for people.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Accepted => "accepted",
-            Self::Converged => "converged",
-            Self::Rejected => "rejected",
-            Self::Diverged => "diverged",
-        }
-    }
-
     /// The round's products may be used.
     pub fn is_accepted(self) -> bool {
         matches!(self, Self::Accepted | Self::Converged)
