@@ -22,8 +22,8 @@ from contextlib import contextmanager
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "workers"))
 
-import fits  # noqa: E402
 import numpy as np  # noqa: E402
+from cleanloop_worker import fits  # noqa: E402
 
 SIZE, CELL = 640, 1.2  # pixels, arcsec
 MASK_RADIUS = 10.0  # arcsec (three beams) round a source: where masks at the true positions clean

@@ -1,13 +1,16 @@
 //! CASA's gaincal and applycal, in the worker.
 
 use super::options::{GainType, GaincalOptions};
-use super::{Calibrator, SolutionTable, SolveRequest};
+use super::{Calibrator, SolutionTable, SolveRequest, gain_tables};
 use crate::Result;
 use crate::options::Validate;
+use crate::programs::casa::requests::{
+    Applycal, Gaincal, GaincalParameters, IdentityGains, SpectralWindowMaps, TableStatistics,
+};
 use crate::programs::casa::{Casa, python as text};
 use crate::quality::solutions::SolutionStats;
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::json;
 use std::path::Path;
 
 /// Name of a round's table in the folder of the request.
@@ -20,42 +23,40 @@ pub struct CasaCalibrator {
     options: GaincalOptions,
 }
 
-#[derive(Deserialize)]
-struct Solved {
-    tables: Vec<SolutionTable>,
-    refant: String,
-    missing: usize,
-}
-
 impl CasaCalibrator {
+    /// A calibrator with these options.
+    ///
     /// # Errors
-    /// An option that makes no sense.
+    /// An invalid option.
     pub fn new(casa: Casa, options: GaincalOptions) -> Result<Self> {
         options.validate()?;
         Ok(Self { casa, options })
     }
 
     /// gaincal's own parameters, as the worker passes them on.
-    fn parameters(&self) -> Map<String, Value> {
+    fn parameters(&self) -> GaincalParameters {
         let o = &self.options;
-        let Value::Object(mut map) = json!({
-            "solint": o.solint, "calmode": o.calmode, "minsnr": o.minsnr, "gaintype": o.gaintype,
-            "solnorm": o.solnorm, "normtype": o.normtype, "refantmode": o.refantmode,
-            "minblperant": o.minblperant, "combine": o.combine, "solmode": o.solmode, "selectdata": o.selectdata,
-        }) else {
-            unreachable!("an object was written")
-        };
-        // CASA normalises amplitudes only; of phase solutions it would say that it ignores the wish.
-        map["solnorm"] = json!(o.solnorm && o.calmode.amplitudes());
-        for (key, value) in [("spw", &o.spw), ("field", &o.field)] {
-            map.insert(key.into(), json!(value));
+        let selection = |value: &String| o.selectdata.then(|| value.clone());
+        GaincalParameters {
+            solint: o.solint.clone(),
+            calmode: word(&o.calmode),
+            minsnr: o.minsnr,
+            gaintype: word(&o.gaintype),
+            // CASA normalises amplitudes only; of phase solutions it would say that it ignores the wish.
+            solnorm: o.solnorm && o.calmode.amplitudes(),
+            normtype: word(&o.normtype),
+            refantmode: word(&o.refantmode),
+            minblperant: o.minblperant,
+            combine: o.combine.clone(),
+            solmode: o.solmode.clone(),
+            selectdata: o.selectdata,
+            spw: o.spw.clone(),
+            field: o.field.clone(),
+            uvrange: selection(&o.uvrange),
+            antenna: selection(&o.antenna),
+            timerange: selection(&o.timerange),
+            scan: selection(&o.scan),
         }
-        if o.selectdata {
-            let data =
-                [("uvrange", &o.uvrange), ("antenna", &o.antenna), ("timerange", &o.timerange), ("scan", &o.scan)];
-            map.extend(data.map(|(key, value)| (key.to_owned(), json!(value))));
-        }
-        map
     }
 
     fn reference_antenna(&self, request: &SolveRequest) -> Option<String> {
@@ -69,15 +70,17 @@ impl Calibrator for CasaCalibrator {
     }
 
     fn solve(&mut self, request: &SolveRequest) -> Result<Vec<SolutionTable>> {
-        let mut params = self.parameters();
-        params.extend([
-            ("ms".to_owned(), json!(request.measurement_set)),
-            ("folder".to_owned(), json!(request.folder)),
-            ("name".to_owned(), json!(TABLE)),
-            ("refant".to_owned(), json!(self.reference_antenna(request))),
-            ("nspw".to_owned(), json!(self.options.nspw)),
-        ]);
-        let solved: Solved = self.casa.call("gaincal", params.into(), Some(&request.log))?;
+        let solved = self.casa.ask(
+            &Gaincal {
+                ms: request.measurement_set.clone(),
+                folder: request.folder.clone(),
+                name: TABLE.to_owned(),
+                refant: self.reference_antenna(request),
+                nspw: self.options.nspw,
+                parameters: self.parameters(),
+            },
+            Some(&request.log),
+        )?;
         tracing::info!("round {}: reference antenna {}", request.round, solved.refant);
         if solved.missing > 0 {
             tracing::warn!(
@@ -87,34 +90,38 @@ impl Calibrator for CasaCalibrator {
                 solved.missing + solved.tables.len()
             );
         }
-        Ok(solved.tables)
+        Ok(solved.tables.into_iter().map(SolutionTable::from).collect())
     }
 
     fn apply(&mut self, measurement_set: &Path, tables: &[SolutionTable], log: &Path) -> Result<()> {
         let o = &self.options;
-        let params = json!({
-            "ms": measurement_set, "tables": tables, "applymode": o.applymode, "interp": o.interp, "calwt": o.calwt,
-        });
-        self.casa.call::<Value>("applycal", params, Some(log)).map(drop)
+        let request = Applycal {
+            ms: measurement_set.to_path_buf(),
+            tables: gain_tables(tables),
+            applymode: word(&o.applymode),
+            interp: o.interp.clone(),
+            calwt: o.calwt,
+        };
+        self.casa.ask(&request, Some(log))
     }
 
     fn inspect(&mut self, tables: &[SolutionTable]) -> Result<SolutionStats> {
         if self.options.gaintype == GainType::Gspline {
             return Ok(SolutionStats::default());
         }
-        self.casa.call("table_statistics", json!({"tables": tables}), None)
+        self.casa.ask(&TableStatistics { tables: gain_tables(tables) }, None)
     }
 
-    fn pass_through(&mut self, tables: &[SolutionTable], antennas: &[String], log: &Path) -> Result<()> {
-        self.casa.call::<Value>("pass_through", json!({"tables": tables, "antennas": antennas}), Some(log)).map(drop)
+    fn set_identity_gains(&mut self, tables: &[SolutionTable], antennas: &[String], log: &Path) -> Result<()> {
+        self.casa.ask(&IdentityGains { tables: gain_tables(tables), antennas: antennas.to_vec() }, Some(log))
     }
 
     fn apply_line(&self, tables: &[SolutionTable]) -> Option<String> {
         if tables.is_empty() {
             return None;
         }
-        // Solutions of one window that serve all of them (`combine: spw`) must be told where they go.
-        let maps: Vec<Vec<usize>> = match self.casa.call("spwmaps", json!({"tables": tables}), None) {
+        // Solutions of one window that serve all of them (`combine: spw`) need a map.
+        let maps = match self.casa.ask(&SpectralWindowMaps { tables: gain_tables(tables) }, None) {
             Ok(maps) => maps,
             Err(e) => {
                 tracing::warn!("there is no line that applies the solutions to other data: {e}");
@@ -134,9 +141,11 @@ impl Calibrator for CasaCalibrator {
         );
         solve.push(format!("refant={refant}"));
         solve.extend(
-            self.parameters()
-                .iter()
-                .filter(|(_, v)| **v != json!(""))
+            json!(self.parameters())
+                .as_object()
+                .into_iter()
+                .flatten()
+                .filter(|(_, value)| !value.is_null() && **value != "")
                 .map(|(key, value)| format!("{key}={}", text(value))),
         );
         if self.options.nspw > 1 {
@@ -153,6 +162,11 @@ impl Calibrator for CasaCalibrator {
             .collect();
         vec![solve, apply]
     }
+}
+
+/// A choice in CASA's word.
+fn word(choice: &impl Serialize) -> String {
+    json!(choice).as_str().unwrap_or_default().to_owned()
 }
 
 /// Calls of applycal for `OTHER.ms`; `maps` holds the spwmap of each table, empty where windows keep their own.

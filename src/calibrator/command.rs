@@ -10,8 +10,8 @@ use crate::measurement_set::{self, MsSummary};
 use crate::options::Validate;
 use crate::process::{Limits, Program};
 use crate::programs::casa::Casa;
+use crate::programs::casa::requests::{LoadColumn, SaveColumn};
 use crate::quality::solutions::SolutionStats;
-use serde_json::{Value, json};
 use std::path::Path;
 
 /// Folder of the kept column, in the folder of the request.
@@ -167,11 +167,7 @@ impl Calibrator for CommandCalibrator {
     fn solve(&mut self, request: &SolveRequest) -> Result<Vec<SolutionTable>> {
         let ms = &request.measurement_set;
         super::refuse_empty_model(&self.casa, ms)?;
-        self.casa.call::<Value>(
-            "copy_column",
-            json!({"ms": ms, "source": "DATA", "target": "CORRECTED_DATA"}),
-            None,
-        )?;
+        measurement_set::copy_column(&self.casa, ms, "DATA", "CORRECTED_DATA")?;
         let before = measurement_set::checksum(&self.casa, ms, "DATA")?;
         let words = self.words(request);
         let command = crate::util::shell::line(&words);
@@ -190,22 +186,17 @@ impl Calibrator for CommandCalibrator {
             return Err(CommandError::NothingWritten { command, ms: ms_text, log }.into());
         }
         let folder = request.folder.join(COLUMN_FOLDER);
-        self.casa.call::<Value>(
-            "save_column",
-            json!({"ms": ms, "column": "CORRECTED_DATA", "folder": folder}),
-            None,
-        )?;
+        let column = "CORRECTED_DATA".to_owned();
+        self.casa.ask(&SaveColumn { ms: ms.clone(), column, folder: folder.clone() }, None)?;
         Ok(vec![SolutionTable { path: folder, channels: None, spectral_window: None }])
     }
 
     fn apply(&mut self, measurement_set: &Path, tables: &[SolutionTable], _log: &Path) -> Result<()> {
-        let params = match tables.last() {
-            Some(table) => {
-                ("load_column", json!({"ms": measurement_set, "column": "CORRECTED_DATA", "folder": table.path}))
-            }
-            None => ("copy_column", json!({"ms": measurement_set, "source": "DATA", "target": "CORRECTED_DATA"})),
+        let Some(table) = tables.last() else {
+            return measurement_set::copy_column(&self.casa, measurement_set, "DATA", "CORRECTED_DATA");
         };
-        self.casa.call::<Value>(params.0, params.1, None).map(drop)
+        let (ms, column) = (measurement_set.to_path_buf(), "CORRECTED_DATA".to_owned());
+        self.casa.ask(&LoadColumn { ms, column, folder: table.path.clone() }, None)
     }
 
     fn inspect(&mut self, _tables: &[SolutionTable]) -> Result<SolutionStats> {
@@ -213,7 +204,7 @@ impl Calibrator for CommandCalibrator {
         Ok(SolutionStats::default())
     }
 
-    fn pass_through(&mut self, _tables: &[SolutionTable], _antennas: &[String], _log: &Path) -> Result<()> {
+    fn set_identity_gains(&mut self, _tables: &[SolutionTable], _antennas: &[String], _log: &Path) -> Result<()> {
         // Without statistics no antenna is ever named.
         Ok(())
     }

@@ -17,6 +17,7 @@ use crate::Result;
 use crate::measurement_set;
 use crate::process::Limits;
 use crate::programs::casa::Casa;
+use crate::programs::casa::requests::GainTable;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -48,6 +49,22 @@ pub struct SolutionTable {
     pub spectral_window: Option<usize>,
 }
 
+impl From<GainTable> for SolutionTable {
+    fn from(table: GainTable) -> Self {
+        Self { path: table.path, channels: table.channels, spectral_window: table.spectral_window }
+    }
+}
+
+/// Tables as the CASA worker takes them.
+fn gain_tables(tables: &[SolutionTable]) -> Vec<GainTable> {
+    let one = |t: &SolutionTable| GainTable {
+        path: t.path.clone(),
+        channels: t.channels,
+        spectral_window: t.spectral_window,
+    };
+    tables.iter().map(one).collect()
+}
+
 /// A calibrator of one kind with its options; the same value serves solve, inspect and apply of one round.
 pub trait Calibrator: Send {
     /// Program and version, e.g. `casatasks 6.7.0.31`.
@@ -75,12 +92,12 @@ pub trait Calibrator: Send {
     /// The program's failure.
     fn inspect(&mut self, tables: &[SolutionTable]) -> Result<crate::quality::solutions::SolutionStats>;
 
-    /// Changes the tables so that the data of these antennas (names) pass uncorrected when they are applied, and are
-    /// not flagged either.
+    /// Gives these antennas (names) identity gains: when the tables are applied, their data stay as they are and are not
+    /// flagged.
     ///
     /// # Errors
     /// Tables that cannot be read or written.
-    fn pass_through(&mut self, tables: &[SolutionTable], antennas: &[String], log: &Path) -> Result<()>;
+    fn set_identity_gains(&mut self, tables: &[SolutionTable], antennas: &[String], log: &Path) -> Result<()>;
 
     /// What would be run, one line of words a step, for `plan`.
     fn command_lines(&self, request: &SolveRequest) -> Vec<Vec<String>>;

@@ -5,20 +5,21 @@
 //! writes `CORRECTED_DATA`. So tables are judged before they are applied, and an earlier round's tables can be applied
 //! again, as with CASA.
 //!
-//! QuartiCal reports no signal-to-noise ratio; the CASA worker measures it (`workers/gain_quality.py`). It flags
+//! QuartiCal reports no signal-to-noise ratio; the CASA worker measures it (`gains/quality.py`). It flags
 //! solutions below `minsnr`; QuartiCal bridges flagged solutions by interpolation when it loads them.
 
 use super::options::{ApplyMode, CalMode, GainType, GaincalOptions, NormType, Solint};
 use super::{Calibrator, SolutionTable, SolveRequest};
 use crate::Result;
-use crate::measurement_set::MsSummary;
+use crate::measurement_set::{self, MsSummary};
 use crate::options::{OptionError, Validate};
 use crate::process::{Limits, Program};
-use crate::programs::casa::Casa;
+use crate::programs::casa::requests::GainStatistics;
+use crate::programs::casa::{Casa, QUARTICAL_SCRIPT, source};
 use crate::programs::setup::{self, Environment};
 use crate::quality::solutions::SolutionStats;
 use indexmap::IndexMap;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::path::Path;
 
 /// Name of the gains in the folder of the request: a folder with a zarr store for each term.
@@ -31,8 +32,6 @@ const GRID: &str = "grid.json";
 const TERM: &str = "G";
 /// Iterations of each term at most; QuartiCal stops when 99 % of the gains have converged.
 const ITERATIONS: u32 = 100;
-/// What starts QuartiCal, and reads and edits gains, in QuartiCal's Python.
-const SCRIPT: &str = "quartical_gains.py";
 /// Options that this adapter must decide itself.
 const OURS: [&str; 4] = ["output.", "input_ms.path", "input_ms.data_column", "solver.propagate_flags"];
 
@@ -116,7 +115,7 @@ impl QuarticalCalibrator {
         } else {
             (self.python.clone(), Vec::new())
         };
-        words.push(crate::programs::casa::source(SCRIPT)?.to_string_lossy().into_owned());
+        words.push(source(QUARTICAL_SCRIPT)?.to_string_lossy().into_owned());
         words.extend(arguments);
         let mut program = Program::new(words, log);
         program.environment = environment;
@@ -313,18 +312,19 @@ impl Calibrator for QuarticalCalibrator {
         self.run("export", vec![text(&gains), text(&plain)], &request.log)?;
         let o = &self.options;
         let normalise = (o.solnorm && o.calmode.amplitudes() && o.gaintype != GainType::K)
-            .then(|| if o.normtype == NormType::Median { "median" } else { "mean" });
-        let params = json!({"ms": ms, "gains": plain, "edits": edits, "minsnr": o.minsnr, "normalise": normalise});
-        let stats: Value = self.casa.call("gain_statistics", params, None)?;
-        self.run("edit", vec![text(&gains), text(&edits)], &request.log)?;
+            .then(|| if o.normtype == NormType::Median { "median".to_owned() } else { "mean".to_owned() });
+        let edit = vec![text(&gains), text(&edits)];
+        let statistics = GainStatistics { ms: ms.clone(), gains: plain, edits, minsnr: o.minsnr, normalise };
+        let stats = serde_json::to_string(&self.casa.ask(&statistics, None)?).map_err(crate::Error::internal)?;
+        self.run("edit", edit, &request.log)?;
         let grid = serde_json::to_string(&self.grid(channels)).map_err(crate::Error::internal)?;
-        for (file, text) in [(gains.join(GRID), grid), (request.folder.join(STATISTICS), stats.to_string())] {
+        for (file, text) in [(gains.join(GRID), grid), (request.folder.join(STATISTICS), stats)] {
             std::fs::write(file, text).map_err(crate::Error::internal)?;
         }
         Ok(vec![SolutionTable { path: gains, channels: None, spectral_window: None }])
     }
 
-    fn pass_through(&mut self, tables: &[SolutionTable], antennas: &[String], log: &Path) -> Result<()> {
+    fn set_identity_gains(&mut self, tables: &[SolutionTable], antennas: &[String], log: &Path) -> Result<()> {
         for table in tables {
             let mut words = vec![table.path.to_string_lossy().into_owned(), "-".to_owned()];
             words.extend_from_slice(antennas);
@@ -334,11 +334,7 @@ impl Calibrator for QuarticalCalibrator {
     }
 
     fn apply(&mut self, measurement_set: &Path, tables: &[SolutionTable], log: &Path) -> Result<()> {
-        self.casa.call::<Value>(
-            "copy_column",
-            json!({"ms": measurement_set, "source": "DATA", "target": "CORRECTED_DATA"}),
-            None,
-        )?;
+        measurement_set::copy_column(&self.casa, measurement_set, "DATA", "CORRECTED_DATA")?;
         let Some(table) = tables.last() else { return Ok(()) };
         let summary = MsSummary::read(&self.casa, measurement_set)?;
         // Any antenna does: nothing is solved for.
@@ -474,6 +470,7 @@ fn check(o: &GaincalOptions) -> Result<(), OptionError> {
 mod tests {
     use super::*;
     use rstest::rstest;
+    use serde_json::json;
 
     fn calibrator(value: Value) -> Result<QuarticalCalibrator> {
         let options: GaincalOptions = serde_json::from_value(value).expect("options");

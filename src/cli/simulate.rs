@@ -1,12 +1,13 @@
 //! `cleanloop simulate`: a measurement set of a known sky with known, drifting antenna gains.
 
 use crate::programs::casa::Casa;
+use crate::programs::casa::requests::Simulate;
 use crate::{ExitStatus, Result};
-use serde::Serialize;
+use clap::ValueEnum;
 use std::path::PathBuf;
 
 /// Arguments of `simulate`. Numbers that are not given come from the preset.
-#[derive(Debug, clap::Args, Serialize)]
+#[derive(Debug, clap::Args)]
 pub struct Args {
     /// Folder for NAME.ms, NAME.sky.json (the true sky), NAME.gains.npz and NAME.gains.json (the true gains).
     #[arg(short, long)]
@@ -16,7 +17,7 @@ pub struct Args {
     #[arg(long, default_value = "field")]
     pub name: String,
 
-    /// What to observe.
+    /// The field to observe.
     #[arg(long, value_enum, default_value_t = Preset::Demo)]
     pub preset: Preset,
 
@@ -53,7 +54,7 @@ pub struct Args {
     #[arg(long = "noise", value_name = "JY")]
     pub noise_jy: Option<f64>,
 
-    /// Length of the observation about transit, s.
+    /// Length of the observation around transit, s.
     #[arg(long = "duration", value_name = "S")]
     pub duration_s: Option<f64>,
 
@@ -93,6 +94,29 @@ impl Args {
     }
 }
 
+impl From<Args> for Simulate {
+    fn from(args: Args) -> Self {
+        let preset = args.preset.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+        Self {
+            output: args.output,
+            name: args.name,
+            preset,
+            seed: args.seed,
+            phase_rms_deg: args.phase_rms_deg,
+            amplitude_rms: args.amplitude_rms,
+            sources: args.sources,
+            field_arcsec: args.field_arcsec,
+            pointing_arcsec: args.pointing_arcsec,
+            bright_jy: args.bright_jy,
+            noise_jy: args.noise_jy,
+            duration_s: args.duration_s,
+            integration_s: args.integration_s,
+            antennas: args.antennas,
+            channels: args.channels,
+        }
+    }
+}
+
 /// Two numbers with a comma between them.
 fn pair(text: &str) -> std::result::Result<[f64; 2], String> {
     let numbers: Option<Vec<f64>> = text.split(',').map(|part| part.trim().parse().ok()).collect();
@@ -101,8 +125,7 @@ fn pair(text: &str) -> std::result::Result<[f64; 2], String> {
 }
 
 /// Fields that the program knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Preset {
     /// 20 point sources, a bright one, one extended source; phases 40 degrees, amplitudes 10 %.
     Demo,
@@ -128,17 +151,14 @@ pub enum Preset {
 /// CASA is not set up, or failed; the measurement set is there already.
 pub fn run(args: Args) -> Result<ExitStatus> {
     crate::process::interrupt::install().map_err(crate::Error::internal)?;
-    let params = serde_json::to_value(&args).map_err(crate::Error::internal)?;
-    let answer: serde_json::Value =
-        Casa::open(&[], None)?.call_with_events("simulate", params, None, &mut |event| {
-            tracing::info!("channel {} of {}", event["done"], event["total"]);
-        })?;
-    let text = |key: &str| answer[key].as_str().unwrap_or_default().to_owned();
-    println!("{}", text("measurement_set"));
+    let answer = Casa::open(&[], None)?.ask_with_events(&Simulate::from(args), None, &mut |event| {
+        tracing::info!("channel {} of {}", event["done"], event["total"]);
+    })?;
+    println!("{}", answer.measurement_set.display());
     println!(
         "  {} rows: {} antennas, {} integrations, {} channels",
-        answer["rows"], answer["antennas"], answer["integrations"], answer["channels"]
+        answer.rows, answer.antennas, answer.integrations, answer.channels
     );
-    println!("  true sky: {}\n  true gains: {}", text("sky"), text("gains"));
+    println!("  true sky: {}\n  true gains: {}", answer.sky.display(), answer.gains.display());
     Ok(ExitStatus::Done)
 }

@@ -1,4 +1,4 @@
-//! Measurement sets as files: what is in one, copies of it, and the disk that they need.
+//! Measurement sets as files: their facts, copies, identity, and the disk that they need.
 
 mod columns;
 mod copy;
@@ -8,4 +8,4 @@ mod summary;
 pub use columns::has_column;
 pub use copy::copy;
 pub use identity::identity;
-pub use summary::{Antenna, Field, MsSummary, SpectralWindow, adopt_corrected, checksum, model_is_empty};
+pub use summary::{Antenna, Field, MsSummary, SpectralWindow, adopt_corrected, checksum, copy_column, model_is_empty};

@@ -1,9 +1,9 @@
 //! A long-lived program that answers requests: JSON lines on its standard input and output.
 //!
-//! A request is one line `{"id": 1, "method": "name", "params": {...}}`; the answer is one line with the same id and
-//! `result`, or `error: {kind, message, traceback}`; lines `{"event": "name", ...}` may come between. Standard error is
-//! the program's own words: kept in a log and, the last of them, in memory. A worker that dies is reported with those
-//! words, and started again at the next request.
+//! A request is one line `{"id": 1, "operation": "name", "params": {...}, "log": "path"}`; the answer is one line with
+//! the same id and `result`, or `error: {kind, message, traceback}`; lines `{"event": "name", ...}` may come between.
+//! Standard error is kept in a log and, its last lines, in memory. A worker that dies is reported with those lines, and
+//! started again at the next request. A fresh worker first answers the handshake, if there is one.
 
 use super::{LAST_LINES, Limits, ProcessError, interrupt, isolate, kill_group};
 use crate::util::shell;
@@ -36,13 +36,13 @@ pub enum WorkerError {
         /// The worker's words.
         message: String,
     },
-    /// The method failed.
-    #[error("{worker} failed in {method}: {message}{}", log_line(log))]
+    /// The operation failed.
+    #[error("{worker} failed in {operation}: {message}{}", log_line(log))]
     Failed {
         /// Name of the worker.
         worker: String,
-        /// The method.
-        method: String,
+        /// The operation.
+        operation: String,
         /// The reason that it gave.
         message: String,
         /// Where its code was, if it told.
@@ -52,21 +52,29 @@ pub enum WorkerError {
     },
     /// The worker died.
     #[error(
-        "{worker} died in {method} ({how}); it is started again when needed{}\n  its last words:\n{}",
+        "{worker} died in {operation} ({how}); it is started again when needed{}\n  its last words:\n{}",
         log_line(log),
         super::indented(last_lines)
     )]
     Crashed {
         /// Name of the worker.
         worker: String,
-        /// The method that was under way.
-        method: String,
+        /// The operation that was under way.
+        operation: String,
         /// Exit status or signal.
         how: String,
         /// The end of its standard error.
         last_lines: Vec<String>,
         /// Where all its words are.
         log: Option<PathBuf>,
+    },
+    /// It does not have the operations that its caller needs.
+    #[error("the {worker} worker does not fit this version of cleanloop: {reason}")]
+    Unfit {
+        /// Name of the worker.
+        worker: String,
+        /// The difference.
+        reason: String,
     },
     /// It could not be started, was interrupted or hit a limit.
     #[error(transparent)]
@@ -77,6 +85,7 @@ impl From<WorkerError> for crate::Error {
     fn from(e: WorkerError) -> Self {
         match e {
             WorkerError::BadInput { .. } => Self::bad_input(e),
+            WorkerError::Unfit { .. } => Self::internal(e),
             WorkerError::Process(e) => e.into(),
             _ => Self::external(e),
         }
@@ -85,6 +94,15 @@ impl From<WorkerError> for crate::Error {
 
 fn log_line(log: &Option<PathBuf>) -> String {
     log.as_ref().map(|l| format!("\n  log: {}", l.display())).unwrap_or_default()
+}
+
+/// The first request to a fresh worker, without parameters, and the check of its answer.
+#[derive(Debug, Clone, Copy)]
+pub struct Handshake {
+    /// The operation.
+    pub operation: &'static str,
+    /// Says why the worker cannot be used.
+    pub check: fn(&Value) -> Result<(), String>,
 }
 
 /// How to start a worker.
@@ -106,6 +124,8 @@ pub struct WorkerCommand {
     pub install_hint: String,
     /// Set to `true` from elsewhere, stops a request like an interruption.
     pub cancel: Option<Arc<AtomicBool>>,
+    /// Asked of each fresh process.
+    pub handshake: Option<Handshake>,
 }
 
 /// A worker, started at the first request.
@@ -151,34 +171,58 @@ impl Worker {
 
     /// Sends a request and waits for its answer; `on_event` gets each event in between.
     ///
-    /// `log` is where the method's own words go, for messages only.
+    /// `log` is the file for the operation's own log.
     ///
     /// # Errors
     /// See [`WorkerError`]. After a crash, an interruption or a limit the worker is gone; the next request starts another.
     pub fn request(
         &mut self,
-        method: &str,
+        operation: &str,
         params: &Value,
         log: Option<&Path>,
         on_event: &mut dyn FnMut(&Value),
     ) -> Result<Value, WorkerError> {
         interrupted(&self.command.name)?;
-        let id = self.next_id;
-        self.next_id += 1;
-        let line = format!("{}\n", json!({"id": id, "method": method, "params": params}));
         // One that died while idle is replaced without a word: nothing was lost that it was asked for.
         if !self.running.as_mut().is_some_and(Running::alive) {
             self.stop();
+            self.start()?;
         }
-        let mut running = match self.running.take() {
-            Some(running) => running,
-            None => {
-                self.starts += 1;
-                Running::start(&self.command)?
-            }
+        self.ask(operation, params, log, on_event)
+    }
+
+    /// Starts the process; one that fails the handshake is ended.
+    fn start(&mut self) -> Result<(), WorkerError> {
+        self.starts += 1;
+        self.running = Some(Running::start(&self.command)?);
+        let Some(handshake) = self.command.handshake else { return Ok(()) };
+        let answer = self.ask(handshake.operation, &json!({}), None, &mut |_| {});
+        let checked = answer.and_then(|answer| {
+            let worker = self.command.name.clone();
+            (handshake.check)(&answer).map_err(|reason| WorkerError::Unfit { worker, reason })
+        });
+        checked.inspect_err(|_| self.stop())
+    }
+
+    /// Sends a request to the running process.
+    fn ask(
+        &mut self,
+        operation: &str,
+        params: &Value,
+        log: Option<&Path>,
+        on_event: &mut dyn FnMut(&Value),
+    ) -> Result<Value, WorkerError> {
+        let id = self.next_id;
+        self.next_id += 1;
+        // The worker's own working folder changes.
+        let log_path = log.map(|path| std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()));
+        let request = json!({"id": id, "operation": operation, "params": params, "log": log_path});
+        let Some(mut running) = self.running.take() else {
+            let (program, reason) = (self.command.name.clone(), std::io::Error::other("it has ended"));
+            return Err(ProcessError::NotStarted { program, reason }.into());
         };
         let log = log.map(Path::to_owned).or_else(|| self.command.log.clone());
-        match self.exchange(&mut running, id, method, &line, on_event) {
+        match self.exchange(&mut running, id, &request, on_event) {
             Ok(Answer::Result(value)) => {
                 self.running = Some(running);
                 Ok(value)
@@ -189,13 +233,13 @@ impl Worker {
                     return Err(WorkerError::BadInput { message });
                 }
                 tracing::debug!("{traceback}");
-                let (worker, method) = (self.command.name.clone(), method.to_owned());
-                Err(WorkerError::Failed { worker, method, message, traceback, log })
+                let (worker, operation) = (self.command.name.clone(), operation.to_owned());
+                Err(WorkerError::Failed { worker, operation, message, traceback, log })
             }
             Err(Broken::Ended) => {
                 let (how, last_lines) = running.autopsy();
-                let (worker, method) = (self.command.name.clone(), method.to_owned());
-                Err(WorkerError::Crashed { worker, method, how, last_lines, log })
+                let (worker, operation) = (self.command.name.clone(), operation.to_owned());
+                Err(WorkerError::Crashed { worker, operation, how, last_lines, log })
             }
             Err(Broken::Stopped(stop)) => {
                 let last_lines = running.last_lines();
@@ -209,12 +253,11 @@ impl Worker {
         &self,
         running: &mut Running,
         id: u64,
-        method: &str,
-        line: &str,
+        request: &Value,
         on_event: &mut dyn FnMut(&Value),
     ) -> Result<Answer, Broken> {
         let input = running.input.as_mut().ok_or(Broken::Ended)?;
-        input.write_all(line.as_bytes()).and_then(|()| input.flush()).map_err(|_| Broken::Ended)?;
+        input.write_all(format!("{request}\n").as_bytes()).and_then(|()| input.flush()).map_err(|_| Broken::Ended)?;
         let started = Instant::now();
         let limits = self.command.limits;
         loop {
@@ -222,7 +265,7 @@ impl Worker {
                 Ok(text) => {
                     running.heard();
                     let Ok(mut reply) = serde_json::from_str::<Value>(&text) else {
-                        tracing::debug!(method, "not JSON: {text}");
+                        tracing::debug!("not JSON: {text}");
                         continue;
                     };
                     if reply.get("event").is_some() {
@@ -492,6 +535,21 @@ done
         assert_eq!(first, second, "the same process");
         assert_eq!(events, [json!({"event": "progress", "done": 1})]);
         assert_eq!(worker.starts(), 1);
+    }
+
+    #[test]
+    fn a_worker_that_fails_the_handshake_is_not_used() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut worker = worker(&folder);
+        let check = |answer: &Value| answer.get("pid").map(drop).ok_or_else(|| "no pid".to_owned());
+        worker.command.handshake = Some(Handshake { operation: "echo", check });
+        ask(&mut worker, "echo").expect("an answer");
+        worker.stop();
+        worker.command.handshake = Some(Handshake { operation: "echo", check: |_| Err("old keys".into()) });
+        let error = ask(&mut worker, "echo").expect_err("refused");
+        assert!(matches!(&error, WorkerError::Unfit { reason, .. } if reason == "old keys"), "{error}");
+        assert!(worker.pid().is_none() && worker.starts() == 2);
+        assert!(matches!(crate::Error::from(error), crate::Error::Internal(_)));
     }
 
     #[test]

@@ -464,7 +464,7 @@ impl Backend for Programs<'_> {
         let hopeless = self.hopeless(&stats);
         if !hopeless.is_empty() {
             let names: Vec<String> = hopeless.iter().map(|a| a.name.clone()).collect();
-            calibrator.pass_through(&tables, &names, &request.log)?;
+            calibrator.set_identity_gains(&tables, &names, &request.log)?;
             stats.pass_through(hopeless);
         }
         Ok(Solved { tables, stats, commands: calibrator.command_lines(&request) })

@@ -6,7 +6,8 @@ use crate::Result;
 use crate::imager::cycle::{Residual, StopReason};
 use crate::options::{Checks, OptionError, Validate};
 use crate::programs::casa::Casa;
-use serde::{Deserialize, Serialize};
+use crate::programs::casa::requests::{DeconvolutionPrepare, DeconvolutionRun};
+use serde::Serialize;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -129,11 +130,15 @@ impl Deconvolution {
     /// Images that are not there or do not fit each other.
     pub fn prepare(&self, inputs: &DeconvolveInputs) -> Result<Residual> {
         let all = |paths: &[PathBuf]| paths.iter().map(|p| absolute(p)).collect::<Vec<_>>();
-        let params = json!({
-            "step": "prepare", "folder": self.folder, "terms": self.options.terms(), "residual": all(&inputs.residual),
-            "psf": all(&inputs.psf), "model": all(&inputs.model), "pb": inputs.pb.as_deref().map(absolute),
-        });
-        self.casa.call("deconvolution", params, self.log.as_deref())
+        let request = DeconvolutionPrepare {
+            folder: self.folder.clone(),
+            residual: all(&inputs.residual),
+            psf: all(&inputs.psf),
+            model: all(&inputs.model),
+            pb: inputs.pb.as_deref().map(absolute),
+            terms: self.options.terms(),
+        };
+        self.casa.ask(&request, self.log.as_deref()).map(Residual::from)
     }
 
     /// One minor cycle inside a mask (FITS; `None`: everywhere), down to the threshold or, with `one_cycle`, to where
@@ -142,21 +147,16 @@ impl Deconvolution {
     /// # Errors
     /// A mask of another size, CASA's failure.
     pub fn run(&self, mask: Option<&Path>, one_cycle: bool, outputs: &Path, casa_images: bool) -> Result<Deconvolved> {
-        #[derive(Deserialize)]
-        struct Done {
-            iterations: u64,
-            stop_code: i64,
-            cycle_threshold_jy: Option<f64>,
-            peak_before_jy: f64,
-            peak_after_jy: f64,
-            files: Vec<PathBuf>,
-        }
-        let params = json!({
-            "step": "run", "folder": self.folder, "terms": self.options.terms(), "parameters": self.options,
-            "mask": mask.map(absolute), "one_cycle": one_cycle, "outputs": absolute(outputs),
-            "casa_images": casa_images,
-        });
-        let done: Done = self.casa.call("deconvolution", params, self.log.as_deref())?;
+        let request = DeconvolutionRun {
+            folder: self.folder.clone(),
+            parameters: json!(self.options).as_object().cloned().unwrap_or_default(),
+            mask: mask.map(absolute),
+            one_cycle,
+            terms: self.options.terms(),
+            outputs: absolute(outputs),
+            casa_images,
+        };
+        let done = self.casa.ask(&request, self.log.as_deref())?;
         Ok(Deconvolved {
             iterations: done.iterations,
             stopped: stop_reason(done.stop_code, None),

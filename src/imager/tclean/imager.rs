@@ -4,16 +4,21 @@ use super::TcleanOptions;
 use super::options::Deconvolver;
 use crate::Result;
 use crate::imager::context::ImagerContext;
-use crate::imager::cycle::{ChannelCycle, ChannelRevert, MinorControls, MinorCycle, Residual, StopReason};
+use crate::imager::cycle::{
+    ChannelControls, ChannelCycle, ChannelRevert, MinorControls, MinorCycle, Residual, StopReason,
+};
 use crate::imager::job::{ImagingJob, Products};
 use crate::imager::lifecycle::{CycleImager, Imager};
 use crate::imager::preview::Capabilities;
 use crate::imager::progress::Progress;
 use crate::options::Validate;
 use crate::programs::casa::Casa;
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use crate::programs::casa::requests::{
+    ChannelLimit, ChannelResult, ChannelState, CycleFiles, Request, RestoredFiles, TcleanClose, TcleanMajor,
+    TcleanMinor, TcleanOpen, TcleanPb, TcleanPredict, TcleanPsf, TcleanReplaceModel, TcleanRestore,
+    TcleanRevertChannels, TcleanRollBack,
+};
+use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 
 /// Stop codes of CASA's iteration controller.
@@ -39,32 +44,6 @@ pub struct TcleanImager {
     stopped: Option<StopReason>,
 }
 
-#[derive(Deserialize)]
-struct Opened {
-    cycles: usize,
-    iterations: u64,
-}
-
-#[derive(Deserialize)]
-struct Minor {
-    iterations: u64,
-    stop_code: i64,
-    words: Option<String>,
-    #[serde(default)]
-    channels: Vec<Channel>,
-    #[serde(default)]
-    cycle_threshold_jy: Option<f64>,
-    #[serde(default)]
-    threshold_reached: bool,
-}
-
-#[derive(Deserialize)]
-struct Channel {
-    iterations: u64,
-    cycle_threshold_jy: Option<f64>,
-    threshold_reached: bool,
-}
-
 impl TcleanImager {
     /// # Errors
     /// An option that makes no sense; CASA does not run.
@@ -88,7 +67,7 @@ impl TcleanImager {
     }
 
     /// tclean's parameters, as the worker gets them.
-    fn parameters(&self) -> Value {
+    fn parameters(&self) -> Map<String, Value> {
         let mut map = self.options.parameters();
         let sets: Vec<String> =
             self.job.measurement_sets.iter().map(|p| absolute(p).to_string_lossy().into_owned()).collect();
@@ -101,14 +80,17 @@ impl TcleanImager {
             // The tools that image read the data only; the model is written at the end, by others.
             ("savemodel".to_owned(), json!("none")),
         ]);
-        Value::Object(map)
+        map
     }
 
-    fn step<R: DeserializeOwned>(&mut self, step: &str, mut params: Value) -> Result<R> {
-        params["step"] = json!(step);
-        params["folder"] = json!(absolute(&self.job.folder));
+    /// Folder of the imaging, for the worker.
+    fn folder(&self) -> PathBuf {
+        absolute(&self.job.folder)
+    }
+
+    fn ask<R: Request>(&mut self, request: &R) -> Result<R::Response> {
         let sink = self.context.progress.clone();
-        self.casa.call_with_events("imaging", params, Some(&self.job.log), &mut |event| {
+        self.casa.ask_with_events(request, Some(&self.job.log), &mut |event| {
             if let Some(text) = event["text"].as_str() {
                 sink(Progress::Stage(text.to_owned()));
             }
@@ -121,28 +103,34 @@ impl TcleanImager {
         std::fs::create_dir_all(&self.job.folder).map_err(|e| {
             crate::Error::internal(format!("{}: the folder cannot be made: {e}", self.job.folder.display()))
         })?;
-        let params = json!({"parameters": self.parameters(), "fixed_mask": fixed.is_some(), "mask": fixed.flatten().map(absolute)});
-        let opened: Opened = self.step("open", params)?;
+        let opened = self.ask(&TcleanOpen {
+            folder: self.folder(),
+            parameters: self.parameters(),
+            fixed_mask: fixed.is_some(),
+            mask: fixed.flatten().map(absolute),
+        })?;
         self.opened = Some(self.casa.starts());
         (self.cycles, self.iterations, self.stopped) = (opened.cycles, opened.iterations, None);
         Ok(())
     }
 
     fn minor(&mut self, mask: Option<&Path>, controls: &MinorControls) -> Result<MinorCycle> {
+        let limit = |c: &ChannelControls| ChannelLimit { active: c.active, threshold_jy: Some(c.threshold_jy) };
         let channels = Some(&controls.channels).filter(|c| !c.is_empty());
-        let params = json!({
-            "mask": mask.map(absolute), "threshold_jy": controls.threshold_jy, "iterations_left": controls.iterations_left,
-            "channels": channels.map(|all| all.iter().map(|c| json!({"active": c.active, "threshold_jy": c.threshold_jy}))
-                .collect::<Vec<_>>()),
-        });
-        let minor: Minor = self.step("minor", params)?;
+        let minor = self.ask(&TcleanMinor {
+            folder: self.folder(),
+            mask: mask.map(absolute),
+            threshold_jy: Some(controls.threshold_jy),
+            iterations_left: controls.iterations_left,
+            channels: channels.map(|all| all.iter().map(limit).collect()),
+        })?;
         self.iterations += minor.iterations;
         self.stopped = stop_reason(minor.stop_code, minor.words);
         if self.stopped.is_none() && minor.iterations == 0 {
             // tclean ends here, too: the residual would be the same again.
             self.stopped = Some(StopReason::NoNewFlux);
         }
-        let of_channel = |c: Channel| ChannelCycle {
+        let of_channel = |c: ChannelResult| ChannelCycle {
             iterations: c.iterations,
             cycle_threshold_jy: c.cycle_threshold_jy,
             threshold_reached: c.threshold_reached,
@@ -179,6 +167,20 @@ pub(super) fn stop_reason(code: i64, words: Option<String>) -> Option<StopReason
     })
 }
 
+impl From<CycleFiles> for Residual {
+    fn from(files: CycleFiles) -> Self {
+        let CycleFiles { residual, pixel_mask, pb, psf, model, cycles: _ } = files;
+        Self { residual, pixel_mask, pb, psf, model }
+    }
+}
+
+impl From<RestoredFiles> for Products {
+    fn from(files: RestoredFiles) -> Self {
+        let RestoredFiles { image, residual, model, psf, dirty, pb, pbcor } = files;
+        Self { image, residual, model, psf, dirty, pb, pbcor, channels: Vec::new() }
+    }
+}
+
 impl Imager for TcleanImager {
     fn capabilities(&self) -> Capabilities {
         super::preview::capabilities(&self.program)
@@ -194,7 +196,7 @@ impl Imager for TcleanImager {
         if !alive || crate::process::interrupt::requested() {
             return;
         }
-        if let Err(e) = self.step::<Value>("close", json!({})) {
+        if let Err(e) = self.ask(&TcleanClose { folder: self.folder() }) {
             tracing::warn!("CASA's tools could not be closed: {e}");
         }
     }
@@ -225,12 +227,11 @@ impl Imager for TcleanImager {
     }
 
     fn predict(&mut self, model: &Path) -> Result<()> {
-        let params = json!({"step": "predict", "parameters": self.parameters(), "model": absolute(model)});
-        self.casa.call::<Value>("imaging", params, Some(&self.job.log)).map(drop)
+        self.casa.ask(&TcleanPredict { parameters: self.parameters(), model: absolute(model) }, Some(&self.job.log))
     }
 
     fn command_lines(&self, mask: Option<&Path>) -> Vec<Vec<String>> {
-        let Value::Object(parameters) = self.parameters() else { return Vec::new() };
+        let parameters = self.parameters();
         let defaults = TcleanOptions::default().parameters();
         let mut words = vec!["tclean".to_owned()];
         words.extend(
@@ -250,28 +251,18 @@ impl Imager for TcleanImager {
 
 impl CycleImager for TcleanImager {
     fn make_psf(&mut self) -> Result<()> {
-        self.step::<Value>("psf", json!({})).map(drop)
+        self.ask(&TcleanPsf { folder: self.folder() })
     }
 
     fn make_pb(&mut self) -> Result<Option<PathBuf>> {
-        #[derive(Deserialize)]
-        struct Made {
-            pb: Option<PathBuf>,
-        }
-        Ok(self.step::<Made>("pb", json!({}))?.pb)
+        Ok(self.ask(&TcleanPb { folder: self.folder() })?.pb)
     }
 
     fn residual(&mut self) -> Result<Residual> {
-        #[derive(Deserialize)]
-        struct Made {
-            #[serde(flatten)]
-            residual: Residual,
-            cycles: usize,
-        }
         // The worker knows whether this is its session's first: after a resumption that is not the run's first.
-        let made: Made = self.step("major", json!({}))?;
-        self.cycles = made.cycles;
-        Ok(made.residual)
+        let files = self.ask(&TcleanMajor { folder: self.folder() })?;
+        self.cycles = files.cycles;
+        Ok(files.into())
     }
 
     fn clean(&mut self, mask: Option<&Path>, controls: &MinorControls) -> Result<MinorCycle> {
@@ -284,7 +275,7 @@ impl CycleImager for TcleanImager {
     }
 
     fn restore(&mut self) -> Result<Products> {
-        self.step("restore", json!({"update_model": self.job.update_model}))
+        self.ask(&TcleanRestore { folder: self.folder(), update_model: self.job.update_model }).map(Products::from)
     }
 
     fn completed_cycles(&self) -> usize {
@@ -292,11 +283,7 @@ impl CycleImager for TcleanImager {
     }
 
     fn roll_back(&mut self, cycle: usize) -> Result<()> {
-        #[derive(Deserialize)]
-        struct Back {
-            iterations: u64,
-        }
-        self.iterations = self.step::<Back>("roll_back", json!({"cycle": cycle}))?.iterations;
+        self.iterations = self.ask(&TcleanRollBack { folder: self.folder(), cycle })?.iterations;
         (self.cycles, self.stopped) = (cycle, None);
         Ok(())
     }
@@ -305,14 +292,16 @@ impl CycleImager for TcleanImager {
         if !self.options.is_cube() || self.options.deconvolver == Deconvolver::Mtmfs {
             return Ok(None);
         }
-        self.step("replace_model", json!({"model": absolute(model)})).map(Some)
+        let request = TcleanReplaceModel { folder: self.folder(), model: absolute(model) };
+        self.ask(&request).map(|files| Some(files.into()))
     }
 
     fn revert_channels(&mut self, back: &[ChannelRevert]) -> Result<bool> {
         if !self.options.is_cube() || self.cycles == 0 {
             return Ok(false);
         }
-        self.step::<Value>("revert_channels", json!({"back": back}))?;
+        let back = back.iter().map(|b| ChannelState { channel: b.channel, cycle: b.cycle }).collect();
+        self.ask(&TcleanRevertChannels { folder: self.folder(), back })?;
         self.stopped = None;
         Ok(true)
     }

@@ -6,7 +6,7 @@ use crate::support::real;
 use assert_cmd::Command;
 use cleanloop::calibrator::{self, SolveRequest};
 use cleanloop::campaign::record::{CampaignRecord, DatasetRecord, State};
-use cleanloop::measurement_set::checksum;
+use cleanloop::measurement_set::{checksum, copy_column};
 use cleanloop::process::Limits;
 use serde_json::{Value, json};
 use std::fs;
@@ -68,7 +68,7 @@ fn quartical_solves_applies_and_is_undone() {
     let field = real::tiny(&casa, folder.path());
     let of = |column: &str| checksum(&casa, &field.ms, column).expect("a checksum");
     let (data, flags) = (of("DATA"), of("FLAG"));
-    casa.call::<Value>("fill_model", json!({"ms": field.ms, "sky": field.sky}), None).expect("filled");
+    real::fill_model(&casa, &field);
     let options = serde_json::from_value(json!({"solint": "60s", "uvrange": "", "minsnr": 3})).expect("options");
     let kind = calibrator::Kind::Quartical(Vec::new());
     let mut quartical = calibrator::open(kind, options, casa.clone(), Limits::default()).expect("opened");
@@ -97,7 +97,7 @@ fn quartical_solves_applies_and_is_undone() {
     assert_eq!(of("CORRECTED_DATA"), data, "no tables: a copy of DATA");
     // An antenna that is given up passes with a gain of 1: only its partners' gains are left on its baselines.
     let names: Vec<String> = stats.antennas.iter().map(|a| a.name.clone()).collect();
-    quartical.pass_through(&tables, &names, &request.log).expect("changed");
+    quartical.set_identity_gains(&tables, &names, &request.log).expect("changed");
     quartical.apply(&field.ms, &tables, &request.log).expect("applied");
     let untouched = real::python(
         &field.ms,
@@ -165,7 +165,7 @@ fn quartical_solves_for(
         data[key] = value;
     }
     let field = real::field(&casa, folder.path(), &data);
-    casa.call::<Value>("fill_model", json!({"ms": field.ms, "sky": field.sky}), None).expect("filled");
+    real::fill_model(&casa, &field);
     real::python(&field.ms, errors);
     options["uvrange"] = json!("");
     if options.get("solint").is_none() {
@@ -234,8 +234,7 @@ fn applies(line: &str, folder: &Path, expected: &Path) {
     fs::rename(folder.join("again/field.ms"), &other).expect("moved");
     let line = line.trim();
     if line.starts_with("goquartical") {
-        casa.call::<Value>("copy_column", json!({"ms": other, "source": "DATA", "target": "CORRECTED_DATA"}), None)
-            .expect("copied");
+        copy_column(&casa, &other, "DATA", "CORRECTED_DATA").expect("copied");
         let environment = cleanloop::programs::setup::Environment::ready(cleanloop::programs::setup::Kind::Quartical)
             .expect("set up");
         let program = environment.root.join("bin/goquartical").display().to_string();

@@ -192,7 +192,8 @@ fn confetti_is_vetoed(imager: &mut dyn CycleImager, folder: &Path) {
 const SPOILER: &str = r#"
 import os, subprocess, sys
 sys.path.insert(0, WORKERS)
-import numpy as np, fits
+import numpy as np
+from cleanloop_worker import fits
 words = sys.argv[1:]
 status = subprocess.call(["wsclean", *words])
 after = lambda word: words[words.index(word) + 1] if word in words else None

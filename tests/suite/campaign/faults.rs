@@ -165,7 +165,7 @@ fn worker_of(run: u32) -> Option<i32> {
         status.lines().find_map(|l| l.strip_prefix("PPid:"))?.trim().parse().ok()
     };
     let is_worker =
-        |pid: i32| fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|c| c.contains("casa_worker"));
+        |pid: i32| fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|c| c.contains("cleanloop_worker"));
     let pids = fs::read_dir("/proc").ok()?.flatten().filter_map(|e| e.file_name().to_str()?.parse::<i32>().ok());
     pids.into_iter().find(|&pid| parent(pid) == Some(run) && is_worker(pid))
 }

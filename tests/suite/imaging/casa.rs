@@ -4,9 +4,10 @@ use crate::support::real;
 use cleanloop::Error;
 use cleanloop::calibrator::options::GaincalOptions;
 use cleanloop::calibrator::{self, Calibrator, SolveRequest};
-use cleanloop::measurement_set::{MsSummary, checksum};
+use cleanloop::measurement_set::{MsSummary, checksum, copy_column};
 use cleanloop::process::Limits;
 use cleanloop::programs::casa::Casa;
+use cleanloop::programs::casa::requests::{FillModel, Simulate};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -25,12 +26,12 @@ fn request(ms: &Path, folder: &Path) -> SolveRequest {
     }
 }
 
-fn calibrator(casa: &Casa, value: Value) -> Box<dyn Calibrator> {
-    calibrator::open(calibrator::Kind::Casa, options(value), casa.clone(), Limits::default()).expect("opened")
+fn simulation(value: Value) -> Simulate {
+    serde_json::from_value(value).expect("a simulation")
 }
 
-fn fill_model(casa: &Casa, field: &real::Field) {
-    casa.call::<Value>("fill_model", json!({"ms": field.ms, "sky": field.sky}), None).expect("filled");
+fn calibrator(casa: &Casa, value: Value) -> Box<dyn Calibrator> {
+    calibrator::open(calibrator::Kind::Casa, options(value), casa.clone(), Limits::default()).expect("opened")
 }
 
 /// Mean of cos(phase error) of solved against true gains, relative to the reference antenna: 1 is perfect.
@@ -89,7 +90,7 @@ fn simulations_repeat_by_seed_and_the_sky_does_not_follow_the_gains() {
     let make = |name: &str, seed: u64, phase: f64| {
         let params = json!({"output": folder.path(), "name": name, "seed": seed, "antennas": 4, "duration_s": 90,
                             "phase_rms_deg": phase});
-        casa.call::<Value>("simulate", params, None).expect("simulated");
+        casa.ask(&simulation(params), None).expect("simulated");
         let sky = std::fs::read_to_string(folder.path().join(format!("{name}.sky.json"))).expect("the sky");
         let sky: Value = serde_json::from_str(&sky).expect("JSON");
         (
@@ -101,7 +102,7 @@ fn simulations_repeat_by_seed_and_the_sky_does_not_follow_the_gains() {
     assert_eq!(a, b);
     assert!(a.0 != c.0 && a.1 != c.1);
     assert!(a.0 != d.0 && a.1 == d.1);
-    let again = casa.call::<Value>("simulate", json!({"output": folder.path(), "name": "a"}), None).expect_err("there");
+    let again = casa.ask(&simulation(json!({"output": folder.path(), "name": "a"})), None).expect_err("there");
     assert!(again.to_string().ends_with("a.ms is there already"), "{again}");
 }
 
@@ -112,7 +113,7 @@ fn gains_are_found_applied_and_undone_and_data_never_change() {
     let folder = tempfile::tempdir().expect("a folder");
     let field = real::tiny(&casa, folder.path());
     let data = checksum(&casa, &field.ms, "DATA").expect("a checksum");
-    fill_model(&casa, &field);
+    real::fill_model(&casa, &field);
     let mut phases = calibrator(&casa, json!({"solint": "30s", "minsnr": 1, "uvrange": ""}));
     assert_eq!(phases.version().expect("a version"), "casatasks 6.7.0.31");
     let request = request(&field.ms, folder.path());
@@ -144,7 +145,7 @@ fn channel_ranges_have_tables_of_their_own() {
     let casa = real::casa();
     let folder = tempfile::tempdir().expect("a folder");
     let field = real::tiny(&casa, folder.path());
-    fill_model(&casa, &field);
+    real::fill_model(&casa, &field);
     let mut ranges = calibrator(&casa, json!({"solint": "60s", "nspw": 3, "uvrange": ""}));
     let request = request(&field.ms, folder.path());
     let tables = ranges.solve(&request).expect("solved");
@@ -169,7 +170,7 @@ fn flags_that_calibration_sets_are_taken_back() {
     let casa = real::casa();
     let folder = tempfile::tempdir().expect("a folder");
     let field = real::tiny(&casa, folder.path());
-    fill_model(&casa, &field);
+    real::fill_model(&casa, &field);
     let flags = || checksum(&casa, &field.ms, "FLAG").expect("a checksum");
     let before = flags();
     let request = request(&field.ms, folder.path());
@@ -210,9 +211,8 @@ fn hopeless_solves_are_told_apart() {
     let no_model = bad_input(solve(json!({})));
     assert!(no_model.contains("has no column MODEL_DATA (data columns: DATA): image it first"), "{no_model}");
 
-    casa.call::<Value>("copy_column", json!({"ms": field.ms, "source": "DATA", "target": "MODEL_DATA"}), None)
-        .expect("made");
-    fill_model(&casa, &field);
+    copy_column(&casa, &field.ms, "DATA", "MODEL_DATA").expect("made");
+    real::fill_model(&casa, &field);
     let unknown = bad_input(solve(json!({"refant": "ea99"})));
     assert!(unknown.contains("has no antenna 'ea99' to refer to; it has"), "{unknown}");
     let nothing = bad_input(solve(json!({"uvrange": ">9000km"})));
@@ -239,7 +239,7 @@ fn an_empty_model_is_refused() {
     let field = real::tiny(&casa, folder.path());
     let empty = folder.path().join("empty.json");
     std::fs::write(&empty, r#"{"components": []}"#).expect("written");
-    casa.call::<Value>("fill_model", json!({"ms": field.ms, "sky": empty}), None).expect("filled with nothing");
+    casa.ask(&FillModel { ms: field.ms.clone(), sky: empty }, None).expect("filled with nothing");
     let error = calibrator(&casa, json!({})).solve(&request(&field.ms, folder.path())).expect_err("refused");
     assert!(matches!(error, Error::BadInput(_)));
     assert!(error.to_string().contains("MODEL_DATA is empty, there is nothing to calibrate against"), "{error}");
@@ -258,7 +258,7 @@ fn a_killed_worker_is_noticed_and_started_again() {
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).expect("killed");
     });
     let long = json!({"output": folder.path(), "name": "long", "duration_s": 36000});
-    let error = casa.call::<Value>("simulate", long, None).expect_err("killed in the middle");
+    let error = casa.ask(&simulation(long), None).expect_err("killed in the middle");
     killer.join().expect("joined");
     assert!(matches!(error, Error::External(_)));
     assert!(
@@ -277,7 +277,7 @@ fn a_command_calibrates_and_is_checked() {
     let folder = tempfile::tempdir().expect("a folder");
     let field = real::tiny(&casa, folder.path());
     let data = checksum(&casa, &field.ms, "DATA").expect("a checksum");
-    fill_model(&casa, &field);
+    real::fill_model(&casa, &field);
     let request = request(&field.ms, folder.path());
     std::fs::create_dir_all(&request.folder).expect("made");
     // The model serves as a perfect calibration: what is checked is the handling, not the program.

@@ -6,6 +6,7 @@ use cleanloop::image::{FitsImage, Header, PixelType, write_plane};
 use cleanloop::imager::tclean::{TcleanImager, TcleanOptions};
 use cleanloop::imager::{CycleImager, Imager, ImagerContext, MinorControls};
 use cleanloop::programs::casa::Casa;
+use cleanloop::programs::casa::requests::ExportImage;
 use rstest::rstest;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -26,7 +27,7 @@ fn pixels(path: &Path) -> Vec<f32> {
 
 fn exported(casa: &Casa, image: &Path) -> Vec<f32> {
     let path = PathBuf::from(format!("{}.fits", image.display()));
-    casa.call::<Value>("export_image", json!({"image": image, "path": path}), None).unwrap();
+    casa.ask(&ExportImage { image: image.to_owned(), path: path.clone() }, None).unwrap();
     pixels(&path)
 }
 

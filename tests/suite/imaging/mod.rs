@@ -4,4 +4,5 @@ pub mod casa;
 pub mod deconvolve;
 pub mod one_round;
 pub mod tclean;
+mod worker;
 pub mod wsclean;

@@ -8,7 +8,9 @@ use cleanloop::imager::{
     ChannelControls, ChannelRevert, CycleImager, Imager, ImagerContext, ImagingJob, MinorControls, StopReason,
 };
 use cleanloop::masking::multithresh::{CycleInputs, MultithreshOptions, run_cycle};
+use cleanloop::measurement_set::copy_column;
 use cleanloop::programs::casa::Casa;
+use cleanloop::programs::casa::requests::{ExportImage, Tclean};
 use rstest::rstest;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -52,8 +54,7 @@ fn pixels(path: &Path) -> Vec<u32> {
 
 /// The plain call; returns the masks of its minor cycles.
 fn plain(casa: &Casa, ms: &Path, base: &Path, imaging: &Value, automask: &MultithreshOptions) -> Vec<PathBuf> {
-    let mut params = Value::Object(options(imaging).parameters());
-    let map = params.as_object_mut().expect("an object");
+    let mut map = options(imaging).parameters();
     let Value::Object(masks) = serde_json::to_value(automask).expect("JSON") else { panic!("an object") };
     map.extend(masks);
     map.extend([
@@ -62,7 +63,7 @@ fn plain(casa: &Casa, ms: &Path, base: &Path, imaging: &Value, automask: &Multit
         ("imagename".to_owned(), json!(base)),
         ("usemask".to_owned(), json!("auto-multithresh")),
     ]);
-    casa.call::<Value>("tclean", params, None).expect("tclean");
+    casa.ask(&Tclean { parameters: map }, None).expect("tclean");
     (1..TOO_MANY)
         .map(|n| base.with_extension(format!("autothresh{n}")))
         .take_while(|mask| mask.exists())
@@ -72,7 +73,7 @@ fn plain(casa: &Casa, ms: &Path, base: &Path, imaging: &Value, automask: &Multit
 
 fn exported(casa: &Casa, image: &Path) -> PathBuf {
     let path = PathBuf::from(format!("{}.fits", image.display()));
-    casa.call::<Value>("export_image", json!({"image": image, "path": path}), None).expect("exported");
+    casa.ask(&ExportImage { image: image.to_owned(), path: path.clone() }, None).expect("exported");
     path
 }
 
@@ -192,8 +193,7 @@ fn an_imaging_in_one_go_leaves_its_model_and_can_be_resumed_and_rolled_back() {
     assert!(FitsImage::open(&products.residual).expect("a residual").beam().is_some());
 
     // Another model in between, then that of the earlier imaging again.
-    casa.call::<Value>("copy_column", json!({"ms": field.ms, "source": "DATA", "target": "MODEL_DATA"}), None)
-        .expect("copied");
+    copy_column(&casa, &field.ms, "DATA", "MODEL_DATA").expect("copied");
     whole.predict(&products.model).expect("predicted");
     assert_eq!(model(), written, "bit for bit");
 
@@ -307,8 +307,8 @@ fn a_mask_that_is_handed_over_is_used_as_by_a_plain_call(#[case] changes: Value)
     let side = imaging["imsize"].as_u64().expect("a number") as usize;
     let (low, high) = (side / 4, 3 * side / 4);
     let base = folder.path().join("plain");
-    let mut params = Value::Object(options(&imaging).parameters());
-    params.as_object_mut().expect("an object").extend([
+    let mut parameters = options(&imaging).parameters();
+    parameters.extend([
         ("vis".to_owned(), json!(sets)),
         ("datacolumn".to_owned(), json!("data")),
         ("imagename".to_owned(), json!(base)),
@@ -316,7 +316,7 @@ fn a_mask_that_is_handed_over_is_used_as_by_a_plain_call(#[case] changes: Value)
         ("pbcor".to_owned(), json!(true)),
         ("mask".to_owned(), json!(format!("box[[{low}pix,{low}pix],[{high}pix,{high}pix]]"))),
     ]);
-    casa.call::<Value>("tclean", params, None).expect("tclean");
+    casa.ask(&Tclean { parameters }, None).expect("tclean");
 
     let mask = folder.path().join("mask.fits");
     let inside = |i: usize| i >= low && i <= high;
@@ -721,7 +721,7 @@ fn casas_parallel_imager_drives_a_campaign() {
     // What runs is shown before.
     let plan = cleanloop().current_dir(path).args(["plan", "together.yaml"]).output().expect("it runs");
     let text = String::from_utf8_lossy(&plan.stdout).into_owned();
-    for words in ["bin/mpirun", "-n 3", "casa_worker.py", "parallel=True"] {
+    for words in ["bin/mpirun", "-n 3", "cleanloop_worker", "parallel=True"] {
         assert!(text.contains(words), "{words} in {text}");
     }
 

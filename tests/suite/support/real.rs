@@ -3,6 +3,7 @@
 
 use cleanloop::process::find_program;
 use cleanloop::programs::casa::Casa;
+use cleanloop::programs::casa::requests::{FillModel, Simulate};
 use cleanloop::programs::setup::{Environment, Kind};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -44,25 +45,37 @@ pub struct Field {
     pub gains: PathBuf,
 }
 
+/// The sources of the simulation.
+const SIMULATION: [&str; 3] = [
+    include_str!("../../../workers/cleanloop_worker/simulation/observe.py"),
+    include_str!("../../../workers/cleanloop_worker/simulation/presets.py"),
+    include_str!("../../../workers/cleanloop_worker/simulation/sky.py"),
+];
+
 /// A copy in `folder` of the field that `options` of `cleanloop simulate` (the worker's names) give; simulated once.
 pub fn field(casa: &Casa, folder: &Path, options: &Value) -> Field {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let name: String = options.to_string().chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
     // The sources of the simulation are part of the name: a change makes new fields.
-    let version = cleanloop::campaign::plan::hash(&include_str!("../../../workers/simulation.py"))[..8].to_owned();
+    let version = cleanloop::campaign::plan::hash(&SIMULATION)[..8].to_owned();
     let store = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fields").join(version);
     let original = store.join(format!("{name}.ms"));
     let guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     if !original.exists() {
-        let mut params = json!({"output": store, "name": name});
-        params.as_object_mut().expect("an object").extend(options.as_object().expect("an object").clone());
-        casa.call::<Value>("simulate", params, None).expect("simulated");
+        let mut request: Simulate = serde_json::from_value(options.clone()).expect("a simulation");
+        (request.output, request.name) = (store.clone(), name.clone());
+        casa.ask(&request, None).expect("simulated");
     }
     drop(guard);
     let ms = folder.join("field.ms");
     cleanloop::measurement_set::copy(&original, &ms).expect("copied");
     let beside = |end: &str| store.join(format!("{name}.{end}"));
     Field { ms, sky: beside("sky.json"), gains: beside("gains.json") }
+}
+
+/// Puts the true sky of a field into its `MODEL_DATA`.
+pub fn fill_model(casa: &Casa, field: &Field) {
+    casa.ask(&FillModel { ms: field.ms.clone(), sky: field.sky.clone() }, None).expect("filled");
 }
 
 /// The smallest field on which gains can be solved for: 9 antennas, 10 minutes.

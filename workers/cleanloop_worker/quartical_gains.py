@@ -2,31 +2,34 @@
 
     quartical_gains.py run WORDS...                    goquartical with these words
     quartical_gains.py export FOLDER OUT.npz           all terms as plain arrays, direction 0, for the CASA worker
-    quartical_gains.py edit FOLDER EDITS.npz|- NAME... flags, normalisation, antennas that get no correction
+    quartical_gains.py edit FOLDER EDITS.npz|- NAME... flags, normalisation, antennas that get identity gains
 
 A gain store is FOLDER/TERM with one group for each part of the data (scan, field, data description); its gains are
-[time, frequency, antenna, direction, correlation]. Terms with parameters of their own (phases, delays) keep these on the
-cells of the solve; delays are evaluated in each channel. QuartiCal bridges flagged solutions by interpolation when it loads
-them. Where an antenna has no good solution at all it would put zeros there, so such antennas get gains of 1 instead:
-their data pass through.
+[time, frequency, antenna, direction, correlation]. Terms with parameters of their own (phases, delays) keep these on
+the cells of the solve; delays are evaluated in each channel. QuartiCal bridges flagged solutions by interpolation when
+it loads them. Where an antenna has no good solution at all it would put zeros there, so such antennas get identity
+gains instead: their data stay as they are.
 """
 
 import json
 import os
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 AMPLITUDES = ("amplitude", "complex", "diag_complex")  # types whose gains carry a scale
 PARALLEL = {"RR", "LL", "XX", "YY"}
 
 
-def run(words):
+def run(words: list[str]) -> None:
+    """Runs goquartical."""
     from quartical.executor import execute
 
     sys.argv = ["goquartical", *words]
     execute()
 
 
-def parts(folder, mode):
+def parts(folder: str, mode: str) -> Iterator[tuple[str, int, Any]]:
     """Yields (term, number of the part, its group), in the order of the data."""
     import zarr
 
@@ -39,13 +42,14 @@ def parts(folder, mode):
             yield term, number, store[name]
 
 
-def export(folder, output):
+def export(folder: str, output: str) -> None:
     """KEY.gain [time, frequency, antenna, correlation] where the gains are evaluated (.time, .frequency), and on the
     cells of the solve (.cell_time, .cell_frequency) KEY.flag [time, frequency, antenna] and delays, ns, where there
     are any."""
     import numpy as np
 
-    arrays, about = {}, []
+    arrays: dict[str, Any] = {}
+    about = []
     for term, number, part in parts(folder, "r"):
         diagonal, correlations = diagonal_of(part)
         own = "params" in part
@@ -60,31 +64,38 @@ def export(folder, output):
         if delays:
             arrays[f"{key}.delay_ns"] = 1e9 * part["params"][:][:, :, :, 0, delays]
         attributes = {k: part.attrs[k] for k in ("SCAN_NUMBER", "FIELD_ID", "DATA_DESC_ID") if k in part.attrs}
-        about.append({"term": term, "number": number, "key": key, "type": part.attrs["TYPE"], **attributes,
-                      "correlations": correlations, "antennas": [str(a) for a in part["antenna"][:]]})
+        about.append(
+            {
+                "term": term,
+                "number": number,
+                "key": key,
+                "type": part.attrs["TYPE"],
+                **attributes,
+                "correlations": correlations,
+                "antennas": [str(a) for a in part["antenna"][:]],
+            }
+        )
     if not arrays:
         sys.exit(f"{folder}: QuartiCal left no gains there")
     np.savez(output, about=json.dumps(about), **arrays)
 
 
-def diagonal_of(part):
+def diagonal_of(part: Any) -> tuple[list[int], list[str]]:
     """Indices and names of the parallel hands."""
     correlations = [str(c) for c in part["correlation"][:]]
     diagonal = [k for k, c in enumerate(correlations) if c in PARALLEL]
     return diagonal, [correlations[k] for k in diagonal]
 
 
-def edit(folder, edits, *through):
+def edit(folder: str, edits_file: str, *identity: str) -> None:
     """Flags of KEY.flag [time, frequency, antenna], cells of the solve, are added; KEY.scale [correlation] divides
-    amplitudes; the antennas named `through` get gains of 1."""
+    amplitudes; the antennas named `identity` get gains of 1, and so do those without any good solution."""
     import numpy as np
 
-    edits = {} if edits == "-" else np.load(edits)
+    edits: Any = {} if edits_file == "-" else np.load(edits_file)
     for term, number, part in parts(folder, "r+"):
         key = f"{term}.{number}"
-        kind = part.attrs["TYPE"]
         gains, flags = part["gains"][:], part["gain_flags"][:]
-        diagonal, _ = diagonal_of(part)
         own = "params" in part
         values = part["params"][:] if own else gains
         value_flags = part["param_flags"][:] if own else flags
@@ -95,24 +106,25 @@ def edit(folder, edits, *through):
                 when = closest(part["param_time"][:], part["gain_time"][:])
                 where = closest(part["param_freq"][:], part["gain_freq"][:])
                 flags |= more[np.ix_(when, where)]
-        if f"{key}.scale" in edits and kind in AMPLITUDES:
+        diagonal, _ = diagonal_of(part)
+        if f"{key}.scale" in edits and part.attrs["TYPE"] in AMPLITUDES:
             scale = edits[f"{key}.scale"]
             gains[..., diagonal] /= scale
             if own:
-                values /= scale[:values.shape[-1]]
-        lost = [k for k, name in enumerate(part["antenna"][:]) if str(name) in through or value_flags[:, :, k].all()]
+                values /= scale[: values.shape[-1]]
+        lost = [k for k, name in enumerate(part["antenna"][:]) if str(name) in identity or value_flags[:, :, k].all()]
         unity = np.zeros(gains.shape[-1], gains.dtype)
         unity[diagonal] = 1
         gains[:, :, lost] = unity
         flags[:, :, lost] = 0
         if own:
-            values[:, :, lost] = 1 if kind == "amplitude" else 0
+            values[:, :, lost] = 1 if part.attrs["TYPE"] == "amplitude" else 0
             value_flags[:, :, lost] = 0
             part["params"][:], part["param_flags"][:] = values, value_flags
         part["gains"][:], part["gain_flags"][:] = gains, flags
 
 
-def closest(grid, values):
+def closest(grid: Any, values: Any) -> Any:
     """Index of the grid's point nearest to each value."""
     import numpy as np
 
@@ -120,5 +132,7 @@ def closest(grid, values):
 
 
 if __name__ == "__main__":
+    # The modules beside this file must not be found under their bare names.
+    del sys.path[0]
     command, *arguments = sys.argv[1:]
     {"run": run, "export": lambda a: export(*a), "edit": lambda a: edit(*a)}[command](arguments)

@@ -1,0 +1,138 @@
+//! Solving, applying, and the worth of solutions.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// A table of solutions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GainTable {
+    /// The table.
+    pub path: PathBuf,
+    /// First and last channel that it is for; `None`: the whole band.
+    pub channels: Option<(usize, usize)>,
+    /// Spectral window of these channels.
+    pub spectral_window: Option<usize>,
+}
+
+/// Parameters of gaincal under its own names; `None`: gaincal's default.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct GaincalParameters {
+    /// Solution interval.
+    pub solint: String,
+    /// Phases, amplitudes or both.
+    pub calmode: String,
+    /// Least signal-to-noise ratio of a solution.
+    pub minsnr: f64,
+    /// Kind of gain.
+    pub gaintype: String,
+    /// Normalise amplitudes.
+    pub solnorm: bool,
+    /// How amplitudes are normalised.
+    pub normtype: String,
+    /// How the reference antenna is kept.
+    pub refantmode: String,
+    /// Least number of baselines to an antenna.
+    pub minblperant: u32,
+    /// Boundaries that solutions may cross.
+    pub combine: String,
+    /// Robust solving.
+    pub solmode: String,
+    /// Whether the selections below apply.
+    pub selectdata: bool,
+    /// Spectral windows and channels.
+    pub spw: String,
+    /// Fields.
+    pub field: String,
+    /// Baselines.
+    pub uvrange: Option<String>,
+    /// Antennas.
+    pub antenna: Option<String>,
+    /// Times.
+    pub timerange: Option<String>,
+    /// Scans.
+    pub scan: Option<String>,
+}
+
+/// Solves `DATA` against `MODEL_DATA`.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Gaincal {
+    /// The measurement set.
+    pub ms: PathBuf,
+    /// Folder of the tables.
+    pub folder: PathBuf,
+    /// Name of the table, or the start of the names.
+    pub name: String,
+    /// Reference antenna; `None`: the antenna with most unflagged data nearest the array's centre.
+    pub refant: Option<String>,
+    /// Number of equal channel ranges.
+    pub nspw: usize,
+    /// gaincal's own parameters.
+    pub parameters: GaincalParameters,
+}
+
+/// Answer to [`Gaincal`].
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GaincalAnswer {
+    /// The tables in the order of application.
+    pub tables: Vec<GainTable>,
+    /// The reference antenna.
+    pub refant: String,
+    /// Number of channel ranges without data.
+    pub missing: usize,
+}
+
+/// Applies tables from `DATA` to `CORRECTED_DATA`; without tables the column becomes a copy.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Applycal {
+    /// The measurement set.
+    pub ms: PathBuf,
+    /// The tables.
+    pub tables: Vec<GainTable>,
+    /// Treatment of data that have no solution.
+    pub applymode: String,
+    /// Interpolation.
+    pub interp: String,
+    /// Calibrate the weights, too.
+    pub calwt: bool,
+}
+
+/// The spwmap of each table, for other data with the same windows.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct SpectralWindowMaps {
+    /// The tables.
+    pub tables: Vec<GainTable>,
+}
+
+/// Statistics of CASA's tables.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct TableStatistics {
+    /// The tables.
+    pub tables: Vec<GainTable>,
+}
+
+/// Gives antennas identity gains: applied, the tables leave their data as they are.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct IdentityGains {
+    /// The tables.
+    pub tables: Vec<GainTable>,
+    /// Names of the antennas.
+    pub antennas: Vec<String>,
+}
+
+/// Statistics of another calibrator's gains, measured on the data.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct GainStatistics {
+    /// The measurement set.
+    pub ms: PathBuf,
+    /// The gains, arrays of numpy.
+    pub gains: PathBuf,
+    /// File for flags and scales, arrays of numpy.
+    pub edits: PathBuf,
+    /// Solutions of a lower signal-to-noise ratio are flagged.
+    pub minsnr: f64,
+    /// `mean` or `median`: amplitudes are normalised by it; `None`: they are not.
+    pub normalise: Option<String>,
+}

@@ -1,0 +1,148 @@
+//! Measurement sets: their facts and their columns of visibilities.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// Reads the facts about a measurement set.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Summary {
+    /// The measurement set.
+    pub ms: PathBuf,
+}
+
+/// Whether `MODEL_DATA` is zero everywhere.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct ModelIsEmpty {
+    /// The measurement set.
+    pub ms: PathBuf,
+}
+
+/// SHA-256 of a column's values.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Checksum {
+    /// The measurement set.
+    pub ms: PathBuf,
+    /// The column.
+    pub column: String,
+}
+
+/// Copies a column of visibilities.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct CopyColumn {
+    /// The measurement set.
+    pub ms: PathBuf,
+    /// The column that is read.
+    pub source: String,
+    /// The column that is written, added where it is missing.
+    pub target: String,
+}
+
+/// Makes `CORRECTED_DATA` the `DATA` of a working copy.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct AdoptCorrected {
+    /// The working copy.
+    pub ms: PathBuf,
+}
+
+/// Keeps a column of visibilities in files.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct SaveColumn {
+    /// The measurement set.
+    pub ms: PathBuf,
+    /// The column.
+    pub column: String,
+    /// Folder of the files.
+    pub folder: PathBuf,
+}
+
+/// Puts a column back that [`SaveColumn`] kept.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct LoadColumn {
+    /// The measurement set.
+    pub ms: PathBuf,
+    /// The column.
+    pub column: String,
+    /// Folder of the files.
+    pub folder: PathBuf,
+}
+
+/// The facts about a measurement set that campaigns need.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct MsSummary {
+    /// Name of the telescope.
+    pub telescope: String,
+    /// Rows of the main table.
+    pub rows: u64,
+    /// Columns of the main table.
+    pub columns: Vec<String>,
+    /// Antennas in the order of the antenna table.
+    pub antennas: Vec<Antenna>,
+    /// Spectral windows.
+    pub spectral_windows: Vec<SpectralWindow>,
+    /// Correlation types (casacore's numbers: 5 RR, 8 LL, 9 XX, 12 YY ...).
+    pub correlation_types: Vec<i32>,
+    /// Fields.
+    pub fields: Vec<Field>,
+    /// Number of scans.
+    pub scans: u64,
+    /// Start of the first integration, modified Julian date in seconds (UTC).
+    pub time_start_s: f64,
+    /// End of the last integration, modified Julian date in seconds (UTC).
+    pub time_end_s: f64,
+    /// Number of distinct times.
+    pub integrations: u64,
+    /// Median integration time, s.
+    pub integration_s: f64,
+    /// Longest baseline, m.
+    pub longest_baseline_m: f64,
+    /// Shortest baseline, m.
+    pub shortest_baseline_m: f64,
+    /// Part of the visibilities (without autocorrelations) that is not flagged.
+    pub unflagged_fraction: f64,
+    /// The antenna nearest the centre of the array among those with most unflagged data; `None`: all is flagged.
+    pub reference_antenna: Option<String>,
+    /// Size of one column of complex visibilities, bytes.
+    pub column_bytes: u64,
+}
+
+/// An antenna.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Antenna {
+    /// Name.
+    pub name: String,
+    /// Geocentric position x, y, z, m.
+    pub position_m: [f64; 3],
+    /// Diameter, m.
+    pub diameter_m: f64,
+    /// Distance from the array's centre (the median position of the antennas with data), m.
+    pub distance_m: f64,
+    /// Part of its visibilities that is not flagged.
+    pub unflagged_fraction: f64,
+    /// Whether it has any visibilities, flagged or not.
+    pub has_data: bool,
+}
+
+/// A spectral window.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SpectralWindow {
+    /// Name.
+    pub name: String,
+    /// Centre of each channel, Hz.
+    pub frequencies_hz: Vec<f64>,
+    /// Width of the first channel, Hz.
+    pub channel_width_hz: f64,
+}
+
+/// A field.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Field {
+    /// Name.
+    pub name: String,
+    /// Right ascension of the phase centre, degrees.
+    pub ra_deg: f64,
+    /// Declination of the phase centre, degrees.
+    pub dec_deg: f64,
+    /// Whether there are data of it.
+    pub observed: bool,
+}

@@ -1,0 +1,94 @@
+//! Simulated fields.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// Makes `output/name.ms` of a preset with known sky and gains; numbers that are `None` come from the preset.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Simulate {
+    /// Folder of the results.
+    pub output: PathBuf,
+    /// Name of the measurement set, without `.ms`.
+    pub name: String,
+    /// Name of the preset.
+    pub preset: String,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// Scatter of the antennas' phases, degrees.
+    pub phase_rms_deg: Option<f64>,
+    /// Scatter of the antennas' amplitudes, relative.
+    pub amplitude_rms: Option<f64>,
+    /// Number of random point sources.
+    pub sources: Option<u32>,
+    /// Half the side of the square of sky, arcsec.
+    pub field_arcsec: Option<f64>,
+    /// Offset of a beam's phase centre east and north of the field's, arcsec.
+    pub pointing_arcsec: Option<[f64; 2]>,
+    /// Flux of the brightest source, Jy.
+    pub bright_jy: Option<f64>,
+    /// Noise of a visibility, Jy, real and imaginary part each.
+    pub noise_jy: Option<f64>,
+    /// Length of the observation, s.
+    pub duration_s: Option<f64>,
+    /// Integration time, s.
+    pub integration_s: Option<f64>,
+    /// Number of antennas.
+    pub antennas: Option<u32>,
+    /// Number of channels.
+    pub channels: Option<u32>,
+}
+
+impl Default for Simulate {
+    fn default() -> Self {
+        Self {
+            output: PathBuf::new(),
+            name: "field".into(),
+            preset: "demo".into(),
+            seed: 1,
+            phase_rms_deg: None,
+            amplitude_rms: None,
+            sources: None,
+            field_arcsec: None,
+            pointing_arcsec: None,
+            bright_jy: None,
+            noise_jy: None,
+            duration_s: None,
+            integration_s: None,
+            antennas: None,
+            channels: None,
+        }
+    }
+}
+
+/// Answer to [`Simulate`].
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SimulateAnswer {
+    /// The measurement set.
+    pub measurement_set: PathBuf,
+    /// Rows of its main table.
+    pub rows: u64,
+    /// Antennas.
+    pub antennas: u64,
+    /// Integrations.
+    pub integrations: u64,
+    /// Channels.
+    pub channels: u64,
+    /// The true sky, JSON.
+    pub sky: PathBuf,
+    /// The true gains, arrays of numpy.
+    pub gains: PathBuf,
+    /// The true gains, JSON.
+    pub gains_json: PathBuf,
+}
+
+/// Puts the true sky into `MODEL_DATA`.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct FillModel {
+    /// The measurement set.
+    pub ms: PathBuf,
+    /// The true sky, as [`Simulate`] wrote it.
+    pub sky: PathBuf,
+}

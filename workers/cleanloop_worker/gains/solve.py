@@ -1,0 +1,101 @@
+"""gaincal."""
+
+import os
+import shutil
+from dataclasses import asdict
+from typing import Any
+
+from cleanloop_worker import requests as r
+from cleanloop_worker.ms.columns import model_is_empty
+from cleanloop_worker.ms.summary import summarise
+from cleanloop_worker.ms.tables import channel_counts, check_column, opened
+from cleanloop_worker.problems import BadInput
+
+ANTENNAS_KEYWORD = "CLEANLOOP_ANTENNAS"  # antennas that had data when the table was made
+SELECTIONS = ("uvrange", "spw", "field", "antenna", "timerange", "scan")
+
+ChannelRange = tuple[int, int, int]  # window, first and last channel
+
+
+def gaincal(request: r.Gaincal) -> dict[str, Any]:
+    """Solves; returns the tables in the order of application, the reference antenna and the number of empty ranges."""
+    ms, folder = request.ms, request.folder
+    check_column(ms, "DATA", "gains are solved from raw data")
+    if model_is_empty(ms):
+        raise BadInput(
+            f"{ms}: MODEL_DATA is empty, there is nothing to calibrate against: the last imaging found no "
+            "component inside its mask"
+        )
+    facts = summarise(ms)
+    with_data = [a["name"] for a in facts["antennas"] if a["unflagged_fraction"] > 0]
+    if not with_data:
+        raise BadInput(f"{ms}: all data are flagged")
+    refant = str(request.refant or facts["reference_antenna"])
+    check_reference(ms, refant, [a["name"] for a in facts["antennas"]])
+    os.makedirs(folder, exist_ok=True)
+    options = {key: value for key, value in asdict(request.parameters).items() if value is not None}
+    ranges: list[ChannelRange | None] = [*channel_ranges(channel_counts(ms), request.nspw)] or [None]
+    tables = []
+    for part in ranges:
+        path = os.path.join(folder, table_name(request.name, part))
+        if solve(ms, path, refant, selected(options, part)):
+            with opened(path, write=True) as tb:
+                tb.putkeyword(ANTENNAS_KEYWORD, with_data)
+            tables.append(described(path, part))
+    if not tables:
+        raise RuntimeError(
+            f"gaincal made no table from {ms}: no data are left after flags and selections ({chosen(options)})"
+        )
+    return {"tables": tables, "refant": refant, "missing": len(ranges) - len(tables)}
+
+
+def check_reference(ms: str, refant: str, names: list[str]) -> None:
+    """Refuses reference antennas that the measurement set does not have."""
+    for antenna in (part.strip() for part in refant.split(",")):
+        if antenna not in names and not (antenna.isdigit() and int(antenna) < len(names)):
+            raise BadInput(f"{ms} has no antenna {antenna!r} to refer to; it has {', '.join(names)}")
+
+
+def channel_ranges(channels: list[int], count: int) -> list[ChannelRange]:
+    """Equal ranges (the last may be shorter) of each window with so many channels; none for a count of 1."""
+    ranges: list[ChannelRange] = []
+    for window, length in enumerate(channels if count > 1 else []):
+        width = -(-length // count)
+        ranges += [(window, first, min(first + width, length) - 1) for first in range(0, length, width)]
+    return ranges
+
+
+def table_name(name: str, part: ChannelRange | None) -> str:
+    """Name of the table of a channel range."""
+    return name if part is None else f"{name}.spw{part[0]}.ch{part[1]}-{part[2]}"
+
+
+def described(path: str, part: ChannelRange | None) -> dict[str, Any]:
+    """A table as an answer says it."""
+    if part is None:
+        return {"path": path, "channels": None, "spectral_window": None}
+    return {"path": path, "channels": part[1:], "spectral_window": part[0]}
+
+
+def selected(options: dict[str, Any], part: ChannelRange | None) -> dict[str, Any]:
+    """The options, for one channel range."""
+    return options if part is None else {**options, "spw": f"{part[0]}:{part[1]}~{part[2]}"}
+
+
+def solve(ms: str, table: str, refant: str, options: dict[str, Any]) -> bool:
+    """One call of gaincal; returns whether it made a table."""
+    from casatasks import gaincal as task
+
+    shutil.rmtree(table, ignore_errors=True)
+    try:
+        task(vis=ms, caltable=table, refant=refant, **options)
+    except RuntimeError as problem:
+        if "NullSelection" in str(problem):
+            raise BadInput(f"{ms}: the selection leaves no data ({chosen(options)})") from None
+        raise
+    return os.path.isdir(table)
+
+
+def chosen(options: dict[str, Any]) -> str:
+    """The selections among the options, for messages."""
+    return ", ".join(f"{k}={v!r}" for k, v in options.items() if v and k in SELECTIONS) or "none"

@@ -1,0 +1,1 @@
+"""Measurement sets: tables, columns, flags, summaries."""

@@ -1,0 +1,151 @@
+"""What is in a measurement set."""
+
+import os
+from typing import Any
+
+import numpy as np
+
+from cleanloop_worker import requests as r
+from cleanloop_worker.ms.tables import check, opened, pieces
+from cleanloop_worker.problems import BadInput
+
+REFANT_SHARE = 0.95  # a reference antenna has at least this part of the best antenna's unflagged data
+
+
+def summary(request: r.Summary) -> dict[str, Any]:
+    """What is in a measurement set: see MsSummary in src/measurement_set/summary.rs."""
+    return summarise(request.ms)
+
+
+def summarise(ms: str) -> dict[str, Any]:
+    """As `summary`, for others in the worker."""
+    check(ms)
+    table, geometry = main_table(ms)
+    windows, correlations = spectral_windows(ms), correlation_types(ms)
+    return {
+        "telescope": telescope(ms),
+        **table,
+        **antenna_facts(ms),
+        **geometry,
+        "spectral_windows": windows,
+        "correlation_types": correlations,
+        "fields": fields(ms),
+        "column_bytes": column_bytes(ms, [len(w["frequencies_hz"]) for w in windows], len(correlations)),
+    }
+
+
+def main_table(ms: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Size and columns, then times and baselines."""
+    with opened(ms) as tb:
+        columns, rows = tb.colnames(), int(tb.nrows())
+        if rows == 0:
+            raise BadInput(f"{ms} has no rows: there is nothing to image")
+        time, interval = tb.getcol("TIME"), tb.getcol("INTERVAL")
+        first, second = tb.getcol("ANTENNA1"), tb.getcol("ANTENNA2")
+        uvw = tb.getcol("UVW")
+        scans = int(np.unique(tb.getcol("SCAN_NUMBER")).size)
+    lengths = np.linalg.norm(uvw, axis=0)[first != second]
+    return {"rows": rows, "columns": columns}, {
+        "scans": scans,
+        "time_start_s": float((time - interval / 2).min()),
+        "time_end_s": float((time + interval / 2).max()),
+        "integrations": int(np.unique(time).size),
+        "integration_s": float(np.median(interval)),
+        "longest_baseline_m": float(lengths.max()) if lengths.size else 0.0,
+        "shortest_baseline_m": float(lengths[lengths > 0].min()) if (lengths > 0).any() else 0.0,
+    }
+
+
+def antenna_facts(ms: str) -> dict[str, Any]:
+    """The antennas, the unflagged part of all data, and the best reference antenna."""
+    with opened(os.path.join(ms, "ANTENNA")) as tb:
+        names = list(tb.getcol("NAME"))
+        positions = tb.getcol("POSITION").T
+        diameters = tb.getcol("DISH_DIAMETER")
+    unflagged, total = flag_counts(ms, len(names))
+    there = total > 0
+    fraction = np.where(there, unflagged / np.maximum(total, 1), 0.0)
+    centre = np.median(positions[there], axis=0) if there.any() else positions.mean(axis=0)
+    distance = np.linalg.norm(positions - centre, axis=1)
+    reference = None
+    if unflagged.max() > 0:
+        good = np.flatnonzero(unflagged >= REFANT_SHARE * unflagged.max())
+        reference = names[good[np.argmin(distance[good])]]
+    antennas = [
+        {
+            "name": name,
+            "position_m": positions[k],
+            "diameter_m": float(diameters[k]),
+            "distance_m": float(distance[k]),
+            "unflagged_fraction": float(fraction[k]),
+            "has_data": bool(there[k]),
+        }
+        for k, name in enumerate(names)
+    ]
+    share = float(unflagged.sum() / max(total.sum(), 1))
+    return {"antennas": antennas, "unflagged_fraction": share, "reference_antenna": reference}
+
+
+def spectral_windows(ms: str) -> list[dict[str, Any]]:
+    """Name, channel frequencies and channel width of each spectral window, Hz."""
+    windows = []
+    with opened(os.path.join(ms, "SPECTRAL_WINDOW")) as tb:
+        for k in range(tb.nrows()):
+            frequency, width = tb.getcell("CHAN_FREQ", k), tb.getcell("CHAN_WIDTH", k)
+            step = abs(float(width[0])) if width.size else 0.0
+            windows.append({"name": tb.getcell("NAME", k), "frequencies_hz": frequency, "channel_width_hz": step})
+    return windows
+
+
+def fields(ms: str) -> list[dict[str, Any]]:
+    """Name and phase centre of each field, degrees, and whether there are data of it."""
+    with opened(ms) as tb:
+        used = np.unique(tb.getcol("FIELD_ID")).tolist()
+    with opened(os.path.join(ms, "FIELD")) as tb:
+        centres = [tb.getcell("PHASE_DIR", k) for k in range(tb.nrows())]
+        return [
+            {
+                "name": tb.getcell("NAME", k),
+                "ra_deg": float(np.rad2deg(centre[0, 0]) % 360),
+                "dec_deg": float(np.rad2deg(centre[1, 0])),
+                "observed": k in used,
+            }
+            for k, centre in enumerate(centres)
+        ]
+
+
+def telescope(ms: str) -> str:
+    """Name of the telescope; empty: unknown."""
+    with opened(os.path.join(ms, "OBSERVATION")) as tb:
+        return tb.getcell("TELESCOPE_NAME", 0) if tb.nrows() else ""
+
+
+def correlation_types(ms: str) -> list[int]:
+    """casacore's numbers of the correlations."""
+    with opened(os.path.join(ms, "POLARIZATION")) as tb:
+        return [int(c) for c in tb.getcell("CORR_TYPE", 0)] if tb.nrows() else []
+
+
+def column_bytes(ms: str, channels: list[int], correlations: int) -> int:
+    """Size of one column of complex visibilities; `channels` of each spectral window."""
+    with opened(os.path.join(ms, "DATA_DESCRIPTION")) as tb:
+        window = tb.getcol("SPECTRAL_WINDOW_ID")
+    with opened(ms) as tb:
+        description, count = np.unique(tb.getcol("DATA_DESC_ID"), return_counts=True)
+    values = sum(channels[window[d]] * n for d, n in zip(description, count, strict=True))
+    return int(values * correlations * 8)
+
+
+def flag_counts(ms: str, antennas: int) -> tuple[np.ndarray, np.ndarray]:
+    """Unflagged and all visibilities of each antenna, without autocorrelations."""
+    unflagged, total = np.zeros(antennas), np.zeros(antennas)
+    for tb, start, rows in pieces(ms, "FLAG"):
+        flag = tb.getcol("FLAG", start, rows)
+        good = (~flag).sum(axis=(0, 1)) * ~tb.getcol("FLAG_ROW", start, rows)
+        size = flag.shape[0] * flag.shape[1]
+        first, second = tb.getcol("ANTENNA1", start, rows), tb.getcol("ANTENNA2", start, rows)
+        cross = first != second
+        for antenna in (first, second):
+            unflagged += np.bincount(antenna[cross], good[cross], antennas)
+            total += np.bincount(antenna[cross], minlength=antennas) * size
+    return unflagged, total
