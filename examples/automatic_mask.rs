@@ -8,10 +8,8 @@
 //! The first is for a restored image. The second is for a residual between major cycles: what sidelobes make in it is
 //! known from the PSF, and what is bright in the field from the dirty image.
 
-use cleanloop::masking::MaskingOptions;
-use cleanloop::masking::auto::AutoMaskOptions;
-use cleanloop::masking::files::{self, Automatic, MaskFileRequest};
-use cleanloop::noise::NoiseOptions;
+use cleanloop::masking::maker::{self, AutomaticInputs, MaskRequest};
+use cleanloop::masking::{MaskMethod, MaskRecipe};
 use cleanloop::{Error, Result};
 use std::path::Path;
 use std::time::Instant;
@@ -22,27 +20,21 @@ fn main() -> Result<()> {
     let (&[image, output], rest) = paths.split_first_chunk::<2>().ok_or_else(|| {
         Error::bad_input("an image and the mask to be made are wanted, and for a residual PSF and dirty image")
     })?;
-    let limits = AutoMaskOptions::default();
-    let sidelobes = rest.first().map(|psf| files::sidelobes(psf, image, &limits)).transpose()?;
+    let recipe = MaskRecipe { method: MaskMethod::Auto, ..MaskRecipe::default() };
+    let sidelobes = rest.first().map(|psf| maker::sidelobes(psf, image, &recipe.auto)).transpose()?;
     let clock = Instant::now();
-    let made = files::make(&MaskFileRequest {
-        image,
-        options: &MaskingOptions::default(),
-        noise: &NoiseOptions::default(),
-        include: None,
-        exclude: None,
-        previous: None,
-        automatic: Some(Automatic {
-            options: &limits,
-            caution: 1.0,
+    let made = maker::make(&MaskRequest {
+        automatic: AutomaticInputs {
             previous_image: None,
             sidelobes: sidelobes.as_deref(),
             uncleaned: rest.get(1).copied(),
-        }),
-        output,
+        },
+        detailed: true,
+        ..MaskRequest::new(image, &recipe, output)
     })?;
-    println!("{} pixels in {} islands, {:.2} s", made.pixels, made.islands, clock.elapsed().as_secs_f64());
-    for why in made.automatic.into_iter().flat_map(|a| a.why) {
+    let (pixels, islands) = (made.stats.masked, made.stats.islands.unwrap_or(0));
+    println!("{pixels} pixels in {islands} islands, {:.2} s", clock.elapsed().as_secs_f64());
+    for why in made.why() {
         println!("- {why}");
     }
     Ok(())

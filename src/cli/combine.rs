@@ -77,7 +77,7 @@ enum Source {
 
 impl Source {
     fn open(path: &Path) -> Result<Self> {
-        // FITS files, plain or compressed, tell themselves by their first bytes.
+        // FITS files, plain or compressed, are recognised by their first bytes.
         let mut start = [0u8; 9];
         let read = std::fs::File::open(path).and_then(|mut f| std::io::Read::read(&mut f, &mut start));
         match read {
@@ -93,7 +93,7 @@ impl Source {
     }
 }
 
-/// What all masks are drawn on.
+/// The grid of all masks.
 struct Grid {
     path: PathBuf,
     shape: (usize, usize),
@@ -150,21 +150,18 @@ impl Grid {
                     }
                     .into());
                 }
-                let planes = (image.polarisations(), image.channels());
-                if planes != (1, 1) && planes != (self.polarisations, self.channels) {
+                if !image.serves_planes((self.polarisations, self.channels)) {
                     return Err(Error::bad_input(format!(
                         "{} has {} polarisations and {} channels, but {} has {} and {}: they must match, or be 1",
                         image.path().display(),
-                        planes.0,
-                        planes.1,
+                        image.polarisations(),
+                        image.channels(),
                         self.path.display(),
                         self.polarisations,
                         self.channels
                     )));
                 }
-                // One plane serves all.
-                let (p, c) = if planes == (1, 1) { (0, 0) } else { (polarisation, channel) };
-                Ok(image.read_plane_as(p, c, |v| v != 0.0 && !v.is_nan())?)
+                Ok(image.read_mask(polarisation, channel)?)
             }
         }
     }
@@ -179,112 +176,148 @@ struct Row {
     island: Island,
 }
 
+/// All files of a combination, open, and where the result goes.
+struct Combination {
+    masks: Vec<Source>,
+    add: Vec<Source>,
+    remove: Vec<Source>,
+    keep_touching: Vec<Source>,
+    drop_touching: Vec<Source>,
+    grid: Grid,
+    image: Option<FitsImage>,
+    writer: Option<PlaneWriter>,
+}
+
+impl Combination {
+    fn open(args: &Args) -> Result<Self> {
+        let masks = Source::open_all(&args.masks)?;
+        let grid = match &args.like {
+            Some(path) => Grid::of(&FitsImage::open(path)?),
+            None => masks
+                .iter()
+                .find_map(|m| if let Source::Fits(image) = m { Some(Grid::of(image)) } else { None })
+                .ok_or_else(|| {
+                Error::bad_input("all masks are region files: name an image with --like that gives the grid")
+            })?,
+        };
+        refuse_to_replace(args)?;
+        let sources = |paths: &[PathBuf]| Source::open_all(paths);
+        let image = args.image.as_ref().map(FitsImage::open).transpose()?;
+        if let Some(image) = &image {
+            check_image(image, &grid)?;
+        }
+        let kind = if args.flint_types { PixelType::I32 } else { PixelType::U8 };
+        Ok(Self {
+            add: sources(&args.add)?,
+            remove: sources(&args.remove)?,
+            keep_touching: sources(&args.keep_touching)?,
+            drop_touching: sources(&args.drop_touching)?,
+            writer: match &args.output {
+                Some(output) => Some(PlaneWriter::create(output, &grid.axes, kind, &grid.header, false)?),
+                None => None,
+            },
+            masks,
+            grid,
+            image,
+        })
+    }
+
+    /// The combined mask of one plane.
+    fn plane(&mut self, args: &Args, polarisation: usize, channel: usize) -> Result<Array2<bool>> {
+        let grid = &self.grid;
+        let read = |source: &mut Source| grid.plane(source, polarisation, channel);
+        let mut mask = read(&mut self.masks[0])?;
+        for next in &mut self.masks[1..] {
+            args.operation.apply(&mut mask, read(next)?.view());
+        }
+        for source in &mut self.add {
+            Operation::Union.apply(&mut mask, read(source)?.view());
+        }
+        for source in &mut self.remove {
+            Operation::Difference.apply(&mut mask, read(source)?.view());
+        }
+        for (sources, kept) in [(&mut self.keep_touching, true), (&mut self.drop_touching, false)] {
+            let mut probe: Option<Array2<bool>> = None;
+            for source in sources.iter_mut() {
+                let next = read(source)?;
+                match &mut probe {
+                    None => probe = Some(next),
+                    Some(probe) => Operation::Union.apply(probe, next.view()),
+                }
+            }
+            if let Some(probe) = probe {
+                combine::select_islands(&mut mask, probe.view(), kept);
+            }
+        }
+        args.tidy.apply(&mut mask);
+        Ok(mask)
+    }
+
+    /// The islands of one plane's mask, measured in the image.
+    fn islands(&mut self, mask: &Array2<bool>, polarisation: usize, channel: usize) -> Result<Vec<Row>> {
+        let area = self.image.as_ref().and_then(|i| Some(i.beam()?.in_pixels(i.pixel_deg().ok()?).area()));
+        let plane = self.image.as_mut().map(|image| image.read_matching(polarisation, channel)).transpose()?;
+        let wcs = self.grid.wcs.as_ref().ok();
+        let list = combine::islands(mask.view(), plane.as_ref().map(|p| p.view()), area, wcs);
+        Ok(list.into_iter().map(|island| Row { polarisation, channel, island }).collect())
+    }
+}
+
+fn refuse_to_replace(args: &Args) -> Result<()> {
+    let lists = [&args.masks, &args.add, &args.remove, &args.keep_touching, &args.drop_touching];
+    let mut inputs = lists.iter().flat_map(|list| list.iter()).chain(&args.image);
+    match &args.output {
+        Some(output) if inputs.any(|input| same_file(input, output)) => Err(Error::bad_input(format!(
+            "{}: the output would replace an input; name another file with --output",
+            output.display()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// The image in which islands are measured has the grid's size, and one plane or as many.
+fn check_image(image: &FitsImage, grid: &Grid) -> Result<()> {
+    if image.plane_shape() == grid.shape && image.serves_planes((grid.polarisations, grid.channels)) {
+        return Ok(());
+    }
+    Err(ImageError::ShapesDiffer {
+        left: grid.path.clone(),
+        left_shape: grid.shape,
+        right: image.path().to_path_buf(),
+        right_shape: image.plane_shape(),
+    }
+    .into())
+}
+
 /// Combines plane by plane, writes the result and prints the list.
 ///
 /// # Errors
 /// Files that cannot be read or do not match, region files that are not understood, an output that would replace an
 /// input.
 pub fn run(args: Args) -> Result<ExitStatus> {
-    let mut masks = Source::open_all(&args.masks)?;
-    let mut add = Source::open_all(&args.add)?;
-    let mut remove = Source::open_all(&args.remove)?;
-    let mut keep = Source::open_all(&args.keep_touching)?;
-    let mut drop_touching = Source::open_all(&args.drop_touching)?;
-    let grid = match &args.like {
-        Some(path) => Grid::of(&FitsImage::open(path)?),
-        None => masks
-            .iter()
-            .find_map(|m| if let Source::Fits(image) = m { Some(Grid::of(image)) } else { None })
-            .ok_or_else(|| {
-                Error::bad_input("all masks are region files: name an image with --like that gives the grid")
-            })?,
-    };
-    let inputs = [&args.masks, &args.add, &args.remove, &args.keep_touching, &args.drop_touching];
-    let all_inputs = || inputs.iter().flat_map(|l| l.iter()).chain(&args.image);
-    if let Some(output) = args.output.as_ref().filter(|o| all_inputs().any(|p| same_file(p, o))) {
-        return Err(Error::bad_input(format!(
-            "{}: the output would replace an input; name another file with --output",
-            output.display()
-        )));
-    }
-    let mut image = args.image.as_ref().map(FitsImage::open).transpose()?;
-    if let Some(image) = &image {
-        let planes = (image.polarisations(), image.channels());
-        if image.plane_shape() != grid.shape || planes != (1, 1) && planes != (grid.polarisations, grid.channels) {
-            return Err(ImageError::ShapesDiffer {
-                left: grid.path.clone(),
-                left_shape: grid.shape,
-                right: image.path().to_path_buf(),
-                right_shape: image.plane_shape(),
-            }
-            .into());
-        }
-    }
-    let beam_area = image.as_ref().and_then(|i| Some(i.beam()?.in_pixels(i.pixel_deg().ok()?).area()));
-    let kind = if args.flint_types { PixelType::I32 } else { PixelType::U8 };
-    let mut writer =
-        args.output.as_ref().map(|o| PlaneWriter::create(o, &grid.axes, kind, &grid.header, false)).transpose()?;
+    let mut combination = Combination::open(&args)?;
+    let (polarisations, channels) = (combination.grid.polarisations, combination.grid.channels);
     let (mut rows, mut masked) = (Vec::new(), 0);
-    for polarisation in 0..grid.polarisations {
-        for channel in 0..grid.channels {
-            let read = |source: &mut Source| grid.plane(source, polarisation, channel);
-            let mut mask = read(&mut masks[0])?;
-            for next in &mut masks[1..] {
-                args.operation.apply(&mut mask, read(next)?.view());
-            }
-            for source in &mut add {
-                Operation::Union.apply(&mut mask, read(source)?.view());
-            }
-            for source in &mut remove {
-                Operation::Difference.apply(&mut mask, read(source)?.view());
-            }
-            for (sources, kept) in [(&mut keep, true), (&mut drop_touching, false)] {
-                let mut probe: Option<Array2<bool>> = None;
-                for source in sources.iter_mut() {
-                    let next = read(source)?;
-                    match &mut probe {
-                        None => probe = Some(next),
-                        Some(probe) => Operation::Union.apply(probe, next.view()),
-                    }
-                }
-                if let Some(probe) = probe {
-                    combine::select_islands(&mut mask, probe.view(), kept);
-                }
-            }
-            args.tidy.apply(&mut mask);
+    for polarisation in 0..polarisations {
+        for channel in 0..channels {
+            let mask = combination.plane(&args, polarisation, channel)?;
             masked += mask.iter().filter(|&&m| m).count();
             if args.islands {
-                let plane = match &mut image {
-                    Some(i) if (i.polarisations(), i.channels()) == (1, 1) => Some(i.read_plane(0, 0)?),
-                    Some(i) => Some(i.read_plane(polarisation, channel)?),
-                    None => None,
-                };
-                let list =
-                    combine::islands(mask.view(), plane.as_ref().map(|p| p.view()), beam_area, grid.wcs.as_ref().ok());
-                rows.extend(list.into_iter().map(|island| Row { polarisation, channel, island }));
+                rows.extend(combination.islands(&mask, polarisation, channel)?);
             }
-            if let Some(writer) = &mut writer {
-                writer.write_plane(
-                    polarisation * grid.strides.0 + channel * grid.strides.1,
-                    mask.mapv(u8::from).view(),
-                )?;
+            if let Some(writer) = &mut combination.writer {
+                let strides = combination.grid.strides;
+                writer.write_plane(polarisation * strides.0 + channel * strides.1, mask.mapv(u8::from).view())?;
             }
         }
     }
-    if let Some(writer) = writer {
+    if let Some(writer) = combination.writer {
         writer.finish()?;
     }
     if args.islands {
-        let text = if args.json {
-            serde_json::to_string_pretty(&rows).map_err(Error::internal)? + "\n"
-        } else if args.csv {
-            csv(&rows)
-        } else {
-            table(&rows, grid.polarisations * grid.channels > 1)
-        };
-        std::io::stdout().write_all(text.as_bytes()).map_err(Error::internal)?;
+        print_islands(&args, &rows, polarisations * channels > 1)?;
     } else if let Some(output) = &args.output {
-        let pixels = grid.shape.0 * grid.shape.1 * grid.polarisations * grid.channels;
+        let pixels = combination.grid.shape.0 * combination.grid.shape.1 * polarisations * channels;
         println!(
             "{}: {masked} of {pixels} pixels masked ({:.2} %)",
             output.display(),
@@ -292,6 +325,17 @@ pub fn run(args: Args) -> Result<ExitStatus> {
         );
     }
     Ok(ExitStatus::Done)
+}
+
+fn print_islands(args: &Args, rows: &[Row], several_planes: bool) -> Result<()> {
+    let text = if args.json {
+        serde_json::to_string_pretty(rows).map_err(Error::internal)? + "\n"
+    } else if args.csv {
+        csv(rows)
+    } else {
+        table(rows, several_planes)
+    };
+    std::io::stdout().write_all(text.as_bytes()).map_err(Error::internal)
 }
 
 fn csv(rows: &[Row]) -> String {

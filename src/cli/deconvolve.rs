@@ -1,12 +1,14 @@
 //! `cleanloop deconvolve RESIDUAL`: one minor cycle of CASA's deconvolvers, without visibilities.
 
 use super::automask::Parameters;
-use crate::campaign::file::{MaskCombine, MaskMethod};
+use super::given::Given;
+use super::mask::refuse_levels;
 use crate::imager::Residual;
 use crate::imager::tclean::{Deconvolution, DeconvolveInputs, DeconvolveOptions, Deconvolved};
-use crate::masking::MaskingOptions;
-use crate::masking::files::{self, MaskFileRequest, Together};
-use crate::masking::multithresh::{CycleInputs, run_cycle};
+use crate::masking::auto::FlatOptions;
+use crate::masking::maker::{self, AutomaticInputs, Mask, MaskRequest, MultithreshInputs, Polarisations};
+use crate::masking::multithresh::CycleInputs;
+use crate::masking::{CombineRule, MaskMethod, MaskRecipe, MaskingOptions};
 use crate::noise::{NoiseMethod, NoiseOptions};
 use crate::options::Validate;
 use crate::programs::casa::Casa;
@@ -78,11 +80,16 @@ pub struct Args {
 
     /// With --method both: how the two masks become one.
     #[arg(long, value_enum, default_value = "union")]
-    pub combine: MaskCombine,
+    pub combine: CombineRule,
 
-    /// How the noise is estimated for flint's masks by signal to noise.
-    #[arg(long, value_enum, value_name = "METHOD", default_value = "box")]
-    pub noise: NoiseMethod,
+    /// With --method auto: the image before cleaning, with its bright sources; needed when --model is not empty.
+    #[arg(long, value_name = "IMAGE")]
+    pub dirty: Option<PathBuf>,
+
+    /// How the noise is estimated for flint's masks by signal to noise, and for automatic ones [default: box; bane with
+    /// --method auto].
+    #[arg(long, value_enum, value_name = "METHOD")]
+    pub noise: Option<NoiseMethod>,
 
     /// End where tclean would go back to the visibilities, not at the threshold.
     #[arg(long)]
@@ -107,13 +114,16 @@ pub struct Args {
     pub automask: Parameters,
 
     #[command(flatten)]
-    pub masking: MaskingOptions,
+    pub limits: Given<FlatOptions>,
+
+    #[command(flatten)]
+    pub masking: Given<MaskingOptions>,
 }
 
-/// Deconvolves, and says what came of it.
+/// Deconvolves, and reports the result.
 ///
 /// # Errors
-/// Images that are not there or do not fit each other, options without sense, an empty mask, CASA's failure.
+/// Images that are not there or do not fit each other, invalid options, an empty mask, CASA's failure.
 pub fn run(args: Args) -> Result<ExitStatus> {
     let failed =
         |e: std::io::Error, path: &Path| Error::bad_input(format!("{}: cannot be written: {e}", path.display()));
@@ -134,6 +144,7 @@ pub fn run(args: Args) -> Result<ExitStatus> {
         }
     }
     args.options.validate()?;
+    let recipe = recipe_of(&args)?;
     let scratch = tempfile::Builder::new().prefix(".deconvolve-").tempdir_in(folder).map_err(|e| failed(e, folder))?;
     let casa = Casa::open(&args.python, args.log.as_deref())?;
     let work = Deconvolution::new(casa, args.options.clone(), scratch.path(), args.log.as_deref())?;
@@ -145,7 +156,7 @@ pub fn run(args: Args) -> Result<ExitStatus> {
     })?;
     let mask = match &args.mask {
         Some(mask) => Some(mask.clone()),
-        None => made_mask(&args, &residual, scratch.path())?,
+        None => made_mask(&args, &recipe, &residual, scratch.path())?,
     };
     let done = work.run(mask.as_deref(), args.one_cycle, &base, args.casa)?;
     if args.json {
@@ -156,68 +167,77 @@ pub fn run(args: Args) -> Result<ExitStatus> {
     Ok(ExitStatus::Done)
 }
 
-/// The mask that the options ask for, made from the residual.
-fn made_mask(args: &Args, residual: &Residual, folder: &Path) -> Result<Option<PathBuf>> {
-    let with_automask = matches!(args.method, MaskMethod::Multithresh | MaskMethod::Both);
-    let with_flint = matches!(args.method, MaskMethod::Flint | MaskMethod::Both);
-    if args.method == MaskMethod::Auto {
-        return Err(Error::bad_input("--method auto goes with campaigns; expected none, flint, multithresh or both"));
-    }
-    let automask = folder.join("automask.fits");
-    let flint = folder.join("flint.fits");
-    let mut pixels = 0u64;
-    if with_automask {
-        let inputs = CycleInputs {
-            residual: residual.residual.clone(),
-            psf: Some(residual.psf.clone()),
-            pb: residual.pb.clone(),
-            pixelmask: residual.pixel_mask.clone(),
-            iterdone: Some(u64::from(!args.model.is_empty())),
-            ..CycleInputs::default()
-        };
-        let made = run_cycle(&inputs, &args.automask.options, &folder.join("state"), &automask)?;
-        for warning in &made.warnings {
-            tracing::warn!("{warning}");
-        }
-        pixels = made.mask_pixels as u64;
-    }
-    if with_flint {
-        let made = files::make(&MaskFileRequest {
-            image: &residual.residual,
-            options: &args.masking,
-            noise: &NoiseOptions::with_method(args.noise),
-            include: None,
-            exclude: None,
-            previous: None,
-            automatic: None,
-            output: &flint,
-        })?;
-        pixels = made.pixels;
-    }
-    let mask = match (with_automask, with_flint) {
-        (false, false) => return Ok(None),
-        (true, false) => automask,
-        (false, true) => flint,
-        (true, true) => {
-            let together = match args.combine {
-                MaskCombine::Union => Together::Union,
-                MaskCombine::Intersection => Together::Intersection,
-                MaskCombine::MultithreshWithinFlint => Together::FirstWithinSecond,
-                MaskCombine::FlintWithinMultithresh => Together::SecondWithinFirst,
-            };
-            let both = folder.join("both.fits");
-            let masks = (automask.as_path(), Some(flint.as_path()));
-            pixels = files::combine(&residual.residual, masks, together, (None, None), None, None, &both)?.pixels;
-            both
-        }
+/// The method of the mask and its options; options that have no effect are refused.
+fn recipe_of(args: &Args) -> Result<MaskRecipe> {
+    let is_automatic = args.method == MaskMethod::Auto;
+    let noise = match args.noise {
+        Some(method) => NoiseOptions::with_method(method),
+        None if is_automatic => NoiseOptions::default(),
+        None => NoiseOptions::with_method(NoiseMethod::Box),
     };
-    if pixels == 0 {
+    if is_automatic {
+        refuse_levels(&args.masking, "--method auto")?;
+    } else {
+        args.limits.refuse_typed(|_| false, "a limit of automatic masks; it goes with --method auto only")?;
+        if args.dirty.is_some() {
+            return Err(Error::bad_input("--dirty goes with --method auto only"));
+        }
+    }
+    Ok(MaskRecipe {
+        method: args.method,
+        combine: args.combine,
+        flint: args.masking.options.clone(),
+        auto: args.limits.options.clone().into(),
+        multithresh: args.automask.options.clone(),
+        noise,
+        caution: 1.0,
+    })
+}
+
+/// The mask that the options ask for, made from the residual.
+fn made_mask(args: &Args, recipe: &MaskRecipe, residual: &Residual, folder: &Path) -> Result<Option<PathBuf>> {
+    let sidelobes = match recipe.method {
+        MaskMethod::None => return Ok(None),
+        MaskMethod::Auto => Some(maker::sidelobes(&residual.psf, &residual.residual, &recipe.auto)?),
+        _ => None,
+    };
+    let (output, state) = (folder.join("mask.fits"), folder.join("state"));
+    let inputs = CycleInputs {
+        residual: residual.residual.clone(),
+        psf: Some(residual.psf.clone()),
+        pb: residual.pb.clone(),
+        pixelmask: residual.pixel_mask.clone(),
+        iterdone: Some(u64::from(!args.model.is_empty())),
+        ..CycleInputs::default()
+    };
+    let made = maker::make(&MaskRequest {
+        automatic: AutomaticInputs {
+            previous_image: None,
+            sidelobes: sidelobes.as_deref(),
+            uncleaned: args.dirty.as_deref(),
+        },
+        multithresh: Some(MultithreshInputs { inputs, state: &state }),
+        polarisations: Polarisations::First,
+        ..MaskRequest::new(&residual.residual, recipe, &output)
+    })?;
+    explain(args, &made);
+    if made.stats.masked == 0 {
         return Err(Error::bad_input(format!(
             "the mask is empty: nothing in {} is above the levels asked for; lower them, or give a mask (--mask)",
             args.residual[0].display()
         )));
     }
-    Ok(Some(mask))
+    Ok(Some(made.path))
+}
+
+/// Warns of what auto-multithresh warns of, and says why an automatic mask is as it is.
+fn explain(args: &Args, made: &Mask) {
+    for warning in &made.warnings {
+        tracing::warn!("{warning}");
+    }
+    if made.automatic.is_some() && !args.json {
+        made.why().iter().for_each(|why| println!("mask: {why}"));
+    }
 }
 
 fn report(done: &Deconvolved) -> String {

@@ -1,15 +1,19 @@
-//! `cleanloop mask IMAGE`: the flint mask pipeline.
+//! `cleanloop mask IMAGE`: flint's mask pipeline, or levels that are chosen from the image.
 
-use crate::masking::{self, MaskRequest, MaskingOptions};
+use super::given::Given;
+use crate::image::sidecar_path;
+use crate::masking::auto::FlatOptions;
+use crate::masking::maker::{self, AutomaticInputs, Mask, MaskRequest, NoiseFiles};
+use crate::masking::{MaskMethod, MaskRecipe, MaskingOptions};
 use crate::noise::{NoiseMethod, NoiseOptions};
-use crate::{ExitStatus, Result};
-use std::path::PathBuf;
+use crate::{Error, ExitStatus, Result};
+use std::path::{Path, PathBuf};
 
 /// The manual, above the list of options.
 const ABOUT: &str = "\
 Makes a clean mask of an image: which pixels a deconvolver may put components into.
 
-Stands where flint_masking mask stood: the same option names, the same pixels. The mask is written beside the image, \
+Replaces flint_masking mask: the same option names, the same pixels. The mask is written beside the image, \
 X.fits giving X.mask.fits (X.scalemask.fits with --convolve-first), with the image's axes and header. Pixels without \
 data (NaN) are never masked.
 
@@ -21,6 +25,9 @@ inside diffuse sources larger than the noise boxes.
 no noise maps, and keeps artefacts out of the mask; the choice for self-calibration. \
 --flood-fill-use-mac-adaptive-max-depth for fields with diffuse emission.
   scale by scale      --convolve-first. A bit for each scale of a multi-scale clean.
+  automatic           --auto. Levels are chosen from the image, and islands that look like artefacts are left out: the \
+mask that `mask: auto` of a campaign makes. Prints why. For a residual, give --psf, and --dirty where something was \
+cleaned already.
 
 Cubes: each plane (channel, polarisation) is masked by itself with the same options; one plane is in memory at a time.";
 
@@ -37,6 +44,9 @@ Examples:
   A bit for each scale of a multi-scale clean:
     cleanloop mask X.fits --flood-fill --flood-fill-use-mac --flood-fill-positive-seed-clip 1.2 \\
         --flood-fill-positive-flood-clip 0.8 --beam-shape-erode --beam-shape-erode-scales 0 8 16 32
+  Levels from the image itself; of a residual between major cycles:
+    cleanloop mask X.fits --auto
+    cleanloop mask X.residual.fits --auto --psf X.psf.fits --dirty X.dirty.fits
 
 docs/masking.md shows each statistic with pictures.";
 
@@ -55,9 +65,9 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub bkg_fits: Option<PathBuf>,
 
-    /// How background and rms are estimated when no maps are given.
-    #[arg(long, value_enum, value_name = "METHOD", default_value = "box", conflicts_with_all = ["rms_fits", "bkg_fits"])]
-    pub noise: NoiseMethod,
+    /// How background and rms are estimated when no maps are given [default: box; bane with --auto].
+    #[arg(long, value_enum, value_name = "METHOD", conflicts_with_all = ["rms_fits", "bkg_fits"])]
+    pub noise: Option<NoiseMethod>,
 
     /// Where the mask goes. Default: beside the image, X.mask.fits or X.scalemask.fits.
     #[arg(short, long, value_name = "FILE")]
@@ -73,47 +83,148 @@ pub struct Args {
     #[arg(long)]
     pub flint_types: bool,
 
+    /// Choose the levels from the image itself, leave out islands that look like artefacts, and print why.
+    ///
+    /// The options of plain clip, flood fill, minimum absolute clip and islands of low signal do not go with it.
+    #[arg(long, conflicts_with_all = ["rms_fits", "bkg_fits", "save_signal"])]
+    pub auto: bool,
+
+    /// With --auto, for a residual: the PSF, whose sidelobes hide islands.
+    #[arg(long, value_name = "FILE", requires = "auto")]
+    pub psf: Option<PathBuf>,
+
+    /// With --auto, for a residual: the image before cleaning, with its bright sources.
+    #[arg(long, value_name = "FILE", requires = "psf")]
+    pub dirty: Option<PathBuf>,
+
+    /// With --auto: the last image, in which new islands should have been visible (needs --previous-mask).
+    #[arg(long, value_name = "FILE", requires_all = ["auto", "previous_mask"])]
+    pub previous_image: Option<PathBuf>,
+
+    /// With --auto: the mask of the last image, whose islands stay (needs --previous-image).
+    #[arg(long, value_name = "FILE", requires_all = ["auto", "previous_image"])]
+    pub previous_mask: Option<PathBuf>,
+
+    /// With --auto: factor on all levels; more than 1 for a more cautious mask.
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, requires = "auto")]
+    pub caution: f64,
+
     #[command(flatten)]
-    pub options: MaskingOptions,
+    pub limits: Given<FlatOptions>,
+
+    #[command(flatten)]
+    pub options: Given<MaskingOptions>,
 }
 
-/// Writes the mask and says what became of it.
+/// Writes the mask and reports on it.
 ///
 /// # Errors
-/// As [`masking::mask_file`].
+/// As [`maker::make`]; options that do not go together.
 pub fn run(args: Args) -> Result<ExitStatus> {
-    let uses_noise = args.options.needs_noise();
-    if !uses_noise {
-        for (given, flag) in [
-            (args.rms_fits.is_some(), "--rms-fits"),
-            (args.bkg_fits.is_some(), "--bkg-fits"),
-            (args.save_signal, "--save-signal"),
-        ] {
-            if given {
-                tracing::warn!("{flag} is not used: the options look at the image itself, not at its signal to noise");
-            }
+    let recipe = recipe_of(&args)?;
+    warn_of_unused(&args);
+    let default = sidecar_path(&args.image, if recipe.flint.convolve_first { "scalemask" } else { "mask" });
+    let output = args.output.clone().unwrap_or(default);
+    let signal = (args.save_signal && recipe.flint.needs_noise()).then(|| sidecar_path(&args.image, "signal"));
+    let sidelobes = args.psf.as_ref().map(|psf| maker::sidelobes(psf, &args.image, &recipe.auto)).transpose()?;
+    let made = maker::make(&MaskRequest {
+        maps: if recipe.flint.needs_noise() { maps(&args)? } else { None },
+        automatic: AutomaticInputs {
+            previous_image: args.previous_image.as_deref(),
+            sidelobes: sidelobes.as_deref(),
+            uncleaned: args.dirty.as_deref(),
+        },
+        previous: args.previous_mask.as_deref(),
+        detailed: args.auto,
+        signal: signal.as_deref(),
+        flint_types: args.flint_types,
+        ..MaskRequest::new(&args.image, &recipe, &output)
+    })?;
+    for sentence in made.sentences() {
+        tracing::warn!("{}: {sentence}", args.image.display());
+    }
+    print!("{}", report(&made));
+    Ok(ExitStatus::Done)
+}
+
+/// The method and its options; options that have no effect are refused.
+fn recipe_of(args: &Args) -> Result<MaskRecipe> {
+    let recipe = MaskRecipe { flint: args.options.options.clone(), ..MaskRecipe::default() };
+    if !args.auto {
+        args.limits.refuse_typed(|_| false, "a limit of automatic masks; it goes with --auto only")?;
+        return Ok(MaskRecipe { noise: NoiseOptions::with_method(args.noise.unwrap_or(NoiseMethod::Box)), ..recipe });
+    }
+    refuse_levels(&args.options, "--auto")?;
+    if !(args.caution.is_finite() && args.caution > 0.0) {
+        return Err(Error::bad_input(format!("--caution is {}; it must be greater than 0", args.caution)));
+    }
+    Ok(MaskRecipe {
+        method: MaskMethod::Auto,
+        auto: args.limits.options.clone().into(),
+        noise: args.noise.map(NoiseOptions::with_method).unwrap_or_default(),
+        caution: args.caution,
+        ..recipe
+    })
+}
+
+/// Refuses flint's levels where `automatic` chooses them.
+///
+/// # Errors
+/// Levels that were typed.
+pub(super) fn refuse_levels(options: &Given<MaskingOptions>, automatic: &str) -> Result<()> {
+    let fits = |name: &str| name.starts_with("--beam-shape-erode") || name == "--convolve-first";
+    options.refuse_typed(fits, &format!("{automatic} chooses the levels itself; leave out one or the other"))
+}
+
+fn warn_of_unused(args: &Args) {
+    if args.auto || args.options.options.needs_noise() {
+        return;
+    }
+    let given = [
+        (args.rms_fits.is_some(), "--rms-fits"),
+        (args.bkg_fits.is_some(), "--bkg-fits"),
+        (args.save_signal, "--save-signal"),
+    ];
+    for (_, flag) in given.iter().filter(|(given, _)| *given) {
+        tracing::warn!("{flag} is not used: the options look at the image itself, not at its signal to noise");
+    }
+}
+
+/// The noise maps, when both are given.
+fn maps(args: &Args) -> Result<Option<NoiseFiles<'_>>> {
+    let lonely = |given: &Path| {
+        Error::bad_input(format!(
+            "{}: background and rms belong together; give both (--bkg-fits and --rms-fits), or neither to have them \
+             estimated",
+            given.display()
+        ))
+    };
+    match (&args.bkg_fits, &args.rms_fits) {
+        (Some(background), Some(rms)) => Ok(Some(NoiseFiles { background, rms })),
+        (None, None) => Ok(None),
+        (Some(given), None) | (None, Some(given)) => Err(lonely(given)),
+    }
+}
+
+/// What the mask is like, in lines.
+fn report(made: &Mask) -> String {
+    let part = 100.0 * made.stats.masked as f64 / made.stats.pixels as f64;
+    let planes = if made.planes > 1 { format!(" in {} planes", made.planes) } else { String::new() };
+    let scales = if made.bits > 1 { format!(", {} scales", made.bits) } else { String::new() };
+    let islands = made.stats.islands.map_or(String::new(), |n| format!(", {n} islands"));
+    let path = made.path.display();
+    let mut text = format!("{path}: {} pixels masked ({part:.3} %){planes}{scales}{islands}\n", made.stats.masked);
+    if let Some(signal) = &made.signal {
+        text.push_str(&format!("{}: signal to noise\n", signal.display()));
+    }
+    if let Some(automatic) = &made.automatic {
+        let removed = automatic.removed.iter().map(ToString::to_string);
+        for why in automatic.why.iter().cloned().chain(removed) {
+            text.push_str(&format!("- {why}\n"));
+        }
+        if automatic.hidden {
+            text.push_str("- sidelobes of what is not cleaned yet may hide more\n");
         }
     }
-    let request = MaskRequest {
-        image: args.image,
-        rms: args.rms_fits,
-        background: args.bkg_fits,
-        noise: NoiseOptions::with_method(args.noise),
-        options: args.options,
-        output: args.output,
-        save_signal: args.save_signal,
-        flint_types: args.flint_types,
-    };
-    let report = masking::mask_file(&request)?;
-    for sentence in report.sentences() {
-        tracing::warn!("{}: {sentence}", request.image.display());
-    }
-    let part = 100.0 * report.masked_pixels as f64 / report.pixels as f64;
-    let planes = if report.planes > 1 { format!(" in {} planes", report.planes) } else { String::new() };
-    let scales = if report.bits > 1 { format!(", {} scales", report.bits) } else { String::new() };
-    println!("{}: {} pixels masked ({part:.3} %){planes}{scales}", report.mask.display(), report.masked_pixels);
-    if let Some(signal) = report.signal {
-        println!("{}: signal to noise", signal.display());
-    }
-    Ok(ExitStatus::Done)
+    text
 }

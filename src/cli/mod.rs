@@ -9,6 +9,7 @@ pub mod confetti;
 pub mod deconvolve;
 pub mod demo;
 pub mod extractmask;
+mod given;
 pub mod image;
 pub mod init;
 pub mod kernel;

@@ -9,6 +9,7 @@ mod common_beam;
 mod fits;
 mod header;
 pub mod mosaic;
+mod planes;
 pub mod psf;
 pub mod wcs;
 
@@ -18,6 +19,7 @@ pub use beam_table::{BeamTable, append_beam_table};
 pub use common_beam::common_beam;
 pub use fits::{FitsImage, PixelType, PlainPlane, PlaneKind, PlaneWriter, sidecar_path, write_plane};
 pub use header::Header;
+pub use planes::is_masked;
 pub use wcs::{CelestialWcs, Frame, PixelMap, SkyPosition, WcsError};
 
 use std::path::PathBuf;

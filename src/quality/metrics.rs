@@ -5,7 +5,7 @@
 //! the image's peak over it, and the near-field ratio takes the noise around the peak, where calibration errors show.
 
 use crate::Result;
-use crate::image::{Beam, FitsImage};
+use crate::image::{Beam, FitsImage, is_masked};
 use crate::kernels::order_statistics::{median, median_and_mad};
 use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
@@ -157,7 +157,7 @@ pub fn of_plane(plane: &PlaneArrays<'_>, beam: Option<BeamOnPixels>) -> ImageMet
     let noise_plane = plane.residual.unwrap_or(plane.image);
     let noise_plane = noise_plane.as_standard_layout();
     let noise = noise_plane.as_slice().expect("standard layout");
-    let mask = plane.mask.map(|m| m.mapv(is_set));
+    let mask = plane.mask.map(|m| m.mapv(is_masked));
     let mask = mask.as_ref().map(|m| m.as_slice().expect("made by mapv in standard layout"));
     let is_noise = |i: usize| noise[i] != 0.0 && mask.is_none_or(|m| !m[i]);
     let mut metrics = ImageMetrics {
@@ -207,10 +207,6 @@ fn standard_deviation(values: &[f32], nx: usize, used: impl Fn(usize) -> bool + 
     }
     let mean = sum / n as f64;
     (squares / n as f64 - mean * mean).max(0.0).sqrt()
-}
-
-fn is_set(v: f32) -> bool {
-    v != 0.0 && !v.is_nan()
 }
 
 struct Extrema {
@@ -307,7 +303,7 @@ pub fn of_model(model: ArrayView2<'_, f32>, islands: Option<ArrayView2<'_, f32>>
                 sums.count += 1;
                 sums.peak = sums.peak.max(v);
                 match islands {
-                    Some(islands) if is_set(islands[(y, x)]) => sums.inside += v,
+                    Some(islands) if is_masked(islands[(y, x)]) => sums.inside += v,
                     _ => sums.outside += v.abs(),
                 }
             }

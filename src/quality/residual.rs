@@ -43,13 +43,11 @@ pub fn measure(residual: &Path, mask: Option<&Path>, pixel_mask: Option<&Path>) 
     let mut any_data = false;
     for channel in 0..file.channels() {
         let plane = file.read_plane(0, channel)?;
-        let read =
-            |f: &mut Option<FitsImage>| f.as_mut().map(|f| f.read_plane(0, channel.min(f.channels() - 1))).transpose();
+        let read = |f: &mut Option<FitsImage>| f.as_mut().map(|f| f.read_mask(0, channel)).transpose();
         let (mask, valid) = (read(&mut mask)?, read(&mut valid)?);
         let values = plane.as_slice().expect("read in standard layout");
-        let set = |m: &Option<ndarray::Array2<f32>>, i: usize| {
-            m.as_ref().is_none_or(|m| m.as_slice().is_some_and(|s| s[i] != 0.0 && !s[i].is_nan()))
-        };
+        let set =
+            |m: &Option<ndarray::Array2<bool>>, i: usize| m.as_ref().is_none_or(|m| m.as_slice().is_some_and(|s| s[i]));
         let used = |i: usize| values[i].is_finite() && set(&valid, i);
         let mut state = PlaneResidual::default();
         for (i, &v) in values.iter().enumerate().filter(|(i, _)| used(*i)) {

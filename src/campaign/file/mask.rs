@@ -3,27 +3,12 @@
 use super::rounds::RoundSelection;
 use crate::image::mosaic::DEFAULT_CUTOFF;
 use crate::masking::auto::AutoMaskOptions;
+pub use crate::masking::{CombineRule, MaskMethod};
 use crate::noise::NoiseOptions;
 use crate::quality::confetti::ConfettiOptions;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::path::PathBuf;
-
-/// How clean masks are made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum MaskMethod {
-    /// No masks; the imager's own auto-masking, if its options ask for it.
-    None,
-    /// flint's pipeline with the options of `masking`, on the last accepted image.
-    Flint,
-    /// CASA's auto-multithresh with the options of `automask`, on the current residual.
-    Multithresh,
-    /// Both, combined as `combine` says.
-    Both,
-    /// Levels chosen from the image itself, round by round.
-    Auto,
-}
 
 /// How often a mask is made.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -34,21 +19,6 @@ pub enum MaskCadence {
     Round,
     /// Before major cycles, from the current residual too.
     Cycle,
-}
-
-/// How the masks of both methods are combined.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum MaskCombine {
-    /// Pixels in either.
-    #[default]
-    Union,
-    /// Pixels in both.
-    Intersection,
-    /// Whole islands of auto-multithresh that touch flint's mask.
-    MultithreshWithinFlint,
-    /// Whole islands of flint's mask that touch that of auto-multithresh.
-    FlintWithinMultithresh,
 }
 
 /// The image that masks are made from.
@@ -113,7 +83,7 @@ pub struct MaskSettings {
     #[schemars(range(min = 1))]
     pub every: usize,
     /// With method `both`: how the two masks become one.
-    pub combine: MaskCombine,
+    pub combine: CombineRule,
     /// Rounds that are cleaned with a mask: `all`, a number (that round and all later ones), a list, or `none`.
     pub rounds: RoundSelection,
     /// `false` switches masks off in every round, whatever `rounds` says.
@@ -148,7 +118,7 @@ impl Default for MaskSettings {
             field: FieldOptions::default(),
             cadence: MaskCadence::default(),
             every: 1,
-            combine: MaskCombine::default(),
+            combine: CombineRule::default(),
             rounds: RoundSelection::All,
             allow: true,
             include: Vec::new(),

@@ -25,7 +25,7 @@ pub use crate::major_cycle::StopOptions;
 pub use crate::util::duration::TimeLimit;
 pub use archive::{ArchiveOptions, FlintArchiveOptions};
 pub use block::{CampaignBlock, OnFailure, StartColumn, WorkOn};
-pub use mask::{FieldOptions, MaskCadence, MaskCombine, MaskImage, MaskMethod, MaskSettings};
+pub use mask::{CombineRule, FieldOptions, MaskCadence, MaskImage, MaskMethod, MaskSettings};
 pub use modes::{BaneOptions, Modes};
 pub use problem::{ConfigError, Problem, Span};
 pub use programs::{CalibratorKind, Executables, ImagerKind};

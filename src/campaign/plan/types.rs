@@ -4,7 +4,7 @@ use super::text::data;
 use super::{PlanError, hash, preview};
 use crate::calibrator::options::GaincalOptions;
 use crate::campaign::file::{
-    ArchiveOptions, CalibratorKind, Executables, FieldOptions, ImagerKind, MaskCadence, MaskCombine, MaskImage,
+    ArchiveOptions, CalibratorKind, CombineRule, Executables, FieldOptions, ImagerKind, MaskCadence, MaskImage,
     MaskMethod, OnFailure, Resources, SchedulerOptions, StartColumn, StopOptions, WorkOn,
 };
 use crate::campaign::layout::Layout;
@@ -124,7 +124,7 @@ pub struct MaskPlan {
     /// With cadence cycle: before every n-th major cycle.
     pub every: usize,
     /// How two masks become one.
-    pub combine: MaskCombine,
+    pub combine: CombineRule,
     /// Options of flint's pipeline.
     pub masking: MaskingOptions,
     /// Limits of the method `auto`.

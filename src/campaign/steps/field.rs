@@ -4,15 +4,14 @@
 //! their last accepted images are put together ([`make`]), once. Each measurement set's mask is then cut from the mask
 //! of that image. Both schedulers call [`make`] at the barrier; whoever comes later finds it done.
 
-use super::Prepared;
-use crate::campaign::file::MaskMethod;
+use super::{Prepared, masks};
 use crate::campaign::journal::{Journal, JournalEvent, Step, StepId, StepKey};
 use crate::campaign::layout::Layout;
 use crate::campaign::layout::field_folder;
 use crate::campaign::plan::{MaskPlan, Plan};
 use crate::campaign::record::{DatasetRecord, Level, RoundRecord, Verdict};
 use crate::image::mosaic::files::{self, MosaicInput, MosaicRequest, PrimaryBeam};
-use crate::masking::files::{self as mask_files, Automatic, MaskFileRequest};
+use crate::masking::maker;
 use crate::util::fs;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -177,7 +176,7 @@ fn dish_of(layout: &Layout) -> Option<f64> {
     diameters.get(diameters.len() / 2).copied()
 }
 
-/// What is known of a field's mask.
+/// A field's mask and its reasons.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct FieldMask {
     /// The file.
@@ -193,7 +192,7 @@ pub struct FieldMask {
 /// The mask of the whole field, made once for each set of options; `caution` multiplies levels chosen from the image.
 ///
 /// # Errors
-/// An image that cannot be used, options without sense.
+/// An image that cannot be used, invalid options.
 pub fn mask_of(field: &FieldImage, mask: &MaskPlan, caution: f64) -> Result<FieldMask> {
     // All measurement sets of this process want it at the same time; other processes make the same file.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
@@ -206,32 +205,9 @@ pub fn mask_of(field: &FieldImage, mask: &MaskPlan, caution: f64) -> Result<Fiel
     {
         return Ok(known);
     }
-    let limits = mask.auto.clone();
-    let automatic = (mask.method == MaskMethod::Auto).then_some(Automatic {
-        options: &limits,
-        caution,
-        previous_image: None,
-        sidelobes: None,
-        uncleaned: None,
-    });
-    let request = MaskFileRequest {
-        image: &field.image,
-        options: &mask.masking,
-        noise: &mask.noise,
-        include: None,
-        exclude: None,
-        previous: None,
-        automatic,
-        output: &path,
-    };
-    let made = mask_files::make(&request)?;
-    let mut notes: Vec<String> = made.notes.iter().map(ToString::to_string).collect();
-    let mut scales = mask.masking.bits();
-    if let Some(automatic) = made.automatic {
-        notes.extend(automatic.why);
-        scales = automatic.options.map_or(scales, |options| options.bits());
-    }
-    let known = FieldMask { path, scales, rms: made.rms, notes };
+    let recipe = masks::recipe_of(mask, caution);
+    let made = maker::make(&masks::request(&field.image, &recipe, &path))?;
+    let known = FieldMask { path, scales: made.bits, rms: made.rms, notes: made.why() };
     fs::write_atomically(&about, &serde_json::to_vec_pretty(&known).expect("plain data"))?;
     Ok(known)
 }

@@ -1,20 +1,20 @@
 //! The masks of one round: before imaging from the last accepted image, and between cycles from the residual.
 
 use super::field::{self, FieldImage};
-use crate::campaign::file::{MaskCombine, MaskMethod};
+use crate::Result;
 use crate::campaign::plan::MaskPlan;
 use crate::campaign::record::{ConfettiRecord, MaskRecord};
 use crate::image::FitsImage;
 use crate::imager::{Products, Residual};
 use crate::major_cycle::{CycleMask, CycleMasks, CycleVeto, MaskMoment};
-use crate::masking::MaskingOptions;
-use crate::masking::auto::extended::PsfSidelobes;
-use crate::masking::field::{CutRequest, cut};
-use crate::masking::files::{self, AutoSummary, Automatic, MaskFileRequest, MaskFileSummary, Together};
-use crate::masking::multithresh::{self, CycleInputs, StateFolder};
+use crate::masking::auto::PsfSidelobes;
+use crate::masking::maker::{
+    self, AutomaticInputs, CutRequest, CycleMerge, Mask, MaskRequest, MultithreshInputs, Polarisations, UserPixels,
+};
+use crate::masking::multithresh::{CycleInputs, StateFolder};
+use crate::masking::{MaskMethod, MaskRecipe, MaskingOptions};
 use crate::quality::confetti::{self, ConfettiFiles, VetoFiles, Vetoed};
 use crate::util::fs;
-use crate::{Error, Result};
 use indexmap::IndexMap;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -26,10 +26,23 @@ const RESIDUAL: &str = ".residual";
 /// Pixels that were vetoed, within a round's mask folder.
 const VETO: &str = "confetti.veto.fits";
 
+/// The plan's way of making masks; `caution` multiplies levels that are chosen from the image.
+pub(super) fn recipe_of(mask: &MaskPlan, caution: f64) -> MaskRecipe {
+    MaskRecipe {
+        method: mask.method,
+        combine: mask.combine,
+        flint: mask.masking.clone(),
+        auto: mask.auto.clone(),
+        multithresh: mask.automask.clone(),
+        noise: mask.noise.clone(),
+        caution,
+    }
+}
+
 /// Makes a round's mask from an accepted image. `caution` multiplies levels that are chosen from the image.
 ///
 /// # Errors
-/// Files that cannot be read or written, options without sense.
+/// Files that cannot be read or written, invalid options.
 pub fn from_image(
     mask: &MaskPlan,
     caution: f64,
@@ -37,53 +50,10 @@ pub fn from_image(
     previous: Option<&MaskRecord>,
     folder: &Path,
 ) -> Result<MaskRecord> {
-    let path = folder.join("mask.fits");
-    let users = Users::load(mask, &source.image)?;
-    let previous_path = previous.map(|p| p.path.as_path());
-    let method = value(&mask.method).as_str().unwrap_or_default().to_string();
-    let mut numbers = IndexMap::new();
-    let mut why = Vec::new();
-    let mut options = IndexMap::new();
-    let flint = if mask.method == MaskMethod::Multithresh {
-        None
-    } else {
-        let alone = mask.method != MaskMethod::Both;
-        let output = if alone { path.clone() } else { folder.join("flint.fits") };
-        let limits = mask.auto.clone();
-        let automatic = (mask.method == MaskMethod::Auto).then_some(Automatic {
-            options: &limits,
-            caution,
-            previous_image: previous.and_then(|p| p.source.as_deref()),
-            sidelobes: None,
-            uncleaned: None,
-        });
-        let request = MaskFileRequest {
-            image: &source.image,
-            options: &mask.masking,
-            noise: &mask.noise,
-            include: users.include.as_ref(),
-            exclude: users.exclude.as_ref(),
-            previous: previous_path,
-            automatic,
-            output: &output,
-        };
-        let made = files::make(&request)?;
-        numbers.extend(made.rms.map(|rms| ("rms of the noise map, Jy/beam".to_string(), rms)));
-        why.extend(made.notes.iter().map(ToString::to_string));
-        let mut used = mask.masking.clone();
-        if let Some(automatic) = made.automatic.clone() {
-            numbers.insert("artefacts (0 none, 1 the worst)".into(), automatic.artefacts);
-            numbers.insert("islands left out".into(), automatic.removed_islands as f64);
-            why.extend(automatic.why);
-            used = automatic.options.unwrap_or(used);
-        }
-        options = differing(&used);
-        Some((output, made))
-    };
-    let summary = if matches!(mask.method, MaskMethod::Multithresh | MaskMethod::Both) {
+    let (path, state, recipe) = (folder.join("mask.fits"), folder.join(STATE), recipe_of(mask, caution));
+    let multithresh = recipe.method.uses_multithresh().then(|| MultithreshInputs {
         // Once a round, auto-multithresh looks at the last accepted residual and grows the last round's mask.
-        let automask = folder.join("automask.fits");
-        let inputs = CycleInputs {
+        inputs: CycleInputs {
             residual: source.residual.clone(),
             psf: Some(source.psf.clone()),
             pb: source.pb.clone(),
@@ -91,31 +61,42 @@ pub fn from_image(
             iterdone: Some(u64::from(previous.is_some())),
             cycle: Some(0),
             ..CycleInputs::default()
-        };
-        let state = folder.join(STATE);
+        },
+        state: &state,
+    });
+    if multithresh.is_some() {
         StateFolder::reset(&state)?;
-        let made = multithresh::run_cycle(&inputs, &mask.automask, &state, &automask)?;
-        why.extend(made.warnings);
-        let second = flint.as_ref().map(|(p, _)| p.as_path());
-        files::combine(
-            &source.image,
-            (&automask, second),
-            together(mask.combine),
-            users.both(),
-            previous_path,
-            None,
-            &path,
-        )?
-    } else {
-        flint.map(|(_, made)| made).unwrap_or_default()
-    };
-    Ok(record(path, method, Some(&source.image), (options, numbers, why), &summary))
+    }
+    let made = maker::make(&MaskRequest {
+        users: UserPixels::load(&mask.include, &mask.exclude, &source.image)?,
+        previous: previous.map(|p| p.path.as_path()),
+        automatic: AutomaticInputs {
+            previous_image: previous.and_then(|p| p.source.as_deref()),
+            ..AutomaticInputs::default()
+        },
+        multithresh,
+        ..request(&source.image, &recipe, &path)
+    })?;
+    let mut numbers = IndexMap::new();
+    numbers.extend(made.rms.map(|rms| ("rms of the noise map, Jy/beam".to_string(), rms)));
+    if let Some(automatic) = &made.automatic {
+        numbers.insert("artefacts (0 none, 1 the worst)".into(), automatic.artefacts);
+        numbers.insert("islands left out".into(), automatic.removed.len() as f64);
+    }
+    let options = made.flint.as_ref().map(differing).unwrap_or_default();
+    let source = Some(source.image.clone());
+    Ok(MaskRecord { source, options, numbers, ..record(&made, recipe.method.name().to_string()) })
+}
+
+/// A request as a campaign makes it: the mask of Stokes I for all polarisations, counted for the record.
+pub(super) fn request<'a>(image: &'a Path, recipe: &'a MaskRecipe, output: &'a Path) -> MaskRequest<'a> {
+    MaskRequest { polarisations: Polarisations::First, detailed: true, ..MaskRequest::new(image, recipe, output) }
 }
 
 /// Makes a round's mask from the image of the whole field: the field's mask, cut to this measurement set's image.
 ///
 /// # Errors
-/// Files that cannot be read or written, options without sense.
+/// Files that cannot be read or written, invalid options.
 pub fn from_field(
     mask: &MaskPlan,
     caution: f64,
@@ -125,31 +106,31 @@ pub fn from_field(
     folder: &Path,
 ) -> Result<MaskRecord> {
     let path = folder.join("mask.fits");
-    let users = Users::load(mask, &source.image)?;
     let whole = field::mask_of(field, mask, caution)?;
-    let (include, exclude) = users.both();
-    let summary = cut(&CutRequest {
+    let cut = maker::cut(&CutRequest {
         field_mask: &whole.path,
         scales: whole.scales,
         beam_image: &source.image,
-        include,
-        exclude,
+        users: &UserPixels::load(&mask.include, &mask.exclude, &source.image)?,
         previous: previous.map(|p| p.path.as_path()),
         output: &path,
     })?;
-    let method = format!("{}, cut from the field's mask", value(&mask.method).as_str().unwrap_or_default());
-    let numbers: IndexMap<String, f64> =
-        whole.rms.map(|rms| ("rms of the field's noise map, Jy/beam".to_string(), rms)).into_iter().collect();
     let mut why = vec![field.about()];
     why.extend(whole.notes);
-    Ok(record(path, method, Some(&field.image), (differing(&mask.masking), numbers, why), &summary))
+    Ok(MaskRecord {
+        source: Some(field.image.clone()),
+        options: differing(&mask.masking),
+        numbers: whole.rms.map(|rms| ("rms of the field's noise map, Jy/beam".to_string(), rms)).into_iter().collect(),
+        why: why.join("; "),
+        ..record(&cut, format!("{}, cut from the field's mask", mask.method.name()))
+    })
 }
 
 /// Masks between cycles: auto-multithresh on the residual with its state, flint's pipeline (or automatic levels) on the
 /// round's image and on the residual, put together as the plan says. Masks by flint's pipeline only grow in a round.
 pub struct RoundMasks<'a> {
     mask: &'a MaskPlan,
-    caution: f64,
+    recipe: MaskRecipe,
     /// The mask from the last accepted image, if there is one.
     base: Option<&'a Path>,
     /// The round's mask folder.
@@ -161,7 +142,7 @@ pub struct RoundMasks<'a> {
 impl<'a> RoundMasks<'a> {
     /// Masks for one imaging, kept in `folder`.
     pub fn new(mask: &'a MaskPlan, caution: f64, base: Option<&'a Path>, folder: PathBuf) -> Self {
-        Self { mask, caution, base, folder, sidelobes: None }
+        Self { mask, recipe: recipe_of(mask, caution), base, folder, sidelobes: None }
     }
 
     /// Pixels that are never cleaned again, by channel.
@@ -173,42 +154,24 @@ impl<'a> RoundMasks<'a> {
         self.folder.join(format!("cycle-{cycle:03}{kind}.fits"))
     }
 
-    /// flint's pipeline on the residual; what was chosen, where the levels come from the image.
-    fn of_residual(&mut self, residual: &Residual, cycle: usize) -> Result<(PathBuf, AutoSummary)> {
-        let output = self.file(cycle, ".flint");
-        let limits = self.mask.auto.clone();
-        let dirty = self.file(0, RESIDUAL);
-        let is_automatic = self.mask.method == MaskMethod::Auto;
-        if is_automatic && self.sidelobes.is_none() {
-            self.sidelobes = Some(files::sidelobes(&residual.psf, &residual.residual, &limits)?);
+    /// Measures the PSF's sidelobes once, for automatic levels.
+    fn measure_sidelobes(&mut self, residual: &Residual) -> Result<()> {
+        if self.recipe.method == MaskMethod::Auto && self.sidelobes.is_none() {
+            self.sidelobes = Some(maker::sidelobes(&residual.psf, &residual.residual, &self.recipe.auto)?);
         }
-        let automatic = is_automatic.then_some(Automatic {
-            options: &limits,
-            caution: self.caution,
-            previous_image: None,
-            sidelobes: self.sidelobes.as_deref(),
-            uncleaned: (cycle > 0 && dirty.exists()).then_some(&dirty),
-        });
-        let made = files::make(&MaskFileRequest {
-            image: &residual.residual,
-            options: &self.mask.masking,
-            noise: &self.mask.noise,
-            include: None,
-            exclude: None,
-            previous: None,
-            automatic,
-            output: &output,
-        })?;
-        Ok((output, made.automatic.unwrap_or_default()))
+        Ok(())
     }
 
-    fn of_multithresh(&self, residual: &Residual, moment: &MaskMoment<'_>) -> Result<PathBuf> {
-        let output = self.file(moment.cycle, ".automask");
-        let state = self.folder.join(STATE);
-        if moment.cycle == 0 {
+    /// Makes and writes the mask of a moment.
+    fn write(&self, residual: &Residual, moment: &MaskMoment<'_>, output: &Path) -> Result<Mask> {
+        let (state, dirty, veto) = (self.folder.join(STATE), self.file(0, RESIDUAL), self.veto_file());
+        let previous = moment.previous.map(|p| p.path.as_path());
+        let later = moment.cycle > 0;
+        let uses_multithresh = self.recipe.method.uses_multithresh();
+        if uses_multithresh && !later {
             StateFolder::reset(&state)?;
         }
-        let inputs = CycleInputs {
+        let inputs = || CycleInputs {
             residual: residual.residual.clone(),
             psf: Some(residual.psf.clone()),
             pb: residual.pb.clone(),
@@ -218,8 +181,22 @@ impl<'a> RoundMasks<'a> {
             cycle: Some(moment.masks),
             ..CycleInputs::default()
         };
-        multithresh::run_cycle(&inputs, &self.mask.automask, &state, &output)?;
-        Ok(output)
+        maker::make(&MaskRequest {
+            users: UserPixels::load(&self.mask.include, &self.mask.exclude, &residual.residual)?,
+            previous,
+            automatic: AutomaticInputs {
+                previous_image: None,
+                sidelobes: self.sidelobes.as_deref(),
+                uncleaned: Some(dirty.as_path()).filter(|dirty| later && dirty.exists()),
+            },
+            multithresh: uses_multithresh.then(|| MultithreshInputs { inputs: inputs(), state: &state }),
+            cycle: Some(CycleMerge {
+                flint: self.base,
+                keep: previous.or(self.base),
+                veto: Some(veto.as_path()).filter(|veto| later && veto.exists()),
+            }),
+            ..request(&residual.residual, &self.recipe, output)
+        })
     }
 }
 
@@ -260,41 +237,20 @@ impl CycleMasks for RoundMasks<'_> {
             fs::remove(&self.veto_file())?;
         }
         let output = self.file(moment.cycle, "");
-        let users = Users::load(self.mask, &residual.residual)?;
-        let before = moment.previous.map(|p| p.path.as_path());
-        let method = self.mask.method;
-        let automask = match method {
-            MaskMethod::Multithresh | MaskMethod::Both => Some(self.of_multithresh(residual, moment)?),
-            _ => None,
-        };
-        let from_residual = match (method, self.base) {
-            (MaskMethod::Multithresh, _) | (MaskMethod::Both, Some(_)) => None,
-            _ => Some(self.of_residual(residual, moment.cycle)?),
-        };
-        let (from_residual, chosen) = from_residual.unzip();
-        let chosen = chosen.unwrap_or_default();
-        let (first, second, rule) = match (&automask, &from_residual) {
-            (Some(automask), flint) => {
-                (automask.as_path(), flint.as_deref().or(self.base), together(self.mask.combine))
-            }
-            (None, Some(flint)) => (flint.as_path(), before.or(self.base), Together::Union),
-            (None, None) => return Err(Error::internal("a mask between cycles without a method")),
-        };
-        let second = if method == MaskMethod::Multithresh { None } else { second };
-        let veto = Some(self.veto_file()).filter(|p| moment.cycle > 0 && p.exists());
-        let pair = (first, second);
-        let made = files::combine(&residual.residual, pair, rule, users.both(), before, veto.as_deref(), &output)?;
+        self.measure_sidelobes(residual)?;
+        let made = self.write(residual, moment, &output)?;
         let kept = self.file(moment.cycle, RESIDUAL);
         fs::remove(&kept)?;
         fs::link_or_copy(&residual.residual, &kept)?;
+        let (pixels, hidden) = (made.stats.masked, made.automatic.as_ref().is_some_and(|a| a.hidden));
         Ok(CycleMask {
             path: output,
-            pixels: made.pixels,
-            added: made.added.unwrap_or(made.pixels),
-            removed: made.removed.unwrap_or(0),
+            pixels,
+            added: made.stats.added.unwrap_or(pixels),
+            removed: made.stats.removed.unwrap_or(0),
             kept_residual: Some(kept),
-            hidden: chosen.hidden,
-            why: chosen.why.join("; "),
+            hidden,
+            why: if made.automatic.is_some() { made.why().join("; ") } else { String::new() },
         })
     }
 }
@@ -321,67 +277,39 @@ fn confetti_record(v: &Vetoed) -> ConfettiRecord {
 
 /// The record of the mask that a round was last cleaned with.
 pub fn of_cycles(mask: &MaskPlan, last: &CycleMask) -> MaskRecord {
-    let method = format!("{}, before each major cycle", value(&mask.method).as_str().unwrap_or_default());
-    let summary = MaskFileSummary { pixels: last.pixels, ..MaskFileSummary::default() };
-    let details = (differing(&mask.masking), IndexMap::new(), Vec::new());
-    MaskRecord { islands: None, ..record(last.path.clone(), method, None, details, &summary) }
-}
-
-/// A user's pixels.
-struct Users {
-    include: Option<ndarray::Array2<bool>>,
-    exclude: Option<ndarray::Array2<bool>>,
-}
-
-impl Users {
-    fn load(mask: &MaskPlan, image: &Path) -> Result<Self> {
-        let load = |paths: &[PathBuf]| files::user_pixels(paths, image);
-        Ok(Self { include: load(&mask.include)?, exclude: load(&mask.exclude)? })
-    }
-
-    fn both(&self) -> (Option<&ndarray::Array2<bool>>, Option<&ndarray::Array2<bool>>) {
-        (self.include.as_ref(), self.exclude.as_ref())
-    }
-}
-
-fn together(combine: MaskCombine) -> Together {
-    match combine {
-        MaskCombine::Union => Together::Union,
-        MaskCombine::Intersection => Together::Intersection,
-        MaskCombine::MultithreshWithinFlint => Together::FirstWithinSecond,
-        MaskCombine::FlintWithinMultithresh => Together::SecondWithinFirst,
-    }
-}
-
-type Details = (IndexMap<String, String>, IndexMap<String, f64>, Vec<String>);
-
-fn record(
-    path: PathBuf,
-    method: String,
-    source: Option<&Path>,
-    (options, numbers, why): Details,
-    summary: &MaskFileSummary,
-) -> MaskRecord {
     MaskRecord {
-        path,
-        method,
-        source: source.map(Path::to_path_buf),
-        options,
-        numbers,
-        pixels: summary.pixels,
-        islands: Some(summary.islands),
-        added: summary.added,
-        removed: summary.removed,
-        why: why.join("; "),
+        path: last.path.clone(),
+        method: format!("{}, before each major cycle", mask.method.name()),
+        source: None,
+        options: differing(&mask.masking),
+        numbers: IndexMap::new(),
+        pixels: last.pixels,
+        islands: None,
+        added: None,
+        removed: None,
+        why: String::new(),
     }
 }
 
-fn value(of: &impl serde::Serialize) -> Value {
-    serde_json::to_value(of).expect("options are plain data")
+/// The record of a mask: its counts and reasons.
+fn record(made: &Mask, method: String) -> MaskRecord {
+    MaskRecord {
+        path: made.path.clone(),
+        method,
+        source: None,
+        options: IndexMap::new(),
+        numbers: IndexMap::new(),
+        pixels: made.stats.masked,
+        islands: made.stats.islands,
+        added: made.stats.added,
+        removed: made.stats.removed,
+        why: made.why().join("; "),
+    }
 }
 
 /// The options that differ from their defaults, for the record.
 fn differing(options: &MaskingOptions) -> IndexMap<String, String> {
+    let value = |of: &MaskingOptions| serde_json::to_value(of).expect("options are plain data");
     let (Value::Object(all), defaults) = (value(options), value(&MaskingOptions::default())) else {
         unreachable!("options are a map")
     };

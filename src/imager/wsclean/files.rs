@@ -1,7 +1,7 @@
 //! wsclean's files: their names, hard links instead of copies, and cubes put together from channels.
 
 use super::error::WscleanError;
-use crate::image::{FitsImage, Header, PixelType, PlaneWriter};
+use crate::image::{FitsImage, Header, PixelType, PlaneWriter, is_masked};
 use crate::imager::{ChannelProducts, Products};
 use ndarray::Array2;
 use std::path::{Path, PathBuf};
@@ -343,7 +343,7 @@ pub fn divide(image: &Path, beam: &Path, limit: f64, quotient: &Path) -> Result<
     let mut beam = image.companion(beam)?;
     let mut writer = PlaneWriter::create(quotient, image.axes(), PixelType::F32, image.header(), false)?;
     for channel in 0..image.channels() {
-        let by = beam.read_plane(0, channel.min(beam.channels() - 1))?;
+        let by = beam.read_matching(0, channel)?;
         for polarisation in 0..image.polarisations() {
             let mut plane = image.read_plane(polarisation, channel)?;
             // A NaN compares as false, and so gives no data.
@@ -362,7 +362,7 @@ pub fn divide(image: &Path, beam: &Path, limit: f64, quotient: &Path) -> Result<
 pub fn mask_plane(cube: &Path, channel: usize, to: &Path) -> Result<(), WscleanError> {
     let mut image = FitsImage::open(cube)?;
     // A NaN is no data, and nothing is cleaned there.
-    let plane = image.read_plane(0, channel)?.mapv(|v| u8::from(v != 0.0 && !v.is_nan()));
+    let plane = image.read_plane(0, channel)?.mapv(|v| u8::from(is_masked(v)));
     // wsclean looks at the size alone, but refuses half a header (a frequency axis without its value).
     crate::image::write_plane(to, plane.view(), PixelType::U8, &Header::default(), 2)?;
     Ok(())

@@ -1,4 +1,4 @@
-//! Prominent islands: what stands out from its own surroundings, whatever artefacts a bright source makes elsewhere.
+//! Compact islands: what stands out from its own surroundings, whatever artefacts a bright source makes elsewhere.
 //! Pure functions.
 //!
 //! The minimum absolute clip with a box as large as the artefacts reach is safe beside the brightest source, and blind far
@@ -12,7 +12,7 @@ use crate::masking::flint::seeds::SeedsAndFloor;
 use crate::noise::NoiseMaps;
 use ndarray::{ArrayView2, Zip};
 
-/// What makes an island prominent.
+/// Levels that a compact island reaches.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CompactLimits {
     /// Side of the box, pixels.
@@ -29,7 +29,7 @@ pub struct CompactLimits {
     pub flood_negative: f64,
 }
 
-/// Seeds and floor of prominent islands in `image`, `[y, x]`, with its noise maps. Boxes at the edge wrap round, as in
+/// Seeds and floor of compact islands in `image`, `[y, x]`, with its noise maps. Boxes at the edge wrap round, as in
 /// [`rolling_minimum`]. NaN is in neither.
 ///
 /// # Panics

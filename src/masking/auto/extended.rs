@@ -9,15 +9,15 @@ use crate::kernels::{Connectivity, FWHM_PER_SIGMA, binary_dilation, geodesic_dil
 use ndarray::{Array2, ArrayView2, Axis, Zip};
 use serde::{Deserialize, Serialize};
 
-/// A scale is looked at in blocks of pixels of which about so many lie within its FWHM: enough to sample it, and the
+/// A scale is looked at in blocks of pixels of which about this many lie within its FWHM: enough to sample it, and the
 /// cost does not grow with the scale.
 const PIXELS_PER_FWHM: f64 = 6.0;
-/// The Gaussian is cut off at so many sigma.
+/// The Gaussian is cut off at this many sigma.
 const CUT_SIGMA: f64 = 3.0;
-/// A point source of peak p covers beam area times ln(p / level) above a level; islands up to so many times that, and
+/// A point source of peak p covers beam area times ln(p / level) above a level; islands up to this many times that, and
 /// half a beam more, count as points.
 const POINT_AREA: f64 = 2.0;
-/// Points are taken out, with this many FWHM round their islands, so that they do not look extended.
+/// Points are taken out, with this many FWHM around their islands, so that they do not look extended.
 const POINT_MARGIN_BEAMS: f64 = 0.75;
 
 /// Pixels of a PSF above this fraction of its peak, and connected with it, are its main lobe.
@@ -31,7 +31,7 @@ const FLOOR_NEGATIVE: f64 = 0.5;
 const NEARLY_BRIGHTEST: f64 = 0.9;
 /// Emission fainter than a source nearby by this factor may be its halo.
 const HALO_RATIO: f32 = 300.0;
-/// Side of the box in which a seed is held against the deepest negative nearby, beams.
+/// Side of the box in which a seed is compared with the deepest negative nearby, beams.
 const NEAR_BEAMS: f64 = 16.0;
 
 /// A scale on which emission is looked for.
@@ -53,7 +53,7 @@ impl Scale {
     }
 }
 
-/// What sidelobes of a PSF may make.
+/// Sidelobes of a PSF, as they appear in images.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PsfSidelobes {
     /// The highest, over the PSF's peak.
@@ -91,7 +91,7 @@ fn without_main_lobe(psf: &Array2<f32>, fwhm: f64) -> Array2<f32> {
     without(psf.view(), &lobe, fwhm) / peak.max(f32::MIN_POSITIVE)
 }
 
-/// What a plane of emission is judged by.
+/// Levels by which a plane of emission is judged.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ExtendedLimits {
     /// FWHM of the beam, pixels.
@@ -104,7 +104,7 @@ pub struct ExtendedLimits {
     pub seed: f64,
     /// Seeds exceed this times the deepest negative of the smoothed image.
     pub negative: f64,
-    /// Seeds exceed this times the deepest negative of a box of 16 beams round them.
+    /// Seeds exceed this times the deepest negative of a box of 16 beams around them.
     pub near_negative: f64,
     /// Seeds exceed this times what the sidelobes of a point of brightness `peak` make, and this times what those of the
     /// brightest emission of their own scale make.
@@ -118,7 +118,7 @@ pub struct ExtendedLimits {
     pub depth: f64,
 }
 
-/// What was found on one scale. Brightnesses are those of the smoothed image.
+/// Emission that was found on one scale. Brightnesses are those of the smoothed image.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ScaleFound {
     /// FWHM of the Gaussian, beams.
@@ -150,7 +150,7 @@ impl std::fmt::Display for ScaleFound {
     }
 }
 
-/// What bright sources do to the image near them, `[y, x]`.
+/// Effects of bright sources on the image near them, `[y, x]`.
 #[derive(Debug, Clone, Copy)]
 pub struct Halo<'a> {
     /// The local noise, Jy/beam.
@@ -272,7 +272,7 @@ fn without_points(image: ArrayView2<'_, f32>, compact: ArrayView2<'_, bool>, lim
     without(image, &labels.labels.mapv(|l| l > 0 && is_point[l as usize]), limits.fwhm)
 }
 
-/// The image with 0 at these pixels, round them, and where there are no data.
+/// The image with 0 at these pixels, around them, and where there are no data.
 fn without(image: ArrayView2<'_, f32>, pixels: &Array2<bool>, fwhm: f64) -> Array2<f32> {
     let margin = (POINT_MARGIN_BEAMS * fwhm).ceil() as usize;
     let points = binary_dilation(pixels.view(), Connectivity::Eight, margin);

@@ -7,262 +7,37 @@
 //! noise makes them, signal to local noise decides. The limits between which the factors move are those of a schedule
 //! tuned by hand on a simulated field (docs/acceptance.md).
 
+mod choice;
 pub mod compact;
 pub mod extended;
+mod options;
+mod state;
 pub mod vetting;
+
+pub use choice::{AutoChoice, choose};
+pub use extended::PsfSidelobes;
+pub use options::{AutoMaskOptions, CompactOptions, ExtendedOptions, FlatOptions, LevelOptions, Span, VettingOptions};
+pub use state::{ImageState, fwhm_of, measure};
+pub use vetting::{LastRound, RemovedIsland};
 
 use super::flint::erosion::erode_scales;
 use super::flint::flood::grow;
 use super::{MaskBits, MaskNote, MaskingError, MaskingOptions, make_mask};
 use crate::image::PixelBeam;
 use crate::kernels::bitmask::BitMask;
-use crate::kernels::order_statistics::median_and_mad;
 use crate::kernels::{Connectivity, dilation_bits, geodesic_dilation_bits};
 use crate::noise::{NoiseMaps, NoiseOptions, estimate};
 use compact::{CompactLimits, compact_seeds, significant};
-use extended::{ExtendedLimits, Halo, PsfSidelobes, Scale, ScaleFound, extended_islands};
+use extended::{ExtendedLimits, Halo, Scale, ScaleFound, extended_islands};
 use ndarray::{Array2, ArrayView2};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use std::cell::OnceCell;
-use vetting::{LastRound, RemovedIsland, Surroundings, brightest_nearby, check};
+use vetting::{Surroundings, brightest_nearby, check};
 
-/// FWHM that stands in for an unknown beam, pixels.
-const FALLBACK_FWHM: f64 = 4.0;
-/// How often a mask that is too large is made anew with higher levels.
+/// A mask that is too large is made again, with higher levels, at most this many times.
 const MOST_ATTEMPTS: usize = 5;
 /// Each of these attempts multiplies the levels by this.
 const ATTEMPT_FACTOR: f64 = 1.3;
-/// The box of the minimum absolute clip is enlarged so often inside extended emission.
-const ADAPTIVE_DEPTH: usize = 3;
 
-/// Limits of the automatic masks. A pair of numbers is for images whose artefacts are at their worst, and for those
-/// without artefacts.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct AutoMaskOptions {
-    /// |most negative pixel| / peak between which the levels move.
-    pub negative_ratio: (f64, f64),
-    /// |most negative pixel| over what Gaussian noise would make, between which the levels move.
-    pub negative_excess: (f64, f64),
-    /// Seed factor of the minimum absolute clip.
-    pub seed_factor: (f64, f64),
-    /// Flood factor of the minimum absolute clip.
-    pub flood_factor: (f64, f64),
-    /// Side of the box of the minimum absolute clip, FWHM of the beam.
-    pub box_beams: (f64, f64),
-    /// Seeds of the mask by signal to local noise, which takes over without artefacts, sigma. Islands of the minimum
-    /// absolute clip reach it, too.
-    pub local_seed: f64,
-    /// The level down to which they grow, sigma.
-    pub local_flood: f64,
-    /// Side of the box of prominent islands, FWHM of the beam: they are held against what is near, not against the worst
-    /// artefact of the whole image.
-    pub prominent_box_beams: f64,
-    /// Seeds of prominent islands exceed this times the local noise; 0: none are looked for.
-    pub prominent_seed: f64,
-    /// Seeds of prominent islands exceed this times the deepest negative of the box.
-    pub prominent_negative: f64,
-    /// In a residual, seeds of prominent islands exceed this times the highest sidelobe of its brightest pixel.
-    pub prominent_sidelobe: f64,
-    /// Extended emission is looked for in the image smoothed by Gaussians of these FWHM, in FWHM of the beam; an empty
-    /// list: not at all.
-    pub extended_scales: Vec<f64>,
-    /// Seeds of extended emission exceed this times the noise of the smoothed image.
-    pub extended_seed: f64,
-    /// Seeds of extended emission exceed this times the deepest negative of the smoothed image.
-    pub extended_negative: f64,
-    /// Seeds of extended emission exceed this times the deepest negative of a box of 16 beams.
-    pub extended_near_negative: f64,
-    /// In a residual, seeds of extended emission exceed this times what sidelobes make in the smoothed image: those of the
-    /// brightest pixel, and those of the brightest emission of the same scale. Most of it will go once these are cleaned.
-    pub extended_sidelobe: f64,
-    /// Extended emission grows down to this times the noise of the smoothed image, though not below half of the deepest
-    /// negative, nor below the sidelobes.
-    pub extended_flood: f64,
-    /// Extended emission does not grow below this fraction of its brightest pixel in the smoothed image.
-    pub extended_depth: f64,
-    /// Islands of the image itself get a margin of so many FWHM of the beam: faint wings and what calibration errors leave beside a
-    /// source are cleaned with it. Masks that are eroded have none.
-    pub margin_beams: f64,
-    /// A larger masked fraction is not believed: the mask is made anew with higher levels.
-    pub max_fraction: f64,
-    /// Beside a source brighter than an island by this factor, more is asked of it.
-    pub beside_ratio: f64,
-    /// How near that is, FWHM of the beam.
-    pub beside_reach: f64,
-    /// Such an island exceeds this times the deepest negative of the box of prominent islands.
-    pub beside_negative: f64,
-    /// An island fainter than this fraction of a bright source nearby may be its artefact.
-    pub artefact_ratio: f64,
-    /// How far a bright source's artefacts are looked for, FWHM of the beam.
-    pub artefact_reach: f64,
-    /// An island is an artefact when the point mirrored at the bright source is negative by this fraction of it.
-    pub mirrored_negative: f64,
-    /// An island is an artefact when a pixel at the same distance from the bright source is negative by this fraction.
-    pub ring_negative: f64,
-    /// An island must have been seen in the last image when it would have stood out there by so many sigma.
-    pub visible_sigma: f64,
-    /// It was seen when the last image shows this fraction of it.
-    pub visible_fraction: f64,
-}
-
-impl Default for AutoMaskOptions {
-    fn default() -> Self {
-        Self {
-            negative_ratio: (0.05, 0.005),
-            negative_excess: (2.5, 1.2),
-            seed_factor: (1.6, 1.1),
-            flood_factor: (1.0, 0.7),
-            box_beams: (100.0, 50.0),
-            local_seed: 5.0,
-            local_flood: 2.0,
-            prominent_box_beams: 25.0,
-            prominent_seed: 6.0,
-            prominent_negative: 1.3,
-            prominent_sidelobe: 1.5,
-            extended_scales: vec![2.0, 4.0, 8.0],
-            extended_seed: 6.0,
-            extended_negative: 1.5,
-            extended_near_negative: 2.5,
-            extended_sidelobe: 3.0,
-            extended_flood: 2.0,
-            extended_depth: 0.2,
-            margin_beams: 1.25,
-            max_fraction: 0.25,
-            beside_ratio: 5.0,
-            beside_reach: 25.0,
-            beside_negative: 1.8,
-            artefact_ratio: 0.1,
-            artefact_reach: 60.0,
-            mirrored_negative: 0.6,
-            ring_negative: 0.9,
-            visible_sigma: 5.0,
-            visible_fraction: 0.4,
-        }
-    }
-}
-
-/// What decides about the levels.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct ImageState {
-    /// Brightest pixel, Jy/beam.
-    pub peak: f64,
-    /// Most negative pixel, Jy/beam (0 when none is).
-    pub minimum: f64,
-    /// 1.4826 MAD of the whole image, Jy/beam.
-    pub rms: f64,
-    /// |minimum| / peak.
-    pub negative_ratio: f64,
-    /// |minimum| over the most negative pixel that Gaussian noise of this rms would make.
-    pub negative_excess: f64,
-    /// FWHM of the beam's major axis, pixels.
-    pub fwhm: f64,
-    /// Solid angle of the beam, pixels.
-    pub beam_area: f64,
-}
-
-/// FWHM of the beam's major axis, pixels, at least 1; of a usual beam where none is known.
-pub fn fwhm_of(beam: Option<&PixelBeam>) -> f64 {
-    beam.map_or(FALLBACK_FWHM, |b| b.major.max(1.0))
-}
-
-/// Measures an image, `[y, x]`; `None` without positive pixels or noise.
-pub fn measure(image: ArrayView2<'_, f32>, beam: Option<&PixelBeam>) -> Option<ImageState> {
-    let standard = image.as_standard_layout();
-    let values = standard.as_slice()?;
-    // Zeros are pixels that were not imaged.
-    let stats = median_and_mad(values, |i| values[i] != 0.0)?;
-    let (mut peak, mut minimum) = (0f32, 0f32);
-    for &v in values.iter().filter(|v| v.is_finite()) {
-        peak = peak.max(v);
-        minimum = minimum.min(v);
-    }
-    let (peak, minimum, rms) = (f64::from(peak), f64::from(minimum), stats.sigma());
-    if peak <= 0.0 || rms <= 0.0 {
-        return None;
-    }
-    let round = PixelBeam { major: FALLBACK_FWHM, minor: FALLBACK_FWHM, pa_deg: 0.0 };
-    let beam = beam.copied().unwrap_or(round);
-    // The most negative of n independent normal numbers lies near sqrt(2 ln n) sigma.
-    let beams = (stats.count as f64 / beam.area().max(1.0)).max(2.0);
-    let of_noise = (2.0 * beams.ln()).sqrt() * rms;
-    Some(ImageState {
-        peak,
-        minimum,
-        rms,
-        negative_ratio: -minimum / peak,
-        negative_excess: -minimum / of_noise,
-        fwhm: fwhm_of(Some(&beam)),
-        beam_area: beam.area().max(1.0),
-    })
-}
-
-/// Options for the mask of a round, and why.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct AutoChoice {
-    /// Strength of the artefacts: 0 none, 1 the worst.
-    pub artefacts: f64,
-    /// Options of the mask.
-    pub masking: MaskingOptions,
-    /// Why, with the numbers.
-    pub why: String,
-}
-
-/// Chooses the options for an image in this state. `base` gives what is not about levels (erosion, scales);
-/// `caution` multiplies the levels: 1, or more for a gentler attempt.
-pub fn choose(base: &MaskingOptions, state: &ImageState, caution: f64, options: &AutoMaskOptions) -> AutoChoice {
-    let by_ratio = position(state.negative_ratio, options.negative_ratio);
-    let by_excess = position(state.negative_excess, options.negative_excess);
-    // Deep negatives are artefacts only where both agree: in a faint field noise alone makes a large ratio, and beside a
-    // strong source well below its peak an excess is small change.
-    let artefacts = by_ratio.min(by_excess);
-    let numbers = format!(
-        "the most negative pixel is {:.2} % of the peak and {:.1} times what noise would make",
-        100.0 * state.negative_ratio,
-        state.negative_excess
-    );
-    // The pipeline scale by scale knows the minimum absolute clip only.
-    if by_excess <= 0.0 && !base.convolve_first {
-        let masking = MaskingOptions {
-            flood_fill: true,
-            flood_fill_use_mac: false,
-            flood_fill_positive_seed_clip: options.local_seed * caution,
-            flood_fill_positive_flood_clip: options.local_flood * caution,
-            ..base.clone()
-        };
-        let why = format!(
-            "{numbers}: no artefacts, so seeds are {:.2} and growth {:.2} times the local noise",
-            masking.flood_fill_positive_seed_clip, masking.flood_fill_positive_flood_clip
-        );
-        return AutoChoice { artefacts, masking, why };
-    }
-    let between = |(worst, none): (f64, f64)| none + artefacts * (worst - none);
-    let masking = MaskingOptions {
-        flood_fill: true,
-        flood_fill_use_mac: true,
-        flood_fill_use_mac_box_size: (between(options.box_beams) * state.fwhm).round().max(3.0) as usize,
-        flood_fill_use_mac_adaptive_max_depth: Some(ADAPTIVE_DEPTH),
-        flood_fill_positive_seed_clip: between(options.seed_factor) * caution,
-        flood_fill_positive_flood_clip: between(options.flood_factor) * caution,
-        grow_low_snr_island: false,
-        ..base.clone()
-    };
-    let why = format!(
-        "{numbers}: minimum absolute clip, seeds {:.2} and growth {:.2} times the deepest pixel in boxes of {} pixels",
-        masking.flood_fill_positive_seed_clip,
-        masking.flood_fill_positive_flood_clip,
-        masking.flood_fill_use_mac_box_size
-    );
-    AutoChoice { artefacts, masking, why }
-}
-
-/// Where `value` lies between none (0) and the worst (1), on a logarithmic scale.
-fn position(value: f64, (worst, none): (f64, f64)) -> f64 {
-    if value <= none { 0.0 } else { ((value / none).ln() / (worst / none).ln()).clamp(0.0, 1.0) }
-}
-
-/// What a mask is made from.
+/// The plane that a mask is made of, and what it is compared with.
 #[derive(Debug, Clone, Copy)]
 pub struct AutoInputs<'a> {
     /// A restored image or a residual, `[y, x]`, Jy/beam.
@@ -277,32 +52,45 @@ pub struct AutoInputs<'a> {
     pub last: Option<LastRound<'a>>,
 }
 
-/// A mask that was checked.
+/// The options of an automatic mask.
+#[derive(Debug, Clone, Copy)]
+pub struct AutoSettings<'a> {
+    /// Options of flint's pipeline that are not about levels (erosion, scales).
+    pub base: &'a MaskingOptions,
+    /// How the local noise is estimated.
+    pub noise: &'a NoiseOptions,
+    /// Factor on all levels: 1, or more for a more cautious mask.
+    pub caution: f64,
+    /// The limits.
+    pub limits: &'a AutoMaskOptions,
+}
+
+/// An automatic mask of one plane.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AutoMask {
-    /// The mask, a bit a scale.
+    /// The mask, one bit per scale.
     pub mask: MaskBits,
-    /// What it was made with.
+    /// The levels that were chosen.
     pub choice: AutoChoice,
-    /// What was measured.
+    /// The state of the image.
     pub state: ImageState,
     /// Masked pixels over pixels with data.
     pub fraction: f64,
-    /// How often it was made anew with higher levels, because too much was masked.
+    /// How often it was made again with higher levels, because too much was masked.
     pub raised: usize,
     /// Islands that were not believed.
     pub removed: Vec<RemovedIsland>,
-    /// Pixels of prominent islands.
-    pub prominent: usize,
+    /// Pixels of islands that stand out from their surroundings.
+    pub compact: usize,
     /// Whether sidelobes of what is not cleaned yet may hide islands that stand out from the noise.
     pub hidden: bool,
-    /// Extended emission that was looked for, a scale each.
+    /// Extended emission that was looked for, scale by scale.
     pub extended: Vec<ScaleFound>,
     /// Notes of the pipeline.
     pub notes: Vec<MaskNote>,
 }
 
-/// Why there is no automatic mask.
+/// Reasons for which there is no automatic mask.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AutoMaskError {
@@ -312,14 +100,14 @@ pub enum AutoMaskError {
     /// Too much is masked, whatever the levels.
     #[error("{:.1} % of the image would be masked, {:.1} % are allowed, even with levels raised {raised} times", 100.0 * fraction, 100.0 * allowed)]
     TooMuch {
-        /// What would be masked.
+        /// Fraction that would be masked.
         fraction: f64,
-        /// What may be.
+        /// Largest fraction that is allowed.
         allowed: f64,
         /// How often the levels were raised.
         raised: usize,
     },
-    /// The pipeline's own error.
+    /// The pipeline failed.
     #[error(transparent)]
     Masking(#[from] MaskingError),
     /// The noise could not be estimated.
@@ -336,113 +124,166 @@ impl From<AutoMaskError> for crate::Error {
 /// Chooses levels for an image, makes the mask and checks it.
 ///
 /// # Errors
-/// An image without signal, options without sense, or a mask that stays too large.
-pub fn make(
-    inputs: &AutoInputs<'_>,
-    base: &MaskingOptions,
-    noise: &NoiseOptions,
-    caution: f64,
-    options: &AutoMaskOptions,
-) -> Result<AutoMask, AutoMaskError> {
-    let &AutoInputs { image, beam, sidelobes, uncleaned, last } = inputs;
-    let state = measure(image, beam).ok_or(AutoMaskError::NoSignal)?;
-    let valid = image.iter().filter(|v| v.is_finite()).count().max(1) as f64;
-    let clean: Vec<Scale> = options.extended_scales.iter().copied().map(Scale::clean).collect();
-    let scales = sidelobes.map_or(&clean, |s| &s.scales);
-    let sidelobe = options.prominent_sidelobe * state.peak * sidelobes.map_or(0.0, |s| s.highest);
-    let maps: OnceCell<NoiseMaps> = OnceCell::new();
-    let noise_maps = || -> Result<&NoiseMaps, AutoMaskError> {
-        if maps.get().is_none() {
-            let made = estimate(image, beam.copied(), noise)?;
-            maps.set(made).expect("was empty");
+/// An image without signal, invalid options, or a mask that stays too large.
+pub fn make(inputs: &AutoInputs<'_>, settings: &AutoSettings<'_>) -> Result<AutoMask, AutoMaskError> {
+    let maker = Maker::new(inputs, settings)?;
+    let allowed = settings.limits.levels.max_fraction;
+    for raised in 0..=MOST_ATTEMPTS {
+        let made = maker.attempt(settings.caution * ATTEMPT_FACTOR.powi(raised as i32))?;
+        if made.fraction <= allowed {
+            return Ok(AutoMask { raised, ..made });
         }
-        Ok(maps.get().expect("was filled"))
-    };
-    let made = |choice: &AutoChoice| -> Result<(MaskBits, Vec<MaskNote>), AutoMaskError> {
-        let noise = if choice.masking.needs_noise() { Some(noise_maps()?) } else { None };
+        if raised == MOST_ATTEMPTS {
+            return Err(AutoMaskError::TooMuch { fraction: made.fraction, allowed, raised });
+        }
+    }
+    unreachable!("the last attempt returns")
+}
+
+/// One plane and all that stays the same between attempts with different levels.
+struct Maker<'i, 's> {
+    inputs: AutoInputs<'i>,
+    base: &'s MaskingOptions,
+    limits: &'s AutoMaskOptions,
+    state: ImageState,
+    /// Pixels with data.
+    valid: f64,
+    noise: NoiseMaps,
+    /// The brightest pixel near each.
+    brightest: Array2<f32>,
+    /// Scales of extended emission, with their sidelobes.
+    scales: Vec<Scale>,
+    /// Brightness that sidelobes of the brightest pixel may reach, Jy/beam.
+    sidelobe: f64,
+}
+
+impl<'i, 's> Maker<'i, 's> {
+    fn new(inputs: &AutoInputs<'i>, settings: &AutoSettings<'s>) -> Result<Self, AutoMaskError> {
+        let (image, limits) = (inputs.image, settings.limits);
+        let state = measure(image, inputs.beam).ok_or(AutoMaskError::NoSignal)?;
+        let noise = estimate(image, inputs.beam.copied(), settings.noise)?;
+        let clean = || limits.extended.scales.iter().copied().map(Scale::clean).collect();
+        Ok(Self {
+            inputs: *inputs,
+            base: settings.base,
+            limits,
+            state,
+            valid: image.iter().filter(|v| v.is_finite()).count().max(1) as f64,
+            noise,
+            brightest: brightest_nearby(image, inputs.uncleaned, &state, &limits.vetting),
+            scales: inputs.sidelobes.map_or_else(clean, |s| s.scales.clone()),
+            sidelobe: limits.compact.sidelobe * state.peak * inputs.sidelobes.map_or(0.0, |s| s.highest),
+        })
+    }
+
+    /// The checked mask with these levels.
+    fn attempt(&self, caution: f64) -> Result<AutoMask, AutoMaskError> {
+        let image = self.inputs.image;
+        let choice = choose(self.base, &self.state, caution, self.limits);
+        let (mut mask, notes) = self.pipeline(&choice)?;
+        let mut compact = 0;
+        if choice.masking.flood_fill_use_mac {
+            self.keep_significant(&mut mask, caution);
+            // Signal to local noise sees them anyway.
+            compact = self.add_compact(&mut mask, &choice, caution);
+        }
+        let halo = Halo { noise: self.noise.rms.view(), brightest: self.brightest.view() };
+        let limits = self.extended_limits(caution);
+        let (islands, extended) = extended_islands(image, mask.any().view(), &halo, &self.scales, &limits);
+        // Extended emission has been compared with the negatives of its own scale: the pairing of single pixels, which
+        // are mostly noise there, says nothing more.
+        let surroundings = Surroundings { image, brightest: self.brightest.view(), state: &self.state };
+        let (mut mask, removed) = check(mask, &surroundings, self.inputs.last, islands.view(), self.limits);
+        if !self.erodes() {
+            // Smoothing has widened extended emission already.
+            let margin = self.limits.levels.margin_beams * self.state.fwhm;
+            mask.set(0, with_margin(mask.plane(0), margin).view());
+        }
+        self.put(&mut mask, islands.view());
+        mask.clear(image.mapv(f32::is_nan).view());
+        let fraction = mask.masked_pixels() as f64 / self.valid;
+        let hidden = self.sidelobe > self.limits.compact.seed * self.state.rms;
+        let state = self.state;
+        Ok(AutoMask { mask, choice, state, fraction, raised: 0, removed, compact, hidden, extended, notes })
+    }
+
+    fn erodes(&self) -> bool {
+        self.base.beam_shape_erode || self.base.convolve_first
+    }
+
+    /// The mask of flint's pipeline with the chosen levels.
+    fn pipeline(&self, choice: &AutoChoice) -> Result<(MaskBits, Vec<MaskNote>), AutoMaskError> {
+        let image = self.inputs.image;
+        let noise = choice.masking.needs_noise().then_some(&self.noise);
         let (background, rms) = noise.map(|m| (m.background.view(), m.rms.view())).unzip();
-        let output = make_mask(image, background, rms, beam, &choice.masking)?;
+        let output = make_mask(image, background, rms, self.inputs.beam, &choice.masking)?;
         let lowered = output.notes.iter().any(|n| matches!(n, MaskNote::SeedClipLowered { .. }));
         // Where nothing reaches the level, the pipeline takes the greatest peaks all the same. In a residual that means
         // that all is cleaned.
-        let mask = if sidelobes.is_some() && lowered {
+        let mask = if self.inputs.sidelobes.is_some() && lowered {
             MaskBits::empty(image.dim(), choice.masking.bits())
         } else {
             output.mask
         };
         Ok((mask, output.notes))
-    };
-    // Islands of no scale in particular belong to each, as far as the beam's shape allows.
-    let put = |mask: &mut MaskBits, islands: ArrayView2<'_, bool>| match beam {
-        Some(beam) if base.beam_shape_erode || base.convolve_first => {
-            let response = base.beam_shape_erode_minimum_response;
-            let more = erode_scales(&BitMask::from_bools(islands), beam, response, &base.scales());
-            (0..base.bits()).for_each(|n| mask.set(n, more.plane(n).view()));
+    }
+
+    /// Drops islands that do not reach the local noise's seed level: the minimum absolute clip knows negatives only, and
+    /// where they are shallow, noise or the sidelobes of extended emission pass.
+    fn keep_significant(&self, mask: &mut MaskBits, caution: f64) {
+        let islands = BitMask::from_bools(mask.any().view());
+        let mut kept = significant(self.inputs.image, &self.noise, self.limits.levels.local_seed * caution);
+        kept.and_with(&islands);
+        geodesic_dilation_bits(&mut kept, &islands, Connectivity::Eight, None);
+        mask.clear(kept.inverted().to_bools().view());
+    }
+
+    /// Adds islands that stand out from their surroundings; returns the number of their pixels.
+    fn add_compact(&self, mask: &mut MaskBits, choice: &AutoChoice, caution: f64) -> usize {
+        let options = &self.limits.compact;
+        if options.seed <= 0.0 {
+            return 0;
         }
-        _ => mask.set(0, islands),
-    };
-    let brightest = brightest_nearby(image, uncleaned, &state, options);
-    let surroundings = Surroundings { image, brightest: brightest.view() };
-    let halo = Halo { noise: noise_maps()?.rms.view(), brightest: brightest.view() };
-    for raised in 0..=MOST_ATTEMPTS {
-        let caution = caution * ATTEMPT_FACTOR.powi(raised as i32);
-        let choice = choose(base, &state, caution, options);
-        let (mut mask, notes) = made(&choice)?;
-        let mut prominent = 0;
-        if choice.masking.flood_fill_use_mac {
-            // The clip knows negatives only: where they are shallow, noise or the sidelobes of extended emission pass.
-            let islands = BitMask::from_bools(mask.any().view());
-            let mut kept = significant(image, noise_maps()?, options.local_seed * caution);
-            kept.and_with(&islands);
-            geodesic_dilation_bits(&mut kept, &islands, Connectivity::Eight, None);
-            mask.clear(kept.inverted().to_bools().view());
-        }
-        // Signal to local noise sees them anyway.
-        if choice.masking.flood_fill_use_mac && options.prominent_seed > 0.0 {
-            let limits = CompactLimits {
-                box_size: (options.prominent_box_beams * state.fwhm).round().max(3.0) as usize,
-                seed: options.prominent_seed * caution,
-                negative: options.prominent_negative * caution,
-                least: sidelobe * caution,
-                flood: options.local_flood * caution,
-                flood_negative: choice.masking.flood_fill_positive_flood_clip,
-            };
-            let islands = grow(compact_seeds(image, noise_maps()?, &limits));
-            prominent = islands.count();
-            put(&mut mask, islands.to_bools().view());
-        }
-        let limits = ExtendedLimits {
-            fwhm: state.fwhm,
-            beam_area: state.beam_area,
-            rms: state.rms,
-            seed: options.extended_seed * caution,
-            negative: options.extended_negative * caution,
-            near_negative: options.extended_near_negative * caution,
-            sidelobe: options.extended_sidelobe * caution,
-            peak: state.peak,
-            flood: options.extended_flood * caution,
-            depth: options.extended_depth,
+        let limits = CompactLimits {
+            box_size: (options.box_beams * self.state.fwhm).round().max(3.0) as usize,
+            seed: options.seed * caution,
+            negative: options.negative * caution,
+            least: self.sidelobe * caution,
+            flood: self.limits.levels.local_flood * caution,
+            flood_negative: choice.masking.flood_fill_positive_flood_clip,
         };
-        let (islands, extended) = extended_islands(image, mask.any().view(), &halo, scales, &limits);
-        // Extended emission has been held against the negatives of its own scale: the pairing of single pixels, which
-        // are mostly noise there, says nothing more.
-        let (mut mask, removed) = check(mask, &surroundings, &state, last, islands.view(), options);
-        if !(base.beam_shape_erode || base.convolve_first) {
-            // Smoothing has widened extended emission already.
-            mask.set(0, with_margin(mask.plane(0), options.margin_beams * state.fwhm).view());
-        }
-        put(&mut mask, islands.view());
-        mask.clear(image.mapv(f32::is_nan).view());
-        let fraction = mask.masked_pixels() as f64 / valid;
-        if fraction <= options.max_fraction {
-            let hidden = sidelobe > options.prominent_seed * state.rms;
-            return Ok(AutoMask { mask, choice, state, fraction, raised, removed, prominent, hidden, extended, notes });
-        }
-        if raised == MOST_ATTEMPTS {
-            return Err(AutoMaskError::TooMuch { fraction, allowed: options.max_fraction, raised });
+        let islands = grow(compact_seeds(self.inputs.image, &self.noise, &limits));
+        self.put(mask, islands.to_bools().view());
+        islands.count()
+    }
+
+    fn extended_limits(&self, caution: f64) -> ExtendedLimits {
+        let options = &self.limits.extended;
+        ExtendedLimits {
+            fwhm: self.state.fwhm,
+            beam_area: self.state.beam_area,
+            rms: self.state.rms,
+            seed: options.seed * caution,
+            negative: options.negative * caution,
+            near_negative: options.near_negative * caution,
+            sidelobe: options.sidelobe * caution,
+            peak: self.state.peak,
+            flood: options.flood * caution,
+            depth: options.depth,
         }
     }
-    unreachable!("the last attempt returns")
+
+    /// Adds islands of no scale in particular: they belong to each, as far as the beam's shape allows.
+    fn put(&self, mask: &mut MaskBits, islands: ArrayView2<'_, bool>) {
+        match self.inputs.beam {
+            Some(beam) if self.erodes() => {
+                let response = self.base.beam_shape_erode_minimum_response;
+                let more = erode_scales(&BitMask::from_bools(islands), beam, response, &self.base.scales());
+                (0..self.base.bits()).for_each(|n| mask.set(n, more.plane(n).view()));
+            }
+            _ => mask.set(0, islands),
+        }
+    }
 }
 
 /// The mask dilated by an octagon of this radius, pixels.
@@ -543,9 +384,17 @@ mod tests {
         AutoInputs { image: image.view(), beam: Some(&BEAM), sidelobes: None, uncleaned: None, last: None }
     }
 
+    fn settings<'a>(
+        base: &'a MaskingOptions,
+        noise: &'a NoiseOptions,
+        limits: &'a AutoMaskOptions,
+    ) -> AutoSettings<'a> {
+        AutoSettings { base, noise, caution: 1.0, limits }
+    }
+
     fn make_of<'a>(image: &'a Array2<f32>, last: Option<LastRound<'a>>) -> AutoMask {
         let (base, noise) = (MaskingOptions::default(), NoiseOptions::default());
-        make(&AutoInputs { last, ..inputs(image) }, &base, &noise, 1.0, &AutoMaskOptions::default()).unwrap()
+        make(&AutoInputs { last, ..inputs(image) }, &settings(&base, &noise, &AutoMaskOptions::default())).unwrap()
     }
 
     #[test]
@@ -565,16 +414,19 @@ mod tests {
         let mask = make_mask(image.view(), Some(zero.view()), Some(one.view()), None, &options).unwrap().mask;
         let state = measure(image.view(), Some(&BEAM)).unwrap();
         let nothing = Array2::from_elem(image.dim(), false);
-        let options = AutoMaskOptions { beside_ratio: f64::INFINITY, ..AutoMaskOptions::default() };
-        let brightest = brightest_nearby(image.view(), None, &state, &options);
-        let around = Surroundings { image: image.view(), brightest: brightest.view() };
-        let (_, removed) = check(mask.clone(), &around, &state, None, nothing.view(), &options);
+        let options = AutoMaskOptions {
+            vetting: VettingOptions { beside_ratio: f64::INFINITY, ..VettingOptions::default() },
+            ..AutoMaskOptions::default()
+        };
+        let brightest = brightest_nearby(image.view(), None, &state, &options.vetting);
+        let around = Surroundings { image: image.view(), brightest: brightest.view(), state: &state };
+        let (_, removed) = check(mask.clone(), &around, None, nothing.view(), &options);
         assert_eq!(removed.len(), 2);
         let mut extended = nothing.clone();
         extended[(160, 120)] = true;
-        let (_, removed) = check(mask.clone(), &around, &state, None, extended.view(), &options);
+        let (_, removed) = check(mask.clone(), &around, None, extended.view(), &options);
         assert_eq!(removed.len(), 1, "what is extended emission, too, is not paired");
-        let (checked, removed) = check(mask, &around, &state, None, nothing.view(), &options);
+        let (checked, removed) = check(mask, &around, None, nothing.view(), &options);
         let places: Vec<[usize; 2]> = removed.iter().map(|r| r.pixel).collect();
         assert_eq!(places, [[150, 120], [120, 160]]);
         assert!(removed[0].why.starts_with("mirrored at the source of"), "{}", removed[0].why);
@@ -599,9 +451,9 @@ mod tests {
         let state = measure(image.view(), Some(&BEAM)).unwrap();
         let (nothing, options) = (Array2::from_elem(image.dim(), false), AutoMaskOptions::default());
         let places = |image: &Array2<f32>, uncleaned: Option<&Array2<f32>>| -> Vec<[usize; 2]> {
-            let brightest = brightest_nearby(image.view(), uncleaned.map(|u| u.view()), &state, &options);
-            let around = Surroundings { image: image.view(), brightest: brightest.view() };
-            let (_, removed) = check(bits.clone(), &around, &state, None, nothing.view(), &options);
+            let brightest = brightest_nearby(image.view(), uncleaned.map(|u| u.view()), &state, &options.vetting);
+            let around = Surroundings { image: image.view(), brightest: brightest.view(), state: &state };
+            let (_, removed) = check(bits.clone(), &around, None, nothing.view(), &options);
             removed.iter().map(|r| r.pixel).collect()
         };
         assert_eq!(places(&image, None), [[120, 160]]);
@@ -613,24 +465,27 @@ mod tests {
     }
 
     #[test]
-    fn prominent_islands_far_from_the_worst_artefact_are_found() {
+    fn compact_islands_far_from_the_worst_artefact_are_found() {
         let mut image = field();
         add_source(&mut image, (120, 150), -150.0, 3.0);
         add_source(&mut image, (20, 20), 60.0, 3.0);
         let made = make_of(&image, None);
         assert!(made.choice.masking.flood_fill_use_mac && is_masked(&made, (20, 20)), "{}", made.choice.why);
-        assert!(made.prominent > 0 && !made.hidden);
-        let off = AutoMaskOptions { prominent_seed: 0.0, ..AutoMaskOptions::default() };
+        assert!(made.compact > 0 && !made.hidden);
+        let off = AutoMaskOptions {
+            compact: CompactOptions { seed: 0.0, ..CompactOptions::default() },
+            ..AutoMaskOptions::default()
+        };
         let (base, noise) = (MaskingOptions::default(), NoiseOptions::default());
-        let without = make(&inputs(&image), &base, &noise, 1.0, &off).unwrap();
+        let without = make(&inputs(&image), &settings(&base, &noise, &off)).unwrap();
         assert!(!is_masked(&without, (20, 20)), "the clip knows the deepest pixel of its large box only");
         // In a residual, a PSF with sidelobes of 10 % may have made it of the source of 1000.
         let mut psf = Array2::zeros((240, 240));
         add_source(&mut psf, (120, 120), 1.0, 3.0);
         add_source(&mut psf, (20, 20), 0.1, 3.0);
-        let sidelobes = PsfSidelobes::of(psf.view(), &AutoMaskOptions::default().extended_scales, 3.0);
+        let sidelobes = PsfSidelobes::of(psf.view(), &ExtendedOptions::default().scales, 3.0);
         let residual = AutoInputs { sidelobes: Some(&sidelobes), ..inputs(&image) };
-        let hidden = make(&residual, &base, &noise, 1.0, &AutoMaskOptions::default()).unwrap();
+        let hidden = make(&residual, &settings(&base, &noise, &AutoMaskOptions::default())).unwrap();
         assert!(hidden.hidden && !is_masked(&hidden, (20, 20)), "{}", hidden.choice.why);
     }
 
@@ -671,19 +526,25 @@ mod tests {
         add_source(&mut image, (60, 75), -120.0, 3.0);
         let made = make_of(&image, None);
         assert!(made.choice.artefacts > 0.9 && made.mask.any()[(150, 150)], "{}", made.choice.why);
-        let off = AutoMaskOptions { extended_scales: Vec::new(), ..AutoMaskOptions::default() };
+        let off = AutoMaskOptions {
+            extended: ExtendedOptions { scales: Vec::new(), ..ExtendedOptions::default() },
+            ..AutoMaskOptions::default()
+        };
         let (base, noise) = (MaskingOptions::default(), NoiseOptions::default());
-        let made = make(&inputs(&image), &base, &noise, 1.0, &off).unwrap();
+        let made = make(&inputs(&image), &settings(&base, &noise, &off)).unwrap();
         assert!(!made.mask.any()[(150, 150)] && made.extended.is_empty());
     }
 
     #[test]
-    fn too_large_masks_are_made_anew_and_refused_in_the_end() {
+    fn too_large_masks_are_made_again_and_refused_in_the_end() {
         let mut image = noise(120, 5);
         add_source(&mut image, (60, 60), 400.0, 90.0);
         let (base, noise) = (MaskingOptions::default(), NoiseOptions::default());
-        let strict = AutoMaskOptions { max_fraction: 0.02, ..AutoMaskOptions::default() };
-        let result = make(&inputs(&image), &base, &noise, 1.0, &strict);
+        let strict = AutoMaskOptions {
+            levels: LevelOptions { max_fraction: 0.02, ..LevelOptions::default() },
+            ..AutoMaskOptions::default()
+        };
+        let result = make(&inputs(&image), &settings(&base, &noise, &strict));
         match result {
             Ok(made) => assert!(made.raised > 0 && made.fraction <= 0.02, "{} {}", made.raised, made.fraction),
             Err(e) => {
@@ -691,8 +552,11 @@ mod tests {
                 assert!(text.contains("2.0 % are allowed, even with levels raised 5 times"), "{text}");
             }
         }
-        let nothing = AutoMaskOptions { max_fraction: 0.0, ..AutoMaskOptions::default() };
-        let error = make(&inputs(&image), &base, &noise, 1.0, &nothing).unwrap_err();
+        let nothing = AutoMaskOptions {
+            levels: LevelOptions { max_fraction: 0.0, ..LevelOptions::default() },
+            ..AutoMaskOptions::default()
+        };
+        let error = make(&inputs(&image), &settings(&base, &noise, &nothing)).unwrap_err();
         assert!(matches!(error, AutoMaskError::TooMuch { raised: MOST_ATTEMPTS, .. }), "{error}");
     }
 }

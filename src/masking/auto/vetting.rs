@@ -1,14 +1,15 @@
 //! Islands of an automatic mask that are not to be believed: artefacts of brighter sources, and what the last round
 //! should have shown. Pure functions.
 
-use super::{AutoMaskOptions, ImageState, measure};
+use super::options::{AutoMaskOptions, VettingOptions};
+use super::state::{ImageState, measure};
 use crate::kernels::{Connectivity, Labels, label, rolling_maximum, rolling_minimum};
 use crate::masking::MaskBits;
 use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 use std::cell::OnceCell;
 
-/// An island's value in an earlier image is looked for within so many beams of its peak.
+/// An island's value in an earlier image is looked for within this many beams of its peak.
 const SAME_PLACE_BEAMS: f64 = 1.0;
 
 /// The last accepted round, for comparison.
@@ -27,10 +28,17 @@ pub struct RemovedIsland {
     pub pixel: [usize; 2],
     /// Its peak, Jy/beam.
     pub peak: f64,
-    /// Its size.
+    /// Its size, pixels.
     pub pixels: usize,
-    /// Why.
+    /// Why it was taken out.
     pub why: String,
+}
+
+impl std::fmt::Display for RemovedIsland {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let [x, y] = self.pixel;
+        write!(f, "island at ({x}, {y}) of {:.3e} Jy/beam left out: {}", self.peak, self.why)
+    }
 }
 
 /// An island with its brightest pixel.
@@ -54,16 +62,18 @@ fn islands_with_peaks(labels: &Labels, image: ArrayView2<'_, f32>) -> Vec<Island
     islands
 }
 
-/// What islands are looked at in.
+/// The image in which islands are judged.
 #[derive(Debug, Clone, Copy)]
 pub struct Surroundings<'a> {
     /// The image, `[y, x]`, Jy/beam.
     pub image: ArrayView2<'a, f32>,
     /// The brightest pixel near each, from [`brightest_nearby`].
     pub brightest: ArrayView2<'a, f32>,
+    /// The state of the image.
+    pub state: &'a ImageState,
 }
 
-/// Side of a box of so many beams, pixels.
+/// Side of a box of `beams` FWHM, pixels.
 fn box_side(beams: f64, state: &ImageState) -> usize {
     (beams * state.fwhm).round().max(1.0) as usize
 }
@@ -73,7 +83,7 @@ pub fn brightest_nearby(
     image: ArrayView2<'_, f32>,
     uncleaned: Option<ArrayView2<'_, f32>>,
     state: &ImageState,
-    options: &AutoMaskOptions,
+    options: &VettingOptions,
 ) -> Array2<f32> {
     let bright = uncleaned.filter(|u| u.dim() == image.dim()).unwrap_or(image);
     rolling_maximum(bright, box_side(2.0 * options.beside_reach, state))
@@ -84,7 +94,7 @@ fn beside(
     island: &Island,
     surroundings: &Surroundings<'_>,
     deepest: &Array2<f32>,
-    options: &AutoMaskOptions,
+    options: &VettingOptions,
 ) -> Option<String> {
     let brighter = f64::from(surroundings.brightest[island.at]) / island.peak;
     let exceeds = island.peak / f64::from(-deepest[island.at]).max(f64::MIN_POSITIVE);
@@ -102,12 +112,11 @@ fn beside(
 pub fn check(
     mask: MaskBits,
     surroundings: &Surroundings<'_>,
-    state: &ImageState,
     last: Option<LastRound<'_>>,
     extended: ArrayView2<'_, bool>,
     options: &AutoMaskOptions,
 ) -> (MaskBits, Vec<RemovedIsland>) {
-    let image = surroundings.image;
+    let (image, state, vetting) = (surroundings.image, surroundings.state, &options.vetting);
     let labels = label(mask.any().view(), Connectivity::Eight);
     let islands = islands_with_peaks(&labels, image);
     let deepest = OnceCell::new();
@@ -129,12 +138,12 @@ pub fn check(
         if known[i] || !island.peak.is_finite() {
             continue;
         }
-        let deepest = deepest.get_or_init(|| rolling_minimum(image, box_side(options.prominent_box_beams, state)));
-        let why = beside(island, surroundings, deepest, options)
-            .or_else(|| artefact(island, &islands, image, state, options))
+        let deepest = deepest.get_or_init(|| rolling_minimum(image, box_side(options.compact.box_beams, state)));
+        let why = beside(island, surroundings, deepest, vetting)
+            .or_else(|| artefact(island, &islands, surroundings, vetting))
             .or_else(|| {
                 let (last, rms) = (last?, last_rms?);
-                unseen(island, last.image, rms, state, options)
+                unseen(island, last.image, rms, state, vetting)
             });
         if let Some(why) = why {
             gone[i] = true;
@@ -155,10 +164,10 @@ pub fn check(
 fn artefact(
     island: &Island,
     islands: &[Island],
-    image: ArrayView2<'_, f32>,
-    state: &ImageState,
-    options: &AutoMaskOptions,
+    surroundings: &Surroundings<'_>,
+    options: &VettingOptions,
 ) -> Option<String> {
+    let (image, state) = (surroundings.image, surroundings.state);
     let reach = options.artefact_reach * state.fwhm;
     let distance = |b: &Island| (b.at.0 as f64 - island.at.0 as f64).hypot(b.at.1 as f64 - island.at.1 as f64);
     // The source whose artefacts are strongest here: bright and near.
@@ -208,7 +217,7 @@ fn unseen(
     last: ArrayView2<'_, f32>,
     last_rms: f64,
     state: &ImageState,
-    options: &AutoMaskOptions,
+    options: &VettingOptions,
 ) -> Option<String> {
     let expected = island.peak / last_rms;
     if expected < options.visible_sigma {

@@ -12,10 +12,13 @@
 //! - [`plane`]: one call for one plane, in order;
 //! - [`state`]: what is kept of a plane between calls;
 //! - [`folder`]: that, of all channels, on disk;
-//! - [`cube`]: one call for an image or a cube of files, channels in parallel: what the command line and the
-//!   campaign's loop over major cycles call.
+//! - `cycle`: one call for an image or a cube of files ([`run_cycle`]), which the command line and [`super::maker`] use;
+//!   `cube` is the residual with its companions, `channels` runs all channels in parallel.
 
-pub mod cube;
+mod calls;
+mod channels;
+mod cube;
+mod cycle;
 pub mod folder;
 pub mod grow;
 pub mod options;
@@ -25,7 +28,8 @@ pub mod state;
 pub mod statistics;
 pub mod thresholds;
 
-pub use cube::{CycleInputs, CycleSummary, run_cycle};
+pub use calls::{CycleInputs, CycleSummary};
+pub use cycle::run_cycle;
 pub use folder::StateFolder;
 pub use options::{MultithreshOptions, Preset};
 pub use plane::{Call, PlaneMasker, PlaneSummary, Scratch, automask_plane};
@@ -35,7 +39,7 @@ pub use thresholds::{ThresholdKind, Thresholds};
 use crate::image::{ImageError, PixelBeam};
 use std::path::PathBuf;
 
-/// What can be wrong with a call.
+/// Reasons for which a call fails.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MultithreshError {
@@ -82,7 +86,7 @@ pub enum MultithreshError {
     StateUnusable {
         /// The folder or a file in it.
         path: PathBuf,
-        /// What was found.
+        /// The fault.
         reason: String,
     },
     /// The state could not be written; the one before is still there.

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 /// Pixels handled at once.
 const LANES: usize = 64;
 
-/// What a call knows besides the plane and its state; the same for all planes of a cube.
+/// Facts of a call besides the plane and its state; the same for all planes of a cube.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Call {
     /// PSF sidelobe level of the cube ([`crate::image::psf`]).
@@ -38,7 +38,7 @@ impl Call {
     }
 }
 
-/// What CASA's verbose summary says of a plane, and a little more. JSON names follow CASA's log.
+/// CASA's verbose summary of a plane, and a little more. JSON names follow CASA's log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PlaneSummary {
     /// Channel, counted from 0.
@@ -75,6 +75,42 @@ pub struct PlaneSummary {
     pub mask_pixels: usize,
 }
 
+impl PlaneSummary {
+    /// The summary of a plane that is left alone, before anything is measured but its peak.
+    fn before(old: &ChannelMaskState, peak: f32) -> Self {
+        let mask_pixels_before = old.mask.count();
+        Self {
+            channel: 0,
+            masking: false,
+            skip: true,
+            median: None,
+            rms: None,
+            peak,
+            thresh_type: ThresholdKind::Sidelobe,
+            thresh_value: None,
+            thresholds: None,
+            n_reg: 0,
+            n_pruned: 0,
+            n_grow: 0,
+            n_grow_pruned: 0,
+            n_neg_pix: 0,
+            mask_pixels_before,
+            mask_pixels: mask_pixels_before,
+        }
+    }
+
+    /// Adds the mask after the call and the statistics that led to it.
+    fn after(&mut self, mask: &BitMask, thresholds: Thresholds, noise: Option<MedianMad>) {
+        self.mask_pixels = mask.count();
+        self.thresh_type = thresholds.kind;
+        self.thresh_value = Some(thresholds.value);
+        self.thresholds = Some(thresholds);
+        self.median = Some(noise.map_or(0.0, |n| n.median));
+        self.rms = Some(noise.map_or(0.0, |n| n.mad * SIGMA_PER_MAD));
+        self.masking = !self.skip;
+    }
+}
+
 /// Buffers kept between planes: one plane of values, and what smoothing needs.
 #[derive(Debug, Default)]
 pub struct Scratch {
@@ -94,7 +130,7 @@ impl PlaneMasker {
     /// Prepares for planes restored with `beam` (the cube's common beam).
     ///
     /// # Errors
-    /// A senseless option or beam.
+    /// An invalid option or beam.
     pub fn new(options: &MultithreshOptions, beam: PixelBeam) -> Result<Self, MultithreshError> {
         options.validate()?;
         let usable = |v: f64| v.is_finite() && v > 0.0;
@@ -139,25 +175,7 @@ impl PlaneMasker {
         let standard = residual.as_standard_layout();
         let pixels = standard.as_slice().expect("standard layout");
         let survey = Survey::of(pixels, ny, nx, valid);
-        let mask_pixels_before = old.mask.count();
-        let mut summary = PlaneSummary {
-            channel: 0,
-            masking: false,
-            skip: true,
-            median: None,
-            rms: None,
-            peak: survey.peak(),
-            thresh_type: ThresholdKind::Sidelobe,
-            thresh_value: None,
-            thresholds: None,
-            n_reg: 0,
-            n_pruned: 0,
-            n_grow: 0,
-            n_grow_pruned: 0,
-            n_neg_pix: 0,
-            mask_pixels_before,
-            mask_pixels: mask_pixels_before,
-        };
+        let mut summary = PlaneSummary::before(old, survey.peak());
         if old.skip {
             if self.options.fastnoise {
                 // CASA still measures such planes, though nothing but this word comes of it.
@@ -168,38 +186,17 @@ impl PlaneMasker {
             state.cycles += 1;
             return (state, summary);
         }
-
         let mut incoming = old.mask.clone();
         if self.options.pbmask > 0.0 {
             incoming.and_with(&survey.valid);
         }
-        let noise = self.noise(pixels, nx, &survey.valid, &incoming, call, scratch);
+        let noise = self.noise(pixels, &survey.valid, &incoming, call, scratch);
         let thresholds = self.thresholds(noise, survey.peak(), call);
         let Cuts { above, low, negative } = self.cuts(pixels, ny, nx, thresholds, call);
-
-        let mut new = above;
-        let mut new_runs;
-        if self.options.minbeamfrac > 0.0 {
-            new.and_with(&survey.valid);
-            let pruned = RowRuns::of(&new).prune(self.least_pixels);
-            (summary.n_reg, summary.n_pruned) = (pruned.found, pruned.dropped);
-            new_runs = pruned.kept;
-        } else {
-            // Not multiplied by the validity: pixels outside it take part in the smoothing, as in CASA.
-            new_runs = RowRuns::of(&new);
-        }
         let mut posmask = old.posmask.clone();
-        posmask.or_with(&self.smooth_cut(&new_runs, scratch));
-
+        posmask.or_with(&self.bright(above, &survey.valid, &mut summary, scratch));
         if let Some(low) = low {
-            let grown = grow(&incoming, &low, self.options.growiterations);
-            new_runs = RowRuns::of(&grown);
-            if self.options.minbeamfrac > 0.0 && self.options.dogrowprune {
-                let pruned = new_runs.prune(self.least_pixels);
-                (summary.n_grow, summary.n_grow_pruned) = (pruned.found, pruned.dropped);
-                new_runs = pruned.kept;
-            }
-            posmask.or_with(&self.smooth_cut(&new_runs, scratch));
+            posmask.or_with(&self.grown(&incoming, &low, &mut summary, scratch));
         }
         posmask.and_with(&survey.valid);
 
@@ -212,27 +209,50 @@ impl PlaneMasker {
         }
         mask.and_with(&survey.valid);
 
-        summary.mask_pixels = mask.count();
-        summary.thresh_type = thresholds.kind;
-        summary.thresh_value = Some(thresholds.value);
-        summary.thresholds = Some(thresholds);
-        summary.median = Some(noise.map_or(0.0, |n| n.median));
-        summary.rms = Some(noise.map_or(0.0, |n| n.mad * SIGMA_PER_MAD));
-        summary.skip = self.skips(thresholds.kind, summary.mask_pixels, incoming.count(), call.threshold_reached);
-        summary.masking = !summary.skip;
+        summary.skip = self.skips(thresholds.kind, mask.count(), incoming.count(), call.threshold_reached);
+        summary.after(&mask, thresholds, noise);
         (ChannelMaskState { mask, posmask, cycles: old.cycles + 1, skip: summary.skip }, summary)
+    }
+
+    /// The pixels above the threshold, pruned and smoothed.
+    fn bright(
+        &self,
+        mut above: BitMask,
+        valid: &BitMask,
+        summary: &mut PlaneSummary,
+        scratch: &mut Scratch,
+    ) -> BitMask {
+        if self.options.minbeamfrac <= 0.0 {
+            // Not multiplied by the validity: pixels outside it take part in the smoothing, as in CASA.
+            return self.smooth_cut(&RowRuns::of(&above), scratch);
+        }
+        above.and_with(valid);
+        let pruned = RowRuns::of(&above).prune(self.least_pixels);
+        (summary.n_reg, summary.n_pruned) = (pruned.found, pruned.dropped);
+        self.smooth_cut(&pruned.kept, scratch)
+    }
+
+    /// The incoming mask grown into the pixels above the low-noise threshold, pruned and smoothed.
+    fn grown(&self, incoming: &BitMask, low: &BitMask, summary: &mut PlaneSummary, scratch: &mut Scratch) -> BitMask {
+        let mut runs = RowRuns::of(&grow(incoming, low, self.options.growiterations));
+        if self.options.minbeamfrac > 0.0 && self.options.dogrowprune {
+            let pruned = runs.prune(self.least_pixels);
+            (summary.n_grow, summary.n_grow_pruned) = (pruned.found, pruned.dropped);
+            runs = pruned.kept;
+        }
+        self.smooth_cut(&runs, scratch)
     }
 
     /// Median and MAD as `fastnoise` asks for them; none if no pixel is left to measure.
     fn noise(
         &self,
         pixels: &[f32],
-        nx: usize,
         valid: &BitMask,
         mask: &BitMask,
         call: &Call,
         scratch: &mut Scratch,
     ) -> Option<MedianMad> {
+        let nx = valid.dim().1;
         let clip = !self.options.fastnoise && (call.first_plane_full || mask.is_empty());
         let outside = (!self.options.fastnoise && !clip).then_some(mask);
         let values = sample(pixels, nx, valid, outside, &mut scratch.sample);

@@ -74,7 +74,7 @@ impl Plane {
 pub(crate) fn read_mask(path: &Path, channel: usize) -> Result<Array2<bool>, ImageError> {
     let mut file = FitsImage::open(path)?;
     let channel = if channel < file.channels() { channel } else { 0 };
-    Ok(file.read_plane(0, channel)?.mapv(|v| v != 0.0 && !v.is_nan()))
+    file.read_mask(0, channel)
 }
 
 /// A rectangle of pixels.

@@ -2,7 +2,7 @@
 //! and a campaign tells.
 
 use crate::support::real;
-use cleanloop::campaign::file::{MaskCadence, MaskCombine, MaskMethod};
+use cleanloop::campaign::file::{CombineRule, MaskCadence, MaskMethod};
 use cleanloop::campaign::plan::MaskPlan;
 use cleanloop::campaign::record::CampaignRecord;
 use cleanloop::campaign::steps::masks::RoundMasks;
@@ -111,7 +111,7 @@ fn confetti_is_vetoed(imager: &mut dyn CycleImager, folder: &Path) {
         image: Default::default(),
         field: Default::default(),
         every: 1,
-        combine: MaskCombine::Union,
+        combine: CombineRule::Union,
         masking: serde_json::from_value(json!({"flood_fill": true, "flood_fill_positive_seed_clip": 8.0,
             "flood_fill_positive_flood_clip": 3.0}))
         .expect("options"),

@@ -2,7 +2,7 @@
 
 use crate::support::real;
 use cleanloop::image::FitsImage;
-use cleanloop::masking::field::{CutRequest, cut};
+use cleanloop::masking::maker::{CutRequest, UserPixels, cut};
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -141,12 +141,11 @@ fn a_strategy_runs_with_masks_from_the_field() {
             field_mask: &whole,
             scales: 1,
             beam_image: &image,
-            include: None,
-            exclude: None,
+            users: &UserPixels::default(),
             previous: None,
             output: &again,
         };
-        assert!(cut(&request).unwrap().pixels > 0);
+        assert!(cut(&request).unwrap().stats.masked > 0);
         let plane = |path: &Path| FitsImage::open(path).unwrap().read_plane(0, 0).unwrap();
         assert_eq!(plane(&mask), plane(&again), "{beam}: the mask is the field's");
         let record = read(out.join("record.json"));

@@ -167,6 +167,15 @@ fn fits_files_with_a_mask_of_ours_and_a_model_to_go_on_from() {
         "b",
     ]);
     assert_eq!(second["stopped"], "threshold", "{second}");
+    // And with levels from the residual: the pixels that `cleanloop mask --auto` masks.
+    run(&["before/dirty.fits", "--psf", "before/psf.fits", "--method", "auto", "--niter", "5", "--output", "d"]);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cleanloop"));
+    command.current_dir(folder.path());
+    command.args(["mask", "before/dirty.fits", "--auto", "--psf", "before/psf.fits", "-o", "auto.fits"]);
+    command.assert().success();
+    let automatic = pixels(&at("auto.fits"));
+    assert!(automatic.contains(&1.0) && automatic.contains(&0.0));
+    assert_eq!(pixels(&at("d.mask.fits")), automatic);
     let sum = |path: &Path| pixels(path).iter().map(|&v| f64::from(v)).sum::<f64>();
     assert!(sum(&at("b.model.fits")) > sum(&at("a.model.fits")));
     let few = run(&["a.residual.fits", "--psf", "before/psf.fits", "--niter", "5", "--output", "c"]);

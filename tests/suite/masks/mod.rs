@@ -1,5 +1,6 @@
 //! Masks: flint's and CASA's pixels, files, commands.
 
+pub mod automatic;
 pub mod combine;
 pub mod fields;
 pub mod flint_masks;

@@ -1,26 +1,23 @@
 //! The mask of a field cut to one of its beams.
 
-use super::extract::extract;
-use super::files::MaskFileSummary;
-use super::{MaskBits, files};
+use super::{Mask, MaskStats, UserPixels};
 use crate::Result;
 use crate::image::{FitsImage, ImageError, PixelType, PlaneWriter};
-use ndarray::Array2;
+use crate::masking::MaskBits;
+use crate::masking::extract::extract;
 use std::path::Path;
 
-/// What a beam's mask is cut from, and what is done to it.
+/// A beam's mask to be cut from that of a field.
 #[derive(Debug, Clone, Copy)]
 pub struct CutRequest<'a> {
-    /// The field's mask: one plane, a bit a scale.
+    /// The field's mask: one plane, one bit per scale.
     pub field_mask: &'a Path,
     /// Scales of the mask.
     pub scales: usize,
     /// Image whose grid and header the mask gets.
     pub beam_image: &'a Path,
-    /// Pixels of the beam's image that are always in the mask.
-    pub include: Option<&'a Array2<bool>>,
-    /// Pixels that are never in the mask; goes before `include`.
-    pub exclude: Option<&'a Array2<bool>>,
+    /// Pixels of the beam's image that the user puts in and takes out.
+    pub users: &'a UserPixels,
     /// An earlier mask on the beam's grid to compare with.
     pub previous: Option<&'a Path>,
     /// The file to be made.
@@ -32,7 +29,7 @@ pub struct CutRequest<'a> {
 ///
 /// # Errors
 /// Files that cannot be read or written, a field mask of several planes, images without celestial coordinates.
-pub fn cut(request: &CutRequest<'_>) -> Result<MaskFileSummary> {
+pub fn cut(request: &CutRequest<'_>) -> Result<Mask> {
     let image = FitsImage::open(request.beam_image)?;
     let mut field = FitsImage::open(request.field_mask)?;
     if field.channels() * field.polarisations() > 1 {
@@ -50,32 +47,27 @@ pub fn cut(request: &CutRequest<'_>) -> Result<MaskFileSummary> {
         let source = field.read_plane_as(0, 0, |v| (v as i64) >> scale & 1 == 1)?;
         mask.set(scale, extract(source.view(), &field_wcs, &beam_wcs, shape).view());
     }
-    for scale in 0..request.scales.max(1) {
-        if let Some(include) = request.include {
-            mask.set(scale, include.view());
-        }
-    }
-    if let Some(exclude) = request.exclude {
-        mask.clear(exclude.view());
-    }
+    request.users.apply_to_scales(&mut mask, request.scales);
     let before = match request.previous {
-        Some(path) => Some(image.companion(path)?.read_plane_as(0, 0, |v| v != 0.0 && !v.is_nan())?),
+        Some(path) => Some(image.companion(path)?.read_mask(0, 0)?),
         None => None,
     };
-    let summary = files::counted(&mask.any(), before.as_ref());
+    let mut stats = MaskStats::start(before.is_some(), true);
+    stats.count(&mask.any(), before.as_ref());
     let axes = [shape.1, shape.0];
     let mut writer =
         PlaneWriter::create(request.output, &axes, PixelType::for_bits(request.scales), image.header(), false)?;
     mask.write(&mut writer, 0)?;
     writer.finish()?;
-    Ok(summary)
+    let bits = request.scales.max(1);
+    Ok(Mask { path: request.output.to_path_buf(), stats, planes: 1, bits, ..Mask::default() })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::image::{Header, write_plane};
-    use ndarray::array;
+    use ndarray::{Array2, array};
 
     fn header(x: f64) -> Header {
         let mut header = Header::default();
@@ -107,14 +99,13 @@ mod tests {
             field_mask: &field_mask,
             scales: 2,
             beam_image: &beam_image,
-            include: Some(&include),
-            exclude: Some(&exclude),
+            users: &UserPixels { include: Some(include), exclude: Some(exclude) },
             previous: Some(&previous),
             output: &output,
         };
-        let summary = cut(&request).unwrap();
+        let stats = cut(&request).unwrap().stats;
         let mask = FitsImage::open(&output).unwrap().read_plane(0, 0).unwrap();
         assert_eq!(mask, array![[3f32, 0., 0., 0., 0., 0.], [3., 0., 0., 1., 0., 0.], [0.; 6]]);
-        assert_eq!((summary.pixels, summary.added, summary.removed), (3, Some(2), Some(5)));
+        assert_eq!((stats.masked, stats.added, stats.removed), (3, Some(2), Some(5)));
     }
 }

@@ -1,0 +1,150 @@
+//! The planes that a mask is made from: the image itself, or its signal to noise, read whole or in strips.
+
+use super::MaskRequest;
+use crate::image::{FitsImage, ImageError, PixelBeam, PlainPlane};
+use crate::masking::flint::seeds::STRIP;
+use crate::masking::signal_of;
+use crate::noise::{self, NoiseOptions};
+use crate::options::Validate;
+use crate::{Error, Result};
+use multiversion::multiversion;
+use ndarray::Array2;
+use rayon::prelude::*;
+
+/// Turns a strip of the image into signal.
+#[multiversion(targets("x86_64+avx2"))]
+fn to_signal_strip(strip: &mut [f32], background: &[f32], rms: &[f32]) {
+    strip.iter_mut().zip(background).zip(rms).for_each(|((v, &b), &r)| *v = signal_of(*v, b, r));
+}
+
+/// Three planes whose pixels every thread reads as it needs them, so that they meet in its cache.
+pub(super) struct SignalStrips<'a> {
+    image: PlainPlane<'a>,
+    background: PlainPlane<'a>,
+    rms: PlainPlane<'a>,
+}
+
+thread_local! {
+    /// Where a thread reads background and rms to.
+    static MAPS: std::cell::RefCell<(Vec<f32>, Vec<f32>)> = const { std::cell::RefCell::new((Vec::new(), Vec::new())) };
+}
+
+impl SignalStrips<'_> {
+    pub(super) fn read(&self, first: usize, signal: &mut [f32]) -> Result<(), ImageError> {
+        MAPS.with_borrow_mut(|(background, rms)| {
+            background.resize(signal.len(), 0.0);
+            rms.resize(signal.len(), 0.0);
+            self.image.read_rows(first, signal)?;
+            self.background.read_rows(first, background)?;
+            self.rms.read_rows(first, rms)?;
+            to_signal_strip(signal, background, rms);
+            Ok(())
+        })
+    }
+}
+
+/// Where the signal comes from.
+pub(super) enum Noise {
+    /// The image itself is looked at.
+    Unused,
+    /// Background and rms maps.
+    Maps { background: FitsImage, rms: FitsImage },
+    /// They are estimated.
+    Estimated { options: NoiseOptions, beam: Option<PixelBeam> },
+}
+
+impl Noise {
+    pub(super) fn open(request: &MaskRequest<'_>, image: &FitsImage) -> Result<Self> {
+        if !request.recipe.flint.needs_noise() {
+            return Ok(Self::Unused);
+        }
+        let Some(maps) = &request.maps else {
+            request.recipe.noise.validate()?;
+            return Ok(Self::Estimated { options: request.recipe.noise.clone(), beam: noise::beam_of(image) });
+        };
+        let (background, rms) = (FitsImage::open(maps.background)?, FitsImage::open(maps.rms)?);
+        for map in [&background, &rms] {
+            if map.plane_shape() != image.plane_shape() {
+                return Err(ImageError::ShapesDiffer {
+                    left: image.path().to_path_buf(),
+                    left_shape: image.plane_shape(),
+                    right: map.path().to_path_buf(),
+                    right_shape: map.plane_shape(),
+                }
+                .into());
+            }
+            let wanted = (image.polarisations(), image.channels());
+            if !map.serves_planes(wanted) {
+                return Err(Error::bad_input(format!(
+                    "{} has {} polarisations and {} channels, but {} has {} and {}: it must have as many, or one plane",
+                    map.path().display(),
+                    map.polarisations(),
+                    map.channels(),
+                    image.path().display(),
+                    wanted.0,
+                    wanted.1
+                )));
+            }
+        }
+        Ok(Self::Maps { background, rms })
+    }
+
+    /// The signal of a plane in strips, when it comes of three plain files.
+    pub(super) fn strips<'a>(&'a self, image: &'a FitsImage, of: (usize, usize)) -> Option<SignalStrips<'a>> {
+        let Self::Maps { background, rms } = self else { return None };
+        let (of_background, of_rms) = (background.matching_plane(of.0, of.1), rms.matching_plane(of.0, of.1));
+        Some(SignalStrips {
+            image: image.plain_plane(of.0, of.1)?,
+            background: background.plain_plane(of_background.0, of_background.1)?,
+            rms: rms.plain_plane(of_rms.0, of_rms.1)?,
+        })
+    }
+
+    /// Reads the plane `of` (polarisation, channel) and turns it into signal, where the options look at signal. With
+    /// `median`, the median of an estimated noise map is returned, in the image's unit.
+    pub(super) fn read_signal(
+        &mut self,
+        image: &mut FitsImage,
+        of: (usize, usize),
+        plane: &mut Array2<f32>,
+        median: bool,
+    ) -> Result<Option<f64>> {
+        let pixels = plane.as_slice_mut().expect("standard order");
+        let nx = image.plane_shape().1;
+        let rows = (STRIP / nx).max(1);
+        if let Some(strips) = self.strips(image, of) {
+            let read = |(i, strip): (usize, &mut [f32])| strips.read(i * rows, strip);
+            pixels.par_chunks_mut(rows * nx).enumerate().try_for_each(read)?;
+            return Ok(None);
+        }
+        match self {
+            Self::Unused => image.read_plane_into(of.0, of.1, pixels)?,
+            Self::Maps { background, rms } => {
+                let (of_background, of_rms) = (background.matching_plane(of.0, of.1), rms.matching_plane(of.0, of.1));
+                let mut b = vec![0f32; rows * nx];
+                let mut r = b.clone();
+                for (i, strip) in pixels.chunks_mut(rows * nx).enumerate() {
+                    let (b, r) = (&mut b[..strip.len()], &mut r[..strip.len()]);
+                    image.read_rows_into(of.0, of.1, i * rows, strip)?;
+                    background.read_rows_into(of_background.0, of_background.1, i * rows, b)?;
+                    rms.read_rows_into(of_rms.0, of_rms.1, i * rows, r)?;
+                    to_signal_strip(strip, b, r);
+                }
+            }
+            Self::Estimated { options, beam } => {
+                image.read_plane_into(of.0, of.1, pixels)?;
+                match noise::model(plane.view(), *beam, options) {
+                    Ok(model) => {
+                        let rms = median.then(|| model.median_rms());
+                        model.to_signal(plane.view_mut());
+                        return Ok(rms);
+                    }
+                    // Blank planes are judged with the mask.
+                    Err(noise::NoiseError::NoData) => plane.fill(f32::NAN),
+                    Err(e) => return Err(e.into()),
+                }
+            }
+        }
+        Ok(None)
+    }
+}

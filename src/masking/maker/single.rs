@@ -1,0 +1,267 @@
+//! The mask of every plane of an image, by flint's pipeline or with automatic levels.
+
+use super::planes::Noise;
+use super::{AutoSummary, Mask, MaskRequest, MaskStats, PlaneNote, Polarisations};
+use crate::image::{FitsImage, Header, ImageError, PixelBeam, PixelType, PlaneWriter};
+use crate::masking::auto::{self, AutoInputs, AutoSettings, LastRound};
+use crate::masking::flint::pipeline::mask_of_rows;
+use crate::masking::recipe::MaskMethod;
+use crate::masking::{MaskBits, MaskNote, MaskOutput, MaskingError, MaskingOptions, mask_of_signal};
+use crate::options::Validate;
+use crate::util::fs::same_file;
+use crate::{Error, Result};
+use ndarray::Array2;
+use std::path::Path;
+
+/// Makes and writes the mask.
+pub(super) fn make(request: &MaskRequest<'_>) -> Result<Mask> {
+    // On a thread of the pool: from outside, each parallel step would put this thread to sleep and wake it again.
+    rayon::scope(|_| Single::open(request)?.run())
+}
+
+/// Files that are open while the planes are masked one by one, and what is known so far.
+struct Single<'a> {
+    request: &'a MaskRequest<'a>,
+    image: FitsImage,
+    noise: Noise,
+    beam: Option<PixelBeam>,
+    previous: Option<FitsImage>,
+    previous_image: Option<FitsImage>,
+    uncleaned: Option<FitsImage>,
+    signal: Option<PlaneWriter>,
+    /// A plane in memory; empty until one is needed.
+    plane: Array2<f32>,
+    mask: Mask,
+}
+
+impl<'a> Single<'a> {
+    fn open(request: &'a MaskRequest<'a>) -> Result<Self> {
+        let options = &request.recipe.flint;
+        options.validate()?;
+        let image = FitsImage::open(request.image)?;
+        let is_automatic = request.recipe.method == MaskMethod::Auto;
+        if is_automatic {
+            request.recipe.noise.validate()?;
+        }
+        let noise = if is_automatic { Noise::Unused } else { Noise::open(request, &image)? };
+        let beam = match beam_in_pixels(&image) {
+            Ok(beam) => beam,
+            Err(e) if options.beam_shape_erode || options.convolve_first => return Err(e.into()),
+            Err(_) => None,
+        };
+        let companion = |path: Option<&Path>| path.map(|path| image.companion(path)).transpose();
+        let previous = companion(request.previous)?;
+        let open = |path: Option<&Path>| path.filter(|_| is_automatic).map(FitsImage::open).transpose();
+        let signal = request.signal.filter(|_| options.needs_noise() && !is_automatic);
+        refuse_to_replace_inputs(request)?;
+        Ok(Self {
+            previous_image: open(request.automatic.previous_image)?,
+            uncleaned: open(request.automatic.uncleaned)?,
+            signal: match signal {
+                Some(path) => Some(PlaneWriter::create(path, image.axes(), PixelType::F32, image.header(), false)?),
+                None => None,
+            },
+            mask: Mask {
+                path: request.output.to_path_buf(),
+                signal: signal.map(Path::to_path_buf),
+                stats: MaskStats::start(previous.is_some(), request.detailed),
+                bits: options.bits(),
+                flint: Some(options.clone()),
+                ..Mask::default()
+            },
+            plane: Array2::zeros((0, 0)),
+            request,
+            image,
+            noise,
+            beam,
+            previous,
+        })
+    }
+
+    fn run(mut self) -> Result<Mask> {
+        let mut axes = self.image.axes().to_vec();
+        let mut polarisations = self.image.polarisations();
+        let (ny, nx) = self.image.plane_shape();
+        let channels = self.image.channels();
+        let reduced = self.request.polarisations == Polarisations::First && polarisations > 1;
+        if reduced {
+            (polarisations, axes) = (1, vec![nx, ny, channels]);
+        }
+        self.mask.planes = polarisations * channels;
+        let header = mask_header(&self.image, self.request);
+        let mut writer = PlaneWriter::create(self.request.output, &axes, self.pixel_type(), &header, false)?;
+        for polarisation in 0..polarisations {
+            for channel in 0..channels {
+                let index = if reduced { channel } else { self.image.plane_index(polarisation, channel) };
+                let mask = self.plane_with_users((polarisation, channel), index)?;
+                mask.write(&mut writer, index)?;
+                if let Some(signal) = &mut self.signal {
+                    signal.write_plane(index, self.plane.view())?;
+                }
+            }
+        }
+        writer.finish()?;
+        if let Some(signal) = self.signal {
+            signal.finish()?;
+        }
+        Ok(self.mask)
+    }
+
+    fn pixel_type(&self) -> PixelType {
+        let options = &self.request.recipe.flint;
+        let bits = options.bits();
+        match self.request.flint_types {
+            true if options.convolve_first && self.image.bitpix() == -64 => PixelType::F64,
+            true if options.convolve_first => PixelType::F32,
+            true if bits > 1 => PixelType::F64,
+            true => PixelType::I32,
+            false => PixelType::for_bits(bits),
+        }
+    }
+
+    /// The mask of the plane `of` (polarisation, channel), with the user's pixels in and out, counted.
+    fn plane_with_users(&mut self, of: (usize, usize), index: usize) -> Result<MaskBits> {
+        let bits = self.mask.bits;
+        let before = match &mut self.previous {
+            Some(previous) => Some(previous.read_mask(of.0, of.1)?),
+            None => None,
+        };
+        let made = if self.request.recipe.method == MaskMethod::Auto {
+            self.automatic_plane(of, before.as_ref())?
+        } else {
+            self.plane_of_pipeline(of)?
+        };
+        let mut mask = match made {
+            // Blank channels are normal in a cube.
+            Err(MaskingError::NoData) if self.mask.planes > 1 => {
+                self.mask.notes.push(PlaneNote { plane: index, note: MaskNote::NoData });
+                let (ny, nx) = self.image.plane_shape();
+                self.mask.stats.pixels += (ny * nx) as u64;
+                return Ok(MaskBits::empty((ny, nx), bits));
+            }
+            Err(e) => return Err(Error::bad_input(format!("{}: {e}", self.request.image.display()))),
+            Ok(output) => {
+                let notes = output.notes.into_iter().map(|note| PlaneNote { plane: index, note });
+                self.mask.notes.extend(notes);
+                output.mask
+            }
+        };
+        self.request.users.apply_to_scales(&mut mask, bits);
+        let stats = &mut self.mask.stats;
+        if before.is_some() || self.request.detailed {
+            stats.count(&mask.any(), before.as_ref());
+        } else {
+            let (ny, nx) = mask.dim();
+            stats.pixels += (ny * nx) as u64;
+            stats.masked += mask.masked_pixels() as u64;
+        }
+        Ok(mask)
+    }
+
+    fn make_room(&mut self) {
+        if self.plane.is_empty() {
+            self.plane = Array2::zeros(self.image.plane_shape());
+        }
+    }
+
+    fn plane_of_pipeline(&mut self, of: (usize, usize)) -> Result<Result<MaskOutput, MaskingError>> {
+        let request = self.request;
+        let options = &request.recipe.flint;
+        let beam = self.beam.filter(|_| options.beam_shape_erode || options.convolve_first);
+        if let Some(strips) = self.noise.strips(&self.image, of).filter(|_| self.signal.is_none()) {
+            let rows = |first: usize, signal: &mut [f32]| strips.read(first, signal);
+            return Ok(mask_of_rows(self.image.plane_shape(), &rows, beam.as_ref(), options)?);
+        }
+        self.make_room();
+        let median = self.noise.read_signal(&mut self.image, of, &mut self.plane, self.request.detailed)?;
+        self.mask.rms = self.mask.rms.or(median);
+        Ok(mask_of_signal(self.plane.view(), beam.as_ref(), options))
+    }
+
+    fn automatic_plane(
+        &mut self,
+        of: (usize, usize),
+        before: Option<&Array2<bool>>,
+    ) -> Result<Result<MaskOutput, MaskingError>> {
+        self.make_room();
+        let pixels = self.plane.as_slice_mut().expect("standard order");
+        self.image.read_plane_into(of.0, of.1, pixels)?;
+        if self.mask.planes > 1 && !pixels.iter().any(|v| v.is_finite()) {
+            return Ok(Err(MaskingError::NoData));
+        }
+        let read = |file: &mut Option<FitsImage>| -> Result<Option<Array2<f32>>, ImageError> {
+            file.as_mut().map(|file| file.read_matching(of.0, of.1)).transpose()
+        };
+        let last = read(&mut self.previous_image)?;
+        let last = last.as_ref().zip(before).map(|(image, mask)| LastRound { image: image.view(), mask: mask.view() });
+        let uncleaned = read(&mut self.uncleaned)?;
+        let sidelobes = self.request.automatic.sidelobes.and_then(|all| all.get(of.1.min(all.len().max(1) - 1)));
+        let inputs = AutoInputs {
+            image: self.plane.view(),
+            beam: self.beam.as_ref(),
+            sidelobes,
+            uncleaned: uncleaned.as_ref().map(|p| p.view()),
+            last,
+        };
+        let recipe = self.request.recipe;
+        let settings =
+            AutoSettings { base: &recipe.flint, noise: &recipe.noise, caution: recipe.caution, limits: &recipe.auto };
+        let made = auto::make(&inputs, &settings)
+            .map_err(|e| Error::bad_input(format!("{}: {e}", self.request.image.display())))?;
+        if self.mask.automatic.is_none() {
+            self.mask.flint = Some(made.choice.masking.clone());
+        }
+        let bits = made.choice.masking.bits();
+        let summary = self.mask.automatic.get_or_insert_with(|| AutoSummary {
+            artefacts: made.choice.artefacts,
+            why: vec![made.choice.why.clone()],
+            ..AutoSummary::default()
+        });
+        if made.compact > 0 {
+            summary.why.push(format!("{} pixels of islands stand out from their surroundings", made.compact));
+        }
+        summary.why.extend(made.extended.iter().filter(|s| s.pixels > 0).map(ToString::to_string));
+        summary.hidden |= made.hidden;
+        summary.removed.extend(made.removed);
+        Ok(Ok(MaskOutput { mask: made.mask, bits, notes: made.notes, signal: None }))
+    }
+}
+
+/// The beam in the header, in pixels; `None` without one.
+pub(super) fn beam_in_pixels(image: &FitsImage) -> Result<Option<PixelBeam>, ImageError> {
+    let Some(beam) = image.beam() else { return Ok(None) };
+    Ok(Some(beam.in_pixels(image.pixel_deg()?)))
+}
+
+/// The image's header and a line that says how the mask was made.
+fn mask_header(image: &FitsImage, request: &MaskRequest<'_>) -> Header {
+    let mut header = image.header().clone();
+    let settings = serde_json::to_value(&request.recipe.flint).expect("numbers, flags and lists");
+    let defaults = serde_json::to_value(MaskingOptions::default()).expect("numbers, flags and lists");
+    let mut words = vec!["cleanloop".to_string(), env!("CARGO_PKG_VERSION").to_string(), "mask".to_string()];
+    if request.recipe.method == MaskMethod::Auto {
+        words.push("auto".to_string());
+    }
+    let changed = settings
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter(|(key, value)| defaults.get(key.as_str()) != Some(value))
+        .map(|(key, value)| format!("{key}={value}"));
+    words.extend(changed);
+    header.add_history(&words.join(" "));
+    header
+}
+
+fn refuse_to_replace_inputs(request: &MaskRequest<'_>) -> Result<()> {
+    let automatic = &request.automatic;
+    let mut inputs = vec![request.image];
+    inputs.extend(request.maps.iter().flat_map(|maps| [maps.background, maps.rms]));
+    inputs.extend([request.previous, automatic.previous_image, automatic.uncleaned].into_iter().flatten());
+    for output in [Some(request.output), request.signal].into_iter().flatten() {
+        if inputs.iter().any(|input| same_file(input, output)) {
+            return Err(Error::bad_input(format!("{}: the output would replace an input", output.display())));
+        }
+    }
+    Ok(())
+}

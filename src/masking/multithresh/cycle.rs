@@ -1,0 +1,150 @@
+//! One call for a whole image or cube: files in, files out, channels in parallel.
+
+use super::channels::{Channels, first_plane_full};
+use super::cube::Cube;
+use super::folder::{self, Record, RunIdentity, StateFolder};
+use super::{
+    Call, CycleInputs, CycleSummary, MultithreshError, MultithreshOptions, PlaneMasker, PlaneSummary, ThresholdKind,
+};
+use crate::image::FitsImage;
+use crate::options::{OptionError, Validate};
+use std::path::Path;
+
+/// One major cycle: makes the mask `output` from the inputs and the state in `state_dir`, and replaces that state.
+///
+/// The folder is made at the first call. The output (uint8, the residual's axes and header) appears first, then the
+/// new state, each by a rename: after a kill at any moment the same call can simply be repeated.
+///
+/// # Errors
+/// Inputs that do not fit each other or the state, invalid options, files that cannot be read or written.
+pub fn run_cycle(
+    inputs: &CycleInputs,
+    options: &MultithreshOptions,
+    state_dir: &Path,
+    output: &Path,
+) -> Result<CycleSummary, MultithreshError> {
+    options.validate()?;
+    let mut state = StateFolder::open(state_dir)?;
+    let cube = Cube::open(inputs, options)?;
+    let run = RunIdentity { axes: cube.axes.clone(), beam: cube.beam, options: options.clone() };
+    check_identity(inputs, &run, &state, state_dir)?;
+    let done = state.record().map_or(0, |r| r.cycles);
+    match inputs.cycle {
+        Some(n) if n + 1 == done => return repeat(&cube, &state, output),
+        Some(n) if n != done => {
+            return Err(MultithreshError::StateUnusable {
+                path: state_dir.into(),
+                reason: format!("holds the state after {done} calls; call number {n} (counted from 0) cannot follow"),
+            });
+        }
+        _ => {}
+    }
+    let level = level_of(inputs, &cube, &state)?;
+    let iterdone = inputs.iterdone.unwrap_or_else(|| state.record().map_or(0, |r| r.iterdone + 1));
+    let call = Call {
+        sidelobe_level: level,
+        iterdone,
+        threshold_reached: inputs.threshold_reached,
+        first_plane_full: first_plane_full(&cube, state.record())?,
+    };
+    let masker = PlaneMasker::new(options, cube.pixel_beam())?;
+    let masks = state.next_masks();
+    let channels = Channels { cube: &cube, masker: &masker, call: &call, state: &state };
+    let (planes, counters) = channels.run(&state_dir.join(&masks), output)?;
+    let summary = CycleSummary {
+        cycle: done,
+        iterdone,
+        threshold_reached: call.threshold_reached,
+        sidelobe_level: level,
+        beam_arcsec: [cube.beam.major_deg * 3600.0, cube.beam.minor_deg * 3600.0, cube.beam.pa_deg],
+        beam_pixels: cube.pixel_beam().area(),
+        prune_pixels: masker.least_pixels(),
+        polarisation: cube.polarisation,
+        mask_pixels: planes.iter().map(|p| p.mask_pixels).sum(),
+        warnings: warnings(options, &cube, inputs, done, &planes),
+        planes,
+    };
+    state.commit(Record::new(run, level, masks, counters, summary.clone()))?;
+    Ok(summary)
+}
+
+/// Refuses a state that was made with other inputs.
+fn check_identity(
+    inputs: &CycleInputs,
+    run: &RunIdentity,
+    state: &StateFolder,
+    folder: &Path,
+) -> Result<(), MultithreshError> {
+    let Some(record) = state.record() else { return Ok(()) };
+    let mut changes = record.changes(run);
+    if let Some(level) = inputs.sidelobe_level.filter(|&l| l != record.sidelobe_level) {
+        changes.push(format!("sidelobe level: {} -> {level}", record.sidelobe_level));
+    }
+    if changes.is_empty() { Ok(()) } else { Err(MultithreshError::StateMismatch { folder: folder.into(), changes }) }
+}
+
+/// The PSF's sidelobe level: of the state, as given, or measured.
+fn level_of(inputs: &CycleInputs, cube: &Cube<'_>, state: &StateFolder) -> Result<f32, MultithreshError> {
+    let level = match (state.record(), inputs.sidelobe_level, &inputs.psf) {
+        (Some(record), ..) => record.sidelobe_level,
+        (None, Some(level), _) => level,
+        (None, None, Some(psf)) => cube.level_of(psf)?,
+        (None, None, None) => {
+            return Err(MultithreshError::Missing(
+                "the first call needs the PSF (--psf) or its sidelobe level (--sidelobe-level)".into(),
+            ));
+        }
+    };
+    if !(level.is_finite() && level >= 0.0) {
+        return Err(OptionError::new("the sidelobe level", level, "0 or more").into());
+    }
+    Ok(level)
+}
+
+/// The last call's mask, again.
+fn repeat(cube: &Cube<'_>, state: &StateFolder, output: &Path) -> Result<CycleSummary, MultithreshError> {
+    let record = state.record().expect("a state whose last call is repeated");
+    let mut masks = FitsImage::open(state.masks().expect("recorded"))?;
+    let mut writer = cube.mask_writer(output)?;
+    let (ny, nx) = cube.shape;
+    let mut buffer = vec![0f32; ny * nx];
+    let mut bytes = vec![0u8; ny * nx];
+    for (channel, counters) in record.channels.iter().enumerate() {
+        let channel_state = folder::read_channel(&mut masks, channel, *counters, &mut buffer)?;
+        cube.write_mask(&mut writer, channel, &channel_state.mask, &mut bytes)?;
+    }
+    writer.finish()?;
+    Ok(record.last.clone())
+}
+
+/// The warnings that CASA gives, in plain words.
+fn warnings(
+    options: &MultithreshOptions,
+    cube: &Cube<'_>,
+    inputs: &CycleInputs,
+    cycle: usize,
+    planes: &[PlaneSummary],
+) -> Vec<String> {
+    let mut warnings = options.warnings();
+    if inputs.pb.is_some() && options.pbmask == 0.0 {
+        warnings.push("the primary beam is not used: pbmask is 0".into());
+    }
+    if inputs.initial_mask.is_some() && cycle > 0 {
+        warnings.push("the initial mask is not used: this is not the first call".into());
+    }
+    if cycle == 0 {
+        for plane in planes.iter().filter(|p| p.mask_pixels == 0) {
+            let which = if cube.channels > 1 { format!("channel {}: ", plane.channel) } else { String::new() };
+            let kind = match plane.thresh_type {
+                ThresholdKind::Sidelobe => "sidelobe",
+                ThresholdKind::Noise => "noise",
+            };
+            warnings.push(if plane.n_reg > 0 && plane.n_reg == plane.n_pruned {
+                format!("{which}the mask is empty: all {} regions above the {kind} threshold were pruned", plane.n_reg)
+            } else {
+                format!("{which}the mask is empty: nothing is above the {kind} threshold")
+            });
+        }
+    }
+    warnings
+}
