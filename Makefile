@@ -7,7 +7,7 @@ SLURM_TEST := $(CARGO) test --test suite batch::slurm:: -- --include-ignored --t
 LEFT_OUT := --skip batch::slurm:: $(if $(CLEANLOOP_DP3),,--skip the_example_with_dp3)
 
 .PHONY: help build demo test test-fast test-slurm test-slurm-full bench bench-selfcal install-demo-parts install-test-parts \
-	install-slurm-parts lint test-python wheel
+	install-slurm-parts lint lint-python test-workers workers-venv test-python wheel
 
 help:
 	@echo "make demo           build, simulate a small observation, self-calibrate it, say where the report is"
@@ -15,6 +15,7 @@ help:
 	@echo "make test-fast      formatting, and the tests that need no other program: less than a minute after the build"
 	@echo "make test-slurm     start a Slurm of one node, test campaigns on it, stop it"
 	@echo "make test-slurm-full the same with 2,000 measurement sets"
+	@echo "make test-workers   test the sources of the CASA worker, without CASA"
 	@echo "make test-python    build the Python package, install it and test it"
 	@echo "make wheel          the Python package as a wheel, in target/wheels"
 	@echo "make bench          time masks, noise maps and auto-multithresh against their peers"
@@ -38,11 +39,23 @@ install-test-parts:
 	target/debug/cleanloop setup mpi
 	scripts/python-environment.sh tests/requirements.txt target/test-venv
 
-lint:
+lint: lint-python
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --all-targets -- -D warnings
 
-test: install-test-parts lint
+# The checks and tests of the CASA worker's sources need no CASA.
+WORKERS_VENV := $(CURDIR)/target/workers-venv
+
+workers-venv:
+	@scripts/python-environment.sh workers/tests/requirements.txt $(WORKERS_VENV)
+
+lint-python: workers-venv
+	cd workers && $(WORKERS_VENV)/bin/ruff format --check . && $(WORKERS_VENV)/bin/ruff check . && $(WORKERS_VENV)/bin/mypy
+
+test-workers: workers-venv
+	cd workers && $(WORKERS_VENV)/bin/python -B -m pytest -q
+
+test: install-test-parts lint test-workers
 	CLEANLOOP_ASTROPY_PYTHON=$(CURDIR)/target/test-venv/bin/python $(CARGO) test -- --include-ignored $(LEFT_OUT)
 
 test-fast:

@@ -42,7 +42,7 @@ def integer(cards: list[str], key: str) -> int:
 
 
 def value(cards: list[str], key: str) -> str | None:
-    """The value of a card as text; None: there is no such card."""
+    """The value of a card as text, up to a slash; None: there is no such card."""
     for card in cards:
         if card[:8].rstrip() == key and card[8:10] == "= ":
             return card[10:].split("/")[0].strip()
