@@ -1,5 +1,6 @@
 //! `campaign.archive`: what is collected at the end. And flint's mode `archive`, which says the same in its own way.
 
+use super::reading::findings::Findings;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -109,5 +110,13 @@ impl ArchiveOptions {
         })
         .chain(wrong)
         .collect()
+    }
+}
+
+/// All patterns can be used.
+pub(super) fn check(found: &mut Findings<'_>) {
+    for (key, pattern, why) in found.campaign.block.archive.problems() {
+        let text = format!("`archive.{key}`: the pattern `{pattern}`: {why}");
+        found.problem(&["archive", key], text, "for example `final/*.fits`, `**/*.cal`");
     }
 }

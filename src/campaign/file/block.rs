@@ -3,12 +3,15 @@
 use super::archive::ArchiveOptions;
 use super::mask::{self, MaskInput, MaskSettings};
 use super::programs::{self, CalibratorKind, Executables, ImagerKind, Word};
+use super::reading::Problem;
+use super::reading::findings::Findings;
 use super::resources::Resources;
 use super::rounds::RoundSelection;
 use super::scheduler::{self, SchedulerInput, SchedulerOptions};
 use crate::campaign::rules::acceptance::AcceptanceOptions;
 use crate::campaign::rules::solution_intervals::SolintOptions;
 use crate::major_cycle::StopOptions;
+use crate::options::Validate;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -118,4 +121,20 @@ pub struct CampaignBlock {
     pub on_failure: OnFailure,
     /// What is collected at the end.
     pub archive: ArchiveOptions,
+}
+
+/// The campaign has data, and its limits of acceptance are valid.
+pub(super) fn check(found: &mut Findings<'_>) {
+    let block = &found.campaign.block;
+    if block.measurement_sets.is_empty() {
+        let whole = || found.campaign.tree.entry("campaign").map(|entry| entry.key_span);
+        let place = found.span(&["measurement_sets"]).or_else(whole);
+        found.problems.push(
+            Problem::new(place, "no measurement sets are named")
+                .help("list them under `campaign.measurement_sets`, or give them with --ms"),
+        );
+    }
+    for error in block.acceptance.problems() {
+        found.problem(&["acceptance", error.key()], error.to_string(), "");
+    }
 }

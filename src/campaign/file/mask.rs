@@ -1,10 +1,12 @@
 //! `campaign.mask`: which masks are made, when, and what is always in or out.
 
+use super::reading::findings::Findings;
 use super::rounds::RoundSelection;
 use crate::image::mosaic::DEFAULT_CUTOFF;
 use crate::masking::auto::AutoMaskOptions;
 pub use crate::masking::{CombineRule, MaskMethod};
 use crate::noise::NoiseOptions;
+use crate::options::Validate;
 use crate::quality::confetti::ConfettiOptions;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -145,4 +147,26 @@ pub(crate) fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<MaskSet
         MaskInput::Method(method) => MaskSettings { method, ..MaskSettings::default() },
         MaskInput::Settings(settings) => *settings,
     })
+}
+
+/// Rounds with a mask are named once, and the method works on the chosen image.
+pub(super) fn check(found: &mut Findings<'_>) {
+    let mask = &found.campaign.block.mask;
+    let fields = ["use_beam_masks_rounds", "use_beam_masks_from"];
+    if let Some(field) = fields.into_iter().find(|field| found.span(&[field]).is_some())
+        && found.span(&["mask", "rounds"]).is_some()
+    {
+        let text = format!("`mask.rounds` and `{field}` are given");
+        found.problem(&["mask", "rounds"], text, "they mean the same: keep one of them");
+    }
+    if mask.image == MaskImage::Field && matches!(mask.method, MaskMethod::Multithresh | MaskMethod::Both) {
+        found.problem(
+            &["mask", "image"],
+            "a mask of the field needs the method `flint` or `auto`",
+            "auto-multithresh works on each measurement set's own residual: `image: beam`",
+        );
+    }
+    for error in mask.noise.problems() {
+        found.problem(&["mask", "noise"], error.to_string(), "");
+    }
 }

@@ -1,5 +1,6 @@
 //! `campaign.imager`, `calibrator`, `executables`: which programs do the work, and how they are called.
 
+use super::reading::findings::Findings;
 use crate::imager::ImagerOptions;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -118,4 +119,20 @@ fn words<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::E
 /// Text, or a number that stands for it (antenna 5, a field named 1934), for a key that may be left out.
 pub(crate) fn optional_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     Ok(Option::<Word>::deserialize(deserializer)?.map(Word::into_text))
+}
+
+/// Programs that are chosen have command lines.
+pub(super) fn check(found: &mut Findings<'_>) {
+    let block = &found.campaign.block;
+    let needed = [
+        (block.imager == ImagerKind::Command, block.executables.imager.is_empty(), "imager"),
+        (block.calibrator == CalibratorKind::Command, block.executables.calibrator.is_empty(), "calibrator"),
+    ];
+    for (_, _, program) in needed.into_iter().filter(|(is_chosen, is_empty, _)| *is_chosen && *is_empty) {
+        let help = format!("give its words under `campaign.executables.{program}`");
+        found.problem(&[program], format!("the {program} `command` needs a command line"), &help);
+    }
+    if block.executables.wsclean.is_empty() {
+        found.problem(&["executables", "wsclean"], "`campaign.executables.wsclean` is empty", "");
+    }
 }

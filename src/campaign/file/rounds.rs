@@ -1,5 +1,6 @@
 //! Which rounds something happens in: flint's rule for masks.
 
+use super::reading::findings::Findings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -144,6 +145,43 @@ impl JsonSchema for RoundSelection {
                 {"type": "null"}
             ]
         })
+    }
+}
+
+/// Keys name rounds that exist, and `selfcal` lists them all.
+pub(super) fn check(found: &mut Findings<'_>) {
+    let campaign = found.campaign;
+    let block = &campaign.block;
+    let last = campaign.last_round();
+    let help = format!("this campaign has the rounds 0 to {last} (`campaign.rounds`)");
+    let beyond = |found: &mut Findings<'_>, key: &[&str], round: usize| {
+        let text = format!("`campaign.{}` names round {round}, which does not exist", key.join("."));
+        found.problem(key, text, &help);
+    };
+    let rounds_key: &[&str] = match (&block.use_beam_masks_rounds, block.use_beam_masks_from) {
+        (Some(_), _) => &["use_beam_masks_rounds"],
+        (None, Some(_)) => &["use_beam_masks_from"],
+        (None, None) => &["mask", "rounds"],
+    };
+    let mask_rounds = campaign.mask_rounds();
+    if let Some(round) = mask_rounds.beyond(last) {
+        match mask_rounds {
+            RoundSelection::From(_) => found.warnings.push(format!(
+                "`campaign.{}` is {round}, but the last round is {last}: no round gets a mask",
+                rounds_key.join(".")
+            )),
+            _ => beyond(found, rounds_key, round),
+        }
+    }
+    for round in block.skip_selfcal_on_rounds.iter().flatten().filter(|round| **round > last) {
+        beyond(found, &["skip_selfcal_on_rounds"], *round);
+    }
+    let Some(listed) = campaign.rounds.keys().next_back().copied() else { return };
+    if listed > last {
+        found.warnings.push(format!("`selfcal` lists rounds up to {listed}, but the last round is {last}"));
+    }
+    for round in (0..listed).filter(|round| !campaign.rounds.contains_key(round)) {
+        found.warnings.push(format!("`selfcal` does not list round {round}: it has the options of `defaults` alone"));
     }
 }
 

@@ -1,7 +1,7 @@
 //! The JSON schema of the campaign file, made from the option structs: editors use it, and so does the check.
 
-use super::block::CampaignBlock;
-use super::modes::Modes;
+use crate::campaign::file::block::CampaignBlock;
+use crate::campaign::file::modes::Modes;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::Value as Json;
 use std::borrow::Cow;

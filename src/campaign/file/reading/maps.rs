@@ -1,0 +1,62 @@
+//! Parts of a campaign file's data: version, options by round and mode, what is not run.
+
+use super::Problem;
+use super::yaml::{Node, Value};
+use crate::campaign::file::ModeMaps;
+use crate::campaign::file::modes::{MODES_NOT_RUN, OPERATIONS_NOT_RUN};
+use serde_json::Value as Json;
+use std::collections::BTreeMap;
+
+/// The only version of the format there is.
+const VERSION: f64 = 0.2;
+
+pub(super) fn version(tree: &Node, problems: &mut Vec<Problem>) {
+    let Value::Map(_) = &tree.value else { return };
+    let expected = "this program reads version 0.2 of flint's strategy format";
+    let Some(node) = tree.get("version") else {
+        problems.push(Problem::new(None, "`version` is missing").help(format!("{expected}: write `version: 0.2`")));
+        return;
+    };
+    let found = match &node.value {
+        Value::Float(version) if (version - VERSION).abs() < f64::EPSILON => return,
+        Value::Str(version) if version == "0.2" => return,
+        Value::Float(version) => version.to_string(),
+        Value::Int(version) => version.to_string(),
+        Value::Str(version) => version.clone(),
+        _ => "not a number".to_owned(),
+    };
+    problems.push(Problem::new(node.span, format!("the version of the file is {found}; expected 0.2")).help(expected));
+}
+
+/// The maps of the modes; a mode without options (`wsclean:`) is an empty map.
+pub(super) fn mode_maps(data: Option<&Json>) -> ModeMaps {
+    let mut maps = ModeMaps::new();
+    for (mode, options) in data.and_then(Json::as_object).into_iter().flatten() {
+        if !MODES_NOT_RUN.contains(&mode.as_str()) {
+            maps.insert(mode.clone(), options.as_object().cloned().unwrap_or_default());
+        }
+    }
+    maps
+}
+
+pub(super) fn round_maps(data: &Json) -> BTreeMap<usize, ModeMaps> {
+    let rounds = data.get("selfcal").and_then(Json::as_object).into_iter().flatten();
+    rounds.filter_map(|(round, modes)| Some((round.parse().ok()?, mode_maps(Some(modes))))).collect()
+}
+
+pub(super) fn not_run(data: &Json) -> Vec<String> {
+    let mut found = Vec::new();
+    for operation in OPERATIONS_NOT_RUN {
+        if data.get(operation).is_some() {
+            found.push(format!("the operation `{operation}`"));
+        }
+    }
+    let defaults = data.get("defaults").into_iter();
+    let rounds = data.get("selfcal").and_then(Json::as_object).into_iter().flat_map(|rounds| rounds.values());
+    for mode in MODES_NOT_RUN {
+        if defaults.clone().chain(rounds.clone()).any(|modes| modes.get(mode).is_some()) {
+            found.push(format!("the mode `{mode}`"));
+        }
+    }
+    found
+}
