@@ -1,7 +1,6 @@
 //! The channels of a cube: each has its own limits, and stops, diverges and is reverted by itself.
 
-use super::decide::{best_cycle, nothing_left};
-use super::notes::Finished;
+use super::notes::{Finished, best_cycle};
 use super::{ChannelRecord, StopRules};
 use crate::imager::{ChannelControls, ChannelRevert, StopReason};
 use crate::quality::residual::{PlaneResidual, ResidualState};
@@ -31,7 +30,7 @@ pub(super) fn channel_states(state: &ResidualState, finished: &[Finished], rules
         let idle = independent && cycles().next_back().is_some_and(|c| c.iterations == 0);
         let stopped = before
             .or_else(|| diverged.then_some(StopReason::Diverged))
-            .or_else(|| nothing_left(plane, rules))
+            .or_else(|| rules.nothing_left(plane))
             .or_else(|| (independent && iterations >= rules.iterations).then_some(StopReason::Iterations))
             .or_else(|| (idle || no_progress(index, plane, finished, rules)).then_some(StopReason::NoNewFlux));
         ChannelState { iterations, stopped, long_stopped }

@@ -1,7 +1,7 @@
 //! What comes after a look at the residual: pure rules, in the order in which they are asked.
 
 use super::channels::{ChannelState, channel_controls, iterations_left};
-use super::notes::{Finished, iterations};
+use super::notes::{Finished, best_cycle, iterations};
 use super::{CycleMask, CycleRecord, StopRules};
 use crate::imager::{MinorControls, StopReason};
 use crate::quality::residual::{PlaneResidual, ResidualState};
@@ -111,22 +111,6 @@ fn has_diverged(finished: &[Finished], now: &CycleRecord, rules: &StopRules) -> 
     let peak = beyond(now.peak, lowest(|r| r.peak), rules.peak_growth);
     let rms = beyond(now.rms, lowest(|r| r.rms), rules.rms_growth);
     !finished.is_empty() && (peak || rms)
-}
-
-/// The number of cycles after which the residual was the lowest: the peak before cycle n is the state after n calls.
-pub(super) fn best_cycle(peaks: impl Iterator<Item = Option<f64>>) -> usize {
-    let lowest = peaks.map(|p| p.unwrap_or(f64::INFINITY)).enumerate().min_by(|a, b| a.1.total_cmp(&b.1));
-    lowest.map_or(0, |(cycle, _)| cycle)
-}
-
-/// Why nothing is left to clean in this plane, if that is so.
-pub(super) fn nothing_left(plane: &PlaneResidual, rules: &StopRules) -> Option<StopReason> {
-    if plane.masked_pixels == 0 {
-        return Some(StopReason::EmptyMask);
-    }
-    let by_threshold = rules.threshold_jy.is_some_and(|t| t >= rules.nsigma.unwrap_or(0.0) * plane.rms);
-    let reason = if by_threshold { StopReason::Threshold } else { StopReason::NSigma };
-    (plane.peak_in_mask <= rules.threshold(plane.rms)).then_some(reason)
 }
 
 /// Why the loop ends here, if it does.

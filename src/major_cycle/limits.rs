@@ -1,7 +1,8 @@
 //! The limits of the loop, with everything resolved.
 
 use super::StopOptions;
-use crate::imager::StopLimits;
+use crate::imager::{StopLimits, StopReason};
+use crate::quality::residual::PlaneResidual;
 use serde::{Deserialize, Serialize};
 
 /// When the loop ends, with everything resolved.
@@ -51,5 +52,15 @@ impl StopRules {
     /// Threshold down to which a plane with this noise is cleaned, Jy/beam.
     pub(super) fn threshold(&self, rms: f64) -> f64 {
         self.threshold_jy.unwrap_or(0.0).max(self.nsigma.unwrap_or(0.0) * rms)
+    }
+
+    /// Why nothing is left to clean in this plane, if that is so.
+    pub(super) fn nothing_left(&self, plane: &PlaneResidual) -> Option<StopReason> {
+        if plane.masked_pixels == 0 {
+            return Some(StopReason::EmptyMask);
+        }
+        let by_threshold = self.threshold_jy.is_some_and(|t| t >= self.nsigma.unwrap_or(0.0) * plane.rms);
+        let reason = if by_threshold { StopReason::Threshold } else { StopReason::NSigma };
+        (plane.peak_in_mask <= self.threshold(plane.rms)).then_some(reason)
     }
 }

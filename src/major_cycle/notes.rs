@@ -90,3 +90,9 @@ impl Notes {
 pub(super) fn iterations(finished: &[Finished]) -> u64 {
     finished.iter().map(|f| f.minor.iterations).sum()
 }
+
+/// The number of cycles after which the residual was the lowest: the peak before cycle n is the state after n calls.
+pub(super) fn best_cycle(peaks: impl Iterator<Item = Option<f64>>) -> usize {
+    let lowest = peaks.map(|p| p.unwrap_or(f64::INFINITY)).enumerate().min_by(|a, b| a.1.total_cmp(&b.1));
+    lowest.map_or(0, |(cycle, _)| cycle)
+}
