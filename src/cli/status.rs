@@ -88,7 +88,7 @@ fn dataset_text(dataset: &DatasetRecord) -> String {
 
 fn round_text(round: &RoundRecord, best: bool) -> String {
     let calibration = match (&round.calmode, &round.solint) {
-        (Some(mode), Some(interval)) => format!("{mode} {interval}"),
+        (Some(mode), Some(interval)) => format!("{} {interval}", mode.name()),
         _ => "-".into(),
     };
     let metrics = round.metrics.as_ref();

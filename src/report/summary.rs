@@ -2,6 +2,7 @@
 
 use super::figures::page_name;
 use super::trouble::Trouble;
+use crate::calibrator::options::CalMode;
 use crate::campaign::record::{CampaignRecord, DatasetRecord, RoundRecord, State, Verdict};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -117,7 +118,7 @@ impl<'a> Round<'a> {
             verdict: r.decision.as_ref().map(|d| d.verdict),
             why: r.decision.as_ref().map(|d| d.summary.as_str()),
             solint: r.solint.as_deref(),
-            calmode: r.calmode.as_deref(),
+            calmode: r.calmode.map(CalMode::name),
             rms: m.map(|m| m.rms),
             peak: m.map(|m| m.peak),
             dynamic_range: m.map(|m| m.dynamic_range),

@@ -1,8 +1,10 @@
 //! The only place where the domain's enums become English words, signs and colours, for pages and terminal alike.
 
 use super::numbers::capital;
+use crate::calibrator::options::CalMode;
 use crate::campaign::events::Step;
 use crate::campaign::record::{Level, RoundRecord, State, Verdict};
+use crate::campaign::rules::acceptance::{Next, Rule};
 use crate::imager::StopReason;
 
 /// Where a campaign, a measurement set or a round stands.
@@ -44,6 +46,37 @@ pub(crate) fn verdict_class(verdict: Verdict) -> &'static str {
         Verdict::Accepted | Verdict::Converged => "good",
         Verdict::Rejected => "warn",
         Verdict::Diverged => "bad",
+    }
+}
+
+/// What follows a decision: `the next round`, `the end`, `a gentler attempt: phases only`.
+pub(crate) fn next(next: &Next) -> String {
+    match next {
+        Next::Continue => "the next round".into(),
+        Next::Stop => "the end".into(),
+        Next::RetryRelaxed { changes } => {
+            let words: Vec<String> = changes.iter().map(ToString::to_string).collect();
+            format!("a gentler attempt: {}", words.join(", "))
+        }
+    }
+}
+
+/// The name of an acceptance rule.
+pub(crate) fn rule(rule: Rule) -> &'static str {
+    match rule {
+        Rule::Finite => "finite",
+        Rule::NoiseMeasured => "noise measured",
+        Rule::ModelNotEmpty => "model not empty",
+        Rule::DynamicRange => "dynamic range",
+        Rule::NearField => "near field",
+        Rule::Rms => "rms",
+        Rule::BeamArea => "beam area",
+        Rule::FlaggedSolutions => "flagged solutions",
+        Rule::RmsDiverged => "rms diverged",
+        Rule::FluxDiverged => "flux diverged",
+        Rule::Convergence => "convergence",
+        Rule::FirstRound => "first round",
+        Rule::Retries => "retries",
     }
 }
 
@@ -123,11 +156,10 @@ pub(crate) fn stop_reason(reason: &StopReason) -> String {
 
 /// Calibration of a round, e.g. `phase, 60s`.
 pub(crate) fn setting(round: &RoundRecord) -> String {
-    let mode = match round.calmode.as_deref() {
-        Some("p") => "phase",
-        Some("a") => "amplitude",
-        Some("ap") => "amplitude and phase",
-        Some(other) => other,
+    let mode = match round.calmode {
+        Some(CalMode::P) => "phase",
+        Some(CalMode::A) => "amplitude",
+        Some(CalMode::Ap) => "amplitude and phase",
         None => "",
     };
     match (mode, round.solint.as_deref()) {
@@ -140,7 +172,7 @@ pub(crate) fn setting(round: &RoundRecord) -> String {
 
 /// Calibration of a round in the calibrator's own words, e.g. `p 60s`.
 pub(crate) fn short_setting(round: &RoundRecord) -> String {
-    let words: Vec<&str> = [round.calmode.as_deref(), round.solint.as_deref()].into_iter().flatten().collect();
+    let words: Vec<&str> = [round.calmode.map(CalMode::name), round.solint.as_deref()].into_iter().flatten().collect();
     if words.is_empty() { "–".into() } else { words.join(" ") }
 }
 

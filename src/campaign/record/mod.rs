@@ -7,8 +7,12 @@
 //! Paths are absolute or relative to the campaign folder.
 
 pub use super::journal::State;
+use super::journal::Step;
 use super::layout::AttemptId;
+pub use super::rules::acceptance::Verdict;
+use super::rules::acceptance::{Decision, Next, Rule};
 use crate::calibrator::SolutionTable;
+use crate::calibrator::options::CalMode;
 use crate::imager::{Products, StopReason};
 pub use crate::major_cycle::{ChannelRecord, ConfettiRecord, CycleRecord};
 use crate::quality::metrics::ImageMetrics;
@@ -190,8 +194,8 @@ pub struct RoundRecord {
     pub calibrator: String,
     /// Solution interval, as given to the calibrator.
     pub solint: Option<String>,
-    /// `p`, `a` or `ap`.
-    pub calmode: Option<String>,
+    /// Mode that was solved for.
+    pub calmode: Option<CalMode>,
     /// Why this interval and mode, where the program chose them.
     pub solint_why: Option<String>,
     /// Statistics of its solutions.
@@ -223,28 +227,6 @@ pub struct RoundRecord {
     pub messages: Vec<MessageRecord>,
 }
 
-/// What was decided about a round.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Verdict {
-    /// Better than, or as good as, the round before.
-    #[default]
-    Accepted,
-    /// Accepted, and the last: nothing is gained any more.
-    Converged,
-    /// Worse; the last accepted round is in force again.
-    Rejected,
-    /// So much worse that the campaign was stopped.
-    Diverged,
-}
-
-impl Verdict {
-    /// The round's products may be used.
-    pub fn is_accepted(self) -> bool {
-        matches!(self, Self::Accepted | Self::Converged)
-    }
-}
-
 /// A verdict with the numbers behind it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -255,23 +237,40 @@ pub struct DecisionRecord {
     pub summary: String,
     /// Every rule that was looked at.
     pub rules: Vec<RuleRecord>,
-    /// What follows: the next round, a gentler attempt, the end.
-    pub next: String,
+    /// What follows.
+    pub next: Next,
+}
+
+impl From<&Decision> for DecisionRecord {
+    fn from(decision: &Decision) -> Self {
+        let rules = decision.reasons.iter().map(|r| RuleRecord {
+            rule: r.rule,
+            text: r.words.clone(),
+            kept: r.passed,
+            value: r.after,
+            limit: r.limit,
+        });
+        Self {
+            verdict: decision.verdict,
+            summary: decision.summary(),
+            rules: rules.collect(),
+            next: decision.next.clone(),
+        }
+    }
 }
 
 /// One rule of a decision.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RuleRecord {
-    /// Name of the rule, e.g. `dynamic range`.
-    pub name: String,
+    /// Which rule.
+    pub rule: Rule,
     /// One sentence with the numbers and units.
     pub text: String,
     /// The rule was kept.
     pub kept: bool,
-    /// What was found.
+    /// The value of this round.
     pub value: Option<f64>,
-    /// What it was compared with.
+    /// The value that it was compared with.
     pub limit: Option<f64>,
 }
 
@@ -310,11 +309,10 @@ impl MaskRecord {
 }
 
 /// A program that was run.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CommandRecord {
-    /// What for, e.g. `solve`, `apply`, `image`.
-    pub step: String,
+    /// The step that ran it.
+    pub step: Step,
     /// The exact words (for a worker: its request).
     pub words: Vec<String>,
     /// Wall time, seconds.

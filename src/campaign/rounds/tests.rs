@@ -3,15 +3,26 @@
 
 use super::{DatasetRun, DatasetSettings};
 use crate::calibrator::SolutionTable;
+use crate::calibrator::options::GaincalOptions;
 use crate::campaign::events::{Collect, Emitter, Event, Step, StepEnd};
-use crate::campaign::file::ArchiveOptions;
-use crate::campaign::file::StartColumn;
+use crate::campaign::file::{
+    ArchiveOptions, CalibratorKind, FieldOptions, MaskCadence, MaskCombine, MaskImage, MaskMethod, StartColumn,
+    StopOptions,
+};
 use crate::campaign::journal::StepKey;
 use crate::campaign::layout::{AttemptId, Layout};
+use crate::campaign::plan::{CalibrationPlan, MaskPlan};
 use crate::campaign::record::{DatasetRecord, MaskRecord, State, Verdict};
-use crate::campaign::rules::acceptance::{AcceptanceOptions, Relaxation};
-use crate::campaign::steps::{AttemptPlan, Backend, Earlier, Imaged, Prepared, Solved, StepContext};
-use crate::imager::Products;
+use crate::campaign::rules::acceptance::{AcceptanceOptions, Relaxation, RoundOutcome};
+use crate::campaign::steps::{
+    AttemptPlan, Backend, CalibrationStep, Imaged, ImagingStep, MaskStep, Prepared, Proposal, Solved, StepContext,
+};
+use crate::imager::command::CommandOptions;
+use crate::imager::{ImagerOptions, Products};
+use crate::masking::MaskingOptions;
+use crate::masking::auto::AutoMaskOptions;
+use crate::masking::multithresh::MultithreshOptions;
+use crate::noise::NoiseOptions;
 use crate::quality::metrics::{ImageMetrics, ModelMetrics, RoundFiles};
 use crate::quality::solutions::SolutionStats;
 use crate::{Error, Result};
@@ -41,25 +52,27 @@ impl Script {
     }
 }
 
-struct FakeWorkshop {
+struct FakeBackend {
     script: Script,
     columns: PathBuf,
     calls: Vec<String>,
-    /// The call that fails, after spoiling what it touches.
+    /// The call that fails.
     fail_at: Option<usize>,
+    /// It leaves the columns that it touches half-written.
+    spoils: bool,
 }
 
-impl FakeWorkshop {
+impl FakeBackend {
     fn new(root: &Path, script: Script) -> Self {
         let columns = root.join("field.ms");
         fs::create_dir_all(&columns).unwrap();
-        Self { script, columns, calls: Vec::new(), fail_at: None }
+        Self { script, columns, calls: Vec::new(), fail_at: None, spoils: true }
     }
 
     fn call(&mut self, name: String, touches: &[&str]) -> Result<()> {
         self.calls.push(name);
         if self.fail_at == Some(self.calls.len() - 1) {
-            for column in touches {
+            for column in touches.iter().filter(|_| self.spoils) {
                 fs::write(self.columns.join(column), "half-written").unwrap();
             }
             return Err(Error::external("injected failure"));
@@ -85,12 +98,33 @@ fn digest(parts: &impl serde::Serialize) -> String {
     StepKey::of(parts).to_string()
 }
 
-/// Round and retries of an attempt: `2.0` is the first at round 2.
-fn call_name(plan: &AttemptPlan) -> String {
-    format!("{}.{}", plan.id.round, plan.id.attempt - 1)
+/// A mask with these options.
+fn mask_step(tag: String) -> MaskStep {
+    let mask = MaskPlan {
+        method: MaskMethod::Flint,
+        image: MaskImage::default(),
+        field: FieldOptions::default(),
+        cadence: MaskCadence::Round,
+        every: 1,
+        combine: MaskCombine::default(),
+        masking: MaskingOptions::default(),
+        auto: AutoMaskOptions::default(),
+        automask: MultithreshOptions::default(),
+        noise: NoiseOptions::default(),
+        include: vec![tag.into()],
+        exclude: Vec::new(),
+        freeze_change: 0.0,
+        confetti: None,
+    };
+    MaskStep { mask, caution: 1.0, field: None }
 }
 
-impl Backend for FakeWorkshop {
+/// Round and retries of an attempt: `2.0` is the first at round 2.
+fn call_name(context: &StepContext) -> String {
+    format!("{}.{}", context.attempt.round, context.attempt.attempt - 1)
+}
+
+impl Backend for FakeBackend {
     fn data_identity(&mut self) -> Result<String> {
         Ok("the data".into())
     }
@@ -109,36 +143,47 @@ impl Backend for FakeWorkshop {
         self.script.dynamic_range.len() - 1
     }
 
-    fn attempt(&mut self, id: AttemptId, changes: &[Relaxation], _: Earlier<'_>) -> Result<AttemptPlan> {
+    fn propose(&mut self, id: AttemptId, changes: &[Relaxation], _: &[RoundOutcome]) -> Result<Proposal> {
         let round = id.round;
-        let options = serde_json::json!([round, self.script.options[round], changes]);
-        Ok(AttemptPlan {
+        if self.script.give_up == Some(round) {
+            return Ok(Proposal::GiveUp { why: "nothing is left".into() });
+        }
+        // Whatever distinguishes attempts goes into an option of each step.
+        let tag = serde_json::json!([round, self.script.options[round], changes]).to_string();
+        let calibration = (round > 0).then(|| CalibrationStep {
+            options: CalibrationPlan {
+                calibrator: CalibratorKind::Casa,
+                gaincal: GaincalOptions { uvrange: tag.clone(), ..GaincalOptions::default() },
+                reference_antenna: None,
+            },
+        });
+        let imaging = ImagingStep {
+            imager: ImagerOptions::Command(CommandOptions { template: vec![tag.clone()] }),
+            cycles: None,
+            stop: StopOptions::default(),
+            mask_scales: 0,
+        };
+        Ok(Proposal::Try(Box::new(AttemptPlan {
             id,
             about: String::new(),
             changes: changes.to_vec(),
-            give_up: self.script.give_up.filter(|&r| r == round).map(|_| "nothing is left".into()),
-            calibration: (round > 0).then(|| options.clone()),
-            interval: None,
+            calibration,
             interval_why: None,
-            mask: (round > 0).then(|| options.clone()),
-            field: None,
-            mask_may_be_empty: false,
-            imaging: options,
+            mask: (round > 0).then(|| mask_step(tag)),
+            imaging,
             first_interval: round == 1,
-            amplitudes: false,
-            interval_chosen: false,
             more_to_try: false,
-        })
+        })))
     }
 
-    fn solve(&mut self, plan: &AttemptPlan, bench: &StepContext) -> Result<Solved> {
-        self.call(format!("solve {}", call_name(plan)), &[])?;
-        let path = bench.folder.join("gains.cal");
-        let content = digest(&("gains", self.column("model"), &plan.calibration));
+    fn solve(&mut self, step: &CalibrationStep, context: &StepContext) -> Result<Solved> {
+        self.call(format!("solve {}", call_name(context)), &[])?;
+        let path = context.folder.join("gains.cal");
+        let content = digest(&("gains", self.column("model"), step));
         fs::write(&path, content).unwrap();
         let stats = SolutionStats {
             solutions: 10,
-            flagged_fraction: self.script.flagged[plan.id.round],
+            flagged_fraction: self.script.flagged[context.attempt.round],
             ..SolutionStats::default()
         };
         Ok(Solved {
@@ -148,8 +193,8 @@ impl Backend for FakeWorkshop {
         })
     }
 
-    fn apply(&mut self, plan: &AttemptPlan, tables: &[SolutionTable], _: &StepContext) -> Result<()> {
-        self.call(format!("apply {}", call_name(plan)), &["corrected"])?;
+    fn apply(&mut self, _: &CalibrationStep, tables: &[SolutionTable], context: &StepContext) -> Result<()> {
+        self.call(format!("apply {}", call_name(context)), &["corrected"])?;
         let table = fs::read_to_string(&tables[0].path).unwrap();
         self.set_column("corrected", &digest(&("data", table)));
         Ok(())
@@ -157,32 +202,38 @@ impl Backend for FakeWorkshop {
 
     fn mask(
         &mut self,
-        plan: &AttemptPlan,
+        step: &MaskStep,
         source: &Products,
         _: Option<&MaskRecord>,
-        bench: &StepContext,
+        context: &StepContext,
     ) -> Result<MaskRecord> {
-        self.call(format!("mask {}", call_name(plan)), &[])?;
-        let path = bench.folder.join("mask.fits");
-        let content = digest(&("mask", fs::read_to_string(&source.image).unwrap(), &plan.mask));
+        self.call(format!("mask {}", call_name(context)), &[])?;
+        let path = context.folder.join("mask.fits");
+        let content = digest(&("mask", fs::read_to_string(&source.image).unwrap(), step));
         fs::write(&path, content).unwrap();
         Ok(MaskRecord { path, pixels: self.script.mask_pixels, ..MaskRecord::default() })
     }
 
-    fn image(&mut self, plan: &AttemptPlan, column: &str, mask: Option<&Path>, bench: &StepContext) -> Result<Imaged> {
+    fn image(
+        &mut self,
+        step: &ImagingStep,
+        column: &str,
+        mask: Option<&Path>,
+        context: &StepContext,
+    ) -> Result<Imaged> {
         let data = if column == "DATA" { "data".into() } else { self.column("corrected") };
         // A real imager goes on from the cycles that it finds.
-        let unfinished = bench.folder.join("unfinished");
+        let unfinished = context.folder.join("unfinished");
         if !unfinished.exists() {
-            fs::write(&unfinished, digest(&("cycles", &data, &plan.imaging))).unwrap();
+            fs::write(&unfinished, digest(&("cycles", &data, step))).unwrap();
         }
-        self.call(format!("image {} {column}", call_name(plan)), &["model"])?;
+        self.call(format!("image {} {column}", call_name(context)), &["model"])?;
         let mask = mask.map(|m| fs::read_to_string(m).unwrap());
         let cycles = fs::read_to_string(&unfinished).unwrap();
         fs::remove_file(unfinished).unwrap();
-        let content = digest(&("image", data, mask, cycles, &plan.imaging));
+        let content = digest(&("image", data, mask, cycles, step));
         let file = |name: &str| {
-            let path = bench.folder.join(name);
+            let path = context.folder.join(name);
             fs::write(&path, &content).unwrap();
             path
         };
@@ -200,8 +251,8 @@ impl Backend for FakeWorkshop {
         Ok(Imaged { products, cycles: Vec::new(), stopped: None, mask: None, commands: vec![vec!["wsclean".into()]] })
     }
 
-    fn predict(&mut self, plan: &AttemptPlan, _: &str, model: &Path, _: &StepContext) -> Result<()> {
-        self.call(format!("predict {}", call_name(plan)), &["model"])?;
+    fn predict(&mut self, _: &ImagingStep, _: &str, model: &Path, context: &StepContext) -> Result<()> {
+        self.call(format!("predict {}", call_name(context)), &["model"])?;
         self.set_column("model", &fs::read_to_string(model).unwrap());
         Ok(())
     }
@@ -222,18 +273,18 @@ impl Backend for FakeWorkshop {
         })
     }
 
-    fn apply_line(&mut self, _: &AttemptPlan, _: &[SolutionTable]) -> Option<String> {
+    fn apply_line(&mut self, _: &CalibrationStep, _: &[SolutionTable]) -> Option<String> {
         Some("applycal(...)".into())
     }
 }
 
-fn run(root: &Path, backend: &mut FakeWorkshop) -> (DatasetRecord, Result<State>, Collect) {
+fn run(root: &Path, backend: &mut FakeBackend) -> (DatasetRecord, Result<State>, Collect) {
     run_with(root, backend, None, ArchiveOptions::default())
 }
 
 fn run_with(
     root: &Path,
-    backend: &mut FakeWorkshop,
+    backend: &mut FakeBackend,
     disk_budget: Option<u64>,
     archive: ArchiveOptions,
 ) -> (DatasetRecord, Result<State>, Collect) {
@@ -266,7 +317,7 @@ fn outcome(root: &Path) -> [String; 3] {
 
 fn uninterrupted(script: &Script) -> ([String; 3], Vec<String>) {
     let folder = tempfile::tempdir().unwrap();
-    let mut backend = FakeWorkshop::new(folder.path(), script.clone());
+    let mut backend = FakeBackend::new(folder.path(), script.clone());
     run(folder.path(), &mut backend).1.unwrap();
     (outcome(folder.path()), backend.calls)
 }
@@ -274,7 +325,7 @@ fn uninterrupted(script: &Script) -> ([String; 3], Vec<String>) {
 #[test]
 fn a_good_campaign_goes_through_its_rounds_in_order() {
     let folder = tempfile::tempdir().unwrap();
-    let mut backend = FakeWorkshop::new(folder.path(), Script::rising());
+    let mut backend = FakeBackend::new(folder.path(), Script::rising());
     let (record, end, _) = run(folder.path(), &mut backend);
     assert_eq!(end.unwrap(), State::Done);
     assert_eq!(record.best_round().unwrap().round, 3);
@@ -295,9 +346,9 @@ fn a_good_campaign_goes_through_its_rounds_in_order() {
 #[test]
 fn a_second_run_repeats_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    run(folder.path(), &mut FakeWorkshop::new(folder.path(), Script::rising())).1.unwrap();
+    run(folder.path(), &mut FakeBackend::new(folder.path(), Script::rising())).1.unwrap();
     let before = outcome(folder.path());
-    let mut again = FakeWorkshop::new(folder.path(), Script::rising());
+    let mut again = FakeBackend::new(folder.path(), Script::rising());
     let (record, end, events) = run(folder.path(), &mut again);
     end.unwrap();
     assert_eq!(again.calls, Vec::<String>::new());
@@ -311,7 +362,7 @@ fn a_worse_round_is_undone_and_the_best_one_is_the_product() {
     let mut script = Script::rising();
     script.dynamic_range[2] = vec![150.0, 140.0];
     let folder = tempfile::tempdir().unwrap();
-    let mut backend = FakeWorkshop::new(folder.path(), script);
+    let mut backend = FakeBackend::new(folder.path(), script);
     let (record, end, _) = run(folder.path(), &mut backend);
     end.unwrap();
     let verdicts: Vec<Verdict> = record.rounds.iter().map(|r| r.decision.as_ref().unwrap().verdict).collect();
@@ -335,7 +386,7 @@ fn divergence_stops_the_campaign() {
     let mut script = Script::rising();
     script.dynamic_range[2] = vec![50.0];
     let folder = tempfile::tempdir().unwrap();
-    let (record, end, _) = run(folder.path(), &mut FakeWorkshop::new(folder.path(), script));
+    let (record, end, _) = run(folder.path(), &mut FakeBackend::new(folder.path(), script));
     assert_eq!(end.unwrap(), State::Diverged);
     assert_eq!(record.best_round().unwrap().round, 1);
 }
@@ -344,7 +395,7 @@ fn divergence_stops_the_campaign() {
 fn a_round_that_is_not_worth_trying_ends_the_campaign() {
     let script = Script { give_up: Some(2), ..Script::rising() };
     let folder = tempfile::tempdir().unwrap();
-    let mut backend = FakeWorkshop::new(folder.path(), script);
+    let mut backend = FakeBackend::new(folder.path(), script);
     let (record, end, _) = run(folder.path(), &mut backend);
     assert_eq!(end.unwrap(), State::Converged);
     assert_eq!(record.best_round().unwrap().round, 1);
@@ -357,7 +408,7 @@ fn flagged_tables_are_not_applied() {
     let mut script = Script::rising();
     script.flagged[2] = 0.9;
     let folder = tempfile::tempdir().unwrap();
-    let mut backend = FakeWorkshop::new(folder.path(), script);
+    let mut backend = FakeBackend::new(folder.path(), script);
     let (record, end, _) = run(folder.path(), &mut backend);
     end.unwrap();
     let calls = backend.calls.join(", ");
@@ -370,7 +421,7 @@ fn flagged_tables_are_not_applied() {
 fn an_empty_mask_is_an_error_that_says_what_to_do() {
     let script = Script { mask_pixels: 0, ..Script::rising() };
     let folder = tempfile::tempdir().unwrap();
-    let (record, end, _) = run(folder.path(), &mut FakeWorkshop::new(folder.path(), script));
+    let (record, end, _) = run(folder.path(), &mut FakeBackend::new(folder.path(), script));
     let error = end.unwrap_err();
     assert_eq!(error.exit_status(), crate::ExitStatus::BadInput);
     assert!(error.to_string().contains("mask of round 1 is empty"), "{error}");
@@ -386,10 +437,10 @@ fn a_failure_anywhere_changes_nothing_in_the_end() {
         let (expected, calls) = uninterrupted(&script);
         for n in 0..calls.len() {
             let folder = tempfile::tempdir().unwrap();
-            let mut first = FakeWorkshop::new(folder.path(), script.clone());
+            let mut first = FakeBackend::new(folder.path(), script.clone());
             first.fail_at = Some(n);
             assert!(run(folder.path(), &mut first).1.is_err());
-            let mut second = FakeWorkshop::new(folder.path(), script.clone());
+            let mut second = FakeBackend::new(folder.path(), script.clone());
             run(folder.path(), &mut second).1.unwrap();
             assert_eq!(outcome(folder.path()), expected, "failed at {}", calls[n]);
             assert!(second.calls.len() <= calls.len() - n + 1, "{:?} repeat done work", second.calls);
@@ -397,13 +448,40 @@ fn a_failure_anywhere_changes_nothing_in_the_end() {
     }
 }
 
+/// A kill while the journal is written: whatever it keeps of a step's last line and of the next one's first, the next run
+/// ends with the same files. Every third call, to save time.
+#[test]
+fn a_journal_cut_anywhere_is_gone_on_from() {
+    let mut rejecting = Script::rising();
+    rejecting.dynamic_range[3] = vec![150.0, 320.0];
+    let (expected, calls) = uninterrupted(&rejecting);
+    for n in (1..calls.len()).step_by(3) {
+        // Half of the line that ends a step, all of it, and half of the line that begins the next.
+        for (line, part) in [(3, 0.5), (2, 0.0), (2, 0.5)] {
+            let folder = tempfile::tempdir().unwrap();
+            let mut first = FakeBackend::new(folder.path(), rejecting.clone());
+            (first.fail_at, first.spoils) = (Some(n), false);
+            assert!(run(folder.path(), &mut first).1.is_err());
+            let journal = folder.path().join("out/journal.jsonl");
+            let text = fs::read_to_string(&journal).unwrap();
+            let ends: Vec<usize> = text.match_indices('\n').map(|(i, _)| i + 1).collect();
+            let failed = text[..text.find("\"event\":\"failed\"").unwrap()].lines().count() - 1;
+            let (start, end) = (ends[failed - line], ends[failed - line + 1]);
+            let cut = start + ((end - start) as f64 * part) as usize;
+            fs::write(&journal, &text[..cut]).unwrap();
+            run(folder.path(), &mut FakeBackend::new(folder.path(), rejecting.clone())).1.unwrap();
+            assert_eq!(outcome(folder.path()), expected, "{}, cut at {cut}", calls[n]);
+        }
+    }
+}
+
 #[test]
 fn a_changed_round_is_done_again_with_all_that_builds_on_it() {
     let folder = tempfile::tempdir().unwrap();
-    run(folder.path(), &mut FakeWorkshop::new(folder.path(), Script::rising())).1.unwrap();
+    run(folder.path(), &mut FakeBackend::new(folder.path(), Script::rising())).1.unwrap();
     let mut changed = Script::rising();
     changed.options[2] = 7;
-    let mut backend = FakeWorkshop::new(folder.path(), changed.clone());
+    let mut backend = FakeBackend::new(folder.path(), changed.clone());
     let (_, end, events) = run(folder.path(), &mut backend);
     end.unwrap();
     assert_eq!(backend.calls[..2], ["predict 1.0", "solve 2.0"], "round 1's model is put back first");
@@ -423,18 +501,18 @@ fn unfinished_cycles_of_other_options_are_not_gone_on_from() {
     let (expected, calls) = uninterrupted(&changed);
     let n = calls.iter().position(|c| c.starts_with("image 2")).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let mut first = FakeWorkshop::new(folder.path(), Script::rising());
+    let mut first = FakeBackend::new(folder.path(), Script::rising());
     first.fail_at = Some(n);
     assert!(run(folder.path(), &mut first).1.is_err());
     assert!(folder.path().join("out/round-02/image/unfinished").exists());
-    run(folder.path(), &mut FakeWorkshop::new(folder.path(), changed)).1.unwrap();
+    run(folder.path(), &mut FakeBackend::new(folder.path(), changed)).1.unwrap();
     assert_eq!(outcome(folder.path()), expected);
 }
 
 #[test]
 fn steps_tell_what_they_do() {
     let folder = tempfile::tempdir().unwrap();
-    let (_, _, events) = run(folder.path(), &mut FakeWorkshop::new(folder.path(), Script::rising()));
+    let (_, _, events) = run(folder.path(), &mut FakeBackend::new(folder.path(), Script::rising()));
     let started: Vec<Step> = events
         .events()
         .iter()
@@ -459,7 +537,7 @@ fn images_left(root: &Path) -> Vec<String> {
 #[test]
 fn a_disk_budget_removes_old_images_and_a_resume_does_not_miss_them() {
     let folder = tempfile::tempdir().unwrap();
-    let mut first = FakeWorkshop::new(folder.path(), Script::rising());
+    let mut first = FakeBackend::new(folder.path(), Script::rising());
     let (record, end, events) = run_with(folder.path(), &mut first, Some(1), ArchiveOptions::default());
     end.unwrap();
     let left = images_left(folder.path());
@@ -468,7 +546,7 @@ fn a_disk_budget_removes_old_images_and_a_resume_does_not_miss_them() {
     assert!(texts.iter().any(|t| t.contains("removed to keep the disk budget")), "{texts:?}");
     assert_eq!(texts.iter().filter(|t| t.contains("more than its part of the disk budget")).count(), 1);
     drop(events);
-    let mut second = FakeWorkshop::new(folder.path(), Script::rising());
+    let mut second = FakeBackend::new(folder.path(), Script::rising());
     run_with(folder.path(), &mut second, Some(1), ArchiveOptions::default()).1.unwrap();
     assert!(second.calls.is_empty(), "nothing is done again: {:?}", second.calls);
     assert_eq!(outcome(folder.path()), uninterrupted(&Script::rising()).0);
@@ -477,11 +555,11 @@ fn a_disk_budget_removes_old_images_and_a_resume_does_not_miss_them() {
 #[test]
 fn what_a_budget_removed_is_made_again_when_a_changed_round_needs_it() {
     let folder = tempfile::tempdir().unwrap();
-    let mut backend = FakeWorkshop::new(folder.path(), Script::rising());
+    let mut backend = FakeBackend::new(folder.path(), Script::rising());
     run_with(folder.path(), &mut backend, Some(1), ArchiveOptions::default()).1.unwrap();
     let mut changed = Script::rising();
     changed.options[2] = 7;
-    let mut backend = FakeWorkshop::new(folder.path(), changed.clone());
+    let mut backend = FakeBackend::new(folder.path(), changed.clone());
     run_with(folder.path(), &mut backend, Some(1), ArchiveOptions::default()).1.unwrap();
     assert_eq!(backend.calls[..3], ["apply 1.0", "image 1.0 CORRECTED_DATA", "solve 2.0"]);
     assert_eq!(outcome(folder.path()), uninterrupted(&changed).0);
@@ -495,10 +573,10 @@ fn a_failure_anywhere_with_a_budget_changes_nothing_in_the_end() {
     let (expected, calls) = uninterrupted(&rejecting);
     for (n, call) in calls.iter().enumerate() {
         let folder = tempfile::tempdir().unwrap();
-        let mut first = FakeWorkshop::new(folder.path(), rejecting.clone());
+        let mut first = FakeBackend::new(folder.path(), rejecting.clone());
         first.fail_at = Some(n);
         assert!(run_with(folder.path(), &mut first, Some(1), ArchiveOptions::default()).1.is_err());
-        let mut second = FakeWorkshop::new(folder.path(), rejecting.clone());
+        let mut second = FakeBackend::new(folder.path(), rejecting.clone());
         run_with(folder.path(), &mut second, Some(1), ArchiveOptions::default()).1.unwrap();
         assert_eq!(outcome(folder.path()), expected, "failed at {call}");
     }
@@ -513,7 +591,7 @@ fn the_archive_is_collected_once_and_again_when_something_is_gone() {
         to: Some(folder.path().join("kept")),
         ..ArchiveOptions::default()
     };
-    let mut backend = FakeWorkshop::new(folder.path(), Script::rising());
+    let mut backend = FakeBackend::new(folder.path(), Script::rising());
     let (record, end, _) = run_with(folder.path(), &mut backend, None, options.clone());
     end.unwrap();
     let kept = folder.path().join("kept/field");
@@ -523,10 +601,10 @@ fn the_archive_is_collected_once_and_again_when_something_is_gone() {
     let written = fs::metadata(&packed).unwrap().modified().unwrap();
     let texts: Vec<&str> = record.messages.iter().map(|m| m.text.as_str()).collect();
     assert_eq!(texts, ["archive: no file matches the pattern `nothing`"]);
-    let again = |backend: &mut FakeWorkshop| run_with(folder.path(), backend, None, options.clone()).1.unwrap();
-    again(&mut FakeWorkshop::new(folder.path(), Script::rising()));
+    let again = |backend: &mut FakeBackend| run_with(folder.path(), backend, None, options.clone()).1.unwrap();
+    again(&mut FakeBackend::new(folder.path(), Script::rising()));
     assert_eq!(fs::metadata(&packed).unwrap().modified().unwrap(), written, "not written again");
     fs::remove_file(&image).unwrap();
-    again(&mut FakeWorkshop::new(folder.path(), Script::rising()));
+    again(&mut FakeBackend::new(folder.path(), Script::rising()));
     assert!(image.exists());
 }

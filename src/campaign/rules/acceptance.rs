@@ -129,34 +129,30 @@ pub struct RoundMetrics {
 }
 
 /// The judgement of a round.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// Kept.
-    Accept,
-    /// Undone: back to the last accepted round.
-    Reject,
+    /// Kept: better than, or as good as, the last accepted round.
+    #[default]
+    Accepted,
     /// Kept, and the last one: there is no progress any more.
     Converged,
-    /// Undone, and the campaign is stopped.
+    /// Undone: the last accepted round is active again.
+    Rejected,
+    /// Undone, and so much worse that the campaign is stopped.
     Diverged,
 }
 
 impl Verdict {
-    /// The round stays in force.
+    /// The round's products may be used.
     pub fn is_accepted(self) -> bool {
-        matches!(self, Self::Accept | Self::Converged)
+        matches!(self, Self::Accepted | Self::Converged)
     }
 }
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Accept => "accepted",
-            Self::Reject => "rejected",
-            Self::Converged => "converged",
-            Self::Diverged => "diverged",
-        })
+        self.serialize(f)
     }
 }
 
@@ -229,7 +225,7 @@ pub enum Relaxation {
     },
     /// Apply the tables without flagging data (`applymode='calonly'`).
     CalOnly,
-    /// Choose interval and mode anew, knowing that these failed (`solint: auto`).
+    /// Choose interval and mode again, knowing that these failed (`solint: auto`).
     ChooseAgain,
 }
 
@@ -245,11 +241,12 @@ impl fmt::Display for Relaxation {
     }
 }
 
-/// What the driver does next.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// The driver's way after a decision.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "do")]
 pub enum Next {
     /// Go on with the next round of the plan.
+    #[default]
     Continue,
     /// Go back to the last accepted round and repeat this one with these changes.
     RetryRelaxed {
@@ -280,7 +277,7 @@ impl Decision {
     /// One line: the verdict and what decided it.
     pub fn summary(&self) -> String {
         let decisive: Vec<&str> = match self.verdict {
-            Verdict::Accept => self
+            Verdict::Accepted => self
                 .reasons
                 .iter()
                 .filter(|r| matches!(r.rule, Rule::DynamicRange | Rule::Rms | Rule::FirstRound))
@@ -289,7 +286,7 @@ impl Decision {
             Verdict::Converged => {
                 self.reasons.iter().filter(|r| r.rule == Rule::Convergence).map(|r| r.words.as_str()).collect()
             }
-            Verdict::Reject | Verdict::Diverged => self.failed().map(|r| r.words.as_str()).collect(),
+            Verdict::Rejected | Verdict::Diverged => self.failed().map(|r| r.words.as_str()).collect(),
         };
         format!("{}: {}", self.verdict, decisive.join("; "))
     }
@@ -369,10 +366,10 @@ pub fn judge(history: &[RoundOutcome], candidate: &RoundMetrics, options: &Accep
         return if converged {
             Decision { verdict: Verdict::Converged, reasons, next: Next::Stop }
         } else {
-            Decision { verdict: Verdict::Accept, reasons, next: Next::Continue }
+            Decision { verdict: Verdict::Accepted, reasons, next: Next::Continue }
         };
     }
-    let verdict = if has_diverged { Verdict::Diverged } else { Verdict::Reject };
+    let verdict = if has_diverged { Verdict::Diverged } else { Verdict::Rejected };
     let next = after_failure(history, candidate, &mut reasons, verdict, options);
     Decision { verdict, reasons, next }
 }
@@ -402,8 +399,8 @@ pub fn judge_solutions(
         return None;
     }
     let mut reasons = vec![reason];
-    let next = after_failure(history, candidate, &mut reasons, Verdict::Reject, options);
-    Some(Decision { verdict: Verdict::Reject, reasons, next })
+    let next = after_failure(history, candidate, &mut reasons, Verdict::Rejected, options);
+    Some(Decision { verdict: Verdict::Rejected, reasons, next })
 }
 
 /// Rules that need no earlier round.
@@ -664,28 +661,28 @@ mod tests {
     }
 
     #[rstest]
-    #[case::better(|_: &mut RoundMetrics| {}, Verdict::Accept, &[])]
-    #[case::fall_within(|m: &mut RoundMetrics| m.image.dynamic_range = 98.1, Verdict::Accept, &[])]
-    #[case::fall_beyond(|m: &mut RoundMetrics| m.image.dynamic_range = 97.9, Verdict::Reject, &[Rule::DynamicRange])]
-    #[case::rms_within(|m: &mut RoundMetrics| m.image.rms = 1.049, Verdict::Accept, &[])]
-    #[case::rms_beyond(|m: &mut RoundMetrics| m.image.rms = 1.051, Verdict::Reject, &[Rule::Rms])]
+    #[case::better(|_: &mut RoundMetrics| {}, Verdict::Accepted, &[])]
+    #[case::fall_within(|m: &mut RoundMetrics| m.image.dynamic_range = 98.1, Verdict::Accepted, &[])]
+    #[case::fall_beyond(|m: &mut RoundMetrics| m.image.dynamic_range = 97.9, Verdict::Rejected, &[Rule::DynamicRange])]
+    #[case::rms_within(|m: &mut RoundMetrics| m.image.rms = 1.049, Verdict::Accepted, &[])]
+    #[case::rms_beyond(|m: &mut RoundMetrics| m.image.rms = 1.051, Verdict::Rejected, &[Rule::Rms])]
     #[case::rms_doubled(|m: &mut RoundMetrics| m.image.rms = 2.0, Verdict::Diverged, &[Rule::RmsDiverged, Rule::Rms])]
-    #[case::beam_within(|m: &mut RoundMetrics| m.image.beam_area_arcsec2 = Some(10.4), Verdict::Accept, &[])]
-    #[case::beam_beyond(|m: &mut RoundMetrics| m.image.beam_area_arcsec2 = Some(10.6), Verdict::Reject, &[Rule::BeamArea])]
-    #[case::beam_unknown(|m: &mut RoundMetrics| m.image.beam_area_arcsec2 = None, Verdict::Accept, &[])]
-    #[case::flagged_within(|m: &mut RoundMetrics| m.solutions.as_mut().unwrap().flagged_fraction = 0.3, Verdict::Accept, &[])]
-    #[case::flagged_beyond(|m: &mut RoundMetrics| m.solutions.as_mut().unwrap().flagged_fraction = 0.31, Verdict::Reject, &[Rule::FlaggedSolutions])]
-    #[case::no_solution(|m: &mut RoundMetrics| m.solutions = Some(SolutionStats { antennas: vec![AntennaSolutions::default()], ..SolutionStats::default() }), Verdict::Reject, &[Rule::FlaggedSolutions])]
-    #[case::nothing_is_known_of_them(|m: &mut RoundMetrics| m.solutions = Some(SolutionStats::default()), Verdict::Accept, &[])]
-    #[case::empty_model(|m: &mut RoundMetrics| m.image.model = Some(ModelMetrics::default()), Verdict::Reject, &[Rule::ModelNotEmpty])]
-    #[case::no_model_given(|m: &mut RoundMetrics| m.image.model = None, Verdict::Accept, &[])]
-    #[case::flux_three_times(|m: &mut RoundMetrics| m.image.model.as_mut().unwrap().total_flux = 15.0, Verdict::Accept, &[])]
+    #[case::beam_within(|m: &mut RoundMetrics| m.image.beam_area_arcsec2 = Some(10.4), Verdict::Accepted, &[])]
+    #[case::beam_beyond(|m: &mut RoundMetrics| m.image.beam_area_arcsec2 = Some(10.6), Verdict::Rejected, &[Rule::BeamArea])]
+    #[case::beam_unknown(|m: &mut RoundMetrics| m.image.beam_area_arcsec2 = None, Verdict::Accepted, &[])]
+    #[case::flagged_within(|m: &mut RoundMetrics| m.solutions.as_mut().unwrap().flagged_fraction = 0.3, Verdict::Accepted, &[])]
+    #[case::flagged_beyond(|m: &mut RoundMetrics| m.solutions.as_mut().unwrap().flagged_fraction = 0.31, Verdict::Rejected, &[Rule::FlaggedSolutions])]
+    #[case::no_solution(|m: &mut RoundMetrics| m.solutions = Some(SolutionStats { antennas: vec![AntennaSolutions::default()], ..SolutionStats::default() }), Verdict::Rejected, &[Rule::FlaggedSolutions])]
+    #[case::nothing_is_known_of_them(|m: &mut RoundMetrics| m.solutions = Some(SolutionStats::default()), Verdict::Accepted, &[])]
+    #[case::empty_model(|m: &mut RoundMetrics| m.image.model = Some(ModelMetrics::default()), Verdict::Rejected, &[Rule::ModelNotEmpty])]
+    #[case::no_model_given(|m: &mut RoundMetrics| m.image.model = None, Verdict::Accepted, &[])]
+    #[case::flux_three_times(|m: &mut RoundMetrics| m.image.model.as_mut().unwrap().total_flux = 15.0, Verdict::Accepted, &[])]
     #[case::flux_beyond(|m: &mut RoundMetrics| m.image.model.as_mut().unwrap().total_flux = 15.1, Verdict::Diverged, &[Rule::FluxDiverged])]
     #[case::flux_beyond_at_lower_noise(|m: &mut RoundMetrics| (m.image.model.as_mut().unwrap().total_flux, m.image.rms) = (15.1, 0.51), Verdict::Diverged, &[Rule::FluxDiverged])]
-    #[case::flux_of_a_deeper_clean(|m: &mut RoundMetrics| (m.image.model.as_mut().unwrap().total_flux, m.image.rms) = (15.1, 0.49), Verdict::Accept, &[])]
+    #[case::flux_of_a_deeper_clean(|m: &mut RoundMetrics| (m.image.model.as_mut().unwrap().total_flux, m.image.rms) = (15.1, 0.49), Verdict::Accepted, &[])]
     #[case::flux_of_noise(|m: &mut RoundMetrics| (m.image.model.as_mut().unwrap().total_flux, m.image.rms) = (1000.0, 0.2), Verdict::Diverged, &[Rule::FluxDiverged])]
     #[case::not_finite(|m: &mut RoundMetrics| m.image.non_finite = true, Verdict::Diverged, &[Rule::Finite])]
-    #[case::no_noise(|m: &mut RoundMetrics| m.image.rms = 0.0, Verdict::Reject, &[Rule::NoiseMeasured])]
+    #[case::no_noise(|m: &mut RoundMetrics| m.image.rms = 0.0, Verdict::Rejected, &[Rule::NoiseMeasured])]
     fn each_rule(#[case] change: impl Fn(&mut RoundMetrics), #[case] verdict: Verdict, #[case] failed: &[Rule]) {
         assert_eq!(verdict_of(change, &AcceptanceOptions::default()), (verdict, failed.to_vec()));
     }
@@ -698,32 +695,32 @@ mod tests {
             ..AcceptanceOptions::default()
         };
         let first = |m: &mut RoundMetrics| (m.image.dynamic_range, m.first_interval) = (91.0, true);
-        assert_eq!(verdict_of(first, &options).0, Verdict::Accept);
-        assert_eq!(verdict_of(|m| m.image.dynamic_range = 91.0, &options).0, Verdict::Reject);
+        assert_eq!(verdict_of(first, &options).0, Verdict::Accepted);
+        assert_eq!(verdict_of(|m| m.image.dynamic_range = 91.0, &options).0, Verdict::Rejected);
         let near = |m: &mut RoundMetrics| m.image.near_field_snr = Some(94.0);
-        assert_eq!(verdict_of(near, &options), (Verdict::Reject, vec![Rule::NearField]));
-        assert_eq!(verdict_of(near, &AcceptanceOptions::default()).0, Verdict::Accept);
+        assert_eq!(verdict_of(near, &options), (Verdict::Rejected, vec![Rule::NearField]));
+        assert_eq!(verdict_of(near, &AcceptanceOptions::default()).0, Verdict::Accepted);
     }
 
     #[test]
     fn round_0_is_accepted_unless_it_is_unusable() {
         let options = AcceptanceOptions::default();
         let zero = RoundMetrics { solutions: None, ..round(50.0) };
-        assert_eq!(judge(&[], &zero, &options).verdict, Verdict::Accept);
+        assert_eq!(judge(&[], &zero, &options).verdict, Verdict::Accepted);
         let mut empty = zero.clone();
         empty.image.model = Some(ModelMetrics::default());
         let decision = judge(&[], &empty, &options);
-        assert_eq!((decision.verdict, decision.next), (Verdict::Reject, Next::Stop));
+        assert_eq!((decision.verdict, decision.next), (Verdict::Rejected, Next::Stop));
         let mut broken = zero;
         broken.image.non_finite = true;
         assert_eq!(judge(&[], &broken, &options).verdict, Verdict::Diverged);
     }
 
     #[rstest]
-    #[case::twice_idle(&[100.0, 150.0, 152.0, 153.0], &[Verdict::Accept, Verdict::Accept, Verdict::Accept, Verdict::Converged])]
-    #[case::progress_between(&[100.0, 101.0, 150.0, 151.0], &[Verdict::Accept; 4])]
-    #[case::fall_and_return(&[100.0, 99.0, 101.5], &[Verdict::Accept, Verdict::Accept, Verdict::Converged])]
-    #[case::rejected_do_not_count(&[100.0, 101.0, 50.0, 120.0], &[Verdict::Accept, Verdict::Accept, Verdict::Reject, Verdict::Accept])]
+    #[case::twice_idle(&[100.0, 150.0, 152.0, 153.0], &[Verdict::Accepted, Verdict::Accepted, Verdict::Accepted, Verdict::Converged])]
+    #[case::progress_between(&[100.0, 101.0, 150.0, 151.0], &[Verdict::Accepted; 4])]
+    #[case::fall_and_return(&[100.0, 99.0, 101.5], &[Verdict::Accepted, Verdict::Accepted, Verdict::Converged])]
+    #[case::rejected_do_not_count(&[100.0, 101.0, 50.0, 120.0], &[Verdict::Accepted, Verdict::Accepted, Verdict::Rejected, Verdict::Accepted])]
     fn convergence_by_two_idle_rounds(#[case] ranges: &[f64], #[case] verdicts: &[Verdict]) {
         let rounds: Vec<RoundMetrics> = ranges.iter().map(|&d| round(d)).collect();
         let history = run(&rounds, &AcceptanceOptions::default());
@@ -736,11 +733,11 @@ mod tests {
         let history = run(&[round(100.0), round(101.0)], &options);
         let waiting = RoundMetrics { more_to_try: true, ..round(102.0) };
         let decision = judge(&history, &waiting, &options);
-        assert_eq!((decision.verdict, &decision.next), (Verdict::Accept, &Next::Continue));
+        assert_eq!((decision.verdict, &decision.next), (Verdict::Accepted, &Next::Continue));
         assert!(decision.reasons.iter().any(|r| r.words.contains("still to be tried")));
         assert_eq!(judge(&history, &round(102.0), &options).next, Next::Stop);
         let never = AcceptanceOptions { converged_rounds: 0, ..options };
-        assert_eq!(judge(&history, &round(102.0), &never).verdict, Verdict::Accept);
+        assert_eq!(judge(&history, &round(102.0), &never).verdict, Verdict::Accepted);
     }
 
     #[test]
@@ -755,10 +752,10 @@ mod tests {
         ];
         assert_eq!(history[1].decision.next, Next::RetryRelaxed { changes });
         let second = judge(&history, &bad, &options);
-        assert_eq!((second.verdict, &second.next), (Verdict::Reject, &Next::Stop));
+        assert_eq!((second.verdict, &second.next), (Verdict::Rejected, &Next::Stop));
         assert!(second.failed().any(|r| r.rule == Rule::Retries));
         let good = judge(&history, &round(130.0), &options);
-        assert_eq!((good.verdict, good.next), (Verdict::Accept, Next::Continue));
+        assert_eq!((good.verdict, good.next), (Verdict::Accepted, Next::Continue));
     }
 
     #[test]

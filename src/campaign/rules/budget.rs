@@ -9,15 +9,13 @@
 //! 2. what the imager left besides restored image and model: residual, PSF, dirty image, single channels;
 //! 3. restored image and model.
 
-use crate::campaign::file::ArchiveOptions;
-use crate::campaign::run::archive;
 use std::collections::HashSet;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// One attempt at a round that was judged.
+/// Files of an attempt that was judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attempt {
+pub struct AttemptFiles {
     /// Its folder (`round-NN`).
     pub folder: PathBuf,
     /// Its images must stay.
@@ -28,19 +26,19 @@ pub struct Attempt {
     pub images: Vec<PathBuf>,
 }
 
-/// What is to be removed.
+/// Files that are to be removed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Chosen {
     /// The files.
     pub files: Vec<PathBuf>,
-    /// The room that they take, bytes.
+    /// Room that they take, bytes.
     pub bytes: u64,
-    /// What will then be left, bytes.
+    /// Room that the folder will then take, bytes.
     pub left: u64,
 }
 
 /// Files that may go, in the order in which they go.
-fn expendable(attempts: &[Attempt]) -> Vec<PathBuf> {
+fn expendable(attempts: &[AttemptFiles]) -> Vec<PathBuf> {
     let mut order = Vec::new();
     for attempt in attempts {
         order.extend(files_in(&attempt.folder.join("mask")).into_iter().filter(|f| !attempt.masks.contains(f)));
@@ -80,8 +78,9 @@ pub fn usage(folder: &Path) -> u64 {
         .sum()
 }
 
-/// Files of old rounds that must go for `root`, the folder of the measurement set `name`, to take at most `budget` bytes, or all that may go.
-pub fn choose(budget: u64, root: &Path, name: &str, attempts: &[Attempt], wanted: &ArchiveOptions) -> Chosen {
+/// Files of old rounds that must go for the folder `root` to take at most `budget` bytes, or all that may go; never those
+/// that are `wanted` otherwise.
+pub fn choose(budget: u64, root: &Path, attempts: &[AttemptFiles], wanted: &dyn Fn(&Path) -> bool) -> Chosen {
     let mut chosen = Chosen { left: usage(root), ..Chosen::default() };
     if chosen.left <= budget {
         return chosen;
@@ -91,7 +90,7 @@ pub fn choose(budget: u64, root: &Path, name: &str, attempts: &[Attempt], wanted
             break;
         }
         let Ok(metadata) = file.symlink_metadata() else { continue };
-        if archive::wants(wanted, root, name, &file) {
+        if wanted(&file) {
             continue;
         }
         // Another name of it stays: its room is not won.
@@ -117,7 +116,7 @@ mod tests {
     }
 
     /// Round 0 is old, round 1 needed; 2 x 7 files and a working copy.
-    fn campaign(folder: &Path) -> Vec<Attempt> {
+    fn campaign(folder: &Path) -> Vec<AttemptFiles> {
         put(folder, "data/field.ms/table.dat");
         ["round-00", "round-01"]
             .iter()
@@ -129,13 +128,13 @@ mod tests {
                 put(&at, "image/psf.fits");
                 put(&at, "image/deeper/channel.fits");
                 put(&at, "calibration/gains.cal/table.dat");
-                Attempt { folder: at, needed: *round == "round-01", masks, images }
+                AttemptFiles { folder: at, needed: *round == "round-01", masks, images }
             })
             .collect()
     }
 
-    fn keep_within(budget: u64, folder: &Path, attempts: &[Attempt], wanted: &ArchiveOptions) -> Chosen {
-        let chosen = choose(budget, folder, "field", attempts, wanted);
+    fn keep_within(budget: u64, folder: &Path, attempts: &[AttemptFiles], wanted: &dyn Fn(&Path) -> bool) -> Chosen {
+        let chosen = choose(budget, folder, attempts, wanted);
         chosen.files.iter().for_each(|file| std::fs::remove_file(file).unwrap());
         chosen
     }
@@ -159,7 +158,7 @@ mod tests {
             let attempts = campaign(folder.path());
             assert_eq!(usage(folder.path()), 15 * SIZE);
             let budget = (15 - count as u64) * SIZE;
-            let chosen = keep_within(budget, folder.path(), &attempts, &ArchiveOptions::default());
+            let chosen = keep_within(budget, folder.path(), &attempts, &|_| false);
             assert_eq!(names(folder.path(), &chosen), order[..count]);
             assert_eq!((chosen.left, chosen.bytes), (budget, count as u64 * SIZE));
             assert_eq!(usage(folder.path()), chosen.left);
@@ -170,7 +169,7 @@ mod tests {
     fn what_is_needed_stays_though_the_budget_is_missed() {
         let folder = tempfile::tempdir().unwrap();
         let attempts = campaign(folder.path());
-        let chosen = keep_within(0, folder.path(), &attempts, &ArchiveOptions::default());
+        let chosen = keep_within(0, folder.path(), &attempts, &|_| false);
         assert_eq!((chosen.files.len(), chosen.left), (6, 9 * SIZE));
         for kept in ["round-01/image/psf.fits", "round-00/mask/mask.fits", "round-00/calibration/gains.cal/table.dat"] {
             assert!(folder.path().join(kept).exists(), "{kept}");
@@ -182,8 +181,7 @@ mod tests {
     fn what_the_archive_wants_stays() {
         let folder = tempfile::tempdir().unwrap();
         let attempts = campaign(folder.path());
-        let wanted = ArchiveOptions { copy: vec!["round-*/image/image.fits".into()], ..ArchiveOptions::default() };
-        keep_within(0, folder.path(), &attempts, &wanted);
+        keep_within(0, folder.path(), &attempts, &|file| file.ends_with("image/image.fits"));
         assert!(folder.path().join("round-00/image/image.fits").exists());
         assert!(!folder.path().join("round-00/image/model.fits").exists());
     }

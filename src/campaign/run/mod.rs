@@ -1,6 +1,5 @@
 //! A whole campaign: the folder and its lock, all measurement sets side by side, the record and the report.
 
-pub mod archive;
 pub(crate) mod barriers;
 pub(crate) mod batch;
 mod cancel;
@@ -25,6 +24,7 @@ use super::events::{Emitter, Event};
 use super::file::SchedulerKind;
 use super::plan::{MeasurementSetPlan, Plan, Share};
 use super::record::{CampaignRecord, DatasetRecord, Level, MessageRecord, State};
+use super::rounds::archive;
 use super::steps::Backend;
 use crate::batch_system::slurm::Slurm;
 use crate::process::interrupt;

@@ -1,14 +1,17 @@
 //! What the driver asks of the world: the one seam between *when* (the driver) and *what* (imagers, calibrators, masks,
 //! measurements). The driver sees this trait, paths and metrics; never pixels or command lines.
 
+mod attempt;
 pub mod field;
 pub mod masks;
 pub mod programs;
 
+pub use attempt::{AttemptPlan, CalibrationStep, CycleMasking, ImagingInputs, ImagingStep, MaskStep, Proposal};
+
 use super::file::StartColumn;
 use super::layout::AttemptId;
 use super::record::{CycleRecord, MaskRecord};
-use super::rules::acceptance::Relaxation;
+use super::rules::acceptance::{Relaxation, RoundOutcome};
 use crate::Result;
 use crate::calibrator::SolutionTable;
 use crate::imager::progress::ProgressSink;
@@ -16,56 +19,11 @@ use crate::imager::{Products, StopReason};
 use crate::measurement_set::MsSummary;
 use crate::quality::metrics::{ImageMetrics, RoundFiles};
 use crate::quality::solutions::SolutionStats;
-use field::FieldImage;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
-/// One attempt at one round with everything resolved. The three option values decide the steps' keys.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct AttemptPlan {
-    /// Which attempt.
-    pub id: AttemptId,
-    /// One line for people, e.g. `phase, solint 60s, with a mask`.
-    pub about: String,
-    /// What makes it gentler than the plan; empty for the first attempt.
-    pub changes: Vec<Relaxation>,
-    /// Why no further round is worth trying; the campaign then ends as converged, before anything is run.
-    pub give_up: Option<String>,
-    /// Options of the calibration; `None`: this round images without a new calibration.
-    pub calibration: Option<serde_json::Value>,
-    /// Solution interval and mode, for the record.
-    pub interval: Option<(String, String)>,
-    /// Why this interval, where the program chose it.
-    pub interval_why: Option<String>,
-    /// Options of the mask that is made before imaging; `None`: no mask.
-    pub mask: Option<serde_json::Value>,
-    /// The field image that the mask comes from; `None`: it is made from the measurement set's own image.
-    #[serde(default)]
-    pub field: Option<FieldImage>,
-    /// An empty mask is no mistake: masks are made again between cycles.
-    pub mask_may_be_empty: bool,
-    /// Options of the imaging, including how masks are made between cycles.
-    pub imaging: serde_json::Value,
-    /// The first calibrated round (its loss is tolerated a little).
-    pub first_interval: bool,
-    /// Amplitudes are solved for.
-    pub amplitudes: bool,
-    /// Interval and mode were chosen from the image.
-    #[serde(default)]
-    pub interval_chosen: bool,
-    /// Later rounds of the plan differ in kind.
-    pub more_to_try: bool,
-}
-
-/// What earlier rounds found, for settings that the program chooses itself.
-#[derive(Debug, Clone, Copy)]
-pub struct Earlier<'a> {
-    /// Judged attempts, oldest first.
-    pub history: &'a [super::rules::acceptance::RoundOutcome],
-}
-
-/// What imaging gave.
+/// The result of an imaging.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Imaged {
     /// The final files.
@@ -80,7 +38,7 @@ pub struct Imaged {
     pub commands: Vec<Vec<String>>,
 }
 
-/// What a solve gave.
+/// The result of a solve.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Solved {
     /// The tables, in the order of application.
@@ -114,14 +72,16 @@ fn yes() -> bool {
     true
 }
 
-/// Files and names for one piece of work.
+/// Files and names for one step.
 #[derive(Clone)]
 pub struct StepContext {
+    /// The attempt that the step belongs to; preparing belongs to the first.
+    pub attempt: AttemptId,
     /// The measurement set being worked on.
     pub measurement_set: PathBuf,
     /// Folder for the results; it exists.
     pub folder: PathBuf,
-    /// The programs' own words.
+    /// File for the programs' output.
     pub log: PathBuf,
     /// Consumer of progress.
     pub progress: ProgressSink,
@@ -135,59 +95,61 @@ pub trait Backend: Send {
     /// The measurement set is missing or unreadable.
     fn data_identity(&mut self) -> Result<String>;
 
-    /// Checks programs, options, data and disk, then makes the working copy in `folder` (or checks the original).
+    /// Checks programs, options, data and disk, then makes the working copy in the context's folder (or checks the
+    /// original).
     ///
     /// # Errors
     /// Bad input, a missing program, too little disk.
-    fn prepare(&mut self, bench: &StepContext) -> Result<Prepared>;
+    fn prepare(&mut self, context: &StepContext) -> Result<Prepared>;
 
-    /// Takes note of what [`Backend::prepare`] gave, in this run or in an earlier one.
+    /// Takes note of the result of [`Backend::prepare`], from this run or an earlier one.
     fn prepared(&mut self, prepared: &Prepared);
 
     /// Number of the last round (round 0 is the first).
     fn last_round(&self) -> usize;
 
-    /// The options of an attempt.
+    /// The steps of an attempt with `changes`, after the judged attempts of `history`, oldest first.
     ///
     /// # Errors
     /// Options that cannot be resolved.
-    fn attempt(&mut self, id: AttemptId, changes: &[Relaxation], earlier: Earlier<'_>) -> Result<AttemptPlan>;
+    fn propose(&mut self, id: AttemptId, changes: &[Relaxation], history: &[RoundOutcome]) -> Result<Proposal>;
 
-    /// Solves for the gains of this attempt against `MODEL_DATA` and looks at the tables.
+    /// Solves for gains against `MODEL_DATA`, and reads the statistics of the tables.
     ///
     /// # Errors
     /// Empty `MODEL_DATA`, or the program's failure.
-    fn solve(&mut self, plan: &AttemptPlan, bench: &StepContext) -> Result<Solved>;
+    fn solve(&mut self, step: &CalibrationStep, context: &StepContext) -> Result<Solved>;
 
     /// Applies the tables from `DATA` to `CORRECTED_DATA`; none: a plain copy.
     ///
     /// # Errors
     /// The program's failure.
-    fn apply(&mut self, plan: &AttemptPlan, tables: &[SolutionTable], bench: &StepContext) -> Result<()>;
+    fn apply(&mut self, step: &CalibrationStep, tables: &[SolutionTable], context: &StepContext) -> Result<()>;
 
-    /// Makes the clean mask of this attempt from an accepted image (and that round's mask, for comparison).
+    /// Makes a clean mask from an accepted image (and that round's mask, for comparison).
     ///
     /// # Errors
     /// An image that cannot be used.
     fn mask(
         &mut self,
-        plan: &AttemptPlan,
+        step: &MaskStep,
         source: &Products,
         previous: Option<&MaskRecord>,
-        bench: &StepContext,
+        context: &StepContext,
     ) -> Result<MaskRecord>;
 
-    /// Makes the image.
+    /// Makes the image from a column of the measurement set.
     ///
     /// # Errors
     /// The program's failure.
-    fn image(&mut self, plan: &AttemptPlan, column: &str, mask: Option<&Path>, bench: &StepContext) -> Result<Imaged>;
+    fn image(&mut self, step: &ImagingStep, column: &str, mask: Option<&Path>, context: &StepContext)
+    -> Result<Imaged>;
 
     /// Puts a model back into `MODEL_DATA`.
     ///
     /// # Errors
     /// The program's failure.
-    fn predict(&mut self, plan: &AttemptPlan, column: &str, model: &Path, bench: &StepContext) -> Result<()>;
+    fn predict(&mut self, step: &ImagingStep, column: &str, model: &Path, context: &StepContext) -> Result<()>;
 
     /// Measures a round's files.
     ///
@@ -197,6 +159,6 @@ pub trait Backend: Send {
         crate::quality::metrics::of_files(files)
     }
 
-    /// The line that applies this attempt's tables to another measurement set.
-    fn apply_line(&mut self, plan: &AttemptPlan, tables: &[SolutionTable]) -> Option<String>;
+    /// The line that applies these tables to another measurement set.
+    fn apply_line(&mut self, step: &CalibrationStep, tables: &[SolutionTable]) -> Option<String>;
 }

@@ -17,7 +17,7 @@ pub(crate) struct RuleView {
 
 impl RuleView {
     fn new(rule: &RuleRecord) -> Self {
-        let name = rule.name.replace(['-', '_'], " ");
+        let name = words::rule(rule.rule).to_string();
         // The text may begin with the rule's name, which stands before it.
         let text = arrows(rule.text.strip_prefix(&name).unwrap_or(&rule.text).trim_start());
         Self { name, text, kept: rule.kept }
@@ -52,7 +52,7 @@ impl VerdictView {
             class: words::verdict_class(decision.verdict).into(),
             // The summary may begin with the verdict itself, which is shown beside it.
             summary: arrows(decision.summary.strip_prefix(&format!("{word}: ")).unwrap_or(&decision.summary)),
-            next: decision.next.clone(),
+            next: words::next(&decision.next),
             rules: decision.rules.iter().map(RuleView::new).collect(),
         }
     }

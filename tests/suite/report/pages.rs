@@ -1,10 +1,13 @@
 //! The report of a made-up campaign: every page, its links, its numbers, and how a real browser takes it.
 
 use cleanloop::calibrator::SolutionTable;
+use cleanloop::calibrator::options::CalMode;
+use cleanloop::campaign::events::Step;
 use cleanloop::campaign::record::{
     CampaignRecord, ChannelRecord, CommandRecord, ConfettiRecord, CycleRecord, DatasetRecord, DecisionRecord, Level,
     MaskRecord, MessageRecord, RoundRecord, RuleRecord, State, ToolVersion, Verdict,
 };
+use cleanloop::campaign::rules::acceptance::{Next, Relaxation, Rule};
 use cleanloop::image::{Header, PixelType, PlaneWriter, write_plane};
 use cleanloop::imager::{Products, StopReason};
 use cleanloop::quality::metrics::{RoundFiles, of_files};
@@ -204,15 +207,15 @@ fn solutions(seed: u64, interval_s: f64, amplitudes: bool, flagged: f64) -> Solu
     }
 }
 
-fn decision(verdict: Verdict, summary: &str, next: &str, rules: &[(&str, &str, bool)]) -> DecisionRecord {
+fn decision(verdict: Verdict, summary: &str, next: Next, rules: &[(Rule, &str, bool)]) -> DecisionRecord {
     DecisionRecord {
         verdict,
         summary: summary.into(),
-        next: next.into(),
+        next,
         rules: rules
             .iter()
-            .map(|(name, text, kept)| RuleRecord {
-                name: (*name).into(),
+            .map(|(rule, text, kept)| RuleRecord {
+                rule: *rule,
                 text: (*text).into(),
                 kept: *kept,
                 value: Some(1.0),
@@ -341,7 +344,7 @@ fn make_dataset(folder: &Path, name: &str) -> DatasetRecord {
             data_column: if round == 0 { "DATA" } else { "CORRECTED_DATA" }.into(),
             calibrator: if round == 0 { String::new() } else { "casa".into() },
             solint: calibration.map(|c| c.0.into()),
-            calmode: calibration.map(|c| c.1.into()),
+            calmode: calibration.map(|c| if c.1 == "ap" { CalMode::Ap } else { CalMode::P }),
             solint_why: calibration.map(|c| format!("{} reaches a S/N of 5 a solution on 26 baselines", c.0)),
             solutions: stats,
             tables: calibration
@@ -381,28 +384,28 @@ fn make_dataset(folder: &Path, name: &str) -> DatasetRecord {
                 (0, _) => decision(
                     Verdict::Accepted,
                     "accepted: first image: there is nothing to compare it with",
-                    "the next round",
-                    &[("finite", "every pixel is a number", true)],
+                    Next::Continue,
+                    &[(Rule::Finite, "every pixel is a number", true)],
                 ),
                 (3, 1) => decision(
                     Verdict::Rejected,
                     "rejected: noise rose by 140 % (limit 5 %); 25 % of the solutions are flagged",
-                    "a gentler attempt: a solution interval 2 times as long",
+                    Next::RetryRelaxed { changes: vec![Relaxation::LongerInterval { factor: 2.0 }] },
                     &[
-                        ("rms", "the noise rose from 1.2 to 2.9 mJy/beam, by 140 % (limit 5 %)", false),
-                        ("beam-area", "the beam has the same area", true),
+                        (Rule::Rms, "the noise rose from 1.2 to 2.9 mJy/beam, by 140 % (limit 5 %)", false),
+                        (Rule::BeamArea, "the beam has the same area", true),
                     ],
                 ),
                 _ => decision(
                     Verdict::Accepted,
                     "accepted: dynamic range rose, noise fell",
-                    "the next round",
-                    &[("dynamic-range", "the dynamic range rose", true), ("rms", "the noise fell", true)],
+                    Next::Continue,
+                    &[(Rule::DynamicRange, "the dynamic range rose", true), (Rule::Rms, "the noise fell", true)],
                 ),
             }),
             commands: vec![
                 CommandRecord {
-                    step: "image".into(),
+                    step: Step::Image,
                     words: ["wsclean", "-size", "1280", "1280", "-weight", "briggs", "0", "-name", "a name"]
                         .map(String::from)
                         .to_vec(),
@@ -411,10 +414,11 @@ fn make_dataset(folder: &Path, name: &str) -> DatasetRecord {
                     status: Some(0),
                 },
                 CommandRecord {
-                    step: "solve".into(),
+                    step: Step::Solve,
                     words: vec!["gaincal".into()],
+                    seconds: None,
                     log: Some("gone.log".into()),
-                    ..Default::default()
+                    status: None,
                 },
             ],
             messages: if rejected {
@@ -542,7 +546,7 @@ fn cube(folder: &Path) -> DatasetRecord {
         }),
         metrics: Some(metrics),
         cycles: cycles.collect(),
-        decision: Some(decision(Verdict::Converged, "converged: nothing more to gain", "the end", &[])),
+        decision: Some(decision(Verdict::Converged, "converged: nothing more to gain", Next::Stop, &[])),
         confetti: vec![ConfettiRecord {
             pixel: [120, 36],
             channel: 5,

@@ -28,7 +28,7 @@ fn command(writer: &DatasetWriter<'_>, c: &CommandRecord) -> CommandView {
     let log = c.log.as_ref().map(|l| writer.folder.join(l));
     let log_name = log.as_ref().and_then(|l| l.file_name()).map(|n| n.to_string_lossy().into_owned());
     CommandView {
-        step: c.step.clone(),
+        step: c.step.to_string(),
         line: shell::line(&c.words),
         note: notes.into_iter().flatten().collect::<Vec<_>>().join(", "),
         log: log_name.unwrap_or_default(),

@@ -77,7 +77,7 @@ fn facts(round: &RoundRecord, stats: &SolutionStats) -> Vec<Fact> {
     let amplitude_scatter = stats.amplitude_scatter.filter(|s| *s > NO_SCATTER);
     let known = [
         Fact::known("interval", round.solint.clone()),
-        Fact::known("mode", round.calmode.clone()),
+        Fact::known("mode", round.calmode.map(|mode| mode.name().to_string())),
         Fact::known("solutions", Some(grouped(stats.solutions as u64))),
         Fact::known("flagged", Some(percent(stats.flagged_fraction))),
         Fact::known("median S/N", stats.median_snr.map(|v| significant(v, 3))),

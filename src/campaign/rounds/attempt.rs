@@ -1,0 +1,107 @@
+//! One attempt at a round, up to its judgement.
+
+use super::DatasetRun;
+use super::calibrate::{ActiveCalibration, Calibrated};
+use crate::Result;
+use crate::campaign::events::{Event, Place};
+use crate::campaign::journal::{Step, StepKey};
+use crate::campaign::layout::AttemptId;
+use crate::campaign::record::{Level, MaskRecord, RoundRecord};
+use crate::campaign::rules::acceptance::{Decision, RoundMetrics, judge, last_accepted};
+use crate::campaign::steps::{AttemptPlan, Imaged, Prepared};
+use crate::quality::metrics::ImageMetrics;
+use crate::quality::solutions::SolutionStats;
+use std::path::{Path, PathBuf};
+
+/// What is kept of an attempt that imaged, beyond its record.
+#[derive(Debug, Clone)]
+pub(super) struct Attempted {
+    pub(super) plan: AttemptPlan,
+    pub(super) active: ActiveCalibration,
+    pub(super) image_key: StepKey,
+    pub(super) imaged: Imaged,
+    /// The mask that the imaging began with.
+    pub(super) given_mask: Option<PathBuf>,
+    /// The mask that it was last cleaned with.
+    pub(super) mask: Option<MaskRecord>,
+    /// The key of that mask; `None` where it was made between cycles: the image's key stands for it.
+    pub(super) mask_key: Option<StepKey>,
+}
+
+impl DatasetRun<'_> {
+    /// Calibrates, images and judges.
+    pub(super) fn attempt(&mut self, data: &Prepared, plan: AttemptPlan) -> Result<Decision> {
+        self.begin(&plan);
+        let base = self.last_accepted_attempt();
+        let (active, stats) = match self.calibrate(data, &plan, base.as_ref())? {
+            Calibrated::Refused(decision, metrics) => return self.conclude(plan.id, None, decision, *metrics),
+            Calibrated::Done { active, stats } => (*active, stats),
+        };
+        let attempted = self.make_images(data, &plan, active, base.as_ref())?;
+        let image = self.measure(&attempted, base.as_ref())?;
+        self.record_images(&attempted, &image);
+        let metrics = RoundMetrics { image, more_to_try: plan.more_to_try, ..metrics_of_tables(&plan, stats) };
+        let decision = judge(&self.history, &metrics, &self.settings.acceptance);
+        self.conclude(plan.id, Some(attempted), decision, metrics)
+    }
+
+    fn begin(&mut self, plan: &AttemptPlan) {
+        self.place = Place { dataset: self.settings.name.clone(), at: plan.id };
+        if !self.was_reported() {
+            self.events.emit(Event::RoundStarted { place: self.place.clone(), about: plan.about.clone() });
+        }
+        let gaincal = plan.gaincal();
+        self.record.rounds.push(RoundRecord {
+            solint: gaincal.map(|options| options.solint.clone()),
+            calmode: gaincal.map(|options| options.calmode),
+            solint_why: plan.interval_why.clone(),
+            ..RoundRecord::begun(plan.id)
+        });
+    }
+
+    /// The attempt that the next one builds on.
+    fn last_accepted_attempt(&self) -> Option<Attempted> {
+        self.find(last_accepted(&self.history)?.id).cloned()
+    }
+
+    pub(super) fn find(&self, id: AttemptId) -> Option<&Attempted> {
+        self.done.iter().find(|a| a.plan.id == id)
+    }
+
+    fn record_images(&mut self, attempted: &Attempted, image: &ImageMetrics) {
+        let Attempted { active, imaged, mask, .. } = attempted;
+        let record = self.current();
+        let program = record.commands.iter().rev().find(|c| c.step == Step::Image).and_then(|c| c.words.first());
+        record.imager = program.map(|word| file_name(Path::new(word))).unwrap_or_default();
+        record.data_column = active.column.to_string();
+        record.products = Some(imaged.products.clone());
+        record.cycles.clone_from(&imaged.cycles);
+        record.confetti = imaged.cycles.iter().flat_map(|c| c.confetti.iter().cloned()).collect();
+        record.stopped.clone_from(&imaged.stopped);
+        record.mask.clone_from(mask);
+        record.metrics = Some(image.clone());
+        record.tables = active.tables();
+        let (round, vetoed) = (record.round, record.confetti.len());
+        if vetoed > 0 {
+            let (pixels, were) = if vetoed == 1 { ("pixel", "was") } else { ("pixels", "were") };
+            let text = format!("round {round}: {vetoed} {pixels} of the model {were} confetti and {were} vetoed");
+            self.note(Level::Warning, text);
+        }
+    }
+}
+
+/// The metrics of an attempt before it images.
+pub(super) fn metrics_of_tables(plan: &AttemptPlan, solutions: Option<SolutionStats>) -> RoundMetrics {
+    RoundMetrics {
+        solutions,
+        first_interval: plan.first_interval,
+        amplitudes: plan.amplitudes(),
+        interval_chosen: plan.interval_chosen(),
+        ..RoundMetrics::default()
+    }
+}
+
+/// The last part of a path.
+pub(super) fn file_name(path: &Path) -> String {
+    path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
+}

@@ -1,0 +1,66 @@
+//! What the columns of the measurement set hold, and what is put back when a round is rejected.
+
+use super::DatasetRun;
+use super::attempt::Attempted;
+use super::calibrate::{ActiveCalibration, Applied};
+use super::step::StepSpec;
+use crate::Result;
+use crate::campaign::journal::{Column, Step, StepId, StepKey};
+use crate::campaign::record::Level;
+use crate::campaign::steps::{Imaged, Prepared};
+
+impl DatasetRun<'_> {
+    /// Makes `CORRECTED_DATA` hold what `active` says.
+    pub(super) fn ensure_corrected(&mut self, data: &Prepared, active: &ActiveCalibration) -> Result<()> {
+        let Some(Applied { key, attempt, step, tables }) = &active.applied else { return Ok(()) };
+        if self.journal.holder(Column::Corrected) == Some(key) {
+            return Ok(());
+        }
+        let id = StepId::of(*attempt, Step::Apply);
+        let context = self.context(data, id, "calibration", "apply.log")?;
+        let spec = StepSpec { id, key: key.clone(), touches: &[Column::Corrected] };
+        self.effect(spec, |run| run.backend.apply(step, tables, &context))
+    }
+
+    /// Makes `MODEL_DATA` hold the model of `base`.
+    pub(super) fn ensure_model(&mut self, data: &Prepared, base: &Attempted) -> Result<()> {
+        if !data.model_wanted {
+            return Ok(());
+        }
+        let key = StepKey::of(&("predict", &base.image_key));
+        let holder = self.journal.holder(Column::Model);
+        if holder == Some(&base.image_key) || holder == Some(&key) {
+            return Ok(());
+        }
+        self.ensure_files(data, base)?;
+        if self.journal.holder(Column::Model) == Some(&base.image_key) {
+            return Ok(());
+        }
+        let id = StepId::of(base.plan.id, Step::Revert);
+        let context = self.context(data, id, "logs", "predict.log")?;
+        let spec = StepSpec { id, key, touches: &[Column::Model] };
+        self.effect(spec, |run| {
+            run.backend.predict(&base.plan.imaging, base.active.column, &base.imaged.products.model, &context)
+        })
+    }
+
+    /// Makes sure that the images of `base` are there: those that were removed to keep the disk budget are made again.
+    pub(super) fn ensure_files(&mut self, data: &Prepared, base: &Attempted) -> Result<()> {
+        let products = &base.imaged.products;
+        if [&products.image, &products.model, &products.residual, &products.psf].iter().all(|file| file.exists()) {
+            return Ok(());
+        }
+        let attempt = base.plan.id;
+        self.note(
+            Level::Info,
+            format!("{attempt}: its images were removed to keep the disk budget, but are needed now: imaging again"),
+        );
+        self.ensure_corrected(data, &base.active)?;
+        let id = StepId::of(attempt, Step::Image);
+        let context = self.context(data, id, "image", "imager.log")?;
+        let spec = StepSpec { id, key: base.image_key.clone(), touches: &[Column::Model] };
+        let (column, mask) = (base.active.column, base.given_mask.as_deref());
+        self.step(spec, |_: &Imaged| false, |run| run.backend.image(&base.plan.imaging, column, mask, &context))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,126 @@
+//! Mask and image of an attempt.
+
+use super::attempt::Attempted;
+use super::calibrate::ActiveCalibration;
+use super::step::StepSpec;
+use super::{DatasetRun, MaskSource};
+use crate::campaign::journal::{Column, Step, StepId, StepKey};
+use crate::campaign::record::MaskRecord;
+use crate::campaign::steps::{AttemptPlan, Imaged, ImagingInputs, ImagingStep, MaskStep, Prepared};
+use crate::util::fs;
+use crate::{Error, Result};
+use std::path::Path;
+
+impl DatasetRun<'_> {
+    /// Makes the mask (from `base`, if there is one) and the image.
+    pub(super) fn make_images(
+        &mut self,
+        data: &Prepared,
+        plan: &AttemptPlan,
+        active: ActiveCalibration,
+        base: Option<&Attempted>,
+    ) -> Result<Attempted> {
+        let source = base.map(MaskSource::from).or_else(|| self.settings.mask_source.clone());
+        let mask_job =
+            plan.mask.as_ref().zip(source.as_ref()).map(|(step, source)| (step, source, step.key(&source.key)));
+        let mask_key = mask_job.as_ref().map(|(_, _, key)| key.clone());
+        let inputs = ImagingInputs {
+            data: self.data_key(),
+            column: active.column,
+            applied: active.key(),
+            mask: mask_key.as_ref(),
+        };
+        let image_key = plan.imaging.key(&inputs);
+        let spec = StepSpec { id: StepId::of(plan.id, Step::Image), key: image_key.clone(), touches: &[Column::Model] };
+        if self.finished::<Imaged>(spec.id, &spec.key, self.exist_or_removed()).is_none() {
+            self.ensure_corrected(data, &active)?;
+        }
+        let mask = match mask_job {
+            Some((step, source, key)) => Some(self.make_mask(data, plan, step, MaskInputs { source, base, key })?),
+            None => None,
+        };
+        let given_mask = mask.as_ref().map(|m| m.path.clone());
+        let imaged = self.make_image(data, &plan.imaging, active.column, given_mask.as_deref(), spec)?;
+        let (mask_key, mask) = match (mask, &imaged.mask) {
+            (Some(before), Some(last)) => (None, Some(last.grown_from(&before))),
+            (None, Some(last)) => (None, Some(last.clone())),
+            (Some(mask), None) => (mask_key, Some(mask)),
+            (None, None) => (None, None),
+        };
+        Ok(Attempted { plan: plan.clone(), active, image_key, imaged, given_mask, mask, mask_key })
+    }
+
+    fn make_mask(
+        &mut self,
+        data: &Prepared,
+        plan: &AttemptPlan,
+        step: &MaskStep,
+        inputs: MaskInputs<'_>,
+    ) -> Result<MaskRecord> {
+        let MaskInputs { source, base, key } = inputs;
+        let id = StepId::of(plan.id, Step::Mask);
+        let context = self.context(data, id, "mask", "mask.log")?;
+        let spec = StepSpec { id, key, touches: &[] };
+        let mask = self.step(
+            spec,
+            |m: &MaskRecord| m.path.exists(),
+            |run| {
+                if let Some(base) = base {
+                    run.ensure_files(data, base)?;
+                }
+                run.backend.mask(step, &source.products, source.mask.as_ref(), &context)
+            },
+        )?;
+        if mask.pixels == 0 && !plan.mask_may_be_empty() {
+            return Err(Error::bad_input(format!(
+                "the mask of round {} is empty: nothing in {} is above the levels asked for. Lower the seed levels \
+                 (`masking:` of that round), or image this round without a mask (`campaign: mask: rounds`)",
+                plan.id.round,
+                source.products.image.display()
+            )));
+        }
+        Ok(mask)
+    }
+
+    fn make_image(
+        &mut self,
+        data: &Prepared,
+        step: &ImagingStep,
+        column: &str,
+        mask: Option<&Path>,
+        spec: StepSpec<'_>,
+    ) -> Result<Imaged> {
+        let context = self.context(data, spec.id, "image", "imager.log")?;
+        let there = self.exist_or_removed();
+        if self.finished::<Imaged>(spec.id, &spec.key, &there).is_none() && self.was_begun_otherwise(&spec) {
+            // An imager goes on from what it finds there: those are cycles of other data or other options.
+            fs::remove(&context.folder)?;
+            fs::make(&context.folder)?;
+        }
+        let imaged = self.step(spec, there, |run| run.backend.image(step, column, mask, &context))?;
+        self.note_commands(Step::Image, &imaged.commands, &context.log);
+        Ok(imaged)
+    }
+
+    /// For steps that image: the files are there, or were removed to keep the disk budget.
+    fn exist_or_removed(&self) -> impl Fn(&Imaged) -> bool + use<> {
+        let removed = self.journal.removed_files();
+        move |imaged: &Imaged| {
+            [&imaged.products.image, &imaged.products.model].iter().all(|f| f.exists() || removed.contains(*f))
+        }
+    }
+}
+
+/// What a mask is made from.
+struct MaskInputs<'a> {
+    source: &'a MaskSource,
+    /// The attempt that made those images, if it was one of this run.
+    base: Option<&'a Attempted>,
+    key: StepKey,
+}
+
+impl From<&Attempted> for MaskSource {
+    fn from(base: &Attempted) -> Self {
+        Self { key: base.image_key.clone(), products: base.imaged.products.clone(), mask: base.mask.clone() }
+    }
+}

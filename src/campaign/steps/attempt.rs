@@ -1,0 +1,164 @@
+//! One attempt at a round: its steps with their options, and the keys of those.
+
+use super::field::FieldImage;
+use crate::calibrator::options::GaincalOptions;
+use crate::campaign::file::StopOptions;
+use crate::campaign::journal::StepKey;
+use crate::campaign::layout::AttemptId;
+use crate::campaign::plan::{CalibrationPlan, MaskPlan};
+use crate::campaign::rules::acceptance::Relaxation;
+use crate::imager::ImagerOptions;
+use serde::Serialize;
+
+/// The next attempt, or why there is none.
+#[derive(Debug, Clone)]
+pub enum Proposal {
+    /// This is to be tried.
+    Try(Box<AttemptPlan>),
+    /// No further round is worth trying; the campaign ends as converged.
+    GiveUp {
+        /// Why.
+        why: String,
+    },
+}
+
+/// One attempt at one round with everything resolved.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AttemptPlan {
+    /// Which attempt.
+    pub id: AttemptId,
+    /// One line for people, e.g. `phase, solint 60s, with a mask`.
+    pub about: String,
+    /// What makes it gentler than the plan; empty for the first attempt.
+    pub changes: Vec<Relaxation>,
+    /// The calibration; `None`: this round images without a new one.
+    pub calibration: Option<CalibrationStep>,
+    /// Why this solution interval, where the program chose interval and mode from the image.
+    pub interval_why: Option<String>,
+    /// The mask that is made before imaging; `None`: no mask.
+    pub mask: Option<MaskStep>,
+    /// The imaging.
+    pub imaging: ImagingStep,
+    /// The first calibrated round (its loss is tolerated a little).
+    pub first_interval: bool,
+    /// Later rounds of the plan differ in kind.
+    pub more_to_try: bool,
+}
+
+impl AttemptPlan {
+    /// The options of its calibration.
+    pub fn gaincal(&self) -> Option<&GaincalOptions> {
+        self.calibration.as_ref().map(|step| &step.options.gaincal)
+    }
+
+    /// Amplitudes are solved for.
+    pub fn amplitudes(&self) -> bool {
+        self.gaincal().is_some_and(|options| options.calmode.amplitudes())
+    }
+
+    /// Interval and mode were chosen from the image.
+    pub fn interval_chosen(&self) -> bool {
+        self.interval_why.is_some()
+    }
+
+    /// An empty mask is no mistake: masks are made again between cycles.
+    pub fn mask_may_be_empty(&self) -> bool {
+        self.imaging.cycles.is_some()
+    }
+}
+
+/// Solving for gains and applying them.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CalibrationStep {
+    /// Calibrator and options, intervals and modes resolved.
+    pub options: CalibrationPlan,
+}
+
+impl CalibrationStep {
+    /// The key of solving on these data against the model of this image.
+    pub fn key(&self, data: Option<&StepKey>, image: &StepKey) -> StepKey {
+        StepKey::of(&("solve", data, image, self))
+    }
+}
+
+/// Making the mask before imaging.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MaskStep {
+    /// Method and options.
+    pub mask: MaskPlan,
+    /// Multiplies levels that are chosen from the image: 1, or more in a gentler attempt.
+    pub caution: f64,
+    /// The field image that the mask comes from; `None`: it is made from the measurement set's own image.
+    pub field: Option<FieldImage>,
+}
+
+impl MaskStep {
+    /// The key of the mask from this image.
+    pub fn key(&self, source: &StepKey) -> StepKey {
+        StepKey::of(&("mask", source, &self.mask, self.caution, self.field.as_ref().map(|field| &field.key)))
+    }
+}
+
+/// Imaging.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ImagingStep {
+    /// The imager and its options.
+    pub imager: ImagerOptions,
+    /// Masks between major cycles; `None`: none.
+    pub cycles: Option<CycleMasking>,
+    /// When cleaning ends, where masks are made between cycles.
+    pub stop: StopOptions,
+    /// Scales of the mask before imaging: of more than one, each has a bit of its own. 0 without a mask.
+    pub mask_scales: usize,
+}
+
+/// How masks are made between major cycles.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CycleMasking {
+    /// Method and options.
+    pub mask: MaskPlan,
+    /// Multiplies levels that are chosen from the residual.
+    pub caution: f64,
+}
+
+/// What an image is made from, apart from options.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct ImagingInputs<'a> {
+    /// Key of the data.
+    pub data: Option<&'a StepKey>,
+    /// Column that is imaged.
+    pub column: &'a str,
+    /// Key of the calibration that the column holds; `None`: none.
+    pub applied: Option<&'a StepKey>,
+    /// Key of the mask before imaging.
+    pub mask: Option<&'a StepKey>,
+}
+
+impl ImagingStep {
+    /// The key of the image from these inputs.
+    pub fn key(&self, inputs: &ImagingInputs<'_>) -> StepKey {
+        StepKey::of(&("image", inputs, self))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::imager::wsclean::WscleanOptions;
+
+    fn imaging(extra: &str) -> ImagingStep {
+        let options: WscleanOptions = serde_yaml::from_str(&format!("extra: {extra}")).unwrap();
+        let imager = ImagerOptions::Wsclean(options);
+        ImagingStep { imager, cycles: None, stop: StopOptions::default(), mask_scales: 0 }
+    }
+
+    #[test]
+    fn the_order_of_further_options_does_not_matter_to_an_image() {
+        let inputs = ImagingInputs { data: None, column: "DATA", applied: None, mask: None };
+        let key = |extra: &str| imaging(extra).key(&inputs);
+        assert_eq!(key("{taper-gaussian: 5, maxuv-l: 9000}"), key("{maxuv-l: 9000, taper-gaussian: 5}"));
+        assert_ne!(key("{taper-gaussian: 5, maxuv-l: 9000}"), key("{taper-gaussian: 5, maxuv-l: 9001}"));
+        let corrected = ImagingInputs { column: "CORRECTED_DATA", ..inputs };
+        assert_ne!(imaging("{}").key(&inputs), imaging("{}").key(&corrected));
+    }
+}

@@ -1,0 +1,65 @@
+//! Solving for gains.
+
+use super::Programs;
+use crate::Result;
+use crate::calibrator::{self, Calibrator, SolveRequest};
+use crate::campaign::file::CalibratorKind;
+use crate::campaign::plan::CalibrationPlan;
+use crate::campaign::rules::solution_intervals;
+use crate::campaign::steps::{Solved, StepContext};
+use crate::quality::solutions::{SolutionStats, UncorrectedAntenna};
+
+impl Programs<'_> {
+    pub(super) fn calibrator(&mut self, plan: &CalibrationPlan) -> Result<Box<dyn Calibrator>> {
+        let kind = match plan.calibrator {
+            CalibratorKind::Command => calibrator::Kind::Command(self.executables.calibrator.clone()),
+            CalibratorKind::Quartical => calibrator::Kind::Quartical(self.executables.quartical.clone()),
+            CalibratorKind::Casa | CalibratorKind::None => calibrator::Kind::Casa,
+        };
+        let limits = self.limits(self.plan.resources.calibrator_time_limit.as_ref().map(|l| l.0));
+        let casa = self.casa()?;
+        // The worker is shared with the imager tclean, whose limits may be others.
+        casa.set_limits(limits);
+        calibrator::open(kind, plan.gaincal.clone(), casa, limits)
+    }
+
+    /// Solves, and replaces the solutions of hopeless antennas by identity gains.
+    pub(super) fn solve_gains(&mut self, plan: &CalibrationPlan, context: &StepContext) -> Result<Solved> {
+        let mut calibrator = self.calibrator(plan)?;
+        let request = self.request(plan, context);
+        let tables = calibrator.solve(&request)?;
+        let mut stats = calibrator.inspect(&tables)?;
+        let hopeless = self.hopeless(&stats);
+        if !hopeless.is_empty() {
+            let names: Vec<String> = hopeless.iter().map(|a| a.name.clone()).collect();
+            calibrator.set_identity_gains(&tables, &names, &request.log)?;
+            stats.pass_through(hopeless);
+        }
+        Ok(Solved { tables, stats, commands: calibrator.command_lines(&request) })
+    }
+
+    fn request(&self, plan: &CalibrationPlan, context: &StepContext) -> SolveRequest {
+        SolveRequest {
+            measurement_set: context.measurement_set.clone(),
+            folder: context.folder.clone(),
+            log: context.log.clone(),
+            round: context.attempt.round,
+            reference_antenna: plan.reference_antenna.clone().or_else(|| self.summary.reference_antenna.clone()),
+            threads: self.share.threads,
+        }
+    }
+
+    /// Antennas with data whose solutions are of no use. None where that would be all of them: such tables are judged,
+    /// and refused, as they are.
+    fn hopeless(&self, stats: &SolutionStats) -> Vec<UncorrectedAntenna> {
+        let known = |name: &str| self.summary.antennas.iter().find(|a| a.name == name);
+        let has_data = |name: &str| known(name).is_none_or(|a| a.has_data && a.unflagged_fraction > 0.0);
+        let found: Vec<UncorrectedAntenna> = solution_intervals::hopeless_antennas(stats, &self.plan.solint)
+            .into_iter()
+            .filter(|(name, _)| has_data(name))
+            .map(|(name, why)| UncorrectedAntenna { name, why })
+            .collect();
+        let with_data = stats.antennas.iter().filter(|a| has_data(&a.name)).count();
+        if found.len() < with_data { found } else { Vec::new() }
+    }
+}

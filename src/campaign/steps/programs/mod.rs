@@ -1,0 +1,144 @@
+//! The real backend: imagers, calibrators and masks made from a resolved plan.
+//!
+//! Each step has a file: [`prepare`], [`proposal`] (with [`intervals`] and [`relaxation`]), [`calibration`],
+//! [`imaging`]; masks are in [`super::masks`].
+
+mod calibration;
+mod imaging;
+mod intervals;
+mod prepare;
+mod proposal;
+mod relaxation;
+
+use super::masks;
+use super::{Backend, CalibrationStep, Imaged, ImagingStep, MaskStep, Prepared, Proposal, Solved, StepContext};
+use crate::Result;
+use crate::calibrator::SolutionTable;
+use crate::campaign::file::{Executables, WorkOn};
+use crate::campaign::layout::AttemptId;
+use crate::campaign::plan::Share;
+use crate::campaign::plan::containers::Mounts;
+use crate::campaign::plan::share::mpi_processes;
+use crate::campaign::plan::{MeasurementSetPlan, Plan, RoundPlan};
+use crate::campaign::record::MaskRecord;
+use crate::campaign::rules::acceptance::{Relaxation, RoundOutcome};
+use crate::imager::Products;
+use crate::measurement_set::{self, MsSummary};
+use crate::process::Limits;
+use crate::programs::casa::Casa;
+use intervals::Intervals;
+use std::path::Path;
+
+/// Programs of one measurement set.
+pub struct Programs<'p> {
+    plan: &'p Plan,
+    /// Those of the plan, with their bind mounts.
+    executables: Executables,
+    set: MeasurementSetPlan,
+    share: Share,
+    casa: Option<Casa>,
+    summary: MsSummary,
+    intervals: Intervals,
+}
+
+impl<'p> Programs<'p> {
+    /// Programs of `set`, which may use `share` of the machine.
+    pub fn new(plan: &'p Plan, set: &MeasurementSetPlan, share: Share) -> Self {
+        let mounts = Mounts::of(plan, set);
+        Self {
+            plan,
+            executables: mounts.put_into_all(&plan.executables),
+            set: set.clone(),
+            share,
+            casa: None,
+            summary: MsSummary::default(),
+            intervals: Intervals::default(),
+        }
+    }
+
+    fn round(&self, round: usize) -> &RoundPlan {
+        &self.plan.rounds[round.min(self.plan.rounds.len() - 1)]
+    }
+
+    /// The CASA worker, started when it is first needed.
+    fn casa(&mut self) -> Result<Casa> {
+        if self.casa.is_none() {
+            let processes = mpi_processes(self.plan, self.share);
+            let casa = Casa::open_with(&self.executables.casa, processes, None)?;
+            casa.set_threads(if processes.is_some() { 1 } else { self.share.threads });
+            casa.set_limits(self.limits(self.plan.resources.calibrator_time_limit.as_ref().map(|l| l.0)));
+            self.casa = Some(casa);
+        }
+        Ok(self.casa.clone().expect("just opened"))
+    }
+
+    fn limits(&self, time: Option<std::time::Duration>) -> Limits {
+        let silence = self.plan.resources.stall_limit.as_ref().map(|l| l.0);
+        Limits { time, silence, ..Limits::default() }
+    }
+}
+
+impl Backend for Programs<'_> {
+    fn data_identity(&mut self) -> Result<String> {
+        measurement_set::identity(&self.set.path, self.plan.work_on == WorkOn::Copy)
+    }
+
+    fn prepare(&mut self, context: &StepContext) -> Result<Prepared> {
+        if self.reads_data() { self.prepare_read(context) } else { self.prepare_unread(context) }
+    }
+
+    fn prepared(&mut self, prepared: &Prepared) {
+        self.summary = prepared.summary.clone();
+    }
+
+    fn last_round(&self) -> usize {
+        self.plan.only_round.unwrap_or(self.plan.rounds.len() - 1)
+    }
+
+    fn propose(&mut self, id: AttemptId, changes: &[Relaxation], history: &[RoundOutcome]) -> Result<Proposal> {
+        self.proposal(id, changes, history)
+    }
+
+    fn solve(&mut self, step: &CalibrationStep, context: &StepContext) -> Result<Solved> {
+        self.solve_gains(&step.options, context)
+    }
+
+    fn apply(&mut self, step: &CalibrationStep, tables: &[SolutionTable], context: &StepContext) -> Result<()> {
+        self.calibrator(&step.options)?.apply(&context.measurement_set, tables, &context.log)
+    }
+
+    fn mask(
+        &mut self,
+        step: &MaskStep,
+        source: &Products,
+        previous: Option<&MaskRecord>,
+        context: &StepContext,
+    ) -> Result<MaskRecord> {
+        let MaskStep { mask, caution, field } = step;
+        match field {
+            Some(field) => masks::from_field(mask, *caution, field, source, previous, &context.folder),
+            None => masks::from_image(mask, *caution, source, previous, &context.folder),
+        }
+    }
+
+    fn image(
+        &mut self,
+        step: &ImagingStep,
+        column: &str,
+        mask: Option<&Path>,
+        context: &StepContext,
+    ) -> Result<Imaged> {
+        self.make_image(step, column, mask, context)
+    }
+
+    fn predict(&mut self, step: &ImagingStep, column: &str, model: &Path, context: &StepContext) -> Result<()> {
+        let mut imager = self.imager(&step.imager, self.job(column, context), context)?;
+        let result = imager.setup().and_then(|()| imager.predict(model));
+        imager.teardown();
+        result
+    }
+
+    fn apply_line(&mut self, step: &CalibrationStep, tables: &[SolutionTable]) -> Option<String> {
+        self.calibrator(&step.options).ok()?.apply_line(tables)
+    }
+}

@@ -1,0 +1,95 @@
+//! From a round of the plan to the steps of an attempt.
+
+use super::Programs;
+use super::intervals::IntervalChoice;
+use super::relaxation::relax;
+use crate::Result;
+use crate::campaign::file::{MaskCadence, MaskImage, MaskMethod};
+use crate::campaign::layout::AttemptId;
+use crate::campaign::plan::{MaskPlan, RoundPlan};
+use crate::campaign::rules::acceptance::{Relaxation, RoundOutcome};
+use crate::campaign::steps::field;
+use crate::campaign::steps::{AttemptPlan, CalibrationStep, CycleMasking, ImagingStep, MaskStep, Proposal};
+
+impl Programs<'_> {
+    /// The attempt at a round with these changes.
+    pub(super) fn proposal(
+        &mut self,
+        id: AttemptId,
+        changes: &[Relaxation],
+        history: &[RoundOutcome],
+    ) -> Result<Proposal> {
+        let mut plan = self.round(id.round).clone();
+        let interval_why = match self.choose_interval(&mut plan, id, history) {
+            IntervalChoice::Given => None,
+            IntervalChoice::Chosen { why } => Some(why),
+            IntervalChoice::GiveUp { why } => return Ok(Proposal::GiveUp { why }),
+        };
+        for change in changes {
+            relax(&mut plan, change, self.summary.integration_s);
+        }
+        if let Some(calibration) = &plan.calibration {
+            self.note_interval(id, &calibration.gaincal);
+        }
+        let later = &self.plan.rounds[(id.round + 1).min(self.plan.rounds.len())..];
+        let earlier = &self.plan.rounds[..id.round];
+        let mask = self.mask_step(&plan, changes)?;
+        Ok(Proposal::Try(Box::new(AttemptPlan {
+            id,
+            about: about(&plan, changes),
+            changes: changes.to_vec(),
+            interval_why,
+            first_interval: plan.calibration.is_some() && earlier.iter().all(|r| r.calibration.is_none()),
+            more_to_try: later.iter().any(|r| r.calibration != self.round(id.round).calibration),
+            imaging: self.imaging_step(&plan, changes, mask.as_ref()),
+            mask,
+            calibration: plan.calibration.map(|options| CalibrationStep { options }),
+        })))
+    }
+
+    /// The mask before imaging. One between cycles belongs to the imaging; auto-multithresh between cycles needs none
+    /// before.
+    fn mask_step(&self, plan: &RoundPlan, changes: &[Relaxation]) -> Result<Option<MaskStep>> {
+        let only_between = |m: &MaskPlan| m.cadence == MaskCadence::Cycle && m.method == MaskMethod::Multithresh;
+        let Some(mask) = plan.mask.clone().filter(|m| !only_between(m)) else { return Ok(None) };
+        let field = match mask.image {
+            MaskImage::Field if plan.round > 0 => Some(field::load(&self.plan.output, plan.round)?),
+            _ => None,
+        };
+        Ok(Some(MaskStep { mask, caution: caution(changes), field }))
+    }
+
+    fn imaging_step(&self, plan: &RoundPlan, changes: &[Relaxation], before: Option<&MaskStep>) -> ImagingStep {
+        let between = plan.mask.clone().filter(|m| m.cadence == MaskCadence::Cycle);
+        ImagingStep {
+            imager: plan.imaging.clone(),
+            cycles: between.map(|mask| CycleMasking { mask, caution: caution(changes) }),
+            stop: self.plan.stop.clone(),
+            mask_scales: before.map_or(0, |step| step.mask.masking.bits()),
+        }
+    }
+}
+
+/// One line about an attempt.
+fn about(plan: &RoundPlan, changes: &[Relaxation]) -> String {
+    let mut about = match &plan.calibration {
+        None => "imaging".to_string(),
+        Some(c) => format!("calibrating {}, solint {}", c.gaincal.calmode.name(), c.gaincal.solint),
+    };
+    if plan.mask.is_some() {
+        about.push_str(", with a mask");
+    }
+    for change in changes {
+        about.push_str(&format!("; gentler: {change}"));
+    }
+    about
+}
+
+/// The factor for mask levels that are chosen from the image.
+fn caution(changes: &[Relaxation]) -> f64 {
+    let factor = |change: &Relaxation| match change {
+        Relaxation::ConservativeMask { factor } => *factor,
+        _ => 1.0,
+    };
+    changes.iter().map(factor).product()
+}

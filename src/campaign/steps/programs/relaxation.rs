@@ -1,0 +1,39 @@
+//! Gentler settings, as the acceptance rules ask for them.
+
+use crate::calibrator::options::{ApplyMode, CalMode, Solint};
+use crate::campaign::plan::RoundPlan;
+use crate::campaign::rules::acceptance::Relaxation;
+
+/// Makes a round gentler, as the acceptance rules ask.
+pub(super) fn relax(plan: &mut RoundPlan, change: &Relaxation, integration_s: f64) {
+    match change {
+        Relaxation::LongerInterval { factor } => {
+            if let Some(c) = &mut plan.calibration {
+                c.gaincal.solint = match c.gaincal.interval() {
+                    Some(Solint::Seconds(seconds)) => format!("{}s", seconds * factor),
+                    Some(Solint::Integration) => format!("{}s", integration_s * factor),
+                    _ => c.gaincal.solint.clone(),
+                };
+            }
+        }
+        Relaxation::PhaseOnly => {
+            if let Some(c) = &mut plan.calibration {
+                c.gaincal.calmode = CalMode::P;
+            }
+        }
+        Relaxation::CalOnly => {
+            if let Some(c) = &mut plan.calibration {
+                c.gaincal.applymode = ApplyMode::Calonly;
+            }
+        }
+        // The schedule has chosen it already.
+        Relaxation::ChooseAgain => {}
+        Relaxation::ConservativeMask { factor } => {
+            if let Some(m) = &mut plan.mask {
+                m.masking.flood_fill_positive_seed_clip *= factor;
+                m.masking.base_snr_clip *= factor;
+                m.automask.noisethreshold *= *factor as f32;
+            }
+        }
+    }
+}
