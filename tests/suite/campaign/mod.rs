@@ -2,6 +2,7 @@
 
 pub mod calibrators;
 pub mod confetti_loop;
+pub mod facade;
 pub mod faults;
 pub mod file;
 pub mod many;
