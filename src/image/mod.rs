@@ -17,7 +17,7 @@ pub use crate::kernels::PixelBeam;
 pub use beam::Beam;
 pub use beam_table::{BeamTable, append_beam_table};
 pub use common_beam::common_beam;
-pub use fits::{FitsImage, PixelType, PlainPlane, PlaneKind, PlaneWriter, sidecar_path, write_plane};
+pub use fits::{FitsImage, Pixel, PixelType, PlainPlane, PlaneKind, PlaneWriter, sidecar_path, write_plane};
 pub use header::Header;
 pub use planes::is_masked;
 pub use wcs::{CelestialWcs, Frame, PixelMap, SkyPosition, WcsError};
