@@ -207,11 +207,11 @@ fn options_are_checked() {
     let error = |options: &NoiseOptions| estimate(image.view(), None, options).unwrap_err().to_string();
     assert_eq!(
         error(&NoiseOptions { box_size: Some(0), ..NoiseOptions::default() }),
-        "noise box of 0 pixels: it must be at least 2"
+        "noise.box is 0; expected at least 2 pixels"
     );
     assert_eq!(
         error(&NoiseOptions { step: Some(0), ..NoiseOptions::default() }),
-        "noise step of 0 pixels: it must be at least 1"
+        "noise.step is 0; expected at least 1 pixel"
     );
     let empty = Array2::from_elem((3, 3), f32::NAN);
     assert_eq!(estimate(empty.view(), None, &NoiseOptions::default()), Err(NoiseError::NoData));

@@ -6,6 +6,9 @@
 //! and, after a grace, made to (SIGKILL). If cleanloop itself is killed, the kernel ends the program.
 
 mod capture;
+mod group;
+mod output;
+mod running_worker;
 mod spawn;
 
 pub mod interrupt;
@@ -13,13 +16,18 @@ pub mod own;
 pub mod worker;
 
 pub use capture::{Said, capture};
-pub use spawn::{Finished, Limits, Output, Program, isolate, kill_group};
+pub use group::{isolate, kill_group};
+pub use output::Output;
+pub use spawn::{Limits, Program, ProgramEnd};
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Lines of a program's output that an error repeats.
 pub const LAST_LINES: usize = 20;
+
+/// How often whoever waits for a program looks at the clock and the interrupt flag.
+const TICK: Duration = Duration::from_millis(50);
 
 /// Why a program could not be run to a good end.
 #[derive(Debug, thiserror::Error)]

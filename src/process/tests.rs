@@ -15,7 +15,7 @@ fn folder() -> tempfile::TempDir {
 }
 
 /// Lines of a run, and its result.
-fn lines(program: &Program) -> (Vec<String>, Result<Finished, ProcessError>) {
+fn lines(program: &Program) -> (Vec<String>, Result<ProgramEnd, ProcessError>) {
     let mut lines = Vec::new();
     let result = program.run(&mut |piece| {
         if let Output::Line(line) = piece {

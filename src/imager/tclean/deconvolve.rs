@@ -118,7 +118,7 @@ impl Deconvolution {
     /// `folder` is filled with copies of the images; it should be removed afterwards.
     ///
     /// # Errors
-    /// An option that makes no sense.
+    /// An option with an invalid value.
     pub fn new(casa: Casa, options: DeconvolveOptions, folder: &Path, log: Option<&Path>) -> Result<Self> {
         options.validate()?;
         Ok(Self { casa, options, folder: absolute(folder), log: log.map(absolute) })

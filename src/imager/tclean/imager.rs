@@ -46,7 +46,7 @@ pub struct TcleanImager {
 
 impl TcleanImager {
     /// # Errors
-    /// An option that makes no sense; CASA does not run.
+    /// An option with an invalid value; CASA does not run.
     pub fn new(job: ImagingJob, options: TcleanOptions, casa: Casa, context: ImagerContext) -> Result<Self> {
         options.validate()?;
         casa.set_limits(context.limits);
