@@ -6,7 +6,7 @@ use crate::calibrator::SolutionTable;
 use crate::calibrator::options::GaincalOptions;
 use crate::campaign::events::{Collect, Emitter, Event, Step, StepEnd};
 use crate::campaign::file::{
-    ArchiveOptions, CalibratorKind, FieldOptions, MaskCadence, MaskCombine, MaskImage, MaskMethod, StartColumn,
+    ArchiveOptions, CalibratorKind, CombineRule, FieldOptions, MaskCadence, MaskImage, MaskMethod, StartColumn,
     StopOptions,
 };
 use crate::campaign::journal::StepKey;
@@ -106,7 +106,7 @@ fn mask_step(tag: String) -> MaskStep {
         field: FieldOptions::default(),
         cadence: MaskCadence::Round,
         every: 1,
-        combine: MaskCombine::default(),
+        combine: CombineRule::default(),
         masking: MaskingOptions::default(),
         auto: AutoMaskOptions::default(),
         automask: MultithreshOptions::default(),
