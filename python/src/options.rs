@@ -1,7 +1,7 @@
 //! Keyword arguments as the library's option structs, and results as Python values.
 
 use super::wrong;
-use cleanloop::campaign::file::nearest;
+use cleanloop::options::nearest;
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;

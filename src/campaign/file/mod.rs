@@ -24,7 +24,6 @@ pub use block::{CampaignBlock, OnFailure, StartColumn, WorkOn};
 pub use mask::{CombineRule, FieldOptions, MaskCadence, MaskImage, MaskMethod, MaskSettings};
 pub use modes::{BaneOptions, Modes};
 pub use programs::{CalibratorKind, Executables, ImagerKind};
-pub use reading::check::nearest;
 pub(crate) use reading::typed::invalid_values;
 pub use reading::{ConfigError, LoadError, Overrides, Problem, Span, load, parse, schema};
 pub(crate) use reading::{env, yaml};

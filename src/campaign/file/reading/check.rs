@@ -5,27 +5,14 @@
 
 use super::problem::{Problem, Span};
 use super::yaml::{Node, Value};
+use crate::options::nearest;
 use serde_json::{Map, Value as Json};
-
-/// Names less alike than this (Jaro-Winkler, 0 to 1) are not proposed.
-const LEAST_LIKENESS: f64 = 0.75;
 
 /// Checks a tree and returns it as JSON, with whole numbers where the schema wants them (`1e6` for an integer).
 ///
 /// `place` names the map in messages (`selfcal.1.wsclean`; empty for the whole file).
 pub fn check(node: &Node, schema: &Json, root: &Json, place: &str, problems: &mut Vec<Problem>) -> Json {
     Checker { root, problems }.any(node, schema, place)
-}
-
-/// The most similar of some names, if it is similar enough to be a slip of the pen.
-pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let folded = name.to_lowercase().replace('-', "_");
-    known
-        .into_iter()
-        .map(|candidate| (strsim::jaro_winkler(&folded, &candidate.to_lowercase()), candidate))
-        .filter(|(likeness, _)| *likeness >= LEAST_LIKENESS)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, candidate)| candidate)
 }
 
 /// Follows `$ref` into the schema's definitions.

@@ -88,7 +88,7 @@ fn half_a_name(key: &str, whole: Span, root: &Json) -> Problem {
     let known = root["properties"].as_object().into_iter().chain(root["$defs"]["Modes"]["properties"].as_object());
     let names = known.flat_map(|map| map.keys().map(String::as_str));
     let problem = Problem::new(whole, format!("`{key}` is not the full name of an option"));
-    match check::nearest(key, names) {
+    match crate::options::nearest(key, names) {
         Some(near) => problem.help(format!("options are named like `{near}.OPTION=VALUE`")),
         None => problem.help("options are named like `wsclean.niter=1000` or `campaign.rounds=4`"),
     }
