@@ -271,7 +271,7 @@ fn a_campaign_on_a_cube_vetoes_confetti_and_says_so() {
     assert!(page.contains(&format!("Pixel {x}, {y}, channel {channel}")) && page.contains("left the mask"));
     let figure = page.split("<figure class=\"confetti bad\">").nth(1).expect("a figure of it");
     assert!(figure.split("</figure>").next().is_some_and(|f| f.contains("<svg") && f.contains("dirty, Jy/beam")));
-    crate::report::pages::assert_sound(&out.join("report"));
+    crate::report::html::assert_sound(&out.join("report"));
     let of = |name: &str| planes(&out.join("final").join(name));
     assert_eq!(of("model.fits")[channel][(y, x)], 0.0);
     let noise = round.metrics.as_ref().expect("metrics").rms as f32;

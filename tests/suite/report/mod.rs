@@ -1,3 +1,5 @@
 //! The report.
 
-pub mod pages;
+mod browser;
+pub mod html;
+mod pages;

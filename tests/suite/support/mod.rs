@@ -2,5 +2,6 @@
 
 pub mod fake;
 pub mod real;
+pub mod record;
 pub mod references;
 pub mod simulated;
