@@ -35,7 +35,7 @@ use std::path::{Path, PathBuf};
 use trouble::Trouble;
 
 /// Folder of the report inside a campaign's.
-pub const FOLDER: &str = "report";
+const FOLDER: &str = "report";
 /// Folder of kept figures inside the report.
 const FIGURES: &str = ".figures";
 

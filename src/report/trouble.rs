@@ -1,10 +1,10 @@
-//! Which dataset someone should look at first.
+//! The order in which someone should look at the measurement sets.
 
 use crate::campaign::record::{DatasetRecord, Level, State};
 use crate::kernels::order_statistics::median;
 use serde::Serialize;
 
-/// Weights of what is wrong; docs/report.md lists them.
+/// Weights of the reasons; docs/report.md lists them.
 const FAILED: f64 = 100.0;
 const NOTHING_ACCEPTED: f64 = 90.0;
 const DIVERGED: f64 = 80.0;
@@ -24,16 +24,16 @@ const NOISE_LIMIT: f64 = 1.5;
 /// Fewest datasets of which a median is taken.
 const MIN_FOR_MEDIAN: usize = 4;
 
-/// What is wrong with a dataset.
+/// Reasons why someone should look at a measurement set.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub(crate) struct Trouble {
-    /// The sum of the weights; 0: nothing to be seen.
+    /// The sum of the weights; 0 for nothing to look at.
     pub(crate) score: f64,
-    /// In words, gravest first.
+    /// The reasons in words, gravest first.
     pub(crate) reasons: Vec<String>,
 }
 
-/// The trouble of every dataset, in their order.
+/// The trouble of every measurement set, in their order.
 pub(crate) fn of_all(datasets: &[DatasetRecord]) -> Vec<Trouble> {
     let mut noise: Vec<f64> = datasets.iter().filter_map(best_rms).collect();
     let typical = if noise.len() >= MIN_FOR_MEDIAN { median(&mut noise) } else { None };

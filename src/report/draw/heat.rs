@@ -145,17 +145,11 @@ impl Layout<'_> {
             Picture::colour_bar(Colours::Viridis).data_uri()
         );
         for v in self.scale.ticks(0.18) {
-            let place = self.scale.position(v);
+            let number = self.unit.number(v);
             // A long number at the right end would be cut off.
-            let anchor = if place > 0.95 { "end" } else { "middle" };
-            let x = if place > 0.95 { WIDTH - 2.0 } else { LEFT + place * MAP_WIDTH };
-            let _ = write!(
-                svg,
-                r#"<text x="{}" y="{}" text-anchor="{anchor}">{}</text>"#,
-                c(x),
-                c(top + 22.0),
-                self.unit.number(v)
-            );
+            let half = number.chars().count() as f64 * 3.6;
+            let x = (LEFT + self.scale.position(v) * MAP_WIDTH).min(WIDTH - half);
+            let _ = write!(svg, r#"<text x="{}" y="{}" text-anchor="middle">{number}</text>"#, c(x), c(top + 22.0));
         }
         let (x, y) = (c(LEFT - 6.0), c(top + 8.0));
         let _ =

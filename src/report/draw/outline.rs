@@ -6,7 +6,7 @@ use std::fmt::Write;
 /// Directions along pixel edges, in turning order; y runs upwards.
 const STEPS: [(isize, isize); 4] = [(1, 0), (0, 1), (-1, 0), (0, -1)];
 
-/// Closed loops round the set pixels of `mask` (`[y, x]`), as corners `(x, y)` in pixel edges: pixel (x, y) reaches
+/// Closed loops around the set pixels of `mask` (`[y, x]`), as corners `(x, y)` in pixel edges: pixel (x, y) reaches
 /// from corner (x, y) to (x + 1, y + 1). The set side is on the left; holes are loops of their own; pixels that touch
 /// only at a corner get separate loops. Cost O(pixels).
 ///

@@ -135,7 +135,7 @@ pub(crate) fn of_round(store: &Store, folder: &Path, dataset: &DatasetRecord, in
     })
 }
 
-/// What all figures of an attempt have in common.
+/// The files and levels that all figures of an attempt share.
 struct Drawing<'a> {
     files: &'a Files,
     levels: Levels,

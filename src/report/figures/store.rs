@@ -55,7 +55,7 @@ impl Store {
     }
 }
 
-/// What a figure depends on.
+/// A digest of the files and parameters that a figure depends on.
 struct Key {
     digest: String,
     /// All files are there.

@@ -83,7 +83,7 @@ pub(super) fn sources() -> impl Iterator<Item = &'static str> {
 pub(super) struct DatasetWriter<'a> {
     /// The templates.
     pub(super) templates: &'a Templates,
-    /// What each page shows of the campaign.
+    /// The part of the campaign that each page shows.
     pub(super) campaign: &'a CampaignView,
     /// There is an overview of several measurement sets.
     pub(super) many: bool,

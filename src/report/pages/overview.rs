@@ -40,7 +40,7 @@ struct Overview {
 pub(crate) struct OverviewEntry<'a> {
     /// Its record.
     pub(crate) dataset: &'a DatasetRecord,
-    /// What is wrong with it.
+    /// Reasons to look at it.
     pub(crate) trouble: &'a Trouble,
     /// Link to its page.
     pub(crate) href: String,

@@ -6,7 +6,7 @@ use crate::report::words;
 
 /// Writes events as `tracing` records: rounds and messages as info (or graver), steps and progress as debug.
 #[derive(Debug, Default, Clone, Copy)]
-pub(crate) struct Log;
+pub struct Log;
 
 impl Consumer for Log {
     fn event(&self, event: &Event) {

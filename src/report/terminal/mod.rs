@@ -4,7 +4,7 @@
 mod bars;
 mod log;
 
-pub(crate) use log::Log;
+pub use log::Log;
 
 use crate::campaign::events::Consumer;
 use bars::Bars;

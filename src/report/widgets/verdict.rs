@@ -33,7 +33,7 @@ pub(crate) struct VerdictView {
     pub(crate) class: String,
     /// One sentence.
     pub(crate) summary: String,
-    /// What follows.
+    /// The consequence, e.g. the next round.
     pub(crate) next: String,
     /// The rules behind it.
     pub(crate) rules: Vec<RuleView>,

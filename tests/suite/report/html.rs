@@ -153,7 +153,7 @@ pub fn cells(html: &str, table: &str) -> Vec<Vec<(String, Option<f64>)>> {
 
 /// The words of a page in lines: no style, script or figures, and `#` for every number, which may depend on the machine.
 pub fn words(html: &str) -> String {
-    let mut text = html.to_string();
+    let mut text = html.replace("&#x2f;", "/").replace("&#x27;", "'");
     for (from, to) in [("<style", "</style>"), ("<script", "</script>"), ("<svg class", "</svg>\n")] {
         while let Some(start) = text.find(from) {
             let end = text[start..].find(to).map_or(text.len(), |i| start + i + to.len());
@@ -178,6 +178,7 @@ pub fn words(html: &str) -> String {
             c => plain.push(c),
         }
     }
-    let lines = plain.lines().map(str::trim).filter(|l| !l.is_empty());
-    lines.collect::<Vec<_>>().join("\n").replace("#.#", "#").replace("#\u{202f}#", "#")
+    let plain = plain.replace("#.#", "#").replace("#\u{202f}#", "#");
+    let has_words = |line: &&str| line.chars().any(char::is_alphabetic);
+    plain.lines().map(str::trim).filter(has_words).collect::<Vec<_>>().join("\n")
 }
