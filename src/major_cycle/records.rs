@@ -1,6 +1,7 @@
 //! What is written down of each major cycle, for the report and for other tools.
 
 use crate::imager::StopReason;
+use crate::quality::confetti::Verdict;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -80,8 +81,8 @@ pub struct ConfettiRecord {
     pub channel: usize,
     /// Major cycle in which it was found.
     pub cycle: Option<usize>,
-    /// `confetti`, `suspicious` or `real`.
-    pub verdict: String,
+    /// The judgement.
+    pub verdict: Verdict,
     /// Score, higher is worse.
     pub score: f64,
     /// Model brightness, Jy/pixel.

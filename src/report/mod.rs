@@ -1,14 +1,14 @@
 //! The report: pages for people (one for the campaign, one per measurement set, one per attempt at a round) and
 //! `summary.json` for machines.
 //!
-//! Every page stands alone: pictures, style and script are inside, nothing is fetched from anywhere. Pages appear by
+//! Every page is self-contained: pictures, style and script are inside, nothing is fetched from anywhere. Pages appear by
 //! atomic rename, so a page that is reloaded while the campaign runs is never half-written.
 //!
 //! ```text
 //! report/index.html               the campaign; with one measurement set, that one's page
 //! report/round-02.html            a round (of the only measurement set)
 //! report/round-02-attempt-2.html  its second attempt
-//! report/beam07/index.html        with several: a page each, and its rounds beside it
+//! report/beam07/index.html        with several: one page each, and its rounds beside it
 //! report/summary.json             the numbers
 //! report/.figures/                finished figures, so that renewing the report draws only what is new
 //! ```

@@ -6,6 +6,7 @@ use crate::campaign::events::Step;
 use crate::campaign::record::{Level, RoundRecord, State, Verdict};
 use crate::campaign::rules::acceptance::{Next, Rule};
 use crate::imager::StopReason;
+use crate::quality::confetti;
 
 /// Where a campaign, a measurement set or a round stands.
 pub(crate) fn state(state: State) -> &'static str {
@@ -149,8 +150,6 @@ pub(crate) fn stop_reason(reason: &StopReason) -> String {
         StopReason::EmptyMask => "the mask was empty".into(),
         StopReason::Diverged => "peak or noise rose; the last good cycle was taken".into(),
         StopReason::Other(words) => words.clone(),
-        #[allow(unreachable_patterns)]
-        _ => "another reason".into(),
     }
 }
 
@@ -192,11 +191,20 @@ pub(crate) fn sign(round: &RoundRecord) -> char {
     }
 }
 
-/// Style class of the verdict on a model pixel.
-pub(crate) fn confetti_class(verdict: &str) -> &'static str {
+/// The judgement of a model pixel.
+pub(crate) fn confetti(verdict: confetti::Verdict) -> &'static str {
     match verdict {
-        "confetti" => "bad",
-        "suspicious" => "warn",
-        _ => "good",
+        confetti::Verdict::Real => "real",
+        confetti::Verdict::Suspicious => "suspicious",
+        confetti::Verdict::Confetti => "confetti",
+    }
+}
+
+/// Style class of the judgement of a model pixel.
+pub(crate) fn confetti_class(verdict: confetti::Verdict) -> &'static str {
+    match verdict {
+        confetti::Verdict::Real => "good",
+        confetti::Verdict::Suspicious => "warn",
+        confetti::Verdict::Confetti => "bad",
     }
 }

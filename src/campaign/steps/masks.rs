@@ -262,7 +262,7 @@ fn confetti_record(v: &Vetoed) -> ConfettiRecord {
         pixel: c.pixel,
         channel: c.channel,
         cycle: None,
-        verdict: c.verdict.to_string(),
+        verdict: c.verdict,
         score: c.score,
         flux: c.flux,
         isolation: Some(c.isolation),

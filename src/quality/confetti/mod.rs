@@ -129,10 +129,11 @@ impl Validate for ConfettiOptions {
 }
 
 /// The judgement of a model pixel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// It is not confetti.
+    #[default]
     Real,
     /// Some of the evidence is there; a person should look.
     Suspicious,

@@ -11,6 +11,7 @@ use cleanloop::campaign::record::{
 use cleanloop::campaign::rules::acceptance::{Next, Relaxation, Rule};
 use cleanloop::image::{Header, PixelType, PlaneWriter, write_plane};
 use cleanloop::imager::{Products, StopReason};
+use cleanloop::quality::confetti;
 use cleanloop::quality::metrics::{RoundFiles, of_files};
 use cleanloop::quality::solutions::{AntennaSolutions, GainSeries, SolutionStats};
 use ndarray::Array2;
@@ -549,7 +550,7 @@ pub fn cube(folder: &Path) -> DatasetRecord {
             pixel: [120, 36],
             channel: 5,
             cycle: Some(2),
-            verdict: "confetti".into(),
+            verdict: confetti::Verdict::Confetti,
             score: 8.25,
             flux: 0.02,
             isolation: Some(14.0),

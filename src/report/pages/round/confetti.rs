@@ -25,7 +25,7 @@ pub(super) fn view(folder: &Path, round: &RoundRecord) -> Vec<ConfettiView> {
 fn judged(folder: &Path, c: &ConfettiRecord) -> ConfettiView {
     let [x, y] = c.pixel;
     let known = [
-        Fact::known("verdict", Some(c.verdict.clone())),
+        Fact::known("verdict", Some(words::confetti(c.verdict).into())),
         Fact::known("score", Some(significant(c.score, 3))),
         Fact::known("model", Some(with_unit(c.flux, "Jy/pixel"))),
         Fact::known("over its neighbours", c.isolation.map(|v| format!("{} ×", significant(v, 3)))),
@@ -38,7 +38,7 @@ fn judged(folder: &Path, c: &ConfettiRecord) -> ConfettiView {
     let plot = Spectrum { values: &c.spectrum, first: c.spectrum_first, marked: c.channel, alt: &alt };
     ConfettiView {
         title: format!("Pixel {x}, {y}, channel {}", c.channel),
-        class: words::confetti_class(&c.verdict).into(),
+        class: words::confetti_class(c.verdict).into(),
         facts: known.into_iter().flatten().collect(),
         spectrum: spectrum::draw(&plot).unwrap_or_default(),
         picture: picture(folder, c).unwrap_or_default(),
