@@ -1,7 +1,7 @@
 //! An imager that is any command: a template of its words, filled in and run.
 
 use super::context::ImagerContext;
-use super::job::{ChannelProducts, ImagingJob, Products};
+use super::job::{ImagingJob, Products};
 use super::lifecycle::{CycleImager, Imager};
 use super::preview::{Capabilities, ImagerPreview, PlannedCall, PlannedMasks};
 use super::progress::Progress;
@@ -143,38 +143,9 @@ impl CommandImager {
     }
 
     fn products(&self, folder: &Path) -> Result<Products, CommandError> {
-        let needed = |name: &str| {
-            let path = folder.join(name);
-            if path.is_file() {
-                return Ok(path);
-            }
+        Products::in_folder(folder).map_err(|path| {
             let program = self.options.template[0].clone();
-            Err(CommandError::NoProduct { program, path, log: self.job.log.clone() })
-        };
-        let optional = |name: &str| Some(folder.join(name)).filter(|p| p.is_file());
-        let mut channels = Vec::new();
-        loop {
-            let named = |kind: &str| folder.join(format!("{kind}-{:04}.fits", channels.len()));
-            if !["image", "residual", "model"].iter().all(|k| named(k).is_file()) {
-                break;
-            }
-            let psf = Some(named("psf")).filter(|p| p.is_file());
-            channels.push(ChannelProducts {
-                image: named("image"),
-                residual: named("residual"),
-                model: named("model"),
-                psf,
-            });
-        }
-        Ok(Products {
-            image: needed("image.fits")?,
-            residual: needed("residual.fits")?,
-            model: needed("model.fits")?,
-            psf: needed("psf.fits")?,
-            dirty: optional("dirty.fits"),
-            pb: optional("pb.fits"),
-            pbcor: optional("image.pbcor.fits"),
-            channels,
+            CommandError::NoProduct { program, path, log: self.job.log.clone() }
         })
     }
 }

@@ -1,7 +1,7 @@
 //! What is imaged, and the final files.
 
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// One imaging: its data, and where the files go.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,6 +43,38 @@ pub struct Products {
     /// the whole band (joined channels), or as the planes that a cube was put together from.
     #[serde(default)]
     pub channels: Vec<ChannelProducts>,
+}
+
+impl Products {
+    /// The products in a folder, by their names; those that are not always made only where they are there. The channels
+    /// are those that have image, residual and model.
+    ///
+    /// # Errors
+    /// A file that must be there and is not.
+    pub(super) fn in_folder(folder: &Path) -> Result<Self, PathBuf> {
+        let path = |name: &str| folder.join(format!("{name}.fits"));
+        let needed = |name: &str| if path(name).is_file() { Ok(path(name)) } else { Err(path(name)) };
+        let optional = |name: &str| Some(path(name)).filter(|p| p.is_file());
+        let channel = |number: usize| {
+            let named = |kind: &str| Some(path(&format!("{kind}-{number:04}"))).filter(|p| p.is_file());
+            Some(ChannelProducts {
+                image: named("image")?,
+                residual: named("residual")?,
+                model: named("model")?,
+                psf: named("psf"),
+            })
+        };
+        Ok(Self {
+            image: needed("image")?,
+            residual: needed("residual")?,
+            model: needed("model")?,
+            psf: needed("psf")?,
+            dirty: optional("dirty"),
+            pb: optional("pb"),
+            pbcor: optional("image.pbcor"),
+            channels: (0..).map_while(channel).collect(),
+        })
+    }
 }
 
 /// The files of one output channel (`image-0000.fits`, `residual-0000.fits`...).

@@ -1,4 +1,4 @@
-//! What an imager or calibrator tells while it works: events, which a progress bar, a log or a test consumes.
+//! Events of a running imager or calibrator, which a progress bar, a log or a test consumes.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use std::sync::Arc;
 pub enum Progress {
     /// A stage began, e.g. `making the PSF`, `deconvolving (2)`.
     Stage(String),
-    /// How much of the present stage is done, 0 to 1.
+    /// Part of the present stage that is done, 0 to 1.
     Fraction(f64),
     /// The highest residual so far, and what has been done to bring it down.
     Peak {
@@ -19,13 +19,29 @@ pub enum Progress {
     },
     /// Something worth a line in the log.
     Message(String),
-    /// A warning of the program, which it may repeat in each of its calls.
-    Warning {
-        /// The program's name.
-        program: String,
-        /// Its words.
-        text: String,
-    },
+    /// A warning of the program, once per call; it may come again with each call.
+    Warning(ImagerWarning),
+}
+
+/// A warning of an imager.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ImagerWarning {
+    /// The program.
+    pub program: &'static str,
+    /// Its subject, as far as it is known.
+    pub kind: WarningKind,
+    /// The program's own text.
+    pub text: String,
+}
+
+/// Subject of an imager's warning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum WarningKind {
+    /// The measurement set has no usable `WEIGHT_SPECTRUM`: the coarser `WEIGHT` is used.
+    NoWeightSpectrum,
+    /// Any other.
+    Other,
 }
 
 /// Consumer of events. It is called from the thread that runs the program and should return soon.

@@ -140,8 +140,8 @@ impl DatasetRun<'_> {
                     events.message(Some(&place.dataset), Level::Info, text);
                     return;
                 }
-                Progress::Warning { program, text } => {
-                    events.program_warning(&place.dataset, &program, text);
+                Progress::Warning(warning) => {
+                    events.program_warning(&place.dataset, warning.program, warning.text);
                     return;
                 }
             }

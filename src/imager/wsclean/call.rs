@@ -1,10 +1,10 @@
 //! One call of wsclean: started, watched, its log read, its failure put into words.
 
+use super::command_line::INSTALL_HINT;
 use super::error::WscleanError;
-use super::installed::INSTALL_HINT;
 use super::log::{LogReader, RunLog};
-use crate::imager::ImagerContext;
-use crate::imager::progress::ProgressSink;
+use crate::imager::context::ImagerContext;
+use crate::imager::progress::Progress;
 use crate::process::{ProcessError, Program};
 use crate::util::shell;
 use std::path::Path;
@@ -22,7 +22,7 @@ pub fn call(
     words: Vec<String>,
     log: &Path,
     context: &ImagerContext,
-    progress: &ProgressSink,
+    progress: &dyn Fn(Progress),
     cancel: Option<&Arc<AtomicBool>>,
 ) -> Result<RunLog, WscleanError> {
     if let Some(folder) = log.parent().filter(|f| !f.as_os_str().is_empty()) {

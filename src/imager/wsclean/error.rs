@@ -1,10 +1,10 @@
-//! What can go wrong before, during and after a call of wsclean.
+//! Failures before, during and after a call of wsclean.
 
-use super::installed::Version;
+use super::version::Version;
 use crate::image::ImageError;
 use crate::process::ProcessError;
 use crate::util::disk::DiskError;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Failure of the wsclean adapter.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +36,7 @@ pub enum WscleanError {
     BadValue {
         /// Name in the campaign file.
         option: String,
-        /// What was found, what was expected.
+        /// The value found, and those expected.
         reason: String,
     },
     /// The measurement set is not there.
@@ -85,15 +85,15 @@ pub enum WscleanError {
         "{}: the primary beam has {} x {} pixels and {} planes, but the image has {size} x {size} and {planes}; expected \
          the same pixels, and one plane or one for each channel",
         path.display(),
-        found.0,
-        found.1,
-        found.2
+        found.width,
+        found.height,
+        found.planes
     )]
     PrimaryBeamSize {
         /// The primary beam.
         path: PathBuf,
-        /// Its width, height and planes.
-        found: (usize, usize, usize),
+        /// Its extent.
+        found: CubeExtent,
         /// Side of the image.
         size: u64,
         /// Planes of the image.
@@ -122,7 +122,7 @@ pub enum WscleanError {
     OutOfOrder {
         /// The step.
         step: &'static str,
-        /// What it needs.
+        /// The step that it needs.
         needs: &'static str,
     },
     /// Not enough room on the disk.
@@ -144,6 +144,34 @@ pub enum WscleanError {
     /// An image could not be read or written.
     #[error(transparent)]
     Image(#[from] ImageError),
+}
+
+/// Extent of an image or cube.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CubeExtent {
+    /// Width, pixels.
+    pub width: usize,
+    /// Height, pixels.
+    pub height: usize,
+    /// Channels.
+    pub planes: usize,
+}
+
+impl WscleanError {
+    /// The error of an option whose value cannot be used.
+    pub(super) fn bad_value(option: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::BadValue { option: option.into(), reason: reason.into() }
+    }
+
+    /// The error of a file that wsclean should have made.
+    pub(super) fn no_product(path: PathBuf, log: &Path) -> Self {
+        Self::NoProduct { path, log: log.to_owned() }
+    }
+
+    /// The error of a file or folder of our own, for `map_err`.
+    pub(super) fn files(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+        move |reason| Self::Files { path: path.to_owned(), action, reason }
+    }
 }
 
 fn listed(options: &[(String, Option<String>)]) -> String {

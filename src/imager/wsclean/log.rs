@@ -2,10 +2,10 @@
 //!
 //! The lines are those of wsclean 3.1.0; lines that are not known are passed over.
 
-use crate::imager::progress::Progress;
+use crate::imager::progress::{ImagerWarning, Progress, WarningKind};
 use crate::process::Output;
 
-/// What a run said about itself.
+/// One run by its own log.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RunLog {
     /// The deconvolutions, in the order of the log (of independent channels: one after the other).
@@ -21,7 +21,7 @@ pub struct RunLog {
     /// Input channels that went into each output channel, from the imaging table.
     pub output_channels: Vec<u64>,
     /// Warnings, each once.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<ImagerWarning>,
 }
 
 /// One deconvolution between two inversions.
@@ -35,7 +35,7 @@ pub struct MajorLog {
     pub initial_peak_jy: Option<f64>,
     /// Level down to which it cleans, Jy/beam.
     pub level_jy: Option<f64>,
-    /// That level is the stop level of the whole run.
+    /// That level is the threshold of the whole run.
     pub level_is_final: bool,
     /// Peak at the end, Jy/beam.
     pub final_peak_jy: Option<f64>,
@@ -50,7 +50,7 @@ pub struct MajorLog {
 pub enum Stop {
     /// To make a new residual, and go on.
     MinorLoop,
-    /// The stop level.
+    /// The threshold of the whole run.
     Threshold,
     /// The limit of minor iterations.
     Iterations,
@@ -70,7 +70,7 @@ pub struct LogReader {
 }
 
 impl LogReader {
-    /// What has been read.
+    /// The log as far as it was read.
     pub fn finish(self) -> RunLog {
         self.log
     }
@@ -113,16 +113,22 @@ impl LogReader {
             return self.stage(stage);
         }
         if let Some(warning) = line.strip_prefix("WARNING: ") {
-            if self.log.warnings.iter().any(|w| w == warning) {
-                return None;
-            }
-            self.log.warnings.push(warning.to_owned());
-            return Some(Progress::Warning { program: "wsclean".into(), text: warning.to_owned() });
+            return self.warning(warning);
         }
         if line.starts_with("Rendering sources") {
             return Some(Progress::Stage("restoring".into()));
         }
         self.deconvolution(line)
+    }
+
+    fn warning(&mut self, text: &str) -> Option<Progress> {
+        if self.log.warnings.iter().any(|w| w.text == text) {
+            return None;
+        }
+        let kind = if text.contains("WEIGHT_SPECTRUM") { WarningKind::NoWeightSpectrum } else { WarningKind::Other };
+        let warning = ImagerWarning { program: "wsclean", kind, text: text.to_owned() };
+        self.log.warnings.push(warning.clone());
+        Some(Progress::Warning(warning))
     }
 
     /// `+-+-J- 0  I   0  0  0  0  0  0  1396-1428 (4)`: the number in brackets; false after the table's end.
@@ -300,6 +306,7 @@ mod tests {
         assert!(close(log.majors[1].noise_jy, 4.94e-3) && close(log.majors[0].initial_peak_jy, 1.72));
         assert!(close(log.majors[0].level_jy, 344.92e-3) && close(log.majors[1].final_peak_jy, -68.5e-3));
         assert!(!log.no_peak && log.failure.is_none() && log.warnings.len() == 1);
+        assert_eq!(log.warnings[0].kind, WarningKind::NoWeightSpectrum);
         let stages: Vec<_> =
             events.iter().filter_map(|e| if let Progress::Stage(s) = e { Some(&**s) } else { None }).collect();
         assert_eq!(

@@ -236,6 +236,11 @@ impl WscleanOptions {
         self.channels_out > 1 && !self.join_channels
     }
 
+    /// Planes of the image: the channels of a cube, otherwise 1.
+    pub(super) fn planes(&self) -> usize {
+        if self.is_cube() { self.channels_out as usize } else { 1 }
+    }
+
     /// Paths of files that are read, and of the folder for temporary files.
     pub(in crate::imager) fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
         let beam = self.primary_beam.as_mut().map(|beam| &mut beam.image);

@@ -1,9 +1,9 @@
-//! What the installed wsclean is: its version and the options that it knows, from its own help.
+//! The installed wsclean: its version and the options that it knows, from its own help.
 
-use super::WscleanError;
+use crate::imager::wsclean::error::WscleanError;
+use crate::imager::wsclean::version::Version;
 use crate::process::{Limits, Output, ProcessError, Program};
 use std::collections::{BTreeSet, HashMap};
-use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,35 +14,6 @@ pub const INSTALL_HINT: &str = "install wsclean (Debian and Ubuntu: `apt install
 const HELP_TIME: Duration = Duration::from_secs(300);
 /// Names less similar than this (Jaro-Winkler) are not offered as the nearest.
 const SIMILAR: f64 = 0.8;
-
-/// Version number of wsclean.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Version {
-    /// `3` of 3.1.0.
-    pub major: u32,
-    /// `1` of 3.1.0.
-    pub minor: u32,
-    /// `0` of 3.1.0.
-    pub patch: u32,
-}
-
-impl fmt::Display for Version {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}.{}", self.major, self.minor, self.patch)
-    }
-}
-
-impl Version {
-    fn new(major: u32, minor: u32, patch: u32) -> Self {
-        Self { major, minor, patch }
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        let mut parts = text.split(|c: char| !c.is_ascii_digit()).map(str::parse);
-        let (major, minor) = (parts.next()?.ok()?, parts.next()?.ok()?);
-        Some(Self { major, minor, patch: parts.next().and_then(Result::ok).unwrap_or(0) })
-    }
-}
 
 /// An executable wsclean.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,7 +102,7 @@ impl Installed {
         self.version < Version::new(3, 1, 0) || self.version >= Version::new(3, 3, 0)
     }
 
-    /// Whether it reads a bit mask with one bit a scale.
+    /// Whether it reads a bit mask with one bit per scale.
     pub fn multiscale_bit_masks(&self) -> bool {
         self.knows("multiscale-fits-mask")
     }
@@ -141,7 +112,7 @@ impl Installed {
 mod tests {
     use super::*;
 
-    const HELP: &str = include_str!("../../../tests/data/wsclean/help-3.1.0.txt");
+    const HELP: &str = include_str!("../../../../tests/data/wsclean/help-3.1.0.txt");
 
     fn words(text: &str) -> Vec<String> {
         text.split(' ').map(str::to_owned).collect()

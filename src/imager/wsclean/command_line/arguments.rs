@@ -1,7 +1,9 @@
 //! Options to command lines, as flint writes them.
 
-use super::{ExtraValue, Installed, WscleanError, WscleanOptions};
-use std::path::Path;
+use super::expand::expand;
+use super::installed::Installed;
+use crate::imager::wsclean::error::WscleanError;
+use crate::imager::wsclean::options::{ExtraValue, WscleanOptions};
 
 /// Options that belong to cleanloop: a campaign may not set them.
 const RESERVED: [&str; 13] = [
@@ -23,14 +25,27 @@ const RESERVED: [&str; 13] = [
 /// A command line under construction: options with their values.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Arguments {
-    /// Name as people write it, name as wsclean has it (without the dash), values.
-    list: Vec<(String, String, Vec<String>)>,
+    list: Vec<Argument>,
+}
+
+/// One option with its values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Argument {
+    /// Name as people write it.
+    written: String,
+    /// Name as wsclean has it, without the dash.
+    name: String,
+    values: Vec<String>,
 }
 
 impl Arguments {
     /// Adds `-name values...`, with wsclean's own name.
     pub fn push<V: ToString>(&mut self, name: &str, values: &[V]) {
-        self.list.push((name.to_owned(), name.to_owned(), values.iter().map(ToString::to_string).collect()));
+        self.add(name, name.to_owned(), values.iter().map(ToString::to_string).collect());
+    }
+
+    fn add(&mut self, written: &str, name: String, values: Vec<String>) {
+        self.list.push(Argument { written: written.to_owned(), name, values });
     }
 
     /// Adds a bare option.
@@ -38,14 +53,23 @@ impl Arguments {
         self.push::<&str>(name, &[]);
     }
 
-    /// An option under flint's name (underscores).
-    fn flint(&mut self, name: &str, values: Vec<String>) {
-        self.list.push((name.to_owned(), name.replace('_', "-"), values));
+    /// An option under flint's name (underscores), where it has a value.
+    fn optional<V: ToString>(&mut self, name: &str, value: Option<V>) {
+        if let Some(value) = value {
+            self.add(name, name.replace('_', "-"), vec![value.to_string()]);
+        }
+    }
+
+    /// A bare option under flint's name, where it is on.
+    fn switch(&mut self, name: &str, on: bool) {
+        if on {
+            self.add(name, name.replace('_', "-"), Vec::new());
+        }
     }
 
     /// Whether the option is there.
     pub fn has(&self, name: &str) -> bool {
-        self.list.iter().any(|(_, n, _)| n == name)
+        self.list.iter().any(|a| a.name == name)
     }
 
     /// Adds everything of `other`.
@@ -55,12 +79,13 @@ impl Arguments {
 
     /// Takes the option out.
     pub fn remove(&mut self, name: &str) {
-        self.list.retain(|(_, n, _)| n != name);
+        self.list.retain(|a| a.name != name);
     }
 
     /// The words after the executable, without the measurement sets.
     pub fn words(&self) -> Vec<String> {
-        self.list.iter().flat_map(|(_, n, v)| std::iter::once(format!("-{n}")).chain(v.iter().cloned())).collect()
+        let words = |a: &Argument| std::iter::once(format!("-{}", a.name)).chain(a.values.clone()).collect::<Vec<_>>();
+        self.list.iter().flat_map(words).collect()
     }
 
     /// Refuses what the installed version does not know, all at once.
@@ -68,9 +93,9 @@ impl Arguments {
     /// # Errors
     /// [`WscleanError::UnknownOptions`].
     pub fn check(&self, installed: &Installed) -> Result<(), WscleanError> {
-        let unknown = self.list.iter().filter(|(_, name, _)| !installed.knows(name));
+        let unknown = self.list.iter().filter(|a| !installed.knows(&a.name));
         let options: Vec<_> =
-            unknown.map(|(said, name, _)| (said.clone(), installed.nearest(name).map(str::to_owned))).collect();
+            unknown.map(|a| (a.written.clone(), installed.nearest(&a.name).map(str::to_owned))).collect();
         if options.is_empty() {
             return Ok(());
         }
@@ -79,7 +104,7 @@ impl Arguments {
     }
 }
 
-/// Everything of the options but what a single call decides: name, masks, iterations, stop levels, channels and time
+/// Everything of the options but what a single call decides: name, masks, iterations, thresholds, channels and time
 /// steps, data column, temporary folder, update of the model.
 ///
 /// `installed` decides how the gridder is asked for; `None` (the program is absent, a plan is printed all the same) is
@@ -88,19 +113,18 @@ impl Arguments {
 /// # Errors
 /// [`WscleanError::BadValue`].
 pub fn imaging(options: &WscleanOptions, installed: Option<&Installed>) -> Result<Arguments, WscleanError> {
-    let o = options;
     let mut a = Arguments::default();
-    let text = |name: &str, value: &str| expand(value).map_err(|reason| bad(name, reason));
-    let optional = |a: &mut Arguments, name: &str, value: Option<String>| {
-        if let Some(value) = value {
-            a.flint(name, vec![value]);
-        }
-    };
-    let number = |v: Option<f64>| v.map(|v| v.to_string());
-    let whole = |v: Option<u64>| v.map(|v| v.to_string());
+    image_plane(&mut a, options, installed)?;
+    visibilities(&mut a, options);
+    deconvolution(&mut a, options)?;
+    push_extra(&mut a, options)?;
+    Ok(a)
+}
 
+/// Size, weighting, polarisation and gridder.
+fn image_plane(a: &mut Arguments, o: &WscleanOptions, installed: Option<&Installed>) -> Result<(), WscleanError> {
     if o.size == 0 {
-        return Err(bad("size", "0 pixels: an image needs at least one"));
+        return Err(WscleanError::bad_value("size", "0 pixels: an image needs at least one"));
     }
     a.push("size", &[o.size, o.size]);
     a.push("scale", &[text("scale", &o.scale)?]);
@@ -108,59 +132,55 @@ pub fn imaging(options: &WscleanOptions, installed: Option<&Installed>) -> Resul
     a.push("weight", &weight.split_whitespace().collect::<Vec<_>>());
     a.push("pol", &[text("pol", &o.pol)?]);
     if let Some(gridder) = &o.gridder {
-        push_gridder(&mut a, &text("gridder", gridder)?, installed)?;
+        push_gridder(a, &text("gridder", gridder)?, installed)?;
     }
-    optional(&mut a, "wgridder_accuracy", number(o.wgridder_accuracy));
-    optional(&mut a, "nwlayers", whole(o.nwlayers));
-    optional(&mut a, "parallel_gridding", whole(o.parallel_gridding));
-    optional(&mut a, "minuv_l", number(o.minuv_l));
-    optional(&mut a, "minuvw_m", number(o.minuvw_m));
-    optional(&mut a, "maxw", number(o.maxw));
-    optional(&mut a, "taper_gaussian", number(o.taper_gaussian));
-    optional(&mut a, "beam_fitting_size", number(o.beam_fitting_size));
-    if o.no_small_inversion {
-        a.flint("no_small_inversion", vec![]);
-    }
-    if o.no_reorder {
-        a.flint("no_reorder", vec![]);
-    }
-    if o.no_mf_weighting {
-        a.flint("no_mf_weighting", vec![]);
-    }
-    if let Some(frequencies) = &o.channel_division_frequencies {
-        a.flint("channel_division_frequencies", vec![joined(frequencies)]);
-    }
+    Ok(())
+}
 
-    a.flint("gain", vec![o.gain.to_string()]);
-    a.flint("mgain", vec![o.mgain.to_string()]);
+/// Accuracy of gridding, choice of visibilities, their order on disk.
+fn visibilities(a: &mut Arguments, o: &WscleanOptions) {
+    a.optional("wgridder_accuracy", o.wgridder_accuracy);
+    a.optional("nwlayers", o.nwlayers);
+    a.optional("parallel_gridding", o.parallel_gridding);
+    a.optional("minuv_l", o.minuv_l);
+    a.optional("minuvw_m", o.minuvw_m);
+    a.optional("maxw", o.maxw);
+    a.optional("taper_gaussian", o.taper_gaussian);
+    a.optional("beam_fitting_size", o.beam_fitting_size);
+    a.switch("no_small_inversion", o.no_small_inversion);
+    a.switch("no_reorder", o.no_reorder);
+    a.switch("no_mf_weighting", o.no_mf_weighting);
+    a.optional("channel_division_frequencies", o.channel_division_frequencies.as_deref().map(joined));
+}
+
+/// How components are found, and what is saved of them.
+fn deconvolution(a: &mut Arguments, o: &WscleanOptions) -> Result<(), WscleanError> {
+    a.optional("gain", Some(o.gain));
+    a.optional("mgain", Some(o.mgain));
     if o.local_rms {
-        a.flint("local_rms", vec![]);
-        optional(&mut a, "local_rms_window", whole(o.local_rms_window));
+        a.switch("local_rms", true);
+        a.optional("local_rms_window", o.local_rms_window);
     }
     if o.multiscale {
-        a.flint("multiscale", vec![]);
-        optional(&mut a, "multiscale_scale_bias", number(o.multiscale_scale_bias));
-        optional(&mut a, "multiscale_gain", number(o.multiscale_gain));
-        if let Some(scales) = &o.multiscale_scales {
-            a.flint("multiscale_scales", vec![joined(scales)]);
-        }
+        a.switch("multiscale", true);
+        a.optional("multiscale_scale_bias", o.multiscale_scale_bias);
+        a.optional("multiscale_gain", o.multiscale_gain);
+        a.optional("multiscale_scales", o.multiscale_scales.as_deref().map(joined));
         if let Some(mask) = &o.multiscale_fits_mask {
-            a.flint("multiscale_fits_mask", vec![text("multiscale_fits_mask", &mask.to_string_lossy())?]);
+            a.optional("multiscale_fits_mask", Some(text("multiscale_fits_mask", &mask.to_string_lossy())?));
         }
     }
-    if o.join_polarizations {
-        a.flint("join_polarizations", vec![]);
-    }
-    optional(&mut a, "parallel_deconvolution", whole(o.parallel_deconvolution));
-    optional(&mut a, "deconvolution_threads", whole(o.deconvolution_threads));
-    if o.save_source_list {
-        a.flint("save_source_list", vec![]);
-    }
-    if o.verbose {
-        a.flint("verbose", vec![]);
-    }
-    push_extra(&mut a, o)?;
-    Ok(a)
+    a.switch("join_polarizations", o.join_polarizations);
+    a.optional("parallel_deconvolution", o.parallel_deconvolution);
+    a.optional("deconvolution_threads", o.deconvolution_threads);
+    a.switch("save_source_list", o.save_source_list);
+    a.switch("verbose", o.verbose);
+    Ok(())
+}
+
+/// The value of an option, its environment variables expanded.
+fn text(name: &str, value: &str) -> Result<String, WscleanError> {
+    expand(value).map_err(|reason| WscleanError::bad_value(name, reason))
 }
 
 /// How the output channels are made and cleaned together.
@@ -183,7 +203,7 @@ pub fn channels(a: &mut Arguments, o: &WscleanOptions) {
     }
 }
 
-/// Iterations and stop levels of one ordinary run. With a mask, `auto_mask` is left out: the mask takes its place.
+/// Iterations and thresholds of one ordinary run. With a mask, `auto_mask` is left out: the mask takes its place.
 pub fn stops(a: &mut Arguments, o: &WscleanOptions, masked: bool) {
     a.push("niter", &[o.niter]);
     a.push("nmiter", &[o.nmiter]);
@@ -211,7 +231,7 @@ fn push_gridder(a: &mut Arguments, gridder: &str, installed: Option<&Installed>)
         "wstacking" | "wsgridder" => {}
         _ => {
             let version = installed.map(|i| i.version.to_string()).unwrap_or_default();
-            return Err(bad(
+            return Err(WscleanError::bad_value(
                 "gridder",
                 format!(
                     "{gridder:?} is not known to wsclean {version}: expected wgridder, idg, wstacking or direct-ft"
@@ -228,10 +248,13 @@ fn push_extra(a: &mut Arguments, o: &WscleanOptions) -> Result<(), WscleanError>
         let name = key.trim_start_matches('-').replace('_', "-");
         let flint = name.replace('-', "_");
         if own.get(&flint).is_some() {
-            return Err(bad(&format!("extra.{key}"), format!("write it as the option {flint}, outside of extra")));
+            return Err(WscleanError::bad_value(
+                format!("extra.{key}"),
+                format!("write it as the option {flint}, outside of extra"),
+            ));
         }
         if RESERVED.contains(&name.as_str()) || matches!(name.as_str(), "j" | "mem" | "channel-range") {
-            return Err(bad(&format!("extra.{key}"), "cleanloop sets this option itself"));
+            return Err(WscleanError::bad_value(format!("extra.{key}"), "cleanloop sets this option itself"));
         }
         let mut values = Vec::new();
         match value {
@@ -244,7 +267,7 @@ fn push_extra(a: &mut Arguments, o: &WscleanOptions) -> Result<(), WscleanError>
             }
             single => values.push(extra_word(key, single)?),
         }
-        a.list.push((format!("extra.{key}"), name, values));
+        a.add(&format!("extra.{key}"), name, values);
     }
     Ok(())
 }
@@ -253,59 +276,16 @@ fn extra_word(key: &str, value: &ExtraValue) -> Result<String, WscleanError> {
     match value {
         ExtraValue::Integer(n) => Ok(n.to_string()),
         ExtraValue::Number(x) => Ok(x.to_string()),
-        ExtraValue::Text(t) => expand(t).map_err(|reason| bad(&format!("extra.{key}"), reason)),
-        other => Err(bad(&format!("extra.{key}"), format!("{other:?} in a list: expected numbers and strings"))),
+        ExtraValue::Text(t) => expand(t).map_err(|reason| WscleanError::bad_value(format!("extra.{key}"), reason)),
+        other => Err(WscleanError::bad_value(
+            format!("extra.{key}"),
+            format!("{other:?} in a list: expected numbers and strings"),
+        )),
     }
-}
-
-fn bad(option: &str, reason: impl Into<String>) -> WscleanError {
-    WscleanError::BadValue { option: option.to_owned(), reason: reason.into() }
 }
 
 fn joined<T: ToString>(values: &[T]) -> String {
     values.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
-}
-
-/// A path option with its environment variables expanded.
-///
-/// # Errors
-/// [`WscleanError::BadValue`]: a variable is not set.
-pub fn expanded_path(option: &str, path: &Path) -> Result<std::path::PathBuf, WscleanError> {
-    expand(&path.to_string_lossy()).map(Into::into).map_err(|reason| bad(option, reason))
-}
-
-/// `$NAME` and `${NAME}` replaced by the environment's values.
-fn expand(text: &str) -> Result<String, String> {
-    expand_with(text, &|name| std::env::var(name).ok())
-}
-
-fn expand_with(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find('$') {
-        out.push_str(&rest[..at]);
-        let after = &rest[at + 1..];
-        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        let (name, used) = match after.strip_prefix('{') {
-            Some(inner) => {
-                let end = inner.find('}').ok_or_else(|| format!("{text:?}: no closing bracket after ${{"))?;
-                (&inner[..end], end + 2)
-            }
-            None => {
-                let end = after.find(|c| !is_name(c)).unwrap_or(after.len());
-                (&after[..end], end)
-            }
-        };
-        if name.is_empty() {
-            out.push('$');
-        } else {
-            let value = lookup(name).ok_or_else(|| format!("{text:?}: the environment variable {name} is not set"))?;
-            out.push_str(&value);
-        }
-        rest = &after[used..];
-    }
-    out.push_str(rest);
-    Ok(out)
 }
 
 #[cfg(test)]
@@ -315,7 +295,7 @@ mod tests {
     use serde_json::json;
 
     fn wsclean_31() -> Installed {
-        let help = include_str!("../../../tests/data/wsclean/help-3.1.0.txt");
+        let help = include_str!("../../../../tests/data/wsclean/help-3.1.0.txt");
         Installed::from_help(&["wsclean".to_owned()], help).expect("help")
     }
 
@@ -375,17 +355,5 @@ mod tests {
     fn values_that_cannot_be_used(#[case] o: serde_json::Value, #[case] expected: &str) {
         let error = imaging(&options(o), Some(&wsclean_31())).expect_err("refused").to_string();
         assert!(error.contains(expected), "{error}");
-    }
-
-    #[rstest]
-    #[case("plain", Ok("plain"))]
-    #[case("$A/x", Ok("1/x"))]
-    #[case("${A}b$A", Ok("1b1"))]
-    #[case("5$", Ok("5$"))]
-    #[case("$Ab", Err(()))]
-    #[case("${A", Err(()))]
-    fn variables(#[case] text: &str, #[case] expected: Result<&str, ()>) {
-        let lookup = |name: &str| (name == "A").then(|| "1".to_owned());
-        assert_eq!(expand_with(text, &lookup).map_err(drop), expected.map(str::to_owned));
     }
 }

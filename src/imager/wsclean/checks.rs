@@ -1,0 +1,58 @@
+//! Checks before anything is computed: data, disk, masks.
+
+use super::error::WscleanError;
+use super::files::memory;
+use super::imaging::Imaging;
+use crate::image::FitsImage;
+use crate::measurement_set::has_column;
+use crate::util::disk;
+use std::path::Path;
+
+/// FITS files that a run leaves for each output channel: image, residual, model, psf, dirty.
+const FILES_OF_A_RUN: f64 = 5.0;
+/// Bytes of a pixel in wsclean's images, in memory and on disk.
+pub const PIXEL_BYTES: f64 = 4.0;
+
+/// The measurement sets are there, and have the column to be imaged.
+pub fn data(imaging: &Imaging) -> Result<(), WscleanError> {
+    for path in &imaging.job.measurement_sets {
+        if !path.join("table.dat").is_file() {
+            return Err(WscleanError::NoMeasurementSet { path: path.clone(), exists: path.exists() });
+        }
+        let column = &imaging.job.data_column;
+        if has_column(path, column) == Some(false) {
+            return Err(WscleanError::NoColumn { path: path.clone(), column: column.clone() });
+        }
+    }
+    Ok(())
+}
+
+/// There is room for the images and for wsclean's temporary files. Folders of processes that are gone make way first.
+pub fn room(imaging: &Imaging) -> Result<(), WscleanError> {
+    memory::remove_stale();
+    let images = (imaging.options.channels_out.max(1) + 1) as f64 * FILES_OF_A_RUN;
+    let image_bytes = images * (imaging.options.size as f64).powi(2) * PIXEL_BYTES;
+    // While it runs, the last products and those under way are there together.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Not negative, far below 2^64.
+    let needed = (2.0 * image_bytes) as u64;
+    disk::check_room(&imaging.job.folder, needed, "wsclean's images", "choose another output")?;
+    let temporary = imaging.temporary()?;
+    let data: u64 = imaging.job.measurement_sets.iter().map(|m| disk::size_of(m)).sum();
+    let cure = "name a larger folder in wsclean's option `temp_dir`";
+    Ok(disk::check_room(temporary.path(), data, "wsclean's reordered visibilities", cure)?)
+}
+
+/// Planes of a mask, which must fit the image.
+pub fn mask(imaging: &Imaging, path: &Path) -> Result<usize, WscleanError> {
+    let image = FitsImage::open(path)?;
+    let (ny, nx) = image.plane_shape();
+    let size = imaging.options.size;
+    if nx as u64 != size || ny as u64 != size {
+        return Err(WscleanError::MaskSize { path: path.to_owned(), found_x: nx, found_y: ny, size });
+    }
+    let (found, expected) = (image.channels(), imaging.options.planes());
+    if found != 1 && found != expected {
+        return Err(WscleanError::MaskPlanes { path: path.to_owned(), found, expected });
+    }
+    Ok(found)
+}

@@ -1,0 +1,245 @@
+//! The calls of one imaging: nothing is run or looked at here, so that a plan shows what a run does.
+
+use super::arguments::{self, Arguments};
+use super::expand::expanded_path;
+use super::installed::Installed;
+use crate::image::Beam;
+use crate::imager::job::ImagingJob;
+use crate::imager::wsclean::error::WscleanError;
+use crate::imager::wsclean::options::WscleanOptions;
+use sha2::{Digest, Sha256};
+use std::path::{Path, PathBuf};
+
+/// Everything that decides the command lines of one imaging.
+#[derive(Debug, Clone, Copy)]
+pub struct Calls<'a> {
+    /// Data and folders.
+    pub job: &'a ImagingJob,
+    /// wsclean's options.
+    pub options: &'a WscleanOptions,
+    /// The installed version; `None`: it is absent, and taken as a new one.
+    pub installed: Option<&'a Installed>,
+    /// The executable as a list of words.
+    pub executable: &'a [String],
+}
+
+/// The part of the machine that one process may use.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Resources {
+    /// Threads.
+    pub threads: usize,
+    /// Memory, GB; `None`: the options' own limit.
+    pub memory_gb: Option<f64>,
+}
+
+/// One call of the cycles. Numbers are words: a plan does not know them yet.
+#[derive(Debug, Clone)]
+pub struct CycleCall<'a> {
+    /// What this process images.
+    pub part: CyclePart,
+    /// When it stops.
+    pub stops: Stops,
+    /// Its clean mask.
+    pub mask: Option<&'a Path>,
+    /// The model is written to the data.
+    pub update_model: bool,
+    /// There is a model of an earlier cycle to go on from.
+    pub goes_on: bool,
+    /// Start of the names of the PSFs.
+    pub psf: PathBuf,
+    /// The restoring beam, for `-beam-shape`.
+    pub beam: Option<[String; 3]>,
+    /// Start of the names of the residuals to begin with.
+    pub dirty: PathBuf,
+}
+
+/// What one process of a cycle images.
+#[derive(Debug, Clone)]
+pub enum CyclePart {
+    /// All output channels.
+    Whole,
+    /// One channel of a cube.
+    Channel {
+        /// First and last (exclusive) channel of the data.
+        range: [String; 2],
+        /// Its part of the machine.
+        resources: Resources,
+    },
+}
+
+/// When a call stops.
+#[derive(Debug, Clone)]
+pub enum Stops {
+    /// As the options say: one long run.
+    Options,
+    /// As the loop over major cycles says.
+    Controls {
+        /// Minor iterations.
+        iterations: String,
+        /// Major iterations.
+        majors: String,
+        /// Threshold, Jy/beam.
+        threshold_jy: String,
+    },
+}
+
+impl Calls<'_> {
+    /// Everything that all calls of this imaging have in common.
+    fn common(&self, resources: Resources) -> Result<Arguments, WscleanError> {
+        let o = self.options;
+        let mut a = Arguments::default();
+        a.push("j", &[resources.threads.max(1)]);
+        match resources.memory_gb {
+            Some(gb) => a.push("abs-mem", &[gb]),
+            None => a.push("abs-mem", &[o.abs_mem]),
+        }
+        a.push("data-column", &[&self.job.data_column]);
+        if let Some((first, end)) = o.interval {
+            a.push("interval", &[first, end]);
+        }
+        a.append(arguments::imaging(o, self.installed)?);
+        Ok(a)
+    }
+
+    /// The resources of a process that has the job's all.
+    fn resources(&self) -> Resources {
+        Resources { threads: self.job.threads, memory_gb: self.job.memory_gb }
+    }
+
+    /// One process for all output channels.
+    fn whole(&self) -> Result<Arguments, WscleanError> {
+        let mut a = self.common(self.resources())?;
+        arguments::channels(&mut a, self.options);
+        self.push_channel_range(&mut a);
+        Ok(a)
+    }
+
+    fn push_channel_range(&self, a: &mut Arguments) {
+        if let Some((first, end)) = self.options.channel_range {
+            a.push("channel-range", &[first, end]);
+        }
+    }
+
+    /// One ordinary run with one mask; `None`: the one that the options name.
+    pub fn ordinary(&self, mask: Option<&Path>) -> Result<Arguments, WscleanError> {
+        let mut a = self.whole()?;
+        let mask = self.mask_or_option(mask)?;
+        arguments::stops(&mut a, self.options, mask.is_some());
+        if let Some(mask) = &mask {
+            a.push("fits-mask", &[mask.display()]);
+        }
+        if !self.job.update_model {
+            a.flag("no-update-model-required");
+        }
+        Ok(a)
+    }
+
+    /// The given mask, or the one that the options name.
+    pub fn mask_or_option(&self, mask: Option<&Path>) -> Result<Option<PathBuf>, WscleanError> {
+        match (mask, &self.options.fits_mask) {
+            (Some(mask), _) => Ok(Some(mask.to_owned())),
+            (None, Some(path)) => expanded_path("fits_mask", path).map(Some),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// The call that makes PSFs and dirty images. `keep_model`: `MODEL_DATA` is there and stays as it is; the cycles
+    /// need the column.
+    pub fn start(&self, keep_model: bool) -> Result<Arguments, WscleanError> {
+        let mut a = self.whole()?;
+        a.push("niter", &[0]);
+        a.flag("make-psf");
+        if keep_model {
+            a.flag("no-update-model-required");
+        }
+        Ok(a)
+    }
+
+    /// One call of a cycle.
+    pub fn cycle(&self, call: &CycleCall<'_>) -> Result<Arguments, WscleanError> {
+        let mut a = match &call.part {
+            CyclePart::Whole => self.whole()?,
+            CyclePart::Channel { range, resources } => {
+                let mut a = self.common(*resources)?;
+                a.push("channel-range", range);
+                a
+            }
+        };
+        match &call.stops {
+            Stops::Options => arguments::stops(&mut a, self.options, call.mask.is_some()),
+            Stops::Controls { iterations, majors, threshold_jy } => {
+                a.push("niter", &[iterations]);
+                a.push("nmiter", &[majors]);
+                a.push("threshold", &[threshold_jy]);
+            }
+        }
+        if let Some(mask) = call.mask {
+            a.push("fits-mask", &[mask.display()]);
+        }
+        if !call.update_model {
+            a.flag("no-update-model-required");
+        }
+        if call.goes_on {
+            a.flag("continue");
+        }
+        a.push("reuse-psf", &[call.psf.display()]);
+        // With -reuse-psf, wsclean 3.1 does not know the theoretical beam that its fit starts from, and
+        // -beam-fitting-size can make it fit a beam of one pixel: it gets the beam of the first call.
+        if let Some(beam) = call.beam.as_ref().filter(|_| !a.has("beam-shape") && !a.has("beam-size")) {
+            a.push("beam-shape", beam);
+        }
+        a.push("reuse-dirty", &[call.dirty.display()]);
+        Ok(a)
+    }
+
+    /// The call that writes a model to the data, `by_channel` one for each output channel.
+    pub fn predict(&self, by_channel: bool) -> Result<Arguments, WscleanError> {
+        let mut a = self.common(self.resources())?;
+        if by_channel && self.options.channels_out > 1 {
+            a.push("channels-out", &[self.options.channels_out]);
+        }
+        self.push_channel_range(&mut a);
+        a.flag("predict");
+        Ok(a)
+    }
+
+    /// The command line that restores `model` onto `residual` with this beam.
+    pub fn restore(&self, beam: &Beam, residual: &Path, model: &Path, restored: &Path) -> Vec<String> {
+        let path = |p: &Path| p.to_string_lossy().into_owned();
+        let mut line = self.executable.to_vec();
+        line.extend(["-j".to_owned(), self.job.threads.max(1).to_string(), "-beam-shape".to_owned()]);
+        line.extend(beam_words(beam));
+        line.extend(["-restore".to_owned(), path(residual), path(model), path(restored)]);
+        line
+    }
+
+    /// A whole command line; `name` is the start of the names of wsclean's files.
+    pub fn line(&self, name: &Path, a: &Arguments) -> Vec<String> {
+        let mut line = self.executable.to_vec();
+        line.extend(["-name".to_owned(), name.to_string_lossy().into_owned()]);
+        line.extend(a.words());
+        line.extend(self.job.measurement_sets.iter().map(|m| m.to_string_lossy().into_owned()));
+        line
+    }
+
+    /// Hash of everything that decides the images of the cycles: another value makes unfinished cycles worthless.
+    pub fn identity(&self) -> Result<String, WscleanError> {
+        let mut a = self.whole()?;
+        a.remove("j");
+        a.remove("abs-mem");
+        let mut hash = Sha256::new();
+        for word in self.line(Path::new(""), &a) {
+            hash.update(word.as_bytes());
+            hash.update([0]);
+        }
+        // The masks follow it.
+        hash.update(format!("{:?}", self.options.primary_beam));
+        Ok(hash.finalize().iter().map(|b| format!("{b:02x}")).collect())
+    }
+}
+
+/// Values of `-beam-shape`.
+pub fn beam_words(beam: &Beam) -> [String; 3] {
+    let asec = |deg: f64| format!("{}asec", deg * 3600.0);
+    [asec(beam.major_deg), asec(beam.minor_deg), format!("{}deg", beam.pa_deg)]
+}

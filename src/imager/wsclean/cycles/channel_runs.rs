@@ -1,0 +1,128 @@
+//! Channels of a cube, cleaned by processes that run side by side.
+
+use crate::imager::progress::Progress;
+use crate::imager::wsclean::checks::PIXEL_BYTES;
+use crate::imager::wsclean::command_line::Resources;
+use crate::imager::wsclean::error::WscleanError;
+use crate::imager::wsclean::files::memory;
+use crate::imager::wsclean::imaging::{CallDone, Imaging};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
+
+/// Images of the full size that one process holds in memory while it cleans, padding included.
+const IMAGES_IN_MEMORY: f64 = 16.0;
+/// How often the wait for several processes looks at the caller's token.
+const TICK: Duration = Duration::from_millis(100);
+
+/// The call of one part of the image.
+#[derive(Debug)]
+pub struct PartDone {
+    /// Number of the part, which of a cube is that of the channel.
+    pub part: usize,
+    /// Its call.
+    pub call: CallDone,
+}
+
+/// How one process of several is called.
+pub struct ChannelRun {
+    /// Its part of the machine.
+    pub resources: Resources,
+    /// Stops it.
+    pub cancel: Arc<AtomicBool>,
+}
+
+/// Processes that run at once, and what each may use.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SideBySide {
+    /// Number of processes.
+    pub at_once: usize,
+    /// What each may use.
+    pub each: Resources,
+}
+
+/// How the job's resources are divided among the processes of `channels` channels.
+pub fn resources_of_each(imaging: &Imaging, channels: usize) -> SideBySide {
+    let job = &imaging.job;
+    let threads = job.threads.max(1);
+    let mut at_once = channels.clamp(1, threads);
+    let machine = || memory::available_memory().map(|bytes| bytes as f64 / 1e9);
+    if let Some(gb) = job.memory_gb.or_else(machine) {
+        let each = (imaging.options.size as f64).powi(2) * PIXEL_BYTES * IMAGES_IN_MEMORY / 1e9;
+        at_once = at_once.min(((gb / each) as usize).max(1));
+    }
+    let memory_gb = job.memory_gb.map(|gb| gb / at_once as f64);
+    SideBySide { at_once, each: Resources { threads: (threads / at_once).max(1), memory_gb } }
+}
+
+/// Runs `one` for each of these channels in threads of their own. The first failure stops the others.
+pub fn run_channels(
+    imaging: &Imaging,
+    channels: &[usize],
+    one: &(dyn Fn(usize, &ChannelRun) -> Result<CallDone, WscleanError> + Sync),
+) -> Result<Vec<PartDone>, WscleanError> {
+    let SideBySide { at_once, each } = resources_of_each(imaging, channels.len());
+    let cancel = Arc::new(AtomicBool::new(false));
+    let run = ChannelRun { resources: each, cancel: Arc::clone(&cancel) };
+    let next = AtomicUsize::new(0);
+    let (sender, receiver) = channel();
+    imaging.report(Progress::Stage(format!("cleaning {} channels, {at_once} at once", channels.len())));
+    let mut done = std::thread::scope(|scope| {
+        for _ in 0..at_once {
+            let (sender, run, next) = (sender.clone(), &run, &next);
+            scope.spawn(move || {
+                while let Some(&part) = channels.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let result = one(part, run).map(|call| PartDone { part, call });
+                    let failed = result.is_err();
+                    let _ = sender.send(result);
+                    if failed {
+                        run.cancel.store(true, Ordering::Relaxed);
+                        return;
+                    }
+                }
+            });
+        }
+        drop(sender);
+        let mut gathered = Gathered::default();
+        loop {
+            match receiver.recv_timeout(TICK) {
+                Ok(result) => {
+                    gathered.add(result);
+                    imaging.report(Progress::Fraction(gathered.done.len() as f64 / channels.len() as f64));
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return gathered.finish(),
+            }
+            // The processes listen to one token; the caller's own must reach it, too.
+            if imaging.context.cancel.as_ref().is_some_and(|c| c.load(Ordering::Relaxed)) {
+                cancel.store(true, Ordering::Relaxed);
+            }
+        }
+    })?;
+    done.sort_by_key(|d| d.part);
+    Ok(done)
+}
+
+/// Results as they come in.
+#[derive(Default)]
+struct Gathered {
+    done: Vec<PartDone>,
+    failure: Option<WscleanError>,
+}
+
+impl Gathered {
+    fn add(&mut self, result: Result<PartDone, WscleanError>) {
+        match result {
+            Ok(done) => self.done.push(done),
+            // Those that follow were only stopped because of the first.
+            Err(e) => {
+                self.failure.get_or_insert(e);
+            }
+        }
+    }
+
+    fn finish(self) -> Result<Vec<PartDone>, WscleanError> {
+        self.failure.map_or(Ok(self.done), Err)
+    }
+}
