@@ -393,7 +393,8 @@ done
         let first = ask(&mut worker, "echo").expect("an answer");
         let pid = nix::unistd::Pid::from_raw(worker.pid().expect("it runs") as i32);
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).expect("killed");
-        std::thread::sleep(Duration::from_millis(200));
+        let state = || std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        crate::util::testing::wait_until("its end", || state().is_empty() || state().contains(") Z "));
         assert_ne!(ask(&mut worker, "echo").expect("an answer"), first);
     }
 

@@ -7,3 +7,5 @@ pub mod fs;
 pub mod lock;
 pub mod parallel;
 pub(crate) mod shell;
+#[cfg(test)]
+pub(crate) mod testing;

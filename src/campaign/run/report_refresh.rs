@@ -107,6 +107,7 @@ impl<'a> ReportRefresh<'a> {
 mod tests {
     use super::*;
     use crate::campaign::record::State;
+    use crate::util::testing::wait_until;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     #[test]
@@ -115,20 +116,15 @@ mod tests {
         let show = |record: &CampaignRecord| {
             shown.fetch_add(1, Ordering::SeqCst);
             seen.store(record.datasets.len(), Ordering::SeqCst);
-            std::thread::sleep(Duration::from_millis(5));
             Ok(())
         };
         let refresh = ReportRefresh::new(CampaignRecord::new("many"), &show, &|_| {});
+        let add = || refresh.change(|r| r.datasets.push(Default::default()));
         refresh.during(|| {
-            for _ in 0..200 {
-                refresh.change(|r| r.datasets.push(Default::default()));
-                std::thread::sleep(Duration::from_micros(100));
-            }
-            let waiting = Instant::now();
-            while seen.load(Ordering::SeqCst) < 200 {
-                assert!(waiting.elapsed() < Duration::from_secs(60), "the last change is shown, too");
-                std::thread::sleep(Duration::from_millis(1));
-            }
+            add();
+            wait_until("the first change to be shown", || seen.load(Ordering::SeqCst) > 0);
+            (1..200).for_each(|_| add());
+            wait_until("the last change to be shown", || seen.load(Ordering::SeqCst) == 200);
         });
         assert!(shown.load(Ordering::SeqCst) < 100);
         assert_eq!(refresh.into_record().datasets.len(), 200);
@@ -136,16 +132,19 @@ mod tests {
 
     #[test]
     fn a_failure_is_told_once_and_stops_nothing() {
-        let told = AtomicUsize::new(0);
-        let show = |_: &CampaignRecord| Err(crate::Error::internal("no room"));
+        let (told, tried) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let show = |_: &CampaignRecord| {
+            tried.fetch_add(1, Ordering::SeqCst);
+            Err(crate::Error::internal("no room"))
+        };
         let failed = |_: &crate::Error| {
             told.fetch_add(1, Ordering::SeqCst);
         };
         let refresh = ReportRefresh::new(CampaignRecord::new("full"), &show, &failed);
         refresh.during(|| {
-            for _ in 0..3 {
+            for tries in 1..=3 {
                 refresh.change(|r| r.state = State::Done);
-                std::thread::sleep(Duration::from_millis(20));
+                wait_until("another try", || tried.load(Ordering::SeqCst) == tries);
             }
         });
         assert_eq!(told.load(Ordering::SeqCst), 1);

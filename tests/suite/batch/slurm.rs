@@ -2,13 +2,14 @@
 //! ignored everywhere else.
 
 use crate::support::fake::Fake;
+use crate::support::running::{PATIENCE, Running, wait_until};
 use cleanloop::campaign::record::State;
 use std::fs;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// Longest time that anything is waited for: a machine may be busy with other things.
-const PATIENCE: Duration = Duration::from_secs(600);
+/// Time between two questions to Slurm.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// One test at a time has the cluster: some of them take its node down.
 fn slurm() -> std::sync::MutexGuard<'static, ()> {
@@ -30,12 +31,16 @@ fn client(words: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_string()
 }
 
+/// Asks Slurm no more often than a few times a second.
 fn wait_for(what: &str, mut there: impl FnMut() -> bool) {
-    let waiting = Instant::now();
-    while !there() {
-        assert!(waiting.elapsed() < PATIENCE, "waited for {what}; the queue: {}", client(&["squeue", "-h"]));
-        std::thread::sleep(Duration::from_millis(200));
-    }
+    let mut asked = Instant::now() - PAUSE;
+    wait_until(what, PATIENCE, || {
+        let due = asked.elapsed() >= PAUSE;
+        if due {
+            asked = Instant::now();
+        }
+        due && there()
+    });
 }
 
 /// Nothing waits, runs, or is about to end.
@@ -61,26 +66,14 @@ fn fake(sets: usize, last: usize, keys: &str) -> Fake {
     Fake::new(sets, last, &block)
 }
 
-fn follow(fake: &Fake, words: &[&str]) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_cleanloop"))
-        .current_dir(fake.folder.path())
-        .args(["run", "campaign.yaml"])
-        .args(words)
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
+fn follow(fake: &Fake, words: &[&str]) -> Running {
+    Running::start(fake.folder.path(), &[&["run", "campaign.yaml"], words].concat())
 }
 
-fn finish(child: Child, code: i32) -> String {
-    let output = child.wait_with_output().unwrap();
-    let words = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(code), "{words}");
+fn finish(run: Running, code: i32) -> String {
+    let (status, words) = run.finish();
+    assert_eq!(status, Some(code), "{words}");
     words
-}
-
-fn signal(child: &Child, signal: nix::sys::signal::Signal) {
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap()), signal).unwrap();
 }
 
 fn begun(fake: &Fake) -> usize {
@@ -175,12 +168,11 @@ fn the_jobs_survive_the_run_that_submitted_them() {
     let fake = fake(4, 2, "");
     fake.close(0);
     fake.close(2);
-    let mut child = follow(&fake, &[]);
+    let child = follow(&fake, &[]);
     // Three rounds and the steward.
     wait_for_submissions(&fake, 4);
     wait_for("the first round", || begun(&fake) == 4);
-    child.kill().unwrap();
-    child.wait().unwrap();
+    child.kill();
     let status = fake.command(&["status", "out"]).output().unwrap();
     let status = String::from_utf8_lossy(&status.stdout).into_owned();
     assert!(status.contains("round 2") && status.contains("pending"), "{status}");
@@ -195,12 +187,11 @@ fn the_jobs_survive_the_run_that_submitted_them() {
     }
     // A run that finds the jobs in the queue follows them and submits nothing.
     let before = submissions(&fake);
-    let mut second = follow(&fake, &[]);
+    let second = follow(&fake, &[]);
     fake.open(0);
     wait_for("the last round", || begun(&fake) == 12);
     assert_eq!(submissions(&fake), before);
-    second.kill().unwrap();
-    second.wait().unwrap();
+    second.kill();
     fake.open(2);
     wait_for_end(&fake, State::Done);
     fake.assert_each_once(4, 2, &|_, _| None);
@@ -234,7 +225,7 @@ fn set_node(state: &str) {
 /// The node is taken down in mid-run: Slurm ends the jobs as NODE_FAIL (or brings them back, if it may).
 fn node_dies() {
     set_node("down");
-    std::thread::sleep(Duration::from_secs(2));
+    wait_for("the end of its jobs", || queued("R,CG,CF,S").is_empty());
     set_node("resume");
     // Jobs may be on it again already.
     wait_for("the node", || {
@@ -324,7 +315,7 @@ fn an_interruption_leaves_the_jobs_alone_or_cancels_them() {
     let child = follow(&fake, &[]);
     wait_for_submissions(&fake, 2);
     wait_for("the jobs", || begun(&fake) == 2);
-    signal(&child, nix::sys::signal::Signal::SIGINT);
+    child.signal(nix::sys::signal::Signal::SIGINT);
     let words = finish(child, 130);
     assert!(words.contains("the jobs go on"), "{words}");
     fake.open(0);
@@ -335,7 +326,7 @@ fn an_interruption_leaves_the_jobs_alone_or_cancels_them() {
     let child = follow(&fake, &["--cancel-on-interrupt"]);
     wait_for_submissions(&fake, 2);
     wait_for("the jobs", || begun(&fake) == 2);
-    signal(&child, nix::sys::signal::Signal::SIGINT);
+    child.signal(nix::sys::signal::Signal::SIGINT);
     finish(child, 130);
     wait_for_empty_queue();
     assert_eq!(fake.record().state, State::Interrupted);

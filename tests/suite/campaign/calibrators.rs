@@ -41,6 +41,20 @@ fn cleanloop(folder: &Path) -> Command {
     command
 }
 
+/// A solve of a measurement set, its tables in a new folder.
+fn request(ms: &Path, folder: &Path) -> SolveRequest {
+    let request = SolveRequest {
+        measurement_set: ms.to_path_buf(),
+        folder: folder.join("tables"),
+        log: folder.join("quartical.log"),
+        round: 1,
+        reference_antenna: None,
+        threads: 2,
+    };
+    fs::create_dir(&request.folder).expect("made");
+    request
+}
+
 fn with_data(folder: &Path, campaign: &str) {
     let casa = real::casa();
     real::require("wsclean");
@@ -73,15 +87,7 @@ fn quartical_solves_applies_and_is_undone() {
     let kind = calibrator::Kind::Quartical(Vec::new());
     let mut quartical = calibrator::open(kind, options, casa.clone(), Limits::default()).expect("opened");
     assert_eq!(quartical.version().expect("a version"), "QuartiCal 0.2.7");
-    let request = SolveRequest {
-        measurement_set: field.ms.clone(),
-        folder: folder.path().join("tables"),
-        log: folder.path().join("quartical.log"),
-        round: 1,
-        reference_antenna: None,
-        threads: 2,
-    };
-    fs::create_dir(&request.folder).expect("made");
+    let request = request(&field.ms, folder.path());
     let tables = quartical.solve(&request).expect("solved");
     let stats = quartical.inspect(&tables).expect("statistics");
     assert_eq!((stats.antennas.len(), stats.solutions), (9, 9 * 2 * 10));
@@ -174,15 +180,7 @@ fn quartical_solves_for(
     let kind = calibrator::Kind::Quartical(Vec::new());
     let options = serde_json::from_value(options).expect("options");
     let mut quartical = calibrator::open(kind, options, casa.clone(), Limits::default()).expect("opened");
-    let request = SolveRequest {
-        measurement_set: field.ms.clone(),
-        folder: folder.path().join("tables"),
-        log: folder.path().join("quartical.log"),
-        round: 1,
-        reference_antenna: None,
-        threads: 2,
-    };
-    fs::create_dir(&request.folder).expect("made");
+    let request = request(&field.ms, folder.path());
     let tables = quartical.solve(&request).expect("solved");
     let stats = quartical.inspect(&tables).expect("statistics");
     assert_eq!(stats.solutions, solutions);

@@ -3,6 +3,7 @@
 
 use crate::campaign::whole::{prepared, prepared_with};
 use crate::support::real;
+use crate::support::running::{Running, processor_time};
 use assert_cmd::Command;
 use cleanloop::campaign::record::{CampaignRecord, DatasetRecord, State, Verdict};
 use cleanloop::measurement_set::checksum;
@@ -11,9 +12,8 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::Stdio;
 use std::sync::LazyLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The first round of calibration alone.
 pub static CAMPAIGN: LazyLock<String> = LazyLock::new(|| {
@@ -172,28 +172,18 @@ fn worker_of(run: u32) -> Option<i32> {
 
 #[test]
 #[ignore = "needs wsclean and CASA"]
-fn a_worker_that_dies_while_it_solves_is_told_and_the_run_goes_on_later() {
+fn a_worker_that_dies_while_it_solves_is_reported_and_the_run_goes_on_later() {
     let folder = prepared(&CAMPAIGN);
-    let child = std::process::Command::new(env!("CARGO_BIN_EXE_cleanloop"))
-        .current_dir(folder.path())
-        .args(["run", "campaign.yaml"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("it starts");
+    let mut first = Running::start(folder.path(), &["run", "campaign.yaml"]);
     let journal = folder.path().join("out/journal.jsonl");
-    let waiting = Instant::now();
-    while !fs::read_to_string(&journal).unwrap_or_default().contains("round-01/solve") {
-        assert!(waiting.elapsed() < Duration::from_secs(300), "round 1 never began");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    // It is in the middle of gaincal: a worker that dies while nothing is asked of it is replaced without a word.
-    std::thread::sleep(Duration::from_millis(300));
-    let worker = worker_of(child.id()).expect("the worker is at work");
+    first.wait_until("round 1", || fs::read_to_string(&journal).unwrap_or_default().contains("round-01/solve"));
+    // In the middle of gaincal: a worker that dies while nothing is asked of it is replaced without a word.
+    let worker = worker_of(first.pid()).expect("the worker runs");
+    let before = processor_time(worker);
+    first.wait_until("gaincal", || processor_time(worker) > before + Duration::from_millis(100));
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(worker), nix::sys::signal::Signal::SIGKILL).expect("killed");
-    let output = child.wait_with_output().expect("it ends");
-    let error = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(3), "{error}");
+    let (status, error) = first.finish();
+    assert_eq!(status, Some(3), "{error}");
     assert!(error.contains("CASA died in") && error.contains("SIGKILL"), "{error}");
     assert_eq!(CampaignRecord::load(&folder.path().join("out")).expect("a record").state, State::Failed);
     let (status, error, dataset) = run(folder.path());

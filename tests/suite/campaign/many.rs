@@ -1,6 +1,7 @@
 //! Many measurement sets in one campaign on this machine, with an imager that is a small script.
 
 use crate::support::fake::Fake;
+use crate::support::running::Running;
 use cleanloop::campaign::record::State;
 use std::fs;
 
@@ -77,15 +78,16 @@ fn a_run_waits_for_a_steward_and_for_nobody_else() {
     assert!(fake.ledger().is_empty());
     drop(other);
     let steward = Lock::take_in_role(&out, CAMPAIGN_LOCK, STEWARD).unwrap();
-    let record = std::thread::scope(|scope| {
-        let run = scope.spawn(|| fake.succeed());
-        // Long enough for a run that does not wait to give up.
-        std::thread::sleep(std::time::Duration::from_secs(2));
-        assert!(!run.is_finished() && fake.ledger().is_empty(), "it waits");
-        drop(steward);
-        run.join().unwrap()
-    });
-    assert_eq!(record.state, State::Done);
+    let mut run = Running::start(fake.folder.path(), &["run", "campaign.yaml"]);
+    let errors = run.errors_file();
+    let waits =
+        || fs::read_to_string(&errors).unwrap().contains("the steward of the jobs is at work here: waiting for it");
+    run.wait_until("its word that it waits", waits);
+    assert!(fake.ledger().is_empty());
+    drop(steward);
+    let (status, error) = run.finish();
+    assert_eq!(status, Some(0), "{error}");
+    assert_eq!(fake.record().state, State::Done);
     fake.assert_each_once(2, 0, &|_, _| None);
 }
 
@@ -96,20 +98,10 @@ fn a_kill_while_the_archive_is_written_leaves_no_half_and_is_made_up_for() {
     let fake = Fake::new(2, 0, block);
     // Takes seconds to pack.
     fake.order(0, 0, "run head -c 80000000 /dev/urandom >$folder/bulk.bin\n");
-    let words = ["run", "campaign.yaml", "--quiet"];
-    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_cleanloop"))
-        .current_dir(fake.folder.path())
-        .args(words)
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut run = Running::start(fake.folder.path(), &["run", "campaign.yaml", "--quiet"]);
     let (tar, part) = (fake.path("kept/b0000/b0000.tar.gz"), fake.path("kept/b0000/.b0000.tar.gz.part"));
-    while !part.metadata().is_ok_and(|m| m.len() > 0) {
-        assert!(!tar.exists() && child.try_wait().unwrap().is_none(), "the archive was made before it could be killed");
-        std::thread::sleep(std::time::Duration::from_millis(1));
-    }
-    child.kill().unwrap();
-    child.wait().unwrap();
+    run.wait_until("half an archive", || part.metadata().is_ok_and(|m| m.len() > 0));
+    run.kill();
     assert!(part.exists() && !tar.exists(), "half an archive has not the name of a whole one");
     let ledger = fake.ledger();
     let record = fake.succeed();

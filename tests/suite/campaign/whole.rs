@@ -2,6 +2,7 @@
 //! interrupted, and with everything wrong that can be wrong.
 
 use crate::support::real;
+use crate::support::running::Running;
 use assert_cmd::Command;
 use cleanloop::campaign::record::{CampaignRecord, State};
 use cleanloop::image::FitsImage;
@@ -10,8 +11,7 @@ use rstest::rstest;
 use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Three rounds on 15 antennas and 20 minutes: a few seconds each.
 pub const CAMPAIGN: &str = "
@@ -158,28 +158,11 @@ fn killed_at_any_moment_it_ends_with_the_same_images() {
     let mut kills = 0;
     // Not a fixed set of moments: the machine's speed decides where in a step each falls.
     for part in [0.15, 0.3, 0.45, 0.2, 0.6, 0.35, 0.5] {
-        let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_cleanloop"))
-            .current_dir(killed.path())
-            .args(["run", "campaign.yaml"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let until = Instant::now() + length.mul_f64(part);
-        let ended = loop {
-            if child.try_wait().unwrap().is_some() {
-                break true;
-            }
-            if Instant::now() > until {
-                break false;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        };
-        if ended {
+        let mut run = Running::start(killed.path(), &["run", "campaign.yaml"]);
+        if run.ends_within(length.mul_f64(part)) {
             break;
         }
-        child.kill().unwrap();
-        child.wait().unwrap();
+        run.kill();
         kills += 1;
     }
     assert!(kills >= 2, "the run was killed {kills} times");
@@ -194,28 +177,17 @@ fn killed_at_any_moment_it_ends_with_the_same_images() {
 #[ignore = "needs wsclean and CASA"]
 fn sigterm_leaves_a_folder_that_can_be_resumed() {
     let folder = prepared(CAMPAIGN);
-    let child = std::process::Command::new(env!("CARGO_BIN_EXE_cleanloop"))
-        .current_dir(folder.path())
-        .args(["run", "campaign.yaml"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut first = Running::start(folder.path(), &["run", "campaign.yaml"]);
     let journal = folder.path().join("out/journal.jsonl");
-    let waiting = Instant::now();
-    while !fs::read_to_string(&journal).unwrap_or_default().contains("round-00/image") {
-        assert!(waiting.elapsed() < Duration::from_secs(120), "round 0 never began");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    first.wait_until("round 0", || fs::read_to_string(&journal).unwrap_or_default().contains("round-00/image"));
     // A second run in the same folder is refused while the first is at work.
     let second = run(folder.path());
     let words = String::from_utf8_lossy(&second.stderr).into_owned();
     assert_eq!(second.status.code(), Some(2), "{words}");
-    assert!(words.contains("another cleanloop is at work here") && words.contains(&child.id().to_string()), "{words}");
-    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
-    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(words.contains("another cleanloop is at work here") && words.contains(&first.pid().to_string()), "{words}");
+    first.signal(nix::sys::signal::Signal::SIGTERM);
+    let (status, error) = first.finish();
+    assert_eq!(status, Some(130), "{error}");
     assert!(fs::read_to_string(&journal).unwrap().contains(r#""event":"interrupted""#));
     assert_eq!(CampaignRecord::load(&folder.path().join("out")).unwrap().state, State::Interrupted);
     assert_eq!(succeed(folder.path()).state, State::Done);

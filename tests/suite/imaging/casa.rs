@@ -1,6 +1,7 @@
 //! The CASA worker and the calibrators on real, tiny measurement sets.
 
 use crate::support::real;
+use crate::support::running::{PATIENCE, processor_time, wait_until};
 use cleanloop::Error;
 use cleanloop::calibrator::options::GaincalOptions;
 use cleanloop::calibrator::{self, Calibrator, SolveRequest};
@@ -10,6 +11,7 @@ use cleanloop::programs::casa::Casa;
 use cleanloop::programs::casa::requests::{FillModel, Simulate};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 fn options(value: Value) -> GaincalOptions {
     serde_json::from_value(value).expect("valid options")
@@ -254,7 +256,9 @@ fn a_killed_worker_is_noticed_and_started_again() {
     casa.version().expect("it runs");
     let pid = nix::unistd::Pid::from_raw(casa.pid().expect("it runs") as i32);
     let killer = std::thread::spawn(move || {
-        std::thread::sleep(std::time::Duration::from_millis(400));
+        // It is at work on the long simulation.
+        let before = processor_time(pid.as_raw());
+        wait_until("a busy worker", PATIENCE, || processor_time(pid.as_raw()) > before + Duration::from_millis(200));
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).expect("killed");
     });
     let long = json!({"output": folder.path(), "name": "long", "duration_s": 36000});

@@ -1,5 +1,6 @@
 //! `cleanloop image` with the real wsclean: one round's imaging alone, killed and resumed, and with what can be wrong.
 
+use crate::support::running::Running;
 use crate::support::{real, simulated};
 use assert_cmd::Command;
 use cleanloop::campaign::record::{CampaignRecord, State};
@@ -10,8 +11,6 @@ use cleanloop::major_cycle;
 use cleanloop::measurement_set::{copy, has_column};
 use std::fs;
 use std::path::Path;
-use std::process::Stdio;
-use std::time::{Duration, Instant};
 
 /// Round 2 comes after calibrations; `image` leaves them out.
 const CAMPAIGN: &str = "
@@ -42,6 +41,13 @@ fn without_casa(folder: &Path, arguments: &[&str]) -> std::process::Output {
     command.current_dir(folder).env("CLEANLOOP_HOME", folder.join("nothing")).args(arguments).output().expect("started")
 }
 
+/// `cleanloop image` in the background, where CASA was never set up.
+fn in_background(folder: &Path) -> Running {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_cleanloop"));
+    command.current_dir(folder).env("CLEANLOOP_HOME", folder.join("nothing")).args(["image", "campaign.yaml"]);
+    Running::start_as(&mut command)
+}
+
 fn succeed(folder: &Path, arguments: &[&str]) -> CampaignRecord {
     let output = without_casa(folder, arguments);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -61,6 +67,11 @@ fn refused(folder: &Path, arguments: &[&str], words: &[&str]) {
 
 fn pixels(path: &Path) -> Vec<u32> {
     FitsImage::open(path).and_then(|mut i| i.read_plane(0, 0)).expect("a plane").iter().map(|v| v.to_bits()).collect()
+}
+
+fn holds_a_file(folder: &Path) -> bool {
+    let mut entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path());
+    entries.any(|path| path.is_file() || holds_a_file(&path))
 }
 
 fn started(journal: &Path) -> usize {
@@ -129,23 +140,14 @@ fn killed_at_any_moment_it_goes_on_from_the_last_complete_cycle() {
     let waits = [("start.new", ""), ("cycle.new", "start"), ("cycle.new", "cycle-0001"), ("cycle.new", "cycle-0002")];
     let mut inodes = Vec::new();
     for (appears, beside) in waits {
-        let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_cleanloop"))
-            .current_dir(killed.path())
-            .env("CLEANLOOP_HOME", killed.path().join("nothing"))
-            .args(["image", "campaign.yaml"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("started");
-        let waiting = Instant::now();
-        while !(scratch.join(appears).exists() && scratch.join(beside).exists()) {
-            assert!(child.try_wait().expect("watched").is_none(), "it ended before {appears} beside {beside}");
-            assert!(waiting.elapsed() < Duration::from_secs(120), "{appears} beside {beside} never came");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        std::thread::sleep(Duration::from_millis(100));
-        child.kill().expect("killed");
-        child.wait().expect("gone");
+        let mut run = in_background(killed.path());
+        run.wait_until(&format!("{appears} beside {beside}"), || {
+            scratch.join(appears).exists() && scratch.join(beside).exists()
+        });
+        // In the middle of what wsclean does there.
+        let at_work = scratch.join(appears);
+        run.wait_until("a file of wsclean", || holds_a_file(&at_work));
+        run.kill();
         let state = scratch.join(beside).join("state.json");
         if let Ok(file) = fs::metadata(&state) {
             use std::os::unix::fs::MetadataExt;
@@ -466,31 +468,22 @@ exec wsclean \"${words[@]}\"
 fn a_signal_leaves_whole_cycles_and_nothing_else() {
     let folder = prepared(CAMPAIGN);
     let scratch = folder.path().join("out/imaging-00/round-00/image/.wsclean");
-    let child = std::process::Command::new(env!("CARGO_BIN_EXE_cleanloop"))
-        .current_dir(folder.path())
-        .env("CLEANLOOP_HOME", folder.path().join("nothing"))
-        .args(["image", "campaign.yaml"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("started");
+    let mut run = in_background(folder.path());
+    let pid = run.pid();
     let of_child = || {
         fs::read_dir("/dev/shm")
             .into_iter()
             .flatten()
             .flatten()
-            .filter(|e| e.file_name().to_string_lossy().starts_with(&format!("cleanloop-{}-", child.id())))
+            .filter(|e| e.file_name().to_string_lossy().starts_with(&format!("cleanloop-{pid}-")))
     };
-    let waiting = Instant::now();
-    while !(scratch.join("cycle-0001").exists() && scratch.join("cycle.new/all/d-dirty.fits").exists()) {
-        assert!(waiting.elapsed() < Duration::from_secs(120), "the second cycle never began");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    let (pid, shared) = (child.id(), of_child().count());
-    let id = nix::unistd::Pid::from_raw(i32::try_from(pid).expect("a process id"));
-    nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGTERM).expect("sent");
-    let output = child.wait_with_output().expect("ended");
-    assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
+    run.wait_until("the second cycle", || {
+        scratch.join("cycle-0001").exists() && scratch.join("cycle.new/all/d-dirty.fits").exists()
+    });
+    let shared = of_child().count();
+    run.signal(nix::sys::signal::Signal::SIGTERM);
+    let (status, error) = run.finish();
+    assert_eq!(status, Some(130), "{error}");
     assert!(shared <= 1);
     let left = fs::read_dir("/dev/shm").into_iter().flatten().flatten();
     let mine = format!("cleanloop-{pid}-");

@@ -1,6 +1,7 @@
 //! tclean, step by step, with our masks: the same as one plain call with CASA's own automasks.
 
 use crate::support::real;
+use crate::support::running::{Running, wait_until};
 use cleanloop::campaign::record::CampaignRecord;
 use cleanloop::image::FitsImage;
 use cleanloop::imager::tclean::{TcleanImager, TcleanOptions};
@@ -14,6 +15,7 @@ use cleanloop::programs::casa::requests::{ExportImage, Tclean};
 use rstest::rstest;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Cycles after which a loop that should have ended is given up.
 const TOO_MANY: usize = 30;
@@ -578,22 +580,10 @@ fn a_campaign_ends_with_the_image_of_a_plain_call_even_when_killed() {
 
     // The same with a SIGKILL after the second complete cycle.
     std::fs::remove_dir_all(folder.path().join("out")).expect("removed");
-    let mut child = cleanloop()
-        .current_dir(folder.path())
-        .args(["run", "campaign.yaml"])
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .expect("it runs");
+    let mut run = Running::start(folder.path(), &["run", "campaign.yaml"]);
     let second = folder.path().join("out/round-00/image/casa/cycles/0002");
-    let clock = std::time::Instant::now();
-    while !second.exists() {
-        assert!(child.try_wait().expect("a child").is_none(), "it ended before its second cycle");
-        assert!(clock.elapsed() < std::time::Duration::from_secs(300), "it never came to its second cycle");
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
-    child.kill().expect("killed");
-    child.wait().expect("gone");
+    run.wait_until("its second cycle", || second.exists());
+    run.kill();
     let record = succeed(folder.path());
     let cycles = &record.datasets[0].rounds[0].cycles;
     assert_eq!(cycles.iter().filter(|c| c.iterations.is_some()).count(), theirs.len());
@@ -728,32 +718,14 @@ fn casas_parallel_imager_drives_a_campaign() {
     let alone = run_campaign(path, "alone.yaml");
     // Killed after its second cycle; no process stays behind.
     let before = processes_of_mpi();
-    let mut child = cleanloop()
-        .current_dir(path)
-        .args(["run", "together.yaml"])
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .expect("it runs");
+    let mut run = Running::start(path, &["run", "together.yaml"]);
     let second = path.join("together/round-00/image/casa/cycles/0002");
-    let clock = std::time::Instant::now();
-    while !second.exists() {
-        assert!(child.try_wait().expect("a child").is_none(), "it ended before its second cycle");
-        assert!(clock.elapsed() < std::time::Duration::from_secs(400), "it never came to its second cycle");
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
+    run.wait_until("its second cycle", || second.exists());
     assert!(processes_of_mpi().len() >= before.len() + 4, "mpirun and three processes");
-    child.kill().expect("killed");
-    child.wait().expect("gone");
-    let clock = std::time::Instant::now();
-    while processes_of_mpi().iter().any(|pid| !before.contains(pid)) {
-        assert!(
-            clock.elapsed() < std::time::Duration::from_secs(60),
-            "processes stay behind: {:?}",
-            processes_of_mpi()
-        );
-        std::thread::sleep(std::time::Duration::from_millis(100));
-    }
+    run.kill();
+    wait_until("the end of all processes", Duration::from_secs(60), || {
+        processes_of_mpi().iter().all(|pid| before.contains(pid))
+    });
     let together = run_campaign(path, "together.yaml");
     let (a, b) = (&alone.datasets[0].rounds, &together.datasets[0].rounds);
     assert_eq!((a.len(), b.len()), (2, 2));

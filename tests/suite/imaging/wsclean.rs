@@ -1,5 +1,6 @@
 //! wsclean for real, on a small simulated measurement set: ordinary runs, chains of calls, cubes, and what goes wrong.
 
+use crate::support::running::{PATIENCE, wait_until};
 use crate::support::{real, simulated};
 use cleanloop::ExitStatus;
 use cleanloop::image::{FitsImage, Header, PixelType, write_plane};
@@ -412,8 +413,10 @@ fn limits_and_interruptions_stop_it_and_leave_no_products() {
 
     let token = Arc::new(AtomicBool::new(false));
     let context = ImagerContext { cancel: Some(Arc::clone(&token)), ..Default::default() };
+    let log = bench.folder.path().join("slow.log");
+    std::fs::remove_file(&log).expect("the log of the attempts before");
     std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_secs(1));
+        wait_until("a word of wsclean", PATIENCE, || log.metadata().is_ok_and(|m| m.len() > 0));
         token.store(true, Ordering::Relaxed);
     });
     assert_eq!(attempt(context).exit_status(), ExitStatus::Interrupted);

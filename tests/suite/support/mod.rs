@@ -4,4 +4,5 @@ pub mod fake;
 pub mod real;
 pub mod record;
 pub mod references;
+pub mod running;
 pub mod simulated;
