@@ -7,13 +7,13 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | [`step`] | does a step unless it is done |
-//! | [`prepare`] | the working copy, and what a changed plan invalidates |
-//! | [`attempt`] | one attempt, from its steps to its record |
-//! | [`calibrate`], [`image`], [`judge`] | its parts |
-//! | [`columns`] | what `MODEL_DATA` and `CORRECTED_DATA` hold |
-//! | [`budget`] | files that go to keep the disk budget |
-//! | [`finish`], [`archive`] | final products, and what is kept of the rest |
+//! | `step` | does a step unless it is done |
+//! | `prepare` | the working copy, and what a changed plan invalidates |
+//! | `attempt` | one attempt, from its steps to its record |
+//! | `calibrate`, `image`, `judge` | its parts |
+//! | `columns` | what `MODEL_DATA` and `CORRECTED_DATA` hold |
+//! | `budget` | files that go to keep the disk budget |
+//! | `finish`, `archive` | final products, and what is kept of the rest |
 
 pub(crate) mod archive;
 mod attempt;

@@ -1,7 +1,7 @@
 //! The real backend: imagers, calibrators and masks made from a resolved plan.
 //!
-//! Each step has a file: [`prepare`], [`proposal`] (with [`intervals`] and [`relaxation`]), [`calibration`],
-//! [`imaging`]; masks are in [`super::masks`].
+//! Each step has a file: `prepare`, `proposal` (with `intervals` and `relaxation`), `calibration`,
+//! `imaging`; masks are in [`super::masks`].
 
 mod calibration;
 mod imaging;

@@ -1,0 +1,39 @@
+//! Rules whose failure means that something has gone badly wrong.
+
+use super::{AcceptanceOptions, Reason, RoundMetrics, Rule, number};
+
+/// More flux in the model is a deeper clean, not divergence, as long as the growth of the flux times the fall of the noise
+/// stays below this fraction of the factor that counts as divergence: the sidelobes of sources that a shallow clean left
+/// go in proportion. Noise that is cleaned away adds by far more flux.
+const DEEPER_CLEAN: f64 = 0.5;
+
+/// Rules whose failure means that something has gone badly wrong.
+pub(super) fn divergence(before: &RoundMetrics, after: &RoundMetrics, options: &AcceptanceOptions) -> Vec<Reason> {
+    let mut reasons = Vec::new();
+    let mut check = |rule, what: &str, unit: &str, old: f64, new: f64, factor: f64, reached: bool| {
+        if old <= 0.0 {
+            return;
+        }
+        reasons.push(Reason {
+            rule,
+            passed: !reached,
+            before: Some(old),
+            after: Some(new),
+            limit: Some(factor * old),
+            words: format!(
+                "{what} {} -> {} {unit} ({:.2} times; diverged {factor} times)",
+                number(old),
+                number(new),
+                new / old
+            ),
+        });
+    };
+    let (old, new, factor) = (before.image.rms, after.image.rms, options.diverged_rms_factor);
+    check(Rule::RmsDiverged, "rms", "Jy/beam", old, new, factor, new >= factor * old);
+    if let (Some(old), Some(new)) = (before.image.model, after.image.model) {
+        let (old, new, factor) = (old.total_flux, new.total_flux, options.diverged_flux_factor);
+        let deeper = new / old * after.image.rms / before.image.rms < DEEPER_CLEAN * factor;
+        check(Rule::FluxDiverged, "model flux", "Jy", old, new, factor, new > factor * old && !deeper);
+    }
+    reasons
+}

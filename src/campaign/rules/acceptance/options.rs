@@ -1,0 +1,96 @@
+//! Limits of the acceptance rules.
+
+use crate::options::{Checks, OptionError, Validate};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Limits of the acceptance rules. Fractions are of the last accepted round's value: 0.02 is 2 %.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct AcceptanceOptions {
+    /// Largest fall of the dynamic range (peak / rms) of an accepted round.
+    pub dynamic_range_fall: f64,
+    /// The same for the first calibrated round, whose long interval prepares what the next ones gain.
+    pub first_dynamic_range_fall: f64,
+    /// Largest fall of the near-field S/N; null does not look at it.
+    pub near_field_snr_fall: Option<f64>,
+    /// Largest rise of the noise.
+    pub rms_rise: f64,
+    /// Largest growth of the restoring beam's area: flagged long baselines widen the beam.
+    pub beam_area_growth: f64,
+    /// Largest fraction of flagged gain solutions.
+    pub flagged_solutions: f64,
+    /// A gain in dynamic range below this is no progress.
+    pub converged_gain: f64,
+    /// The campaign has converged after this many accepted rounds in a row without progress; 0 never stops early.
+    pub converged_rounds: usize,
+    /// The round has diverged when the noise reaches this multiple of the last accepted round's.
+    pub diverged_rms_factor: f64,
+    /// The round has diverged when the model's flux exceeds this multiple of the last accepted round's, unless the noise
+    /// fell in proportion: then it was cleaned deeper, as after a shallow first image.
+    pub diverged_flux_factor: f64,
+    /// How often a rejected round is tried again with a gentler setting before the campaign stops.
+    pub retries: usize,
+    /// Also try a diverged round again, instead of stopping.
+    pub retry_diverged: bool,
+    /// The gentler setting multiplies the solution interval by this.
+    pub retry_interval_factor: f64,
+    /// The gentler setting multiplies the mask's seed level by this.
+    pub retry_mask_factor: f64,
+}
+
+impl Default for AcceptanceOptions {
+    fn default() -> Self {
+        Self {
+            dynamic_range_fall: 0.02,
+            first_dynamic_range_fall: 0.02,
+            near_field_snr_fall: None,
+            rms_rise: 0.05,
+            beam_area_growth: 0.05,
+            flagged_solutions: 0.3,
+            converged_gain: 0.02,
+            converged_rounds: 2,
+            diverged_rms_factor: 2.0,
+            diverged_flux_factor: 3.0,
+            retries: 1,
+            retry_diverged: false,
+            retry_interval_factor: 2.0,
+            retry_mask_factor: 1.3,
+        }
+    }
+}
+
+impl Validate for AcceptanceOptions {
+    fn problems(&self) -> Vec<OptionError> {
+        let fraction = "a fraction from 0 to 1 (0.02 is 2 %)";
+        let not_negative = "a number of at least 0 (0.05 is 5 %)";
+        let factor = "a factor above 1";
+        let unit = |v: f64| (0.0..=1.0).contains(&v);
+        let above = |v: f64| v > 1.0 && v.is_finite();
+        let mut checks = Checks::of("acceptance");
+        for (key, value) in [
+            ("dynamic_range_fall", self.dynamic_range_fall),
+            ("first_dynamic_range_fall", self.first_dynamic_range_fall),
+            ("near_field_snr_fall", self.near_field_snr_fall.unwrap_or(0.0)),
+            ("flagged_solutions", self.flagged_solutions),
+        ] {
+            checks.check(unit(value), key, value, fraction);
+        }
+        for (key, value) in [
+            ("rms_rise", self.rms_rise),
+            ("beam_area_growth", self.beam_area_growth),
+            ("converged_gain", self.converged_gain),
+        ] {
+            checks.check(value >= 0.0, key, value, not_negative);
+        }
+        for (key, value) in [
+            ("diverged_rms_factor", self.diverged_rms_factor),
+            ("diverged_flux_factor", self.diverged_flux_factor),
+            ("retry_interval_factor", self.retry_interval_factor),
+            ("retry_mask_factor", self.retry_mask_factor),
+        ] {
+            checks.check(above(value), key, value, factor);
+        }
+        checks.problems()
+    }
+}

@@ -1,0 +1,204 @@
+//! Each rule by itself, and decisions over whole histories.
+
+use super::*;
+use crate::campaign::layout::AttemptId;
+use crate::options::Validate;
+use crate::quality::metrics::{ImageMetrics, ModelMetrics};
+use crate::quality::solutions::{AntennaSolutions, SolutionStats};
+use rstest::rstest;
+
+/// A sound round: rms 1, beam area 10, model of 5 Jy; 2 % of the solutions flagged.
+fn round(dynamic_range: f64) -> RoundMetrics {
+    RoundMetrics {
+        image: ImageMetrics {
+            rms: 1.0,
+            peak: dynamic_range,
+            dynamic_range,
+            near_field_snr: Some(100.0),
+            beam_area_arcsec2: Some(10.0),
+            model: Some(ModelMetrics { total_flux: 5.0, components: 9, ..ModelMetrics::default() }),
+            ..ImageMetrics::default()
+        },
+        solutions: Some(SolutionStats { solutions: 100, flagged_fraction: 0.02, ..SolutionStats::default() }),
+        ..RoundMetrics::default()
+    }
+}
+
+/// Judges the rounds one after the other, as the driver does.
+fn run(rounds: &[RoundMetrics], options: &AcceptanceOptions) -> Vec<RoundOutcome> {
+    let mut history: Vec<RoundOutcome> = Vec::new();
+    for (round, metrics) in rounds.iter().enumerate() {
+        let decision = judge(&history, metrics, options);
+        history.push(RoundOutcome { id: AttemptId::first(round), metrics: metrics.clone(), decision });
+    }
+    history
+}
+
+fn verdict_of(change: impl Fn(&mut RoundMetrics), options: &AcceptanceOptions) -> (Verdict, Vec<Rule>) {
+    let mut candidate = round(110.0);
+    change(&mut candidate);
+    let decision = judge(&run(&[round(100.0)], options), &candidate, options);
+    (decision.verdict, decision.failed().map(|r| r.rule).collect())
+}
+
+#[rstest]
+#[case::better(|_: &mut RoundMetrics| {}, Verdict::Accepted, &[])]
+#[case::fall_within(|m: &mut RoundMetrics| m.image.dynamic_range = 98.1, Verdict::Accepted, &[])]
+#[case::fall_beyond(|m: &mut RoundMetrics| m.image.dynamic_range = 97.9, Verdict::Rejected, &[Rule::DynamicRange])]
+#[case::rms_within(|m: &mut RoundMetrics| m.image.rms = 1.049, Verdict::Accepted, &[])]
+#[case::rms_beyond(|m: &mut RoundMetrics| m.image.rms = 1.051, Verdict::Rejected, &[Rule::Rms])]
+#[case::rms_doubled(|m: &mut RoundMetrics| m.image.rms = 2.0, Verdict::Diverged, &[Rule::RmsDiverged, Rule::Rms])]
+#[case::beam_within(|m: &mut RoundMetrics| m.image.beam_area_arcsec2 = Some(10.4), Verdict::Accepted, &[])]
+#[case::beam_beyond(|m: &mut RoundMetrics| m.image.beam_area_arcsec2 = Some(10.6), Verdict::Rejected, &[Rule::BeamArea])]
+#[case::beam_unknown(|m: &mut RoundMetrics| m.image.beam_area_arcsec2 = None, Verdict::Accepted, &[])]
+#[case::flagged_within(|m: &mut RoundMetrics| m.solutions.as_mut().unwrap().flagged_fraction = 0.3, Verdict::Accepted, &[])]
+#[case::flagged_beyond(|m: &mut RoundMetrics| m.solutions.as_mut().unwrap().flagged_fraction = 0.31, Verdict::Rejected, &[Rule::FlaggedSolutions])]
+#[case::no_solution(|m: &mut RoundMetrics| m.solutions = Some(SolutionStats { antennas: vec![AntennaSolutions::default()], ..SolutionStats::default() }), Verdict::Rejected, &[Rule::FlaggedSolutions])]
+#[case::nothing_is_known_of_them(|m: &mut RoundMetrics| m.solutions = Some(SolutionStats::default()), Verdict::Accepted, &[])]
+#[case::empty_model(|m: &mut RoundMetrics| m.image.model = Some(ModelMetrics::default()), Verdict::Rejected, &[Rule::ModelNotEmpty])]
+#[case::no_model_given(|m: &mut RoundMetrics| m.image.model = None, Verdict::Accepted, &[])]
+#[case::flux_three_times(|m: &mut RoundMetrics| m.image.model.as_mut().unwrap().total_flux = 15.0, Verdict::Accepted, &[])]
+#[case::flux_beyond(|m: &mut RoundMetrics| m.image.model.as_mut().unwrap().total_flux = 15.1, Verdict::Diverged, &[Rule::FluxDiverged])]
+#[case::flux_beyond_at_lower_noise(|m: &mut RoundMetrics| (m.image.model.as_mut().unwrap().total_flux, m.image.rms) = (15.1, 0.51), Verdict::Diverged, &[Rule::FluxDiverged])]
+#[case::flux_of_a_deeper_clean(|m: &mut RoundMetrics| (m.image.model.as_mut().unwrap().total_flux, m.image.rms) = (15.1, 0.49), Verdict::Accepted, &[])]
+#[case::flux_of_noise(|m: &mut RoundMetrics| (m.image.model.as_mut().unwrap().total_flux, m.image.rms) = (1000.0, 0.2), Verdict::Diverged, &[Rule::FluxDiverged])]
+#[case::not_finite(|m: &mut RoundMetrics| m.image.non_finite = true, Verdict::Diverged, &[Rule::Finite])]
+#[case::no_noise(|m: &mut RoundMetrics| m.image.rms = 0.0, Verdict::Rejected, &[Rule::NoiseMeasured])]
+fn each_rule(#[case] change: impl Fn(&mut RoundMetrics), #[case] verdict: Verdict, #[case] failed: &[Rule]) {
+    assert_eq!(verdict_of(change, &AcceptanceOptions::default()), (verdict, failed.to_vec()));
+}
+
+#[test]
+fn the_first_interval_and_the_near_field_have_limits_of_their_own() {
+    let options = AcceptanceOptions {
+        first_dynamic_range_fall: 0.1,
+        near_field_snr_fall: Some(0.05),
+        ..AcceptanceOptions::default()
+    };
+    let first = |m: &mut RoundMetrics| (m.image.dynamic_range, m.first_interval) = (91.0, true);
+    assert_eq!(verdict_of(first, &options).0, Verdict::Accepted);
+    assert_eq!(verdict_of(|m| m.image.dynamic_range = 91.0, &options).0, Verdict::Rejected);
+    let near = |m: &mut RoundMetrics| m.image.near_field_snr = Some(94.0);
+    assert_eq!(verdict_of(near, &options), (Verdict::Rejected, vec![Rule::NearField]));
+    assert_eq!(verdict_of(near, &AcceptanceOptions::default()).0, Verdict::Accepted);
+}
+
+#[test]
+fn round_0_is_accepted_unless_it_is_unusable() {
+    let options = AcceptanceOptions::default();
+    let zero = RoundMetrics { solutions: None, ..round(50.0) };
+    assert_eq!(judge(&[], &zero, &options).verdict, Verdict::Accepted);
+    let mut empty = zero.clone();
+    empty.image.model = Some(ModelMetrics::default());
+    let decision = judge(&[], &empty, &options);
+    assert_eq!((decision.verdict, decision.next), (Verdict::Rejected, Next::Stop));
+    let mut broken = zero;
+    broken.image.non_finite = true;
+    assert_eq!(judge(&[], &broken, &options).verdict, Verdict::Diverged);
+}
+
+#[rstest]
+#[case::twice_idle(&[100.0, 150.0, 152.0, 153.0], &[Verdict::Accepted, Verdict::Accepted, Verdict::Accepted, Verdict::Converged])]
+#[case::progress_between(&[100.0, 101.0, 150.0, 151.0], &[Verdict::Accepted; 4])]
+#[case::fall_and_return(&[100.0, 99.0, 101.5], &[Verdict::Accepted, Verdict::Accepted, Verdict::Converged])]
+#[case::rejected_do_not_count(&[100.0, 101.0, 50.0, 120.0], &[Verdict::Accepted, Verdict::Accepted, Verdict::Rejected, Verdict::Accepted])]
+fn convergence_by_two_idle_rounds(#[case] ranges: &[f64], #[case] verdicts: &[Verdict]) {
+    let rounds: Vec<RoundMetrics> = ranges.iter().map(|&d| round(d)).collect();
+    let history = run(&rounds, &AcceptanceOptions::default());
+    assert_eq!(history.iter().map(|o| o.decision.verdict).collect::<Vec<_>>(), verdicts);
+}
+
+#[test]
+fn convergence_waits_for_other_settings_and_can_be_turned_off() {
+    let options = AcceptanceOptions::default();
+    let history = run(&[round(100.0), round(101.0)], &options);
+    let waiting = RoundMetrics { more_to_try: true, ..round(102.0) };
+    let decision = judge(&history, &waiting, &options);
+    assert_eq!((decision.verdict, &decision.next), (Verdict::Accepted, &Next::Continue));
+    assert!(decision.reasons.iter().any(|r| r.words.contains("still to be tried")));
+    assert_eq!(judge(&history, &round(102.0), &options).next, Next::Stop);
+    let never = AcceptanceOptions { converged_rounds: 0, ..options };
+    assert_eq!(judge(&history, &round(102.0), &never).verdict, Verdict::Accepted);
+}
+
+#[test]
+fn a_rejected_round_is_tried_once_more_gently_and_then_it_is_over() {
+    let options = AcceptanceOptions::default();
+    let bad = RoundMetrics { amplitudes: true, ..round(60.0) };
+    let history = run(&[round(100.0), bad.clone()], &options);
+    let changes = vec![
+        Relaxation::LongerInterval { factor: 2.0 },
+        Relaxation::PhaseOnly,
+        Relaxation::ConservativeMask { factor: 1.3 },
+    ];
+    assert_eq!(history[1].decision.next, Next::RetryRelaxed { changes });
+    let second = judge(&history, &bad, &options);
+    assert_eq!((second.verdict, &second.next), (Verdict::Rejected, &Next::Stop));
+    assert!(second.failed().any(|r| r.rule == Rule::Retries));
+    let good = judge(&history, &round(130.0), &options);
+    assert_eq!((good.verdict, good.next), (Verdict::Accepted, Next::Continue));
+}
+
+#[test]
+fn the_gentler_setting_answers_the_fault() {
+    let options = AcceptanceOptions::default();
+    let changes = |change: fn(&mut RoundMetrics)| {
+        let mut candidate = round(110.0);
+        change(&mut candidate);
+        judge(&run(&[round(100.0)], &options), &candidate, &options).next
+    };
+    let longer = Relaxation::LongerInterval { factor: 2.0 };
+    let retry = |changes: &[Relaxation]| Next::RetryRelaxed { changes: changes.to_vec() };
+    assert_eq!(changes(|m| m.solutions.as_mut().unwrap().flagged_fraction = 0.5), retry(&[longer]));
+    assert_eq!(changes(|m| m.image.beam_area_arcsec2 = Some(12.0)), retry(&[longer, Relaxation::CalOnly]));
+    assert_eq!(changes(|m| m.image.rms = 3.0), Next::Stop, "diverged");
+    let chosen = |m: &mut RoundMetrics| {
+        (m.interval_chosen, m.amplitudes) = (true, true);
+        m.solutions.as_mut().unwrap().flagged_fraction = 0.5;
+    };
+    assert_eq!(changes(chosen), retry(&[Relaxation::ChooseAgain]));
+    let mask = Relaxation::ConservativeMask { factor: 1.3 };
+    assert_eq!(changes(|m| (m.image.rms, m.solutions) = (1.2, None)), retry(&[mask]));
+    let retry_diverged = AcceptanceOptions { retry_diverged: true, ..AcceptanceOptions::default() };
+    let mut diverged = round(110.0);
+    diverged.image.rms = 3.0;
+    let decision = judge(&run(&[round(100.0)], &options), &diverged, &retry_diverged);
+    assert_eq!((decision.verdict, decision.next), (Verdict::Diverged, retry(&[longer, mask])));
+}
+
+#[test]
+fn the_best_accepted_round_is_the_product() {
+    let options = AcceptanceOptions { converged_rounds: 0, ..AcceptanceOptions::default() };
+    let history = run(&[round(100.0), round(160.0), round(158.0), round(20.0)], &options);
+    assert_eq!(best_accepted(&history).unwrap().id.round, 1);
+    assert_eq!(last_accepted(&history).unwrap().id.round, 2);
+    insta::assert_snapshot!(why_best(&history).unwrap(), @"round 1 has the highest dynamic range, 160, of the 3 accepted rounds (rms 1 Jy/beam)");
+    assert!(best_accepted(&[]).is_none());
+}
+
+#[test]
+fn reasons_carry_their_numbers_in_words() {
+    let options = AcceptanceOptions::default();
+    let mut bad = round(61.234);
+    bad.image.rms = 1.5;
+    let decision = judge(&run(&[round(100.0)], &options), &bad, &options);
+    insta::assert_snapshot!(decision.summary(), @"rejected: dynamic range 100 -> 61.23 (-38.8 %, limit -2 %); rms 1 -> 1.5 Jy/beam (+50.0 %, limit +5 %)");
+    let json = serde_json::to_string(&decision).unwrap();
+    assert_eq!(serde_json::from_str::<Decision>(&json).unwrap(), decision);
+}
+
+#[rstest]
+#[case("rms_rise: -0.1", "acceptance.rms_rise is -0.1; expected a number of at least 0 (0.05 is 5 %)")]
+#[case("diverged_rms_factor: 1.0", "acceptance.diverged_rms_factor is 1; expected a factor above 1")]
+#[case("flagged_solutions: 30", "acceptance.flagged_solutions is 30; expected a fraction from 0 to 1 (0.02 is 2 %)")]
+fn invalid_limits_are_named(#[case] yaml: &str, #[case] message: &str) {
+    let options: AcceptanceOptions = serde_yaml::from_str(yaml).unwrap();
+    assert_eq!(options.validate().unwrap_err().to_string(), message);
+}
+
+#[test]
+fn defaults_are_valid_and_unknown_keys_are_not() {
+    AcceptanceOptions::default().validate().unwrap();
+    let error = serde_yaml::from_str::<AcceptanceOptions>("rms_raise: 0.1").unwrap_err().to_string();
+    assert!(error.contains("rms_raise"), "{error}");
+}
