@@ -10,6 +10,7 @@ pub mod deconvolve;
 pub mod demo;
 pub mod extractmask;
 mod given;
+mod help;
 pub mod image;
 pub mod init;
 pub mod kernel;
@@ -31,7 +32,7 @@ pub mod validate;
 
 use crate::process::own;
 use crate::{ExitStatus, Result};
-use clap::{Parser, Subcommand};
+use clap::{FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
 
 /// Self-calibration campaigns and clean masks for radio interferometric imaging.
@@ -50,6 +51,7 @@ pub struct Cli {
     #[arg(long, value_enum, default_value_t = LogFormat::Text, global = true)]
     pub log_format: LogFormat,
 
+    /// What is to be done.
     #[command(subcommand)]
     pub command: Command,
 }
@@ -63,64 +65,65 @@ pub enum LogFormat {
     Json,
 }
 
-/// Everything the program can be asked to do.
+/// Everything the program can be asked to do, in the order in which people use it.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Write a commented campaign file to start from.
+    Init(init::Args),
+    /// Check a campaign file, and the files that it names.
+    Validate(validate::Args),
+    /// Show what a campaign would do: every round with all its options.
+    Plan(plan::Args),
     /// Run a campaign; the same command resumes it.
     Run(run::Args),
-    /// Where a campaign stands, round by round, with the reasons.
+    /// Show where a campaign stands, round by round, with the reasons.
     Status(status::Args),
     /// End a campaign that is at work: its jobs in Slurm, or the run on this machine.
     Cancel(cancel::Args),
-    /// What a job of a campaign does; Slurm calls it.
+    /// Write a campaign's report again.
+    Report(report::Args),
+    Image(image::Args),
+    /// Self-calibrate simulated data: set up, simulate, run, report.
+    Demo(demo::Args),
+    /// Do the work of one job of a campaign; Slurm calls it.
     #[command(hide = true)]
     Task(task::Args),
-    Deconvolve(Box<deconvolve::Args>),
-    /// The whole way on simulated data: set up, simulate, self-calibrate, report.
-    Demo(demo::Args),
-    /// CASA's auto-multithresh: the clean mask of one major cycle, with state kept between calls.
-    Automask(automask::Args),
-    /// Put masks and regions together, tidy them up, list their islands.
-    Combine(Box<combine::Args>),
-    Image(image::Args),
-    /// Write a commented campaign file to start from.
-    Init(init::Args),
-    /// Show what a campaign would do: every round with all its options.
-    Plan(plan::Args),
-    /// Check a campaign file, and the files that it names.
-    Validate(validate::Args),
-    /// Write the manual pages.
-    Man(man::Args),
     /// Print the JSON schema of the campaign file.
     #[command(hide = true)]
     Schema(schema::Args),
-    /// Shell completions, written to standard output.
-    Completions(completions::Args),
+    Mask(Box<mask::Args>),
+    /// CASA's auto-multithresh: the clean mask of one major cycle, with state kept between calls.
+    Automask(automask::Args),
+    /// Combine masks and regions, tidy them up, list their islands.
+    Combine(Box<combine::Args>),
     /// Put a mask made on a mosaic onto the grid of one beam's image.
     Extractmask(extractmask::Args),
-    /// Find model pixels of a cube that are not on the sky.
-    Confetti(confetti::Args),
     Kernel(kernel::Args),
-    Mask(Box<mask::Args>),
-    /// Noise, peak, dynamic range and model statistics of images.
-    Metrics(metrics::Args),
-    /// Write a campaign's report anew.
-    Report(report::Args),
+    Deconvolve(Box<deconvolve::Args>),
     /// Put the images of a field's beams onto one grid, weighted by noise and primary beam.
     Mosaic(mosaic::Args),
-    /// Makes the environments of CASA and QuartiCal, and says what is there.
-    Setup(setup::Args),
-    /// Simulates a field with drifting antenna gains, for demonstrations and tests.
-    Simulate(simulate::Args),
     /// Background and rms maps of an image or cube.
     Noise(noise::Args),
+    /// Noise, peak, dynamic range and model statistics of images.
+    Metrics(metrics::Args),
+    /// Find model pixels of a cube that are not on the sky.
+    Confetti(confetti::Args),
+    /// Make the environments of CASA and QuartiCal, and report what is there.
+    Setup(setup::Args),
+    /// Simulate a field with drifting antenna gains, for demonstrations and tests.
+    Simulate(simulate::Args),
+    /// Write shell completions to standard output.
+    Completions(completions::Args),
+    /// Write the manual pages.
+    Man(man::Args),
 }
 
 /// The whole program: reads the words (its own name first), runs the command, prints its error if there is one, and
 /// returns the exit code. `main` calls it, and the Python package's `cleanloop` command.
 pub fn main(words: impl IntoIterator<Item = OsString>) -> u8 {
     let words = own::set_words(words);
-    let cli = match Cli::try_parse_from(words) {
+    let parsed = help::command().try_get_matches_from(words).and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
         Ok(cli) => cli,
         Err(error) => {
             let _ = error.print();
@@ -150,30 +153,30 @@ pub fn run(cli: Cli) -> Result<ExitStatus> {
     logging::start(&cli);
     let terminal = run::Terminal { quiet: cli.quiet, json: cli.log_format == LogFormat::Json };
     match cli.command {
+        Command::Init(args) => init::run(args),
+        Command::Validate(args) => validate::run(args),
+        Command::Plan(args) => plan::run(args),
         Command::Run(args) => run::run(args, terminal),
         Command::Status(args) => status::run(args),
         Command::Cancel(args) => cancel::run(args),
-        Command::Task(args) => task::run(args),
-        Command::Deconvolve(args) => deconvolve::run(*args),
+        Command::Report(args) => report::run(args),
+        Command::Image(args) => image::run(args, terminal),
         Command::Demo(args) => demo::run(args, terminal),
+        Command::Task(args) => task::run(args),
+        Command::Schema(args) => schema::run(args),
+        Command::Mask(args) => mask::run(*args),
         Command::Automask(args) => automask::run(args),
         Command::Combine(args) => combine::run(*args),
-        Command::Image(args) => image::run(args, terminal),
-        Command::Init(args) => init::run(args),
-        Command::Plan(args) => plan::run(args),
-        Command::Validate(args) => validate::run(args),
-        Command::Man(args) => man::run(args),
-        Command::Schema(args) => schema::run(args),
-        Command::Completions(args) => completions::run(args),
         Command::Extractmask(args) => extractmask::run(args),
-        Command::Confetti(args) => confetti::run(args),
         Command::Kernel(args) => kernel::run(args),
-        Command::Mask(args) => mask::run(*args),
-        Command::Metrics(args) => metrics::run(args),
-        Command::Report(args) => report::run(args),
+        Command::Deconvolve(args) => deconvolve::run(*args),
         Command::Mosaic(args) => mosaic::run(args),
+        Command::Noise(args) => noise::run(args),
+        Command::Metrics(args) => metrics::run(args),
+        Command::Confetti(args) => confetti::run(args),
         Command::Setup(args) => setup::run(args),
         Command::Simulate(args) => simulate::run(args),
-        Command::Noise(args) => noise::run(args),
+        Command::Completions(args) => completions::run(args),
+        Command::Man(args) => man::run(args),
     }
 }
