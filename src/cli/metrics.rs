@@ -41,7 +41,7 @@ pub struct Args {
 
 /// One image in the JSON output.
 #[derive(Debug, Serialize)]
-struct Entry<'a> {
+struct ImageEntry<'a> {
     image: &'a std::path::Path,
     metrics: &'a ImageMetrics,
 }
@@ -70,8 +70,8 @@ pub fn run(args: Args) -> Result<ExitStatus> {
         all.push(of_files(&files)?);
     }
     let mut text = if args.json {
-        let entries: Vec<Entry<'_>> =
-            args.images.iter().zip(&all).map(|(image, metrics)| Entry { image, metrics }).collect();
+        let entries: Vec<ImageEntry<'_>> =
+            args.images.iter().zip(&all).map(|(image, metrics)| ImageEntry { image, metrics }).collect();
         serde_json::to_string_pretty(&entries).map_err(Error::internal)?
     } else {
         let mut rows = Vec::new();
@@ -120,8 +120,8 @@ pub fn with_prefix(value: f64) -> String {
 
 /// Aligns rows under their headings; columns that no row fills are left out.
 fn table(rows: &[(String, &ImageMetrics)]) -> String {
-    type Column = (&'static str, fn(&ImageMetrics) -> Option<String>);
-    let columns: [Column; 12] = [
+    type TableColumn = (&'static str, fn(&ImageMetrics) -> Option<String>);
+    let columns: [TableColumn; 12] = [
         ("rms/Jy", |m| Some(with_prefix(m.rms))),
         ("peak/Jy", |m| Some(with_prefix(m.peak))),
         ("at x,y", |m| Some(format!("{},{}", m.peak_pixel[0], m.peak_pixel[1]))),

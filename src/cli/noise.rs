@@ -50,7 +50,7 @@ pub fn run(args: Args) -> Result<ExitStatus> {
     let create = |path| PlaneWriter::create(path, &axes, PixelType::F32, image.header(), false);
     let (mut background, mut rms) = (create(&paths[0])?, create(&paths[1])?);
     let planes = image.polarisations() * image.channels();
-    let mut summary = Summary::default();
+    let mut summary = MapsSummary::default();
     for polarisation in 0..image.polarisations() {
         for channel in 0..image.channels() {
             let plane = image.read_plane(polarisation, channel)?;
@@ -79,13 +79,13 @@ pub fn run(args: Args) -> Result<ExitStatus> {
 
 /// Ranges of the values written.
 #[derive(Default)]
-struct Summary {
+struct MapsSummary {
     background: Range,
     rms: Range,
     blank: usize,
 }
 
-impl Summary {
+impl MapsSummary {
     fn add(&mut self, maps: &NoiseMaps) {
         self.background.add(&maps.background);
         self.rms.add(&maps.rms);

@@ -72,11 +72,6 @@ impl Header {
         self.set_raw(key, &format!("{value:E}"));
     }
 
-    /// Sets a whole number.
-    pub fn set_i64(&mut self, key: &str, value: i64) {
-        self.set_raw(key, &value.to_string());
-    }
-
     /// Sets a string.
     pub fn set_str(&mut self, key: &str, value: &str) {
         let quoted = format!("'{:<8}'", value.replace('\'', "''"));

@@ -74,11 +74,6 @@ impl Smoother {
         Self { half, weights, rows, rounding: rounding.ceil() as i32 }
     }
 
-    /// Half width of the kernel in pixels.
-    pub fn half_width(&self) -> usize {
-        self.half
-    }
-
     /// Pixels where the mask, convolved with the kernel (zeros outside the image), is above `cut` times its maximum.
     ///
     /// ```text

@@ -8,3 +8,4 @@ pub mod mask_command;
 pub mod multithresh;
 pub mod multithresh_pclean;
 pub mod multithresh_runs;
+pub mod permissions;
