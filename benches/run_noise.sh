@@ -1,10 +1,8 @@
 #!/bin/sh
-# Benchmark of the noise maps against the real BANE: builds the release program, makes an environment with pinned
-# versions, and prints the table of docs/benchmarks.md. Arguments go to noise.py (--sizes 2048 ...).
-set -eu
-cd "$(dirname "$0")/.."
+# Benchmark of the noise maps against the real BANE: makes an environment with pinned versions, and prints the table of
+# docs/benchmarks.md. Arguments go to noise.py (--sizes 2048 ...).
+. "$(dirname "$0")/common.sh"
 venv=target/bench-noise-venv
-scripts/python-environment.sh benches/noise-requirements.txt "$venv"
-cargo build --release --bin cleanloop
-echo "Machine: $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1), $(nproc) cores, load $(cut -d' ' -f1 /proc/loadavg)"
+environment benches/noise-requirements.txt "$venv"
+machine
 exec "$venv/bin/python" benches/noise.py target/release/cleanloop "$venv/bin/BANE" "$@"
