@@ -167,27 +167,25 @@ fn bad_input_is_named() {
     oblong.set_f64("CDELT2", 2e-3);
     write_plane(path("oblong.fits"), source().view(), PixelType::F32, &oblong, 2).unwrap();
     let mac = "--flood-fill --flood-fill-use-mac";
-    for (words, message) in [
-        ("none.fits".into(), "none.fits: cannot be read"),
-        (
-            "a.fits --rms-fits small.fits --bkg-fits a.fits".into(),
-            "a.fits has 40 x 30 pixels, but small.fits has 2 x 1",
-        ),
-        ("a.fits --rms-fits a.fits".into(), "background and rms belong together"),
-        ("blank.fits --noise global".into(), "blank.fits: the image has no pixel with data"),
-        (format!("blank.fits {mac}"), "blank.fits: the image has no pixel with data"),
-        (
-            format!("a.fits {mac} --flood-fill-use-mac-box-size 0"),
-            "flood_fill_use_mac_box_size is 0; expected at least 1",
-        ),
-        ("a.fits --base-snr-clip -2".into(), "base_snr_clip is -2; expected a number that is not negative"),
-        (format!("a.fits {mac} --output a.fits"), "a.fits: the output would replace an input"),
-        (format!("oblong.fits {mac} --beam-shape-erode"), "oblong.fits: has pixels of 0.001 x 0.002 degrees"),
-        (format!("a.fits {mac} --output none/x.fits"), "the folder none does not exist"),
+    let mut said = String::new();
+    for words in [
+        "none.fits".into(),
+        "a.fits --rms-fits small.fits --bkg-fits a.fits".into(),
+        "a.fits --rms-fits a.fits".into(),
+        "blank.fits --noise global".into(),
+        format!("blank.fits {mac}"),
+        format!("a.fits {mac} --flood-fill-use-mac-box-size 0"),
+        "a.fits --base-snr-clip -2".into(),
+        format!("a.fits {mac} --output a.fits"),
+        format!("oblong.fits {mac} --beam-shape-erode"),
+        format!("a.fits {mac} --output none/x.fits"),
     ] {
-        let code = if words.contains("none/") { 1 } else { 2 };
-        cleanloop(folder.path(), &format!("mask {words}")).code(code).stderr(contains(message));
+        let ended = cleanloop(folder.path(), &format!("mask {words}"));
+        let output = ended.get_output();
+        let (code, errors) = (output.status.code(), String::from_utf8_lossy(&output.stderr));
+        said += &format!("$ cleanloop mask {words}\n{errors}exit code {}\n\n", code.expect("not killed"));
     }
+    insta::assert_snapshot!(said);
     let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(left.len(), 4, "nothing is left behind: {left:?}");
 }

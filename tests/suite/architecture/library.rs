@@ -1,0 +1,48 @@
+//! The layers of the library: a module uses only what is below it.
+
+use super::layers::upward_arrows;
+use super::source::{Crate, files_below};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Bottom to top. A folder that is listed with its rooms has no other rooms, and its own `mod.rs` is above them.
+const LAYERS: [&str; 28] = [
+    "error",
+    "util",
+    "options",
+    "kernels",
+    "image",
+    "noise",
+    "masking",
+    "quality",
+    "process",
+    "programs",
+    "measurement_set",
+    "imager",
+    "major_cycle",
+    "calibrator",
+    "batch_system",
+    "campaign::layout",
+    "campaign::rules",
+    "campaign::file",
+    "campaign::plan",
+    "campaign::journal",
+    "campaign::record",
+    "campaign::events",
+    "campaign::steps",
+    "campaign::rounds",
+    "campaign::run",
+    "campaign",
+    "report",
+    "cli",
+];
+
+fn library() -> BTreeMap<String, String> {
+    files_below(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"))
+}
+
+#[test]
+fn a_module_uses_only_what_is_below_it() {
+    let found = upward_arrows(&Crate::new(&library()), &LAYERS);
+    assert!(found.is_empty(), "{} arrows upwards:\n{}", found.len(), found.join("\n"));
+}
