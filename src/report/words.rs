@@ -3,7 +3,7 @@
 use super::numbers::capital;
 use crate::calibrator::options::CalMode;
 use crate::campaign::events::Step;
-use crate::campaign::record::{Level, RoundRecord, State, Verdict};
+use crate::campaign::record::{Level, MaskOrigin, MaskRecord, RoundRecord, State, Verdict};
 use crate::campaign::rules::acceptance::{Next, Rule};
 use crate::imager::StopReason;
 use crate::quality::confetti;
@@ -78,6 +78,16 @@ pub(crate) fn rule(rule: Rule) -> &'static str {
         Rule::Convergence => "convergence",
         Rule::FirstRound => "first round",
         Rule::Retries => "retries",
+    }
+}
+
+/// How a mask was made, e.g. `auto, before each major cycle`.
+pub(crate) fn mask(mask: &MaskRecord) -> String {
+    let method = mask.method.name();
+    match mask.origin {
+        MaskOrigin::Image => method.to_string(),
+        MaskOrigin::Field => format!("{method}, cut from the field's mask"),
+        MaskOrigin::Cycles => format!("{method}, before each major cycle"),
     }
 }
 

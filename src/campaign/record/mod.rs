@@ -15,6 +15,7 @@ use crate::calibrator::SolutionTable;
 use crate::calibrator::options::CalMode;
 use crate::imager::{Products, StopReason};
 pub use crate::major_cycle::{ChannelRecord, ConfettiRecord, CycleRecord};
+pub use crate::masking::MaskMethod;
 use crate::quality::metrics::ImageMetrics;
 use crate::quality::solutions::SolutionStats;
 use indexmap::IndexMap;
@@ -274,14 +275,29 @@ pub struct RuleRecord {
     pub limit: Option<f64>,
 }
 
+/// What a mask was made from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MaskOrigin {
+    /// The last accepted image, before imaging.
+    #[default]
+    Image,
+    /// The image of the whole field, from whose mask it was cut.
+    Field,
+    /// The residual before each major cycle.
+    Cycles,
+}
+
 /// How a mask was made.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct MaskRecord {
     /// The file.
     pub path: PathBuf,
-    /// Method, e.g. `flint`, `multithresh`, `both (union)`, `user`.
-    pub method: String,
+    /// Method.
+    pub method: MaskMethod,
+    /// The image or images that it was made from.
+    pub origin: MaskOrigin,
     /// The image that it was made from.
     pub source: Option<PathBuf>,
     /// Options that differ from the defaults, or were chosen by the program, name to value.

@@ -3,7 +3,7 @@
 use super::field::{self, FieldImage};
 use crate::Result;
 use crate::campaign::plan::MaskPlan;
-use crate::campaign::record::{ConfettiRecord, MaskRecord};
+use crate::campaign::record::{ConfettiRecord, MaskOrigin, MaskRecord};
 use crate::image::FitsImage;
 use crate::imager::{Products, Residual};
 use crate::major_cycle::{CycleMask, CycleMasks, CycleVeto, MaskMoment};
@@ -85,7 +85,7 @@ pub fn from_image(
     }
     let options = made.flint.as_ref().map(differing).unwrap_or_default();
     let source = Some(source.image.clone());
-    Ok(MaskRecord { source, options, numbers, ..record(&made, recipe.method.name().to_string()) })
+    Ok(MaskRecord { source, options, numbers, ..record(&made, recipe.method, MaskOrigin::Image) })
 }
 
 /// A request as a campaign makes it: the mask of Stokes I for all polarisations, counted for the record.
@@ -122,7 +122,7 @@ pub fn from_field(
         options: differing(&mask.masking),
         numbers: whole.rms.map(|rms| ("rms of the field's noise map, Jy/beam".to_string(), rms)).into_iter().collect(),
         why: why.join("; "),
-        ..record(&cut, format!("{}, cut from the field's mask", mask.method.name()))
+        ..record(&cut, mask.method, MaskOrigin::Field)
     })
 }
 
@@ -279,7 +279,8 @@ fn confetti_record(v: &Vetoed) -> ConfettiRecord {
 pub fn of_cycles(mask: &MaskPlan, last: &CycleMask) -> MaskRecord {
     MaskRecord {
         path: last.path.clone(),
-        method: format!("{}, before each major cycle", mask.method.name()),
+        method: mask.method,
+        origin: MaskOrigin::Cycles,
         source: None,
         options: differing(&mask.masking),
         numbers: IndexMap::new(),
@@ -292,10 +293,11 @@ pub fn of_cycles(mask: &MaskPlan, last: &CycleMask) -> MaskRecord {
 }
 
 /// The record of a mask: its counts and reasons.
-fn record(made: &Mask, method: String) -> MaskRecord {
+fn record(made: &Mask, method: MaskMethod, origin: MaskOrigin) -> MaskRecord {
     MaskRecord {
         path: made.path.clone(),
         method,
+        origin,
         source: None,
         options: IndexMap::new(),
         numbers: IndexMap::new(),

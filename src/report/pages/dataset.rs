@@ -289,7 +289,7 @@ fn mask_table(dataset: &DatasetRecord) -> Table {
         let pixels = Some(mask.pixels).filter(|n| *n > 0).or(metrics_of(round).and_then(|m| m.masked_pixels));
         Some(Row::plain(vec![
             Cell { href: format!("{}.html", page_name(round)), ..Cell::text(words::label(round)) },
-            Cell::text(&mask.method),
+            Cell::text(words::mask(mask)),
             Cell::count(pixels),
             Cell::count(mask.islands),
             Cell::count(mask.added),

@@ -6,7 +6,7 @@ use cleanloop::calibrator::options::CalMode;
 use cleanloop::campaign::events::Step;
 use cleanloop::campaign::record::{
     CampaignRecord, ChannelRecord, CommandRecord, ConfettiRecord, CycleRecord, DatasetRecord, DecisionRecord, Level,
-    MaskRecord, MessageRecord, RoundRecord, RuleRecord, State, ToolVersion, Verdict,
+    MaskMethod, MaskOrigin, MaskRecord, MessageRecord, RoundRecord, RuleRecord, State, ToolVersion, Verdict,
 };
 use cleanloop::campaign::rules::acceptance::{Next, Relaxation, Rule};
 use cleanloop::image::{Header, PixelType, PlaneWriter, write_plane};
@@ -356,7 +356,8 @@ fn make_dataset(folder: &Path, name: &str) -> DatasetRecord {
                 .collect(),
             mask: (round > 0).then(|| MaskRecord {
                 path: path("mask.fits"),
-                method: "flint".into(),
+                method: MaskMethod::Flint,
+                origin: MaskOrigin::Image,
                 source: Some(format!("{name}/round-{:02}-1/image/image.fits", round - 1).into()),
                 options: [("flood_fill_positive_seed_clip".to_string(), "1.4".to_string())].into_iter().collect(),
                 numbers: [("seed level (Jy/beam)".to_string(), 0.0123)].into_iter().collect(),
@@ -539,7 +540,7 @@ pub fn cube(folder: &Path) -> DatasetRecord {
         }),
         mask: Some(MaskRecord {
             path: path("mask.fits"),
-            method: "multithresh".into(),
+            method: MaskMethod::Multithresh,
             pixels: 1234,
             ..Default::default()
         }),

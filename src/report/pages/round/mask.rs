@@ -4,6 +4,7 @@ use crate::campaign::record::MaskRecord;
 use crate::report::figures::RoundFigures;
 use crate::report::numbers::{capital, grouped, significant};
 use crate::report::widgets::{Fact, FigureView, LegendEntry};
+use crate::report::words;
 use crate::report::words::{ADDED, KEPT, REMOVED};
 use serde::Serialize;
 use std::path::Path;
@@ -21,7 +22,7 @@ pub(super) struct MaskView {
 pub(super) fn view(mask: &MaskRecord, drawn: &RoundFigures, has_before: bool) -> MaskView {
     let name = |path: &Path| path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let known = [
-        Fact::known("method", Some(mask.method.clone())),
+        Fact::known("method", Some(words::mask(mask))),
         Fact::known("made from", mask.source.as_deref().map(name)),
         Fact::known("file", Some(name(&mask.path))),
         Fact::known("pixels", Some(mask.pixels).filter(|n| *n > 0).map(grouped)),
