@@ -121,7 +121,7 @@ pub enum Kind {
 /// A calibrator with these options; `casa` does the work, or looks after the columns for a program that does.
 ///
 /// # Errors
-/// Options or a template that make no sense.
+/// Invalid options, or an invalid template.
 pub fn open(kind: Kind, options: options::GaincalOptions, casa: Casa, limits: Limits) -> Result<Box<dyn Calibrator>> {
     Ok(match kind {
         Kind::Casa => Box::new(CasaCalibrator::new(casa, options)?),

@@ -178,7 +178,7 @@ pub enum RefantMode {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ApplyMode {
-    /// They pass uncorrected.
+    /// They stay uncorrected.
     #[default]
     Calonly,
     /// They are flagged.

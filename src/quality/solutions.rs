@@ -18,15 +18,15 @@ pub struct SolutionStats {
     pub amplitude_scatter: Option<f64>,
     /// By antenna, in the order of the antenna table.
     pub antennas: Vec<AntennaSolutions>,
-    /// Antennas whose solutions are of no use: their data pass uncorrected.
+    /// Antennas whose solutions are of no use, which get identity gains: their data stay as they are.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub uncorrected: Vec<UncorrectedAntenna>,
+    pub identity_gains: Vec<IdentityGainAntenna>,
 }
 
-/// An antenna whose data pass uncorrected.
+/// An antenna with identity gains: its data stay as they are.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct UncorrectedAntenna {
+pub struct IdentityGainAntenna {
     /// Antenna name.
     pub name: String,
     /// Why.
@@ -40,7 +40,7 @@ impl SolutionStats {
     }
 
     /// Counts all solutions of these antennas as flagged, and notes why. What each antenna's own solutions were stays.
-    pub fn pass_through(&mut self, antennas: Vec<UncorrectedAntenna>) {
+    pub fn set_identity_gains(&mut self, antennas: Vec<IdentityGainAntenna>) {
         let good: f64 = self
             .antennas
             .iter()
@@ -50,7 +50,7 @@ impl SolutionStats {
         if self.solutions > 0 {
             self.flagged_fraction = (self.flagged_fraction + good / self.solutions as f64).min(1.0);
         }
-        self.uncorrected = antennas;
+        self.identity_gains = antennas;
     }
 }
 
@@ -106,7 +106,7 @@ mod tests {
             antennas: vec![antenna("a", vec![true, false, false, true]), antenna("b", vec![false; 4])],
             ..SolutionStats::default()
         };
-        stats.pass_through(vec![UncorrectedAntenna { name: "a".into(), why: "noise".into() }]);
-        assert_eq!((stats.flagged_fraction, stats.uncorrected.len()), (0.5, 1));
+        stats.set_identity_gains(vec![IdentityGainAntenna { name: "a".into(), why: "noise".into() }]);
+        assert_eq!((stats.flagged_fraction, stats.identity_gains.len()), (0.5, 1));
     }
 }

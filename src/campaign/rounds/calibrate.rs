@@ -9,7 +9,7 @@ use crate::campaign::layout::AttemptId;
 use crate::campaign::record::Level;
 use crate::campaign::rules::acceptance::{Decision, RoundMetrics, judge_solutions};
 use crate::campaign::steps::{AttemptPlan, CalibrationStep, Prepared, Solved};
-use crate::quality::solutions::{SolutionStats, UncorrectedAntenna};
+use crate::quality::solutions::{IdentityGainAntenna, SolutionStats};
 use crate::util::fs;
 use crate::{Error, Result};
 use std::path::Path;
@@ -106,8 +106,8 @@ impl DatasetRun<'_> {
             run.backend.solve(step, &context)
         })?;
         self.note_commands(Step::Solve, &solved.commands, &context.log);
-        for UncorrectedAntenna { name, why } in &solved.stats.uncorrected {
-            let text = format!("round {}: antenna {name} passes uncorrected: {why}", attempt.round);
+        for IdentityGainAntenna { name, why } in &solved.stats.identity_gains {
+            let text = format!("round {}: antenna {name} gets identity gains: {why}", attempt.round);
             self.note(Level::Warning, text);
         }
         self.record_solutions(&context.folder, &solved.stats)?;

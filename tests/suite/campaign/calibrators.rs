@@ -269,14 +269,14 @@ fn the_line_of_the_product_applies_casas_tables_elsewhere() {
 /// An antenna of pure noise is neither lost nor "corrected", and everybody is told.
 #[test]
 #[ignore = "needs wsclean and CASA"]
-fn an_antenna_of_noise_passes_uncorrected() {
+fn an_antenna_of_noise_gets_identity_gains() {
     let folder = tempfile::tempdir().expect("a folder");
     let campaign = CAMPAIGN.replace("calmode: p}", "calmode: p, refant: W28, applymode: calflag}");
     with_data(folder.path(), &campaign);
     real::python(&folder.path().join("field.ms"), DEAF);
     let dataset = run(folder.path());
     let stats = dataset.rounds[1].solutions.as_ref().expect("statistics");
-    let names: Vec<&str> = stats.uncorrected.iter().map(|a| a.name.as_str()).collect();
+    let names: Vec<&str> = stats.identity_gains.iter().map(|a| a.name.as_str()).collect();
     let all: Vec<_> = stats.antennas.iter().map(|a| (&a.name, a.median_snr)).collect();
     assert_eq!(names, ["E12"], "{all:?}");
     assert!(dataset.rounds[1].is_accepted(), "{:?}", dataset.rounds[1].decision);
@@ -284,14 +284,14 @@ fn an_antenna_of_noise_passes_uncorrected() {
     let numbers: Vec<u64> = numbers.split_whitespace().map(|n| n.parse().expect("a number")).collect();
     assert!(numbers[0] == 0 && numbers[1] > 0 && numbers[2] == 0, "it gets no correction and no flags: {numbers:?}");
     assert!(numbers[3] > numbers[1], "the others are corrected: {numbers:?}");
-    let told = "round 1: antenna E12 passes uncorrected: median S/N";
+    let told = "round 1: antenna E12 gets identity gains: median S/N";
     assert!(dataset.messages.iter().any(|m| m.text.starts_with(told)), "{:?}", dataset.messages);
     let journal = fs::read_to_string(folder.path().join("out/journal.jsonl")).expect("a journal");
     assert!(journal.contains(told));
     let status = cleanloop(folder.path()).args(["status", "out"]).output().expect("it runs");
     assert!(String::from_utf8_lossy(&status.stdout).contains(&told.to_lowercase()), "{status:?}");
     let report = fs::read_to_string(folder.path().join("out/report/index.html")).expect("a report");
-    assert!(report.contains("antenna E12 passes uncorrected"));
+    assert!(report.contains("antenna E12 gets identity gains"));
 }
 
 /// Four polarisations, the cross hands empty: DP3 takes no fewer.

@@ -202,7 +202,7 @@ fn solutions(seed: u64, interval_s: f64, amplitudes: bool, flagged: f64) -> Solu
         phase_scatter_deg: Some(31.2),
         amplitude_scatter: amplitudes.then_some(0.05),
         antennas,
-        uncorrected: Vec::new(),
+        identity_gains: Vec::new(),
     }
 }
 
@@ -425,7 +425,7 @@ fn make_dataset(folder: &Path, name: &str) -> DatasetRecord {
                 vec![MessageRecord {
                     at: Some(started),
                     level: Level::Warning,
-                    text: "antenna ea14: 70 % of its solutions are flagged; its data pass uncorrected".into(),
+                    text: "antenna ea14: 70 % of its solutions are flagged; it gets identity gains".into(),
                 }]
             } else {
                 Vec::new()

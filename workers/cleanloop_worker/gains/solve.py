@@ -57,7 +57,7 @@ def check_reference(ms: str, refant: str, names: list[str]) -> None:
 
 
 def channel_ranges(channels: list[int], count: int) -> list[ChannelRange]:
-    """Equal ranges (the last may be shorter) of each window with so many channels; none for a count of 1."""
+    """Equal ranges (the last may be shorter) of windows with these numbers of channels; none for a count of 1."""
     ranges: list[ChannelRange] = []
     for window, length in enumerate(channels if count > 1 else []):
         width = -(-length // count)

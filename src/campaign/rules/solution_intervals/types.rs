@@ -27,7 +27,7 @@ pub struct SolintOptions {
     pub phase_only: bool,
     /// Tables with a larger fraction of flagged solutions are refused, and so are intervals that short.
     pub flagged_solutions: f64,
-    /// An antenna with a larger fraction of flagged solutions is passed through uncorrected.
+    /// An antenna with a larger fraction of flagged solutions gets identity gains: its data stay as they are.
     pub hopeless_flagged: f64,
 }
 

@@ -7,7 +7,7 @@ use crate::campaign::file::CalibratorKind;
 use crate::campaign::plan::CalibrationPlan;
 use crate::campaign::rules::solution_intervals;
 use crate::campaign::steps::{Solved, StepContext};
-use crate::quality::solutions::{SolutionStats, UncorrectedAntenna};
+use crate::quality::solutions::{IdentityGainAntenna, SolutionStats};
 
 impl Programs<'_> {
     pub(super) fn calibrator(&mut self, plan: &CalibrationPlan) -> Result<Box<dyn Calibrator>> {
@@ -33,7 +33,7 @@ impl Programs<'_> {
         if !hopeless.is_empty() {
             let names: Vec<String> = hopeless.iter().map(|a| a.name.clone()).collect();
             calibrator.set_identity_gains(&tables, &names, &request.log)?;
-            stats.pass_through(hopeless);
+            stats.set_identity_gains(hopeless);
         }
         Ok(Solved { tables, stats, commands: calibrator.command_lines(&request) })
     }
@@ -51,13 +51,13 @@ impl Programs<'_> {
 
     /// Antennas with data whose solutions are of no use. None where that would be all of them: such tables are judged,
     /// and refused, as they are.
-    fn hopeless(&self, stats: &SolutionStats) -> Vec<UncorrectedAntenna> {
+    fn hopeless(&self, stats: &SolutionStats) -> Vec<IdentityGainAntenna> {
         let known = |name: &str| self.summary.antennas.iter().find(|a| a.name == name);
         let has_data = |name: &str| known(name).is_none_or(|a| a.has_data && a.unflagged_fraction > 0.0);
-        let found: Vec<UncorrectedAntenna> = solution_intervals::hopeless_antennas(stats, &self.plan.solint)
+        let found: Vec<IdentityGainAntenna> = solution_intervals::hopeless_antennas(stats, &self.plan.solint)
             .into_iter()
             .filter(|(name, _)| has_data(name))
-            .map(|(name, why)| UncorrectedAntenna { name, why })
+            .map(|(name, why)| IdentityGainAntenna { name, why })
             .collect();
         let with_data = stats.antennas.iter().filter(|a| has_data(&a.name)).count();
         if found.len() < with_data { found } else { Vec::new() }

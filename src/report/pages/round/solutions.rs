@@ -91,7 +91,7 @@ fn facts(round: &RoundRecord, stats: &SolutionStats) -> Vec<Fact> {
 
 /// Antennas that get no correction, with the reasons.
 fn identity_gains(stats: &SolutionStats) -> Option<String> {
-    let names: Vec<String> = stats.uncorrected.iter().map(|a| format!("{} ({})", a.name, a.why)).collect();
+    let names: Vec<String> = stats.identity_gains.iter().map(|a| format!("{} ({})", a.name, a.why)).collect();
     (!names.is_empty()).then(|| names.join("; "))
 }
 
