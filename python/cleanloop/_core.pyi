@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, final
 
 import numpy as np
@@ -6,16 +6,33 @@ from numpy.typing import ArrayLike, NDArray
 from typing_extensions import Unpack
 
 from .types import (
+    AutoMaskOptions,
+    AutomaticMask,
     Beam,
     Candidate,
     ConfettiOptions,
+    ImageMetrics,
     MaskingOptions,
     MultithreshOptions,
     NoiseOptions,
     PlaneSummary,
+    TidyOptions,
 )
 
-__all__ = ["AutomaskState", "__version__", "automask_plane", "confetti", "main", "mask", "noise", "sidelobe_level", "signal"]
+__all__ = [
+    "AutomaskState",
+    "__version__",
+    "automask_plane",
+    "automatic_mask",
+    "combine_masks",
+    "confetti",
+    "main",
+    "mask",
+    "noise",
+    "plane_metrics",
+    "sidelobe_level",
+    "signal",
+]
 __version__: str
 
 def mask(
@@ -26,6 +43,11 @@ def mask(
     beam: Beam | None = None,
     **options: Unpack[MaskingOptions],
 ) -> NDArray[np.uint8] | NDArray[np.int32]: ...
+def automatic_mask(image: ArrayLike, arguments: Mapping[str, Any], limits: AutoMaskOptions) -> AutomaticMask: ...
+def combine_masks(
+    masks: Sequence[ArrayLike], operation: str, steps: Mapping[str, Any], tidy: TidyOptions
+) -> NDArray[np.uint8]: ...
+def plane_metrics(image: ArrayLike, arguments: Mapping[str, Any]) -> ImageMetrics: ...
 def signal(image: ArrayLike, background: ArrayLike, rms: ArrayLike) -> NDArray[np.float32]: ...
 def noise(
     image: ArrayLike, *, beam: Beam | None = None, **options: Unpack[NoiseOptions]

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, TypedDict, Union
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Union
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 Beam = Union[tuple[float, float, float], float]
 """(FWHM of the major axis in pixels, of the minor axis, degrees from north through east), or the FWHM of a round one."""
@@ -70,12 +74,135 @@ class ConfettiOptions(TypedDict, total=False):
     guard_radius: float
 
 
-class Candidate(TypedDict):
+class AutoMaskOptions(TypedDict, total=False):
+    """Limits of automatic masks; docs/acceptance.md explains them. Pairs are for the worst artefacts, and for none."""
+
+    negative_ratio: tuple[float, float]
+    negative_excess: tuple[float, float]
+    seed_factor: tuple[float, float]
+    flood_factor: tuple[float, float]
+    box_beams: tuple[float, float]
+    local_seed: float
+    local_flood: float
+    prominent_box_beams: float
+    prominent_seed: float
+    prominent_negative: float
+    prominent_sidelobe: float
+    extended_scales: Sequence[float]
+    extended_seed: float
+    extended_negative: float
+    extended_near_negative: float
+    extended_sidelobe: float
+    extended_flood: float
+    extended_depth: float
+    margin_beams: float
+    max_fraction: float
+    beside_ratio: float
+    beside_reach: float
+    beside_negative: float
+    artefact_ratio: float
+    artefact_reach: float
+    mirrored_negative: float
+    ring_negative: float
+    visible_sigma: float
+    visible_fraction: float
+
+
+class TidyOptions(TypedDict, total=False):
+    """What is done to combined masks, in this order; docs/combine.md explains it."""
+
+    fill_holes: bool
+    minimum_size: int | None
+    dilate: int | None
+    invert: bool
+
+
+@dataclass(frozen=True, eq=False)
+class AutomaticMask:
+    """A mask whose levels were chosen from the image."""
+
+    mask: NDArray[Any]
+    """[y, x], uint8 (int32 with more than 8 scales): 1 where CLEAN may look; bit n is the mask of the n-th scale."""
+    artefacts: float
+    """Strength of the artefacts: 0 none, 1 the worst."""
+    options: dict[str, Any]
+    """flint's MaskingOptions, as they were chosen."""
+    why: tuple[str, ...]
+    """Reasons for the levels, and extended emission that was found."""
+    fraction: float
+    """Masked pixels over pixels with data."""
+    raised: int
+    """How many times the levels were raised because too much was masked."""
+    hidden: bool
+    """Sidelobes of what is not cleaned yet may hide more."""
+    removed: tuple[RemovedIsland, ...]
+    """Islands that were left out."""
+
+
+@dataclass(frozen=True)
+class RemovedIsland:
+    """An island that was left out of an automatic mask."""
+
+    pixel: tuple[int, int]
+    """Counted from 0: (x, y) of its peak."""
+    peak: float
+    """Jy/beam."""
+    pixels: int
+    why: str
+
+
+@dataclass(frozen=True)
+class ModelMetrics:
+    """Fluxes of a CLEAN model, Jy."""
+
+    total_flux: float
+    absolute_flux: float
+    inside_flux: float | None
+    """Inside the islands; None without them."""
+    outside_flux: float | None
+    """Sum of absolute values outside the islands; None without them."""
+    components: int
+    """Pixels that are not 0."""
+    negative_fraction: float
+    """Flux of negative components over the sum of absolute values."""
+    peak: float
+
+
+@dataclass(frozen=True)
+class ImageMetrics:
+    """Metrics of a plane; brightnesses in Jy/beam."""
+
+    rms: float
+    """1.4826 MAD of the residual (or image) outside the mask."""
+    standard_deviation: float
+    peak: float
+    peak_pixel: tuple[int, int]
+    """Counted from 0: (x, y)."""
+    dynamic_range: float
+    """Peak over rms."""
+    minimum: float
+    minimum_pixel: tuple[int, int]
+    negative_ratio: float
+    """|minimum| / peak."""
+    near_field_rms: float | None
+    near_field_snr: float | None
+    beam_area_arcsec2: float | None
+    """Solid angle of the beam, square arcseconds."""
+    valid_pixels: int
+    masked_pixels: int | None
+    masked_fraction: float | None
+    model: ModelMetrics | None
+    non_finite: bool
+    """No finite pixel, an infinite one, or a NaN in the model."""
+
+
+@dataclass(frozen=True)
+class Candidate:
     """A bright pixel of a model cube and the evidence for and against it."""
 
     channel: int
-    pixel: list[int]
-    """Counted from 0: [x, y]."""
+    pixel: tuple[int, int]
+    """Counted from 0: (x, y)."""
     flux: float
     """The model there, Jy/pixel."""
     noise: float
@@ -94,8 +221,22 @@ class Candidate(TypedDict):
     why: str
 
 
-class PlaneSummary(TypedDict):
-    """What CASA's verbose summary says of a plane."""
+@dataclass(frozen=True)
+class Thresholds:
+    """Thresholds of auto-multithresh in the residual's unit, the median included."""
+
+    value: float
+    """The one that decides: the higher of sidelobe and noise."""
+    kind: Literal["sidelobe", "noise"]
+    sidelobe: float
+    noise: float
+    low_noise: float
+    negative: float
+
+
+@dataclass(frozen=True)
+class PlaneSummary:
+    """CASA's verbose summary of a plane."""
 
     channel: int
     masking: bool
@@ -105,7 +246,7 @@ class PlaneSummary(TypedDict):
     peak: float
     thresh_type: Literal["sidelobe", "noise"]
     thresh_value: float | None
-    thresholds: dict[str, Any] | None
+    thresholds: Thresholds | None
     n_reg: int
     n_pruned: int
     n_grow: int

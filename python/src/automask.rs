@@ -1,14 +1,14 @@
 //! Auto-multithresh, plane by plane, with the state in and out.
 
 use super::arrays::{Beam, bools, plane};
-use super::{options, wrong};
+use super::{options, results, wrong};
 use cleanloop::kernels::bitmask::BitMask;
 use cleanloop::masking::multithresh::{self, Call, ChannelMaskState, MultithreshOptions};
 use numpy::{IntoPyArray, PyArray2};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-/// What is remembered of a plane between major cycles.
+/// The state of a plane between major cycles.
 #[pyclass(frozen, eq, module = "cleanloop")]
 #[derive(PartialEq)]
 pub struct AutomaskState(ChannelMaskState);
@@ -78,8 +78,8 @@ impl AutomaskState {
 /// first_plane_full: the incoming mask of the cube's first plane covers all its pixels.
 /// options: tclean's parameters by name (sidelobethreshold, noisethreshold, ...), with tclean's defaults.
 ///
-/// Returns (state, summary): the new mask is state.mask; the summary is what CASA logs of the plane.
-/// Raises TypeError for unknown options, ValueError for values without sense and for shapes that differ.
+/// Returns (state, summary): the new mask is state.mask; the summary is a PlaneSummary, which has what CASA logs of the plane.
+/// Raises TypeError for unknown options, ValueError for invalid values and for shapes that differ.
 #[pyfunction]
 #[pyo3(signature = (
     residual, beam, sidelobe_level, state=None, *, valid=None, iterdone=0, threshold_reached=false,
@@ -108,5 +108,5 @@ pub fn automask_plane<'py>(
     let (state, summary) =
         py.detach(|| multithresh::automask_plane(residual, valid, beam, &call, &options, old)).map_err(wrong)?;
     let state = Bound::new(py, AutomaskState(state))?;
-    PyTuple::new(py, [state.into_any(), options::to_python(py, &summary)?])
+    PyTuple::new(py, [state.into_any(), results::typed(py, "PlaneSummary", &summary)?])
 }

@@ -1,16 +1,19 @@
-//! The Python module `cleanloop._core`: the library's masks, noise maps and confetti for numpy arrays, and the command.
+//! The Python module `cleanloop._core`: the library's masks, noise maps, metrics and confetti for numpy arrays, and the command.
 //!
 //! Arrays are `[y, x]` (cubes `[channel, y, x]`), float32. Numpy's memory is used where it lies if it is C-contiguous
 //! float32 in the machine's byte order, else it is copied once. The interpreter is free while Rust works.
 
 mod arrays;
 mod automask;
+mod masks;
+mod metrics;
 mod options;
+mod results;
 
-use arrays::{Beam, cube, maybe_plane, plane};
+use arrays::{Beam, cube, plane};
 use cleanloop::cli;
 use cleanloop::image::psf::Sidelobes;
-use cleanloop::masking::{self, MaskBits, MaskingOptions};
+use cleanloop::masking;
 use cleanloop::noise::{self, NoiseOptions};
 use cleanloop::options::Validate;
 use cleanloop::quality::confetti::{self, ConfettiOptions};
@@ -29,44 +32,6 @@ fn wrong(error: impl std::fmt::Display) -> PyErr {
 fn warn(py: Python<'_>, text: &str) -> PyResult<()> {
     let text = CString::new(text).unwrap_or_default();
     PyErr::warn(py, &py.get_type::<PyRuntimeWarning>(), &text, 1)
-}
-
-/// A clean mask by flint's pipeline: the same pixels as flint (2026-08), NaN never masked.
-///
-/// image, background, rms: [y, x], Jy/beam. Background and rms are needed for masks by signal to noise, and not used
-///     with flood_fill_use_mac or convolve_first; `noise` makes them.
-/// beam: (major, minor, position angle), FWHM in pixels and degrees, or one number: for beam_shape_erode.
-/// options: flint's MaskingOptions by name; what is left out has flint's default.
-///
-/// Returns the mask, [y, x], uint8 (int32 with more than 8 scales): 1 where CLEAN may look; with several
-///     beam_shape_erode_scales, bit n is the mask of the n-th scale.
-/// Warns (RuntimeWarning) of what flint logs: a seed clip that was lowered, a beam that is missing.
-/// Raises TypeError for unknown options, ValueError for values without sense and for shapes that differ.
-#[pyfunction]
-#[pyo3(signature = (image, *, background=None, rms=None, beam=None, **options))]
-fn mask<'py>(
-    image: &Bound<'py, PyAny>,
-    background: Option<&Bound<'py, PyAny>>,
-    rms: Option<&Bound<'py, PyAny>>,
-    beam: Option<Beam>,
-    options: Option<&Bound<'py, PyDict>>,
-) -> PyResult<Bound<'py, PyAny>> {
-    let py = image.py();
-    let options: MaskingOptions = options::read(options)?;
-    let image = plane(image, "image")?;
-    let (background, rms) = (maybe_plane(background, "background")?, maybe_plane(rms, "rms")?);
-    let beam = beam.map(Beam::checked).transpose()?;
-    let (image, background, rms) =
-        (image.as_array(), background.as_ref().map(|b| b.as_array()), rms.as_ref().map(|r| r.as_array()));
-    let made = py.detach(|| masking::make_mask(image, background, rms, beam.as_ref(), &options)).map_err(wrong)?;
-    for note in &made.notes {
-        warn(py, &note.to_string())?;
-    }
-    Ok(match made.mask {
-        MaskBits::Plain(bits) => py.detach(|| bits.to_bools().mapv(u8::from)).into_pyarray(py).into_any(),
-        MaskBits::Narrow(bits) => bits.into_pyarray(py).into_any(),
-        MaskBits::Wide(bits) => bits.into_pyarray(py).into_any(),
-    })
 }
 
 /// Signal to noise: (image - background) / rms, each [y, x]; NaN where the rms is not positive.
@@ -93,7 +58,7 @@ fn signal<'py>(
 /// options: method (bane, box, global, minimum-filter), box and step in pixels, exact, statistic (mad, std),
 ///     background (zero, median). By default as BANE does it.
 ///
-/// Raises TypeError for unknown options, ValueError for values without sense and for a plane without data.
+/// Raises TypeError for unknown options, ValueError for invalid values and for a plane without data.
 #[pyfunction]
 #[pyo3(name = "noise", signature = (image, *, beam=None, **options))]
 fn noise_maps<'py>(
@@ -134,8 +99,8 @@ fn sidelobe_level(psf: &Bound<'_, PyAny>, beam: Beam, centre: Option<(f64, f64)>
 /// image, dirty: restored and dirty cube of the same shape, Jy/beam, as further evidence.
 /// options: limits by name (min_snr, isolation, pedestal, ...).
 ///
-/// Returns a dictionary for each candidate, by channel, then row; `verdict` is real, suspicious or confetti.
-/// Raises TypeError for unknown options, ValueError for values without sense and for shapes that differ.
+/// Returns a list of Candidate, by channel, then row; `verdict` is real, suspicious or confetti.
+/// Raises TypeError for unknown options, ValueError for invalid values and for shapes that differ.
 #[pyfunction]
 #[pyo3(name = "confetti", signature = (model, noise, beam, *, image=None, dirty=None, **options))]
 fn find_confetti<'py>(
@@ -177,7 +142,8 @@ fn find_confetti<'py>(
         let (model, image, dirty) = (planes(&views.0), views.1.as_ref().map(planes), views.2.as_ref().map(planes));
         confetti::judge_cube(&model, &noise, image.as_deref(), dirty.as_deref(), beam, &options)
     });
-    let found = found.iter().map(|candidate| options::to_python(py, candidate)).collect::<PyResult<Vec<_>>>()?;
+    let found =
+        found.iter().map(|candidate| results::typed(py, "Candidate", candidate)).collect::<PyResult<Vec<_>>>()?;
     PyList::new(py, found)
 }
 
@@ -194,7 +160,10 @@ fn main(py: Python<'_>, words: Vec<OsString>) -> i32 {
 #[pymodule]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
-    module.add_function(wrap_pyfunction!(mask, module)?)?;
+    module.add_function(wrap_pyfunction!(masks::mask, module)?)?;
+    module.add_function(wrap_pyfunction!(masks::automatic_mask, module)?)?;
+    module.add_function(wrap_pyfunction!(masks::combine_masks, module)?)?;
+    module.add_function(wrap_pyfunction!(metrics::plane_metrics, module)?)?;
     module.add_function(wrap_pyfunction!(signal, module)?)?;
     module.add_function(wrap_pyfunction!(noise_maps, module)?)?;
     module.add_function(wrap_pyfunction!(sidelobe_level, module)?)?;

@@ -1,11 +1,10 @@
-//! Keyword arguments as the library's option structs, and results as Python values.
+//! Keyword arguments as the library's option structs.
 
 use super::wrong;
 use cleanloop::options::nearest;
-use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyString};
+use pyo3::types::{PyDict, PyString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Number, Value};
@@ -48,7 +47,7 @@ fn from_python(value: &Bound<'_, PyAny>) -> Result<Value, String> {
         return Ok(whole.into());
     }
     if let Ok(number) = value.extract::<f64>() {
-        // What JSON cannot hold makes no sense as an option either.
+        // What JSON cannot hold is not valid as an option either.
         return Number::from_f64(number).map(Value::Number).ok_or_else(|| format!("{number} is not a usable number"));
     }
     if let Ok(items) = value.try_iter() {
@@ -56,32 +55,4 @@ fn from_python(value: &Bound<'_, PyAny>) -> Result<Value, String> {
         return Ok(Value::Array(items.collect::<Result<_, _>>()?));
     }
     Err(format!("a value of type {} cannot be used", value.get_type()))
-}
-
-/// A value of the library as dictionaries, lists and numbers.
-pub fn to_python<'py>(py: Python<'py>, value: &impl Serialize) -> PyResult<Bound<'py, PyAny>> {
-    convert(py, &serde_json::to_value(value).map_err(wrong)?)
-}
-
-fn convert<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyAny>> {
-    match value {
-        Value::Null => Ok(py.None().into_bound(py)),
-        Value::Bool(b) => b.into_bound_py_any(py),
-        Value::Number(n) => match (n.as_i64(), n.as_f64()) {
-            (Some(whole), _) => whole.into_bound_py_any(py),
-            (None, number) => number.into_bound_py_any(py),
-        },
-        Value::String(text) => text.into_bound_py_any(py),
-        Value::Array(items) => {
-            let items = items.iter().map(|item| convert(py, item)).collect::<PyResult<Vec<_>>>()?;
-            PyList::new(py, items)?.into_bound_py_any(py)
-        }
-        Value::Object(map) => {
-            let dict = PyDict::new(py);
-            for (key, value) in map {
-                dict.set_item(key, convert(py, value)?)?;
-            }
-            dict.into_bound_py_any(py)
-        }
-    }
 }

@@ -47,8 +47,8 @@ def test_every_mask_and_flag_is_casas(folder):
             )
             golden = plane(folder / cycle["mask_file"], channel)[0] != 0
             np.testing.assert_array_equal(state.mask, golden, err_msg=f"cycle {cycle['cycle']}, channel {channel}")
-            assert (summary["skip"], summary["mask_pixels"]) == (expected["skip"], expected["mask_pixels"])
-            assert summary["thresh_type"] == expected["thresh_type"]
+            assert (summary.skip, summary.mask_pixels) == (expected["skip"], expected["mask_pixels"])
+            assert summary.thresh_type == expected["thresh_type"]
             assert state.skip == expected["skip"] and state.cycles == cycle["cycle"] + 1
             # A state goes through a pickle, as between the processes of a pipeline.
             states[channel] = pickle.loads(pickle.dumps(state))

@@ -31,7 +31,7 @@ def test_noise_by_two_numbers_and_by_boxes():
     assert abs(np.nanmedian(rms) - 2) < 0.1
     with pytest.raises(ValueError, match="method: unknown variant `banes`"):
         cleanloop.noise(image, method="banes")
-    with pytest.raises(ValueError, match="noise box of 1 pixels"):
+    with pytest.raises(ValueError, match="noise.box is 1; expected at least 2 pixels"):
         cleanloop.noise(image, box=1)
     with pytest.raises(ValueError, match="no finite pixel"):
         cleanloop.noise(np.full((9, 9), np.nan))
@@ -43,8 +43,8 @@ def test_confetti_is_told_from_a_source():
     model[2, 28:33, 28:33] = -0.8  # a pedestal ...
     model[2, 30, 30] = 20  # ... and the pixel that hides it
     found = cleanloop.confetti(model, 1.0, 4.0)
-    assert [c["pixel"] for c in found if c["verdict"] == "confetti"] == [[30, 30]]
-    assert {c["channel"] for c in found if c["verdict"] == "real" and c["pixel"] == [10, 10]} == set(range(5))
+    assert [c.pixel for c in found if c.verdict == "confetti"] == [(30, 30)]
+    assert {c.channel for c in found if c.verdict == "real" and c.pixel == (10, 10)} == set(range(5))
     assert cleanloop.confetti(model, np.ones(5), 4.0) == found
     with pytest.raises(ValueError, match="noise has 3 values, but the model has 5 channels"):
         cleanloop.confetti(model, [1, 1, 1], 4.0)

@@ -102,6 +102,8 @@ def test_option_names_of_the_stubs_are_those_of_the_program():
         "MaskingOptions": lambda **o: cleanloop.mask(image, **o),
         "NoiseOptions": lambda **o: cleanloop.noise(image, **o),
         "MultithreshOptions": lambda **o: cleanloop.automask_plane(image, 3.0, 0.1, **o),
+        "AutoMaskOptions": lambda **o: cleanloop.automatic_mask(image, **o),
+        "TidyOptions": lambda **o: cleanloop.combine([image], **o),
         "ConfettiOptions": lambda **o: cleanloop.confetti(image[None], 1.0, 3.0, **o),
     }
     for name, call in calls.items():

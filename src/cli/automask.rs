@@ -73,7 +73,7 @@ pub struct Args {
 /// tclean's parameters, or a preset of them of which single ones may be replaced.
 #[derive(Debug)]
 pub struct Parameters {
-    /// What results.
+    /// The resulting options.
     pub options: MultithreshOptions,
 }
 

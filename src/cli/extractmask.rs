@@ -53,7 +53,7 @@ pub fn run(args: Args) -> Result<ExitStatus> {
         .into());
     }
     let (beam_wcs, mosaic_wcs) = (beam.wcs()?, mosaic.wcs()?);
-    let source = mosaic.read_plane_as(0, 0, extract::is_masked)?;
+    let source = mosaic.read_plane_as(0, 0, extract::mosaic_pixel_is_masked)?;
     let mask = extract::extract(source.view(), &mosaic_wcs, &beam_wcs, beam.plane_shape());
     drop(source);
     let (masked, pixels) = (mask.iter().filter(|&&m| m).count(), mask.len());

@@ -206,7 +206,7 @@ fn maps(args: &Args) -> Result<Option<NoiseFiles<'_>>> {
     }
 }
 
-/// What the mask is like, in lines.
+/// The mask in figures, and the reasons for it, in lines.
 fn report(made: &Mask) -> String {
     let part = 100.0 * made.stats.masked as f64 / made.stats.pixels as f64;
     let planes = if made.planes > 1 { format!(" in {} planes", made.planes) } else { String::new() };

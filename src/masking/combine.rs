@@ -36,7 +36,7 @@ impl Operation {
     }
 }
 
-/// What is done to a mask after masks and regions were put together, in this order.
+/// Steps that tidy up a mask after masks and regions were put together, in this order.
 #[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[command(next_help_heading = "Tidying up (in this order)")]

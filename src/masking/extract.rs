@@ -9,8 +9,8 @@ const BLOCK: usize = 32;
 /// Source pixels by which a skipped block's outline is widened.
 const MARGIN: f64 = 2.0;
 
-/// What counts as masked in a mosaic's mask: flint clips to [0, 1] and casts to an integer.
-pub fn is_masked(value: f32) -> bool {
+/// Whether a pixel of a mosaic's mask is masked, from 1 on: flint clips to [0, 1] and casts to an integer.
+pub fn mosaic_pixel_is_masked(value: f32) -> bool {
     value >= 1.0
 }
 

@@ -1,4 +1,4 @@
-//! Masks of several scales: a bit a scale.
+//! Masks of several scales: one bit per scale.
 
 use crate::image::{ImageError, PixelType, PlaneWriter};
 use crate::kernels::bitmask::BitMask;

@@ -41,7 +41,7 @@ pub struct FieldImage {
 }
 
 impl FieldImage {
-    /// What it was made from, in words.
+    /// The images that it was made from, in words.
     pub fn about(&self) -> String {
         let mut words = format!("field image of {}", self.beams.join(", "));
         for (name, why) in &self.left_out {
@@ -185,7 +185,7 @@ pub struct FieldMask {
     pub scales: usize,
     /// Median rms of the noise map, Jy/beam, where one was needed.
     pub rms: Option<f64>,
-    /// What a person should know.
+    /// Notes for the user.
     pub notes: Vec<String>,
 }
 

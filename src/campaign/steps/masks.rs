@@ -233,7 +233,7 @@ impl CycleMasks for RoundMasks<'_> {
     fn make(&mut self, residual: &Residual, moment: &MaskMoment<'_>) -> Result<CycleMask> {
         fs::make(&self.folder)?;
         if moment.cycle == 0 {
-            // What an earlier imaging in this folder found.
+            // Pixels that an earlier imaging in this folder found.
             fs::remove(&self.veto_file())?;
         }
         let output = self.file(moment.cycle, "");

@@ -11,7 +11,7 @@ use crate::{Error, Result};
 use ndarray::Array2;
 use std::path::{Path, PathBuf};
 
-/// What is known of an image's primary beam.
+/// The primary beam of an image, as far as it is known.
 #[derive(Debug, Clone, PartialEq)]
 pub enum PrimaryBeam {
     /// Nothing: it counts as 1.
@@ -31,7 +31,7 @@ pub struct MosaicInput {
     pub primary_beam: PrimaryBeam,
 }
 
-/// What a mosaic is made from.
+/// A mosaic to be made.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MosaicRequest<'a> {
     /// The images, at least one.
@@ -49,7 +49,7 @@ pub struct MosaicRequest<'a> {
     pub weights: &'a Path,
 }
 
-/// What came out.
+/// A mosaic that was made.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MosaicSummary {
     /// `(ny, nx)`.
@@ -64,54 +64,38 @@ pub struct MosaicSummary {
     pub other_beams: Vec<PathBuf>,
 }
 
-/// Adds up the images and writes mosaic and weights; one image is in memory at a time.
-///
-/// # Errors
-/// Images that cannot be read, are cubes, or have no celestial coordinates, no data or no noise.
-pub fn write(request: &MosaicRequest<'_>) -> Result<MosaicSummary> {
-    // Headers first: bad files are found before the work begins.
-    let mut inputs = Vec::with_capacity(request.inputs.len());
-    let mut beams: Vec<Option<Beam>> = Vec::with_capacity(request.inputs.len());
-    for input in request.inputs {
+/// An input's header, read before the work begins.
+struct Opened<'a> {
+    input: &'a MosaicInput,
+    header: Header,
+    wcs: CelestialWcs,
+    shape: (usize, usize),
+    axes: usize,
+    beam: Option<Beam>,
+}
+
+impl<'a> Opened<'a> {
+    fn open(input: &'a MosaicInput) -> Result<Self> {
         let image = open_plane(&input.image)?;
-        beams.push(image.beam());
-        inputs.push((image.header().clone(), image.wcs()?, image.plane_shape(), image.axes().len()));
+        Ok(Self {
+            input,
+            header: image.header().clone(),
+            wcs: image.wcs()?,
+            shape: image.plane_shape(),
+            axes: image.axes().len(),
+            beam: image.beam(),
+        })
     }
-    let first = &request.inputs[0].image;
-    let (mut header, shape) = match request.like {
-        Some(path) => {
-            let like = FitsImage::open(path)?;
-            like.wcs()?;
-            (like.header().clone(), like.plane_shape())
-        }
-        None => {
-            let list: Vec<_> = inputs.iter().map(|(h, w, s, _)| (h, w, *s)).collect();
-            mosaic::common_grid(&list)
-                .map_err(|e| ImageError::Unsuitable { path: first.clone(), reason: e.to_string() })?
-        }
-    };
-    copy_beam(&inputs[0].0, &mut header);
-    let target = request.common_beam.then(|| beams.iter().copied().collect::<Option<Vec<Beam>>>());
-    let target = target.flatten().and_then(|all| common_beam(&all));
-    let beam = target.or(beams[0]);
-    if let Some(beam) = target {
-        for (key, value) in [("BMAJ", beam.major_deg), ("BMIN", beam.minor_deg), ("BPA", beam.pa_deg)] {
-            header.set_f64(key, value);
-        }
-    }
-    let others = request.inputs.iter().zip(&beams).filter(|(_, other)| **other != beam).map(|(i, _)| i.image.clone());
-    let (convolved, other_beams) =
-        if target.is_some() { (others.collect(), Vec::new()) } else { (Vec::new(), others.collect()) };
-    let wcs = CelestialWcs::from_header(&header).map_err(|e| Error::bad_input(e.to_string()))?;
-    let mut sum = Mosaic::new(wcs, shape, request.cutoff);
-    for ((input, (_, wcs, _, _)), own) in request.inputs.iter().zip(&inputs).zip(&beams) {
-        let path = &input.image;
+
+    /// Adds the image to the sum, convolved to the beam `target` where it has another.
+    fn add_to(&self, sum: &mut Mosaic, target: Option<&Beam>) -> Result<()> {
+        let path = &self.input.image;
         let mut image = open_plane(path)?;
         let mut plane = image.read_plane(0, 0)?;
-        if let (Some(to), Some(from)) = (&target, own)
+        if let (Some(to), Some(from)) = (target, &self.beam)
             && to != from
         {
-            plane = convolved_to(plane, from, to, wcs, per_beam(image.header()));
+            plane = convolved_to(plane, from, to, &self.wcs, per_beam(image.header()));
         }
         let sigma = median_and_mad(plane.as_slice().expect("own array"), |_| true).map(|m| m.sigma());
         let Some(sigma) = sigma.filter(|&s| s > 0.0) else {
@@ -123,35 +107,79 @@ pub fn write(request: &MosaicRequest<'_>) -> Result<MosaicSummary> {
             .into());
         };
         let map: Array2<f32>;
-        let response = match &input.primary_beam {
+        let response = match &self.input.primary_beam {
             PrimaryBeam::Unknown => Response::Unity,
             PrimaryBeam::Dish(metres) => Response::Gaussian {
-                centre: wcs.reference(),
+                centre: self.wcs.reference(),
                 fwhm_deg: mosaic::primary_beam_fwhm(*metres, frequency(path, image.header())?),
             },
             PrimaryBeam::Map(pb) => {
-                let mut response = open_plane(pb)?;
-                if response.plane_shape() != image.plane_shape() {
-                    return Err(ImageError::ShapesDiffer {
-                        left: path.clone(),
-                        left_shape: image.plane_shape(),
-                        right: pb.clone(),
-                        right_shape: response.plane_shape(),
-                    }
-                    .into());
-                }
-                map = response.read_plane(0, 0)?;
+                map = response_map(&image, pb)?;
                 Response::Map(map.view())
             }
         };
-        sum.add(plane.view(), wcs, sigma, response);
+        sum.add(plane.view(), &self.wcs, sigma, response);
+        Ok(())
+    }
+}
+
+/// The primary beam's map, of the image's size.
+fn response_map(image: &FitsImage, pb: &Path) -> Result<Array2<f32>> {
+    let mut response = open_plane(pb)?;
+    if response.plane_shape() != image.plane_shape() {
+        return Err(ImageError::ShapesDiffer {
+            left: image.path().to_path_buf(),
+            left_shape: image.plane_shape(),
+            right: pb.to_path_buf(),
+            right_shape: response.plane_shape(),
+        }
+        .into());
+    }
+    Ok(response.read_plane(0, 0)?)
+}
+
+/// Header and shape of the mosaic, without its beam.
+fn grid(request: &MosaicRequest<'_>, inputs: &[Opened<'_>]) -> Result<(Header, (usize, usize))> {
+    if let Some(path) = request.like {
+        let like = FitsImage::open(path)?;
+        like.wcs()?;
+        return Ok((like.header().clone(), like.plane_shape()));
+    }
+    let list: Vec<_> = inputs.iter().map(|i| (&i.header, &i.wcs, i.shape)).collect();
+    let unsuitable = |reason: String| ImageError::Unsuitable { path: inputs[0].input.image.clone(), reason };
+    Ok(mosaic::common_grid(&list).map_err(|e| unsuitable(e.to_string()))?)
+}
+
+/// Adds up the images and writes mosaic and weights; one image is in memory at a time.
+///
+/// # Errors
+/// Images that cannot be read, are cubes, or have no celestial coordinates, no data or no noise.
+pub fn write(request: &MosaicRequest<'_>) -> Result<MosaicSummary> {
+    let inputs = request.inputs.iter().map(Opened::open).collect::<Result<Vec<_>>>()?;
+    let (mut header, shape) = grid(request, &inputs)?;
+    copy_beam(&inputs[0].header, &mut header);
+    let target = request.common_beam.then(|| inputs.iter().map(|i| i.beam).collect::<Option<Vec<Beam>>>());
+    let target = target.flatten().and_then(|all| common_beam(&all));
+    let beam = target.or(inputs[0].beam);
+    if let Some(beam) = target {
+        for (key, value) in [("BMAJ", beam.major_deg), ("BMIN", beam.minor_deg), ("BPA", beam.pa_deg)] {
+            header.set_f64(key, value);
+        }
+    }
+    let others = inputs.iter().filter(|other| other.beam != beam).map(|other| other.input.image.clone());
+    let (convolved, other_beams) =
+        if target.is_some() { (others.collect(), Vec::new()) } else { (Vec::new(), others.collect()) };
+    let wcs = CelestialWcs::from_header(&header).map_err(|e| Error::bad_input(e.to_string()))?;
+    let mut sum = Mosaic::new(wcs, shape, request.cutoff);
+    for input in &inputs {
+        input.add_to(&mut sum, target.as_ref())?;
     }
     let (sky, weight) = sum.finish();
-    let naxis = inputs[0].3;
+    let axes = inputs[0].axes;
     let seen = weight.iter().filter(|w| **w > 0.0).count();
-    write_plane(request.output, sky.view(), PixelType::F32, &header, naxis)?;
+    write_plane(request.output, sky.view(), PixelType::F32, &header, axes)?;
     header.set_str("BUNIT", "1/variance");
-    write_plane(request.weights, weight.view(), PixelType::F32, &header, naxis)?;
+    write_plane(request.weights, weight.view(), PixelType::F32, &header, axes)?;
     Ok(MosaicSummary { shape, seen, beam, convolved, other_beams })
 }
 

@@ -8,7 +8,7 @@ use crate::masking::{MaskBits, MaskingOptions};
 use crate::options::{OptionError, Validate};
 use ndarray::{Array2, ArrayView2, Zip};
 
-/// What a person should know about how a mask came about.
+/// A note for the user about how a mask came about.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum MaskNote {
@@ -53,7 +53,7 @@ impl std::fmt::Display for MaskNote {
     }
 }
 
-/// Why no mask could be made.
+/// Reasons for which no mask can be made.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MaskingError {
@@ -84,14 +84,14 @@ impl From<MaskingError> for crate::Error {
     }
 }
 
-/// A mask and what is to be known about it.
+/// A mask and notes about it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MaskOutput {
-    /// The mask, a bit a scale.
+    /// The mask, one bit per scale.
     pub mask: MaskBits,
     /// How many bits are in use.
     pub bits: usize,
-    /// What a person should know, most important first.
+    /// Notes for the user, most important first.
     pub notes: Vec<MaskNote>,
     /// (image - background) / rms, when the mask was made from it.
     pub signal: Option<Array2<f32>>,
@@ -128,7 +128,7 @@ pub(crate) fn signal_of(value: f32, background: f32, rms: f32) -> f32 {
 /// The same pixels as flint's (2026-08), but NaN is no data and never masked.
 ///
 /// # Errors
-/// Options without sense, shapes that differ, background or rms absent but needed, an image without data.
+/// Invalid options, shapes that differ, background or rms absent but needed, an image without data.
 pub fn make_mask(
     image: ArrayView2<'_, f32>,
     background: Option<ArrayView2<'_, f32>>,
@@ -150,7 +150,7 @@ pub fn make_mask(
 /// Makes a mask of what the options look at: the signal when [`MaskingOptions::needs_noise`], else the image itself.
 ///
 /// # Errors
-/// Options without sense, or nothing but NaN.
+/// Invalid options, or nothing but NaN.
 pub fn mask_of_signal(
     signal: ArrayView2<'_, f32>,
     beam: Option<&PixelBeam>,
@@ -218,7 +218,7 @@ pub(crate) fn mask_of_rows<E: Send>(
     Ok(Ok(finish(mask, beam, options, clipped.note.into_iter().collect())))
 }
 
-/// What the islands of low signal are found with.
+/// The clips with which islands of low signal are found.
 fn low_snr_clips(options: &MaskingOptions) -> [Clip; 2] {
     [Clip::Exceeds(options.grow_low_snr_island_clip as f32), Clip::Valid]
 }

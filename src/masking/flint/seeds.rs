@@ -17,7 +17,7 @@ const PART_OF_MAXIMUM: f32 = 0.9;
 /// A box around which positive and negative pixels balance has this fraction of positive ones.
 const BALANCED_FRACTION: f64 = 0.5;
 
-/// Where islands begin and how far they may grow, a bit a pixel, `[y, x]`.
+/// Where islands begin and how far they may grow, one bit per pixel, `[y, x]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SeedsAndFloor {
     /// Islands begin here.
@@ -155,7 +155,7 @@ pub fn rows_of(signal: ArrayView2<'_, f32>) -> impl SignalRows<std::convert::Inf
     }
 }
 
-/// What a signal is asked for besides seeds and floor.
+/// A clip that is taken of a signal besides seeds and floor.
 pub struct Clipped {
     /// Seeds and floor.
     pub found: SeedsAndFloor,

@@ -39,11 +39,11 @@ pub struct MaskRequest<'a> {
     pub output: &'a Path,
     /// Maps of background and rms, instead of an estimate.
     pub maps: Option<NoiseFiles<'a>>,
-    /// What automatic levels are compared with.
+    /// Files that automatic levels are compared with.
     pub automatic: AutomaticInputs<'a>,
-    /// What auto-multithresh works on, when the method uses it.
+    /// Inputs of auto-multithresh, when the method uses it.
     pub multithresh: Option<MultithreshInputs<'a>>,
-    /// For a mask between major cycles: what it is combined with.
+    /// For a mask between major cycles: the masks that it is combined with.
     pub cycle: Option<CycleMerge<'a>>,
     /// Pixels that the user puts in and takes out.
     pub users: UserPixels,
@@ -98,7 +98,7 @@ pub struct NoiseFiles<'a> {
     pub rms: &'a Path,
 }
 
-/// What automatic levels are compared with; all may be absent.
+/// Files that automatic levels are compared with; all may be absent.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct AutomaticInputs<'a> {
     /// The image that the earlier mask was made from: new islands should have been visible in it.
@@ -109,7 +109,7 @@ pub struct AutomaticInputs<'a> {
     pub uncleaned: Option<&'a Path>,
 }
 
-/// What auto-multithresh works on.
+/// Inputs of auto-multithresh.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MultithreshInputs<'a> {
     /// Files and facts of this call.
@@ -118,7 +118,7 @@ pub struct MultithreshInputs<'a> {
     pub state: &'a Path,
 }
 
-/// What a mask between major cycles is combined with.
+/// Masks that a mask between major cycles is combined with.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CycleMerge<'a> {
     /// With [`MaskMethod::Both`]: flint's mask of the round's image, instead of one of the residual.
@@ -146,11 +146,11 @@ pub struct Mask {
     pub rms: Option<f64>,
     /// The options that flint's pipeline was run with, as given or as chosen from the image.
     pub flint: Option<MaskingOptions>,
-    /// What a person should know, plane by plane.
+    /// Notes for the user, plane by plane.
     pub notes: Vec<PlaneNote>,
     /// How automatic levels were chosen.
     pub automatic: Option<AutoSummary>,
-    /// What auto-multithresh warns of.
+    /// Warnings of auto-multithresh.
     pub warnings: Vec<String>,
 }
 

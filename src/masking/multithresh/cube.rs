@@ -18,7 +18,7 @@ pub(super) struct Cube<'a> {
     pub(super) inputs: &'a CycleInputs,
     pub(super) options: &'a MultithreshOptions,
     pub(super) axes: Vec<usize>,
-    /// What axes 3 and 4 are.
+    /// Kinds of axes 3 and 4.
     pub(super) kinds: Vec<PlaneKind>,
     pub(super) shape: (usize, usize),
     pub(super) channels: usize,

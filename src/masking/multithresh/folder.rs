@@ -32,7 +32,7 @@ pub const POSITIVE: u8 = 1;
 /// Pixel of a state cube: in the mask, but not in the positive one.
 pub const OTHER: u8 = 2;
 
-/// What a run is about; the same for all its calls.
+/// Identity of a run; the same for all its calls.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunIdentity {
     /// Lengths of the residual's FITS axes, x first.
@@ -43,7 +43,7 @@ pub struct RunIdentity {
     pub options: MultithreshOptions,
 }
 
-/// What is kept of a channel besides its masks.
+/// Counters of a channel, kept besides its masks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChannelCounters {
     /// Left alone from the next call on.
@@ -64,13 +64,13 @@ pub struct Record {
     pub iterdone: u64,
     /// PSF sidelobe level, kept for the run.
     pub sidelobe_level: f32,
-    /// What the run is about.
+    /// The run.
     pub run: RunIdentity,
     /// Name of the cube of masks in the folder.
     pub masks: String,
     /// Channel by channel.
     pub channels: Vec<ChannelCounters>,
-    /// What the last call found.
+    /// Summary of the last call.
     pub last: CycleSummary,
 }
 
@@ -95,7 +95,7 @@ impl Record {
         }
     }
 
-    /// What differs between the recorded run and this call's, in words.
+    /// Differences between the recorded run and this call's, in words.
     pub fn changes(&self, now: &RunIdentity) -> Vec<String> {
         let mut changes = Vec::new();
         if self.run.axes != now.axes {
@@ -240,7 +240,7 @@ impl StateFolder {
         text.push(b'\n');
         write_atomically(&file, &text).map_err(|e| fail(e.source))?;
         File::open(&self.path).and_then(|folder| folder.sync_all()).map_err(fail)?;
-        // What is left over costs disk space only; the state is already complete.
+        // Leftovers cost disk space only; the state is already complete.
         if let Err(e) = remove_cubes(&self.path, Some(&record.masks)) {
             tracing::warn!("{}: an earlier state could not be removed: {e}", self.path.display());
         }

@@ -5,7 +5,7 @@ use crate::kernels::{Connectivity, geodesic_dilation_bits};
 
 /// Dilates `seeds & allowed` inside `allowed` by up to `steps` steps through the four neighbours.
 ///
-/// What CASA does: in each step every pixel of the mask that is in the constraint sets its neighbours; at the end
+/// CASA's growth: in each step every pixel of the mask that is in the constraint sets its neighbours; at the end
 /// the mask is multiplied by the constraint. Pixels outside it never spread, so both give the same.
 ///
 /// ```text

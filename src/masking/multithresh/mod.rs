@@ -70,7 +70,7 @@ pub enum MultithreshError {
     Unfit {
         /// The image.
         path: PathBuf,
-        /// What differs.
+        /// The difference.
         reason: String,
     },
     /// The state folder was made for something else.
@@ -78,7 +78,7 @@ pub enum MultithreshError {
     StateMismatch {
         /// The folder.
         folder: PathBuf,
-        /// What changed, `name: before -> now`.
+        /// The changes, `name: before -> now`.
         changes: Vec<String>,
     },
     /// The state folder cannot be used.

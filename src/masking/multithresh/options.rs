@@ -100,7 +100,7 @@ impl Validate for MultithreshOptions {
 }
 
 impl MultithreshOptions {
-    /// What is allowed but probably not meant.
+    /// Warnings of values that are allowed but probably not meant.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         if self.cutthreshold >= LARGE_CUT {
@@ -257,7 +257,7 @@ mod tests {
     #[case(MultithreshOptions { minbeamfrac: -0.3, ..Default::default() }, "minbeamfrac is -0.3; expected 0 or")]
     #[case(MultithreshOptions { noisethreshold: f32::NAN, ..Default::default() }, "noisethreshold is NaN")]
     #[case(MultithreshOptions { pbmask: 20.0, ..Default::default() }, "pbmask is 20; expected a primary-beam level")]
-    fn senseless_values_are_named(#[case] options: MultithreshOptions, #[case] words: &str) {
+    fn invalid_values_are_named(#[case] options: MultithreshOptions, #[case] words: &str) {
         let error = options.validate().unwrap_err().to_string();
         assert!(error.contains(words), "{error}");
     }

@@ -404,7 +404,7 @@ fn for_each_bit(mut word: u64, mut visit: impl FnMut(usize)) {
 /// `residual`, `valid` and `old.mask` are `[y, x]`; `beam` is the restoring beam in pixels.
 ///
 /// # Errors
-/// A senseless option or beam, or shapes that differ.
+/// An invalid option or beam, or shapes that differ.
 pub fn automask_plane(
     residual: ArrayView2<'_, f32>,
     valid: Option<ArrayView2<'_, bool>>,

@@ -26,7 +26,7 @@ pub struct Smoother {
     weights: Vec<f32>,
     /// Row by row, offset of the first fixed-point weight that is not zero, and the weights up to the last such.
     rows: Vec<(usize, Vec<i32>)>,
-    /// What all roundings to fixed point together can amount to.
+    /// Largest sum of all roundings to fixed point.
     rounding: i32,
 }
 
@@ -153,7 +153,7 @@ impl Smoother {
             if !any {
                 continue;
             }
-            // What runs near the left edge put outside the image belongs to the running sum.
+            // The part of runs near the left edge that falls outside the image belongs to the running sum.
             let mut running: i32 = line[..half].iter().sum();
             line[..half].fill(0);
             for (i, word) in touched.iter_mut().enumerate() {

@@ -1,8 +1,8 @@
-//! What tclean remembers of a plane between major cycles.
+//! The state of a plane between major cycles, as tclean keeps it.
 
 use crate::kernels::bitmask::BitMask;
 
-/// The state of one channel (of the plane that decides; see [`super::cube`] for polarisations).
+/// The state of one channel (of the polarisation that decides: Stokes I, or the first).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChannelMaskState {
     /// The clean mask as the last call left it: what the next call starts from.

@@ -37,7 +37,7 @@ pub struct PlaneStatistics {
 /// Thresholds in the residual's unit, the median included.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Thresholds {
-    /// What decides: the higher of `sidelobe` and `noise`.
+    /// The threshold that decides: the higher of `sidelobe` and `noise`.
     pub value: f32,
     /// Which of the two that is.
     pub kind: ThresholdKind,
@@ -45,9 +45,9 @@ pub struct Thresholds {
     pub sidelobe: f32,
     /// noisethreshold x sigma + median.
     pub noise: f32,
-    /// What growing stops at: the higher of `sidelobe` and lownoisethreshold x sigma + median.
+    /// The level at which growing stops: the higher of `sidelobe` and lownoisethreshold x sigma + median.
     pub low_noise: f32,
-    /// What absorption must lie below; meaningful with a negativethreshold above 0.
+    /// The level below which absorption lies; meaningful with a negativethreshold above 0.
     pub negative: f32,
 }
 

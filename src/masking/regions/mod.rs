@@ -29,7 +29,7 @@ pub enum RegionError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The fault.
         reason: String,
     },
     /// A line that is not understood.
@@ -41,7 +41,7 @@ pub enum RegionError {
         line: usize,
         /// The line, or the part of it that is meant.
         text: String,
-        /// What was found and what was expected.
+        /// The value that was found, and the one that was expected.
         reason: String,
     },
     /// Sky coordinates, but an image without any.
@@ -92,7 +92,7 @@ pub enum Length {
     Degrees(f64),
 }
 
-/// What a region looks like.
+/// The shape of a region.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Shape {
     /// Everything between two distances from the centre; a circle has an inner radius of 0.
@@ -131,7 +131,7 @@ pub enum Shape {
 /// One region of a file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Region {
-    /// What it looks like.
+    /// Its shape.
     pub shape: Shape,
     /// Its pixels are added; otherwise they are taken away from what came before.
     pub include: bool,

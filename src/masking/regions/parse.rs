@@ -8,7 +8,7 @@ use std::path::Path;
 const WITHOUT_AREA: [&str; 11] =
     ["point", "line", "vector", "text", "symbol", "ruler", "compass", "projection", "segment", "composite", "tile"];
 
-/// What a coordinate system word means.
+/// The meaning of a coordinate system's name.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum System {
     Pixel,
