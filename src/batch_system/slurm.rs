@@ -162,7 +162,7 @@ impl TaskState {
     }
 }
 
-/// What a campaign needs of a batch system.
+/// A batch system: jobs are submitted, looked at and cancelled.
 pub trait BatchSystem {
     /// Submits and returns the job's number.
     ///
@@ -207,9 +207,9 @@ fn refused(words: &[&str], said: &Said) -> SlurmError {
     if said.status.is_none() {
         return SlurmError::NoAnswer { command: shell::line(words) };
     }
-    let told = if said.err.trim().is_empty() { said.out.trim() } else { said.err.trim() };
-    let told = if told.is_empty() { "no answer" } else { told };
-    SlurmError::Refused { command: shell::line(words), words: told.to_string() }
+    let answer = if said.err.trim().is_empty() { said.out.trim() } else { said.err.trim() };
+    let answer = if answer.is_empty() { "no answer" } else { answer };
+    SlurmError::Refused { command: shell::line(words), words: answer.to_string() }
 }
 
 impl BatchSystem for Slurm {

@@ -56,7 +56,7 @@ pub struct CampaignFile {
     pub overrides: ModeMaps,
     /// Modes and operations that load but are not run, where they stand.
     pub not_run: Vec<String>,
-    /// What is worth a warning.
+    /// Warnings.
     pub warnings: Vec<String>,
     /// The `campaign:` block as data.
     pub(crate) block_data: Json,

@@ -22,7 +22,7 @@ const COUNT_OPTIONS: [&str; 3] = ["-n", "-np", "-c"];
 /// Options that name further machines, each with resources of its own.
 const HOST_OPTIONS: [&str; 6] = ["-H", "-host", "--host", "-hostfile", "--hostfile", "-machinefile"];
 
-/// What the programs of one measurement set must see.
+/// Folders that the programs of one measurement set must see.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Mounts {
     folders: Vec<PathBuf>,

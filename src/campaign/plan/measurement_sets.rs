@@ -1,18 +1,11 @@
 //! The measurement sets of a campaign: patterns expanded and sorted, each with a name of its own.
 
-use super::resolve::absolute;
+use super::paths::{absolute, folder_name};
 use super::{MeasurementSetPlan, PlanError};
 use crate::campaign::file::yaml::Value;
 use crate::campaign::file::{CampaignFile, ConfigError, Problem};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-
-/// A name without characters that make trouble in paths and scripts.
-pub(super) fn folder_name(name: &str) -> String {
-    let safe = |c: char| if c.is_alphanumeric() || "._-+".contains(c) { c } else { '_' };
-    let name: String = name.chars().map(safe).collect();
-    if name.trim_matches('.').is_empty() { "campaign".to_owned() } else { name }
-}
 
 /// Finds the measurement sets: patterns expanded and sorted, names made unique.
 pub(super) fn measurement_sets(

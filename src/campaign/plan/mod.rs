@@ -1,10 +1,11 @@
-//! What a campaign will do: every option of every round resolved.
+//! The plan of a campaign: every option of every round resolved.
 //!
 //! A [`Plan`] is a value: it can be printed (`cleanloop plan`), stored and compared. The driver's journal keeps the
 //! hashes of its parts, so that a changed campaign file shows which steps must be done again.
 
 pub mod containers;
 mod measurement_sets;
+mod paths;
 pub mod preview;
 mod resolve;
 pub mod share;

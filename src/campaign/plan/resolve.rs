@@ -1,6 +1,7 @@
 //! From the campaign file to the plan: options merged, paths made absolute, environment variables replaced.
 
-use super::measurement_sets::{folder_name, measurement_sets};
+use super::measurement_sets::measurement_sets;
+use super::paths::{absolute, folder_name};
 use super::strategy::{self, Options};
 use super::{CalibrationPlan, MaskPlan, Plan, PlanError, RoundPlan, containers};
 use crate::campaign::file::{
@@ -181,11 +182,4 @@ fn imaging(
         *path = absolute(&campaign.folder().join(&*path))?;
     }
     Ok(imaging)
-}
-
-/// An absolute path without `.`; the file itself need not exist.
-pub(super) fn absolute(path: &Path) -> Result<PathBuf, PlanError> {
-    let absolute =
-        std::path::absolute(path).map_err(|source| PlanError::NoAbsolutePath { path: path.to_path_buf(), source })?;
-    Ok(absolute.components().collect())
 }

@@ -154,7 +154,7 @@ impl<'a> Options<'a> {
     }
 }
 
-/// What a strategy asks for that will be done otherwise.
+/// Warnings about options of a strategy that are not used as written.
 pub(crate) fn warnings(campaign: &CampaignFile, block: &CampaignBlock) -> Vec<String> {
     let mut warnings = Vec::new();
     let all = || std::iter::once(&campaign.defaults).chain(campaign.rounds.values()).chain([&campaign.overrides]);

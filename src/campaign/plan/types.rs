@@ -59,11 +59,11 @@ pub struct Plan {
     pub scheduler: SchedulerOptions,
     /// What happens to the other measurement sets when one fails.
     pub on_failure: OnFailure,
-    /// What is collected at the end.
+    /// Files that are collected at the end.
     pub archive: ArchiveOptions,
     /// Parts of the strategy that load but are not run.
     pub not_run: Vec<String>,
-    /// What is worth a warning.
+    /// Warnings.
     pub warnings: Vec<String>,
     /// This round alone is imaged, as [`Plan::imaging_alone`] made it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

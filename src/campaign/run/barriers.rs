@@ -15,7 +15,7 @@ pub enum Stage {
         /// Last round.
         last: usize,
     },
-    /// What is done once, from all measurement sets, before this round.
+    /// Work that is done once, from all measurement sets, before this round.
     Barrier {
         /// The round that waits.
         round: usize,

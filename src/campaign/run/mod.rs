@@ -75,7 +75,7 @@ impl Outcome {
     }
 }
 
-/// What a run needs to know apart from the plan.
+/// Settings of a run apart from the plan.
 pub(crate) struct RunSettings<'a> {
     /// Put what earlier runs left aside, and start from the beginning.
     pub(crate) restart: bool,
@@ -89,7 +89,7 @@ pub(crate) struct RunSettings<'a> {
     pub(crate) backend: &'a MakeBackend,
     /// How a run on Slurm accompanies its jobs.
     pub(crate) follow: Follow,
-    /// What is done once, from all measurement sets, before a round that waits for all of them
+    /// Work that is done once, from all measurement sets, before a round that waits for all of them
     /// ([`super::plan::RoundPlan::waits_for_all`]): gets the round and the records so far.
     pub(crate) at_barrier: &'a AtBarrier,
     /// The part of the campaign that is run.
@@ -103,14 +103,14 @@ pub(crate) type AtBarrier = dyn Fn(&Plan, usize, &[DatasetRecord], &Emitter) -> 
 pub(crate) type MakeBackend =
     dyn for<'p> Fn(&'p Plan, &MeasurementSetPlan, Share) -> Result<Box<dyn Backend + 'p>> + Sync;
 
-/// A campaign that is run: what, how, and who hears of it.
+/// A campaign that is run: plan, settings and receiver of events.
 #[derive(Clone, Copy)]
 pub(crate) struct CampaignRun<'a> {
-    /// What is done.
+    /// The plan.
     pub(crate) plan: &'a Plan,
-    /// How.
+    /// Settings of this run.
     pub(crate) settings: &'a RunSettings<'a>,
-    /// Who hears of it.
+    /// Receives what happens.
     pub(crate) events: &'a Emitter,
 }
 

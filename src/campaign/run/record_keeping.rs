@@ -1,4 +1,4 @@
-//! What a run writes down: the frozen campaign file and plan, the record, and the report from it.
+//! Files that a run writes: the frozen campaign file and plan, the record, and the report from it.
 
 use super::{CampaignRun, FROZEN_CONFIG, FROZEN_PLAN};
 use crate::campaign::plan::{self, MeasurementSetPlan, Plan};

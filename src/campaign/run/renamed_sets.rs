@@ -1,6 +1,6 @@
 //! Measurement sets that were renamed since the campaign last ran.
 //!
-//! Each one's folder is called after it, so a new name would begin anew. The journal knows the identity of the data that
+//! Each one's folder is called after it, so a set with a new name would start from the beginning. The journal knows the identity of the data that
 //! its folder was made from; a set with a name that the campaign has not seen, whose data are those of a set that is
 //! listed no longer, goes on under the old name.
 

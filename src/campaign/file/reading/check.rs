@@ -319,7 +319,7 @@ fn fits(value: &Value, kind: &str) -> bool {
     }
 }
 
-/// What a schema expects, in words.
+/// The expectation of a schema, in words.
 pub fn describe(schema: &Json) -> String {
     if let Some(words) = words(schema) {
         return one_of(&words);

@@ -3,13 +3,13 @@
 use super::{Problem, Span};
 use crate::campaign::file::CampaignFile;
 
-/// What the checks of a campaign file have found so far.
+/// Mistakes and warnings found so far.
 pub(in crate::campaign::file) struct Findings<'a> {
     /// The file, with its block read.
     pub(in crate::campaign::file) campaign: &'a CampaignFile,
     /// Mistakes.
     pub(in crate::campaign::file) problems: Vec<Problem>,
-    /// What is worth a warning.
+    /// Warnings.
     pub(in crate::campaign::file) warnings: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! What is wrong with a campaign file, and how it is shown: all mistakes at once, each with its line.
+//! Mistakes of a campaign file, and how they are shown: all mistakes at once, each with its line.
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use std::fmt;
@@ -34,7 +34,7 @@ impl Span {
 pub struct Problem {
     /// Where it stands; `None` for what is not in the text (a missing environment variable of a default).
     pub span: Option<Span>,
-    /// What is wrong.
+    /// The mistake.
     pub message: String,
     /// What was expected, or what to do.
     pub help: Vec<String>,

@@ -92,7 +92,7 @@ pub fn text() -> String {
 const TABLE_START: &str = "<!-- keys: ";
 const TABLE_END: &str = "<!-- end of keys -->";
 
-/// The text of a document with every table between `<!-- keys: NAME -->` and `<!-- end of keys -->` made anew.
+/// The text of a document with every table between `<!-- keys: NAME -->` and `<!-- end of keys -->` made again.
 ///
 /// # Errors
 /// A name that the schema does not define, or a table without an end.
@@ -132,7 +132,7 @@ fn table(name: &str) -> Result<String, String> {
     Ok(table)
 }
 
-/// What a key may be, in few words.
+/// The type of a key, in few words.
 fn values(schema: &Json, root: &Json) -> String {
     let schema = super::check::resolve(schema, root);
     let mut kinds: Vec<String> = Vec::new();

@@ -23,7 +23,7 @@ pub struct Node {
     pub value: Value,
 }
 
-/// What a node holds.
+/// Content of a node.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     /// `null`, `~` or nothing at all.

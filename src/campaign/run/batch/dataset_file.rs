@@ -1,4 +1,4 @@
-//! What each job leaves for the campaign's record.
+//! Files that jobs leave for the campaign's record.
 
 use crate::Result;
 use crate::campaign::journal::{self, Journal};
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 /// A measurement set's record, written by its jobs; `record.json` of the campaign is put together from these.
 pub const DATASET_RECORD: &str = "dataset.json";
 
-/// What a job leaves for the campaign's record.
+/// A job's part of the campaign's record.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct DatasetFile {
     pub(super) dataset: DatasetRecord,

@@ -1,4 +1,4 @@
-//! What is to be done with each measurement set: decided from its journal, its last jobs and Slurm's states alone.
+//! The next action for each measurement set, decided from its journal, its last jobs and Slurm's states alone.
 
 use crate::batch_system::ledger::{Submission, Work};
 use crate::batch_system::slurm::TaskState;
@@ -8,7 +8,7 @@ use crate::campaign::record::State;
 use indexmap::IndexMap;
 use std::collections::{BTreeMap, HashMap};
 
-/// How far a measurement set is, as its journal tells.
+/// How far a measurement set is, as its journal shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
     /// The first round that is not done.
@@ -60,7 +60,7 @@ impl Progress {
     }
 }
 
-/// What is known of a measurement set apart from its journal: the last jobs it had.
+/// The last jobs of a measurement set.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct LastJobs {
     pub(super) generation: u32,
@@ -75,7 +75,7 @@ impl LastJobs {
     }
 }
 
-/// What is to be done with a measurement set.
+/// The next action for a measurement set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Next {
     /// Its jobs are in the queue or run.
@@ -115,15 +115,15 @@ pub(super) fn next_of(
     // All that was submitted is done: the rest was left for later.
     let Some((attempt, state)) = last.rounds.get(&round) else { return afresh };
     let interrupted = progress.end == Some(End::Interrupted);
-    let told = |loss: Loss, what| (resubmit.contains(&loss), what);
+    let lost = |loss: Loss, what| (resubmit.contains(&loss), what);
     let (again, what) = match state {
         Some(TaskState::Cancelled) => return Next::Cancelled,
-        Some(TaskState::NodeFail) => told(Loss::NodeFail, NODE_FAILED),
-        Some(TaskState::Preempted) => told(Loss::Preempted, PREEMPTED),
-        Some(TaskState::Timeout) => told(Loss::Timeout, TIMED_OUT),
+        Some(TaskState::NodeFail) => lost(Loss::NodeFail, NODE_FAILED),
+        Some(TaskState::Preempted) => lost(Loss::Preempted, PREEMPTED),
+        Some(TaskState::Timeout) => lost(Loss::Timeout, TIMED_OUT),
         Some(TaskState::OutOfMemory) => (false, OUT_OF_MEMORY),
         // Slurm warns a job before its time limit, and it ends by itself.
-        Some(TaskState::Failed) if interrupted => told(Loss::Timeout, TIMED_OUT),
+        Some(TaskState::Failed) if interrupted => lost(Loss::Timeout, TIMED_OUT),
         Some(TaskState::Failed) => (false, "it ended before it could say why; see its log"),
         Some(TaskState::NeverRan) => (true, "the job before it was lost; run again"),
         // Done in Slurm's eyes and not in the journal's (a file system that lags), or forgotten by Slurm.

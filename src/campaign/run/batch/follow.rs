@@ -105,13 +105,13 @@ pub fn steward(campaign: CampaignRun<'_>, system: &dyn BatchSystem) -> Result<()
         run::show(campaign, record)?;
         return Ok(());
     }
-    // Failed measurement sets are told in the record; the steward itself did its work.
+    // Failed measurement sets are in the record; the steward itself did its work.
     let _ = finish(&batch, record, &outlook);
     Ok(())
 }
 
 impl Batch<'_> {
-    /// Puts the campaign's record together, and tells what is new in it.
+    /// Puts the campaign's record together, and emits events for what is new in it.
     pub fn collect(&mut self, record: &mut CampaignRecord, outlook: &Outlook) {
         for (index, next) in outlook.next.iter().enumerate() {
             let set = &self.campaign.plan.measurement_sets[index];
@@ -142,10 +142,10 @@ impl Batch<'_> {
     }
 
     fn tell(&mut self, dataset: &DatasetRecord) {
-        let told = self.told.entry(dataset.name.clone()).or_default();
-        for round in dataset.rounds.iter().skip(*told) {
+        let reported = self.reported.entry(dataset.name.clone()).or_default();
+        for round in dataset.rounds.iter().skip(*reported) {
             let Some(decision) = &round.decision else { break };
-            *told += 1;
+            *reported += 1;
             let place = Place { dataset: dataset.name.clone(), at: round.id() };
             self.campaign.events.emit(Event::RoundFinished {
                 place,

@@ -21,7 +21,7 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(60);
 /// Set by Slurm: how often it started this job again.
 const RESTARTS: &str = "SLURM_RESTART_COUNT";
 
-/// What the job at a barrier leaves.
+/// Result of the job at a barrier.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct BarrierDone {
     pub(super) error: Option<String>,
@@ -51,7 +51,7 @@ pub struct TaskOf {
     pub index: usize,
 }
 
-/// What is made of all measurement sets before a round, as a job.
+/// The work before a round that needs all measurement sets, as a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BarrierOf {
     /// The round that waits.
@@ -118,7 +118,7 @@ pub fn task(campaign: CampaignRun<'_>, hash: &str, of: TaskOf) -> Result<State> 
     campaign.run_one(of.index, Some(of.round), share(plan, of.round), &mut on_record)
 }
 
-/// What a job may use: what it asked for.
+/// The share that a job asked for.
 fn share(plan: &Plan, round: usize) -> Share {
     let job = plan.scheduler.of_round(round);
     let of_slurm = || std::env::var("SLURM_CPUS_PER_TASK").ok()?.parse().ok();

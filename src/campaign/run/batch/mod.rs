@@ -59,7 +59,8 @@ pub struct Batch<'a> {
     journals: HashMap<String, (u64, Progress)>,
     /// Datasets' records by the file's inode: it is replaced, not changed.
     records: HashMap<String, (u64, DatasetFile)>,
-    told: HashMap<String, usize>,
+    /// Rounds of each measurement set that events were emitted for.
+    reported: HashMap<String, usize>,
     polls: u32,
 }
 
@@ -85,7 +86,7 @@ impl<'a> Batch<'a> {
             hashes: plan_hashes(plan),
             journals: HashMap::new(),
             records: HashMap::new(),
-            told: HashMap::new(),
+            reported: HashMap::new(),
             polls: 0,
         }
     }

@@ -13,7 +13,7 @@ use crate::util::fs;
 use crate::{Error, Result};
 use std::collections::{BTreeMap, HashMap};
 
-/// A following run submits lost jobs again at most once in so many polls: few arrays instead of many.
+/// A following run submits lost jobs again at most once in this many polls: few arrays instead of many.
 const RESUBMIT_POLLS: u32 = 4;
 /// Submissions that are made together.
 #[derive(Debug, Clone)]

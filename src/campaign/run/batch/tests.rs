@@ -261,7 +261,7 @@ fn lost_jobs_come_again_and_only_they() {
 }
 
 #[test]
-fn a_submission_that_was_cut_off_is_adopted_or_made_anew() {
+fn a_submission_that_was_cut_off_is_adopted_or_made_again() {
     let bench = Field::new(2, 0, "");
     let system = Notes::new(1001);
     bench.begin(&system);
@@ -294,7 +294,7 @@ fn a_full_queue_takes_the_rest_later() {
     bench.advance(&system);
     let expected = ["round 0 +0 [2] ", "round 1 +0 [2] aftercorr:3", "steward [] afterany:4"];
     assert_eq!(system.text()[2..], expected, "the set that was left out goes first");
-    // Slurm's own limits are told by sbatch.
+    // Slurm's own limits are reported by sbatch.
     let bench = Field::new(3, 2, "");
     let system = Notes { full_after: Some(2), ..Notes::new(1001) };
     bench.begin(&system);
