@@ -27,7 +27,7 @@ pub struct CommandOptions {
     pub template: Vec<String>,
 }
 
-/// What can be wrong with a template or with what its command did.
+/// Mistakes of a template, and failures of its command.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CommandError {
@@ -40,7 +40,7 @@ pub enum CommandError {
         PLACEHOLDERS.map(|p| format!("{{{p}}}")).join(", ")
     )]
     UnknownPlaceholder {
-        /// What stands between the braces.
+        /// The text between the braces.
         name: String,
         /// The word it stands in.
         word: String,

@@ -1,4 +1,4 @@
-//! What is imaged, and the final files.
+//! One imaging: its data, its folder, its final files.
 
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};

@@ -33,13 +33,13 @@ pub struct DeconvolveOptions {
     /// Part of the peak that a minor iteration subtracts.
     #[arg(long, value_name = "FRACTION", default_value_t = 0.1)]
     pub gain: f64,
-    /// Stop level with its unit; a bare number is in Jy.
+    /// Threshold with its unit; a bare number is in Jy.
     #[arg(long, value_name = "LEVEL", default_value = "0.0")]
     pub threshold: String,
-    /// Stop level in robust noise sigma of the residual (needs --pb); 0: not used.
+    /// Threshold in robust noise sigma of the residual (needs --pb); 0: not used.
     #[arg(long, value_name = "SIGMAS", default_value_t = 0.0)]
     pub nsigma: f64,
-    /// With --one-cycle: most minor iterations (a cube: of a channel); -1: no limit.
+    /// With --one-cycle: most minor iterations (in a cube per channel); -1: no limit.
     #[arg(long, value_name = "N", default_value_t = -1, allow_negative_numbers = true)]
     pub cycleniter: i64,
     /// With --one-cycle: scales the level at which the minor cycle ends.
@@ -76,7 +76,7 @@ impl DeconvolveOptions {
     }
 }
 
-/// What is deconvolved: FITS files or CASA images. With mtmfs, one image for each Taylor term.
+/// Inputs of a deconvolution: FITS files or CASA images. With mtmfs, one image for each Taylor term.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct DeconvolveInputs {
     /// Residual, Jy/beam.
@@ -89,7 +89,7 @@ pub struct DeconvolveInputs {
     pub pb: Option<PathBuf>,
 }
 
-/// What came of it.
+/// Result of a deconvolution.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Deconvolved {
     /// Minor iterations.
@@ -184,7 +184,7 @@ mod tests {
     #[case(&["--gain", "0"], "deconvolve.gain is 0")]
     #[case(&["--niter", "0"], "deconvolve.niter is 0")]
     #[case(&["--deconvolver", "mtmfs", "--nterms", "0"], "deconvolve.nterms is 0")]
-    fn values_that_make_no_sense(#[case] words: &[&str], #[case] start: &str) {
+    fn invalid_values(#[case] words: &[&str], #[case] start: &str) {
         let line = Line::try_parse_from(["x"].iter().chain(words)).expect("parsed");
         let error = line.options.validate().expect_err("wrong").to_string();
         assert!(error.starts_with(start), "{error}");

@@ -296,11 +296,11 @@ impl CycleImager for TcleanImager {
         self.ask(&request).map(|files| Some(files.into()))
     }
 
-    fn revert_channels(&mut self, back: &[ChannelRevert]) -> Result<bool> {
+    fn revert_channels(&mut self, reverts: &[ChannelRevert]) -> Result<bool> {
         if !self.options.is_cube() || self.cycles == 0 {
             return Ok(false);
         }
-        let back = back.iter().map(|b| ChannelState { channel: b.channel, cycle: b.cycle }).collect();
+        let back = reverts.iter().map(|b| ChannelState { channel: b.channel, cycle: b.cycle }).collect();
         self.ask(&TcleanRevertChannels { folder: self.folder(), back })?;
         self.stopped = None;
         Ok(true)
@@ -322,7 +322,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stop_codes_are_told_in_our_terms() {
+    fn stop_codes_become_stop_reasons() {
         assert_eq!(stop_reason(0, None), None);
         assert_eq!(stop_reason(7, Some("zero mask".into())), Some(StopReason::EmptyMask));
         assert_eq!(stop_reason(6, None), Some(StopReason::Diverged));

@@ -109,13 +109,13 @@ pub struct TcleanOptions {
     pub niter: u64,
     /// Part of the peak that a minor iteration subtracts.
     pub gain: f64,
-    /// Stop level with its unit; a bare number is in Jy.
+    /// Threshold with its unit; a bare number is in Jy.
     #[serde(deserialize_with = "text")]
     #[schemars(with = "TextOrNumber")]
     pub threshold: String,
-    /// Stop level in robust noise sigma of the residual; 0: not used.
+    /// Threshold in robust noise sigma of the residual; 0: not used.
     pub nsigma: f64,
-    /// Minor iterations a cycle (a cube: a channel's); -1: no limit.
+    /// Minor iterations per cycle (in a cube per channel); -1: no limit.
     pub cycleniter: i64,
     /// Scales the level at which a minor cycle ends.
     pub cyclefactor: f64,
@@ -294,7 +294,7 @@ impl TcleanOptions {
         }
     }
 
-    /// The stop level in Jy.
+    /// The threshold in Jy.
     pub fn threshold_jy(&self) -> Option<f64> {
         jansky(&self.threshold)
     }
@@ -331,7 +331,7 @@ impl TcleanOptions {
     }
 }
 
-/// A stop level in Jy: a number with or without a unit.
+/// A threshold in Jy: a number with or without a unit.
 pub(super) fn jansky(text: &str) -> Option<f64> {
     let text = text.trim();
     let at = text.find(|c: char| c.is_ascii_alphabetic() && !matches!(c, 'e' | 'E')).unwrap_or(text.len());
@@ -386,7 +386,7 @@ mod tests {
     #[case(json!({"threshold": "3sigma"}), "tclean.threshold is 3sigma")]
     #[case(json!({"gain": 0}), "tclean.gain is 0")]
     #[case(json!({"deconvolver": "mtmfs", "specmode": "cube"}), "tclean.deconvolver is mtmfs")]
-    fn values_that_make_no_sense(#[case] value: Value, #[case] start: &str) {
+    fn invalid_values(#[case] value: Value, #[case] start: &str) {
         let error = options(value).validate().expect_err("wrong").to_string();
         assert!(error.starts_with(start), "{error}");
     }

@@ -18,7 +18,7 @@ const ENVIRONMENT: (&str, &str) = ("OPENBLAS_NUM_THREADS", "1");
 ///
 /// # Errors
 /// wsclean's own reason where its log gives one, otherwise what became of the process.
-pub fn call(
+pub(crate) fn call(
     words: Vec<String>,
     log: &Path,
     context: &ImagerContext,

@@ -11,10 +11,10 @@ use std::path::Path;
 /// FITS files that a run leaves for each output channel: image, residual, model, psf, dirty.
 const FILES_OF_A_RUN: f64 = 5.0;
 /// Bytes of a pixel in wsclean's images, in memory and on disk.
-pub const PIXEL_BYTES: f64 = 4.0;
+pub(crate) const PIXEL_BYTES: f64 = 4.0;
 
 /// The measurement sets are there, and have the column to be imaged.
-pub fn data(imaging: &Imaging) -> Result<(), WscleanError> {
+pub(crate) fn data(imaging: &Imaging) -> Result<(), WscleanError> {
     for path in &imaging.job.measurement_sets {
         if !path.join("table.dat").is_file() {
             return Err(WscleanError::NoMeasurementSet { path: path.clone(), exists: path.exists() });
@@ -28,7 +28,7 @@ pub fn data(imaging: &Imaging) -> Result<(), WscleanError> {
 }
 
 /// There is room for the images and for wsclean's temporary files. Folders of processes that are gone make way first.
-pub fn room(imaging: &Imaging) -> Result<(), WscleanError> {
+pub(crate) fn room(imaging: &Imaging) -> Result<(), WscleanError> {
     memory::remove_stale();
     let images = (imaging.options.channels_out.max(1) + 1) as f64 * FILES_OF_A_RUN;
     let image_bytes = images * (imaging.options.size as f64).powi(2) * PIXEL_BYTES;
@@ -43,7 +43,7 @@ pub fn room(imaging: &Imaging) -> Result<(), WscleanError> {
 }
 
 /// Planes of a mask, which must fit the image.
-pub fn mask(imaging: &Imaging, path: &Path) -> Result<usize, WscleanError> {
+pub(crate) fn mask(imaging: &Imaging, path: &Path) -> Result<usize, WscleanError> {
     let image = FitsImage::open(path)?;
     let (ny, nx) = image.plane_shape();
     let size = imaging.options.size;

@@ -16,7 +16,7 @@ use crate::imager::preview::Capabilities;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// What it says of primary beams.
+/// Text about primary beams in the capabilities.
 const NO_BEAM: &str = "none: wsclean computes one only for the telescopes that EveryBeam knows, and cleanloop asks for none. \
                        Name a FITS image of it (`wsclean: {primary_beam: {image: FILE}}`), and the image is divided by it";
 
@@ -25,7 +25,7 @@ pub struct WscleanImager {
     imaging: Imaging,
     state: State,
     checked: bool,
-    /// What an earlier run left was looked at: what is not part of the state may go.
+    /// The leftovers of an earlier run were looked at: files outside of the state may go.
     opened: bool,
     finished: bool,
 }

@@ -18,39 +18,39 @@ use std::sync::atomic::AtomicBool;
 const SCRATCH: &str = ".wsclean";
 
 /// The values of one imaging that do not change while it runs.
-pub struct Imaging {
+pub(crate) struct Imaging {
     /// Data and folders.
-    pub job: ImagingJob,
+    pub(crate) job: ImagingJob,
     /// wsclean's options.
-    pub options: WscleanOptions,
+    pub(crate) options: WscleanOptions,
     /// Its program, its limits, its listeners.
-    pub context: ImagerContext,
+    pub(crate) context: ImagerContext,
     /// The installed version, or why there is none.
-    pub installed: Result<Arc<Installed>, String>,
+    pub(crate) installed: Result<Arc<Installed>, String>,
 }
 
 /// A call that was made.
 #[derive(Debug)]
-pub struct CallDone {
+pub(crate) struct CallDone {
     /// Its log.
-    pub log: RunLog,
+    pub(crate) log: RunLog,
     /// Its command line.
-    pub line: Vec<String>,
+    pub(crate) line: Vec<String>,
 }
 
 /// The ears of one call: its log file, who hears of progress, what stops it.
-pub struct Listener<'a> {
+pub(crate) struct Listener<'a> {
     /// Log file.
-    pub log: &'a Path,
+    pub(crate) log: &'a Path,
     /// Events other than warnings are dropped: too many calls run at once.
-    pub silent: bool,
+    pub(crate) silent: bool,
     /// Stops the call like an interruption; `None`: the context's own.
-    pub cancel: Option<&'a Arc<AtomicBool>>,
+    pub(crate) cancel: Option<&'a Arc<AtomicBool>>,
 }
 
 impl Imaging {
     /// Nothing is run but wsclean's help, once for each executable.
-    pub fn new(job: ImagingJob, options: WscleanOptions, mut context: ImagerContext) -> Self {
+    pub(crate) fn new(job: ImagingJob, options: WscleanOptions, mut context: ImagerContext) -> Self {
         if context.executable.is_empty() {
             context.executable = vec!["wsclean".to_owned()];
         }
@@ -59,7 +59,7 @@ impl Imaging {
     }
 
     /// The command lines of this imaging.
-    pub fn calls(&self) -> Calls<'_> {
+    pub(crate) fn calls(&self) -> Calls<'_> {
         Calls {
             job: &self.job,
             options: &self.options,
@@ -69,33 +69,33 @@ impl Imaging {
     }
 
     /// Folder of everything unfinished.
-    pub fn scratch(&self) -> PathBuf {
+    pub(crate) fn scratch(&self) -> PathBuf {
         self.job.folder.join(SCRATCH)
     }
 
     /// A measurement set has no `MODEL_DATA` yet, which the cycles need.
-    pub fn needs_model_column(&self) -> bool {
+    pub(crate) fn needs_model_column(&self) -> bool {
         self.job.measurement_sets.iter().any(|m| has_column(m, "MODEL_DATA") != Some(true))
     }
 
     /// The user's primary beam, its environment variables expanded.
-    pub fn primary_beam(&self) -> Result<Option<PathBuf>, WscleanError> {
+    pub(crate) fn primary_beam(&self) -> Result<Option<PathBuf>, WscleanError> {
         let beam = self.options.primary_beam.as_ref();
         beam.map(|beam| expanded_path("primary_beam.image", &beam.image)).transpose()
     }
 
     /// Sends an event to whoever listens.
-    pub fn report(&self, event: Progress) {
+    pub(crate) fn report(&self, event: Progress) {
         (self.context.progress)(event);
     }
 
     /// Runs a command line, its log in the job's.
-    pub fn run(&self, line: Vec<String>) -> Result<RunLog, WscleanError> {
+    pub(crate) fn run(&self, line: Vec<String>) -> Result<RunLog, WscleanError> {
         self.run_with(line, &self.listener())
     }
 
     /// Runs a command line for one listener. Warnings are passed on to whoever listens.
-    pub fn run_with(&self, line: Vec<String>, listener: &Listener<'_>) -> Result<RunLog, WscleanError> {
+    pub(crate) fn run_with(&self, line: Vec<String>, listener: &Listener<'_>) -> Result<RunLog, WscleanError> {
         let progress = |event: Progress| {
             if !listener.silent || matches!(event, Progress::Warning(_)) {
                 self.report(event);
@@ -106,7 +106,12 @@ impl Imaging {
 
     /// Runs a call with a folder for wsclean's temporary files, which goes afterwards; `name` is the start of the names
     /// of wsclean's files.
-    pub fn run_call(&self, name: &Path, mut a: Arguments, listener: &Listener<'_>) -> Result<CallDone, WscleanError> {
+    pub(crate) fn run_call(
+        &self,
+        name: &Path,
+        mut a: Arguments,
+        listener: &Listener<'_>,
+    ) -> Result<CallDone, WscleanError> {
         let temporary = self.temporary()?;
         a.push("temp-dir", &[temporary.path().display()]);
         let line = self.calls().line(name, &a);
@@ -115,7 +120,7 @@ impl Imaging {
     }
 
     /// Folder for wsclean's reordered visibilities; it goes with the value.
-    pub fn temporary(&self) -> Result<tempfile::TempDir, WscleanError> {
+    pub(crate) fn temporary(&self) -> Result<tempfile::TempDir, WscleanError> {
         let (base, prefix) = match &self.options.temp_dir {
             Some(path) => (expanded_path("temp_dir", path)?, memory::prefix()),
             None => match memory::folder(&self.job.measurement_sets, &self.context.executable) {
@@ -129,7 +134,7 @@ impl Imaging {
     }
 
     /// Writes the model (and those of its channels and polarisations) to the data.
-    pub fn predict(&self, model: &Path) -> Result<(), WscleanError> {
+    pub(crate) fn predict(&self, model: &Path) -> Result<(), WscleanError> {
         let folder = self.scratch().join("predict");
         files::fresh_folder(&folder)?;
         let found = files::link_models(model, &folder)?;
@@ -142,7 +147,7 @@ impl Imaging {
     }
 
     /// The listener of a call that is alone.
-    pub fn listener(&self) -> Listener<'_> {
+    pub(crate) fn listener(&self) -> Listener<'_> {
         Listener { log: &self.job.log, silent: false, cancel: None }
     }
 }

@@ -7,47 +7,47 @@ use crate::process::Output;
 
 /// One run by its own log.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct RunLog {
+pub(crate) struct RunLog {
     /// The deconvolutions, in the order of the log (of independent channels: one after the other).
-    pub majors: Vec<MajorLog>,
+    pub(crate) majors: Vec<MajorLog>,
     /// Minor iterations over the whole run.
-    pub iterations: u64,
+    pub(crate) iterations: u64,
     /// There was nothing to clean (an empty mask).
-    pub no_peak: bool,
+    pub(crate) no_peak: bool,
     /// The limit of major iterations ended the run.
-    pub major_limit: bool,
+    pub(crate) major_limit: bool,
     /// The reason of a failure, in wsclean's own words.
-    pub failure: Option<String>,
+    pub(crate) failure: Option<String>,
     /// Input channels that went into each output channel, from the imaging table.
-    pub output_channels: Vec<u64>,
+    pub(crate) output_channels: Vec<u64>,
     /// Warnings, each once.
-    pub warnings: Vec<ImagerWarning>,
+    pub(crate) warnings: Vec<ImagerWarning>,
 }
 
 /// One deconvolution between two inversions.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct MajorLog {
+pub(crate) struct MajorLog {
     /// wsclean's number of the major iteration, from 1.
-    pub number: usize,
+    pub(crate) number: usize,
     /// wsclean's own estimate of the noise, Jy/beam.
-    pub noise_jy: Option<f64>,
+    pub(crate) noise_jy: Option<f64>,
     /// Peak at the start, Jy/beam.
-    pub initial_peak_jy: Option<f64>,
+    pub(crate) initial_peak_jy: Option<f64>,
     /// Level down to which it cleans, Jy/beam.
-    pub level_jy: Option<f64>,
+    pub(crate) level_jy: Option<f64>,
     /// That level is the threshold of the whole run.
-    pub level_is_final: bool,
+    pub(crate) level_is_final: bool,
     /// Peak at the end, Jy/beam.
-    pub final_peak_jy: Option<f64>,
+    pub(crate) final_peak_jy: Option<f64>,
     /// Minor iterations of this deconvolution alone.
-    pub iterations: u64,
+    pub(crate) iterations: u64,
     /// Why it stopped.
-    pub stop: Option<Stop>,
+    pub(crate) stop: Option<Stop>,
 }
 
 /// Why a deconvolution stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stop {
+pub(crate) enum Stop {
     /// To make a new residual, and go on.
     MinorLoop,
     /// The threshold of the whole run.
@@ -60,7 +60,7 @@ pub enum Stop {
 
 /// Follows a log while it is written.
 #[derive(Debug, Default)]
-pub struct LogReader {
+pub(crate) struct LogReader {
     log: RunLog,
     /// The next lines hold a reason, which may have several lines.
     in_failure: bool,
@@ -71,12 +71,12 @@ pub struct LogReader {
 
 impl LogReader {
     /// The log as far as it was read.
-    pub fn finish(self) -> RunLog {
+    pub(crate) fn finish(self) -> RunLog {
         self.log
     }
 
     /// Takes a piece of output and returns the events that it means.
-    pub fn read(&mut self, piece: Output<'_>) -> Vec<Progress> {
+    pub(crate) fn read(&mut self, piece: Output<'_>) -> Vec<Progress> {
         match piece {
             Output::Partial(text) => self.progress_bar(text),
             Output::Line(line) => {

@@ -36,9 +36,9 @@ pub struct WscleanOptions {
     /// Level, in noise sigma, down to which wsclean cleans before it goes on inside the components found so far.
     /// Left out when a mask is given.
     pub auto_mask: Option<f64>,
-    /// Stop level in noise sigma.
+    /// Threshold in noise sigma.
     pub auto_threshold: Option<f64>,
-    /// Stop level, Jy.
+    /// Threshold, Jy.
     pub threshold: Option<f64>,
     /// Multi-scale deconvolution.
     pub multiscale: bool,
@@ -90,7 +90,7 @@ pub struct WscleanOptions {
     pub beam_fitting_size: Option<f64>,
     /// Clean mask: non-zero pixels may be cleaned. The campaign's own masks take its place.
     pub fits_mask: Option<PathBuf>,
-    /// Clean mask with a bit a scale (newer versions of wsclean).
+    /// Clean mask with one bit per scale (newer versions of wsclean).
     pub multiscale_fits_mask: Option<PathBuf>,
     /// Folder of wsclean's temporary files.
     pub temp_dir: Option<PathBuf>,

@@ -7,7 +7,7 @@ use crate::image::FitsImage;
 use crate::imager::job::Products;
 
 /// The beam is on the image's pixels, with one plane or one for each channel.
-pub fn check(imaging: &Imaging) -> Result<(), WscleanError> {
+pub(crate) fn check(imaging: &Imaging) -> Result<(), WscleanError> {
     let Some(path) = imaging.primary_beam()? else { return Ok(()) };
     let image = FitsImage::open(&path)?;
     let (height, width) = image.plane_shape();
@@ -21,7 +21,7 @@ pub fn check(imaging: &Imaging) -> Result<(), WscleanError> {
 }
 
 /// Puts the beam beside the products, and makes the image divided by it.
-pub fn correct(imaging: &Imaging, products: &mut Products) -> Result<(), WscleanError> {
+pub(crate) fn correct(imaging: &Imaging, products: &mut Products) -> Result<(), WscleanError> {
     let (Some(path), Some(beam)) = (imaging.primary_beam()?, &imaging.options.primary_beam) else { return Ok(()) };
     let folder = &imaging.job.folder;
     let (pb, pbcor) = (folder.join("pb.fits"), folder.join("image.pbcor.fits"));

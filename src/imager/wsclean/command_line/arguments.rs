@@ -24,7 +24,7 @@ const RESERVED: [&str; 13] = [
 
 /// A command line under construction: options with their values.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     list: Vec<Argument>,
 }
 
@@ -40,7 +40,7 @@ struct Argument {
 
 impl Arguments {
     /// Adds `-name values...`, with wsclean's own name.
-    pub fn push<V: ToString>(&mut self, name: &str, values: &[V]) {
+    pub(crate) fn push<V: ToString>(&mut self, name: &str, values: &[V]) {
         self.add(name, name.to_owned(), values.iter().map(ToString::to_string).collect());
     }
 
@@ -49,7 +49,7 @@ impl Arguments {
     }
 
     /// Adds a bare option.
-    pub fn flag(&mut self, name: &str) {
+    pub(crate) fn flag(&mut self, name: &str) {
         self.push::<&str>(name, &[]);
     }
 
@@ -68,22 +68,22 @@ impl Arguments {
     }
 
     /// Whether the option is there.
-    pub fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.list.iter().any(|a| a.name == name)
     }
 
     /// Adds everything of `other`.
-    pub fn append(&mut self, mut other: Self) {
+    pub(crate) fn append(&mut self, mut other: Self) {
         self.list.append(&mut other.list);
     }
 
     /// Takes the option out.
-    pub fn remove(&mut self, name: &str) {
+    pub(crate) fn remove(&mut self, name: &str) {
         self.list.retain(|a| a.name != name);
     }
 
     /// The words after the executable, without the measurement sets.
-    pub fn words(&self) -> Vec<String> {
+    pub(crate) fn words(&self) -> Vec<String> {
         let words = |a: &Argument| std::iter::once(format!("-{}", a.name)).chain(a.values.clone()).collect::<Vec<_>>();
         self.list.iter().flat_map(words).collect()
     }
@@ -92,7 +92,7 @@ impl Arguments {
     ///
     /// # Errors
     /// [`WscleanError::UnknownOptions`].
-    pub fn check(&self, installed: &Installed) -> Result<(), WscleanError> {
+    pub(crate) fn check(&self, installed: &Installed) -> Result<(), WscleanError> {
         let unknown = self.list.iter().filter(|a| !installed.knows(&a.name));
         let options: Vec<_> =
             unknown.map(|a| (a.written.clone(), installed.nearest(&a.name).map(str::to_owned))).collect();
@@ -112,7 +112,7 @@ impl Arguments {
 ///
 /// # Errors
 /// [`WscleanError::BadValue`].
-pub fn imaging(options: &WscleanOptions, installed: Option<&Installed>) -> Result<Arguments, WscleanError> {
+pub(crate) fn imaging(options: &WscleanOptions, installed: Option<&Installed>) -> Result<Arguments, WscleanError> {
     let mut a = Arguments::default();
     image_plane(&mut a, options, installed)?;
     visibilities(&mut a, options);
@@ -184,7 +184,7 @@ fn text(name: &str, value: &str) -> Result<String, WscleanError> {
 }
 
 /// How the output channels are made and cleaned together.
-pub fn channels(a: &mut Arguments, o: &WscleanOptions) {
+pub(crate) fn channels(a: &mut Arguments, o: &WscleanOptions) {
     if o.channels_out <= 1 {
         return;
     }
@@ -204,7 +204,7 @@ pub fn channels(a: &mut Arguments, o: &WscleanOptions) {
 }
 
 /// Iterations and thresholds of one ordinary run. With a mask, `auto_mask` is left out: the mask takes its place.
-pub fn stops(a: &mut Arguments, o: &WscleanOptions, masked: bool) {
+pub(crate) fn stops(a: &mut Arguments, o: &WscleanOptions, masked: bool) {
     a.push("niter", &[o.niter]);
     a.push("nmiter", &[o.nmiter]);
     if let Some(sigma) = o.auto_mask.filter(|_| !masked) {

@@ -12,50 +12,50 @@ use std::path::{Path, PathBuf};
 
 /// Everything that decides the command lines of one imaging.
 #[derive(Debug, Clone, Copy)]
-pub struct Calls<'a> {
+pub(crate) struct Calls<'a> {
     /// Data and folders.
-    pub job: &'a ImagingJob,
+    pub(crate) job: &'a ImagingJob,
     /// wsclean's options.
-    pub options: &'a WscleanOptions,
+    pub(crate) options: &'a WscleanOptions,
     /// The installed version; `None`: it is absent, and taken as a new one.
-    pub installed: Option<&'a Installed>,
+    pub(crate) installed: Option<&'a Installed>,
     /// The executable as a list of words.
-    pub executable: &'a [String],
+    pub(crate) executable: &'a [String],
 }
 
 /// The part of the machine that one process may use.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Resources {
+pub(crate) struct Resources {
     /// Threads.
-    pub threads: usize,
+    pub(crate) threads: usize,
     /// Memory, GB; `None`: the options' own limit.
-    pub memory_gb: Option<f64>,
+    pub(crate) memory_gb: Option<f64>,
 }
 
 /// One call of the cycles. Numbers are words: a plan does not know them yet.
 #[derive(Debug, Clone)]
-pub struct CycleCall<'a> {
-    /// What this process images.
-    pub part: CyclePart,
+pub(crate) struct CycleCall<'a> {
+    /// The part of the image that the process makes.
+    pub(crate) part: CyclePart,
     /// When it stops.
-    pub stops: Stops,
+    pub(crate) stops: Stops,
     /// Its clean mask.
-    pub mask: Option<&'a Path>,
+    pub(crate) mask: Option<&'a Path>,
     /// The model is written to the data.
-    pub update_model: bool,
+    pub(crate) update_model: bool,
     /// There is a model of an earlier cycle to go on from.
-    pub goes_on: bool,
+    pub(crate) goes_on: bool,
     /// Start of the names of the PSFs.
-    pub psf: PathBuf,
+    pub(crate) psf: PathBuf,
     /// The restoring beam, for `-beam-shape`.
-    pub beam: Option<[String; 3]>,
+    pub(crate) beam: Option<[String; 3]>,
     /// Start of the names of the residuals to begin with.
-    pub dirty: PathBuf,
+    pub(crate) dirty: PathBuf,
 }
 
-/// What one process of a cycle images.
+/// The part of the image that one process of a cycle makes.
 #[derive(Debug, Clone)]
-pub enum CyclePart {
+pub(crate) enum CyclePart {
     /// All output channels.
     Whole,
     /// One channel of a cube.
@@ -69,7 +69,7 @@ pub enum CyclePart {
 
 /// When a call stops.
 #[derive(Debug, Clone)]
-pub enum Stops {
+pub(crate) enum Stops {
     /// As the options say: one long run.
     Options,
     /// As the loop over major cycles says.
@@ -121,7 +121,7 @@ impl Calls<'_> {
     }
 
     /// One ordinary run with one mask; `None`: the one that the options name.
-    pub fn ordinary(&self, mask: Option<&Path>) -> Result<Arguments, WscleanError> {
+    pub(crate) fn ordinary(&self, mask: Option<&Path>) -> Result<Arguments, WscleanError> {
         let mut a = self.whole()?;
         let mask = self.mask_or_option(mask)?;
         arguments::stops(&mut a, self.options, mask.is_some());
@@ -135,7 +135,7 @@ impl Calls<'_> {
     }
 
     /// The given mask, or the one that the options name.
-    pub fn mask_or_option(&self, mask: Option<&Path>) -> Result<Option<PathBuf>, WscleanError> {
+    pub(crate) fn mask_or_option(&self, mask: Option<&Path>) -> Result<Option<PathBuf>, WscleanError> {
         match (mask, &self.options.fits_mask) {
             (Some(mask), _) => Ok(Some(mask.to_owned())),
             (None, Some(path)) => expanded_path("fits_mask", path).map(Some),
@@ -145,7 +145,7 @@ impl Calls<'_> {
 
     /// The call that makes PSFs and dirty images. `keep_model`: `MODEL_DATA` is there and stays as it is; the cycles
     /// need the column.
-    pub fn start(&self, keep_model: bool) -> Result<Arguments, WscleanError> {
+    pub(crate) fn start(&self, keep_model: bool) -> Result<Arguments, WscleanError> {
         let mut a = self.whole()?;
         a.push("niter", &[0]);
         a.flag("make-psf");
@@ -156,7 +156,7 @@ impl Calls<'_> {
     }
 
     /// One call of a cycle.
-    pub fn cycle(&self, call: &CycleCall<'_>) -> Result<Arguments, WscleanError> {
+    pub(crate) fn cycle(&self, call: &CycleCall<'_>) -> Result<Arguments, WscleanError> {
         let mut a = match &call.part {
             CyclePart::Whole => self.whole()?,
             CyclePart::Channel { range, resources } => {
@@ -193,7 +193,7 @@ impl Calls<'_> {
     }
 
     /// The call that writes a model to the data, `by_channel` one for each output channel.
-    pub fn predict(&self, by_channel: bool) -> Result<Arguments, WscleanError> {
+    pub(crate) fn predict(&self, by_channel: bool) -> Result<Arguments, WscleanError> {
         let mut a = self.common(self.resources())?;
         if by_channel && self.options.channels_out > 1 {
             a.push("channels-out", &[self.options.channels_out]);
@@ -204,7 +204,7 @@ impl Calls<'_> {
     }
 
     /// The command line that restores `model` onto `residual` with this beam.
-    pub fn restore(&self, beam: &Beam, residual: &Path, model: &Path, restored: &Path) -> Vec<String> {
+    pub(crate) fn restore(&self, beam: &Beam, residual: &Path, model: &Path, restored: &Path) -> Vec<String> {
         let path = |p: &Path| p.to_string_lossy().into_owned();
         let mut line = self.executable.to_vec();
         line.extend(["-j".to_owned(), self.job.threads.max(1).to_string(), "-beam-shape".to_owned()]);
@@ -214,7 +214,7 @@ impl Calls<'_> {
     }
 
     /// A whole command line; `name` is the start of the names of wsclean's files.
-    pub fn line(&self, name: &Path, a: &Arguments) -> Vec<String> {
+    pub(crate) fn line(&self, name: &Path, a: &Arguments) -> Vec<String> {
         let mut line = self.executable.to_vec();
         line.extend(["-name".to_owned(), name.to_string_lossy().into_owned()]);
         line.extend(a.words());
@@ -223,7 +223,7 @@ impl Calls<'_> {
     }
 
     /// Hash of everything that decides the images of the cycles: another value makes unfinished cycles worthless.
-    pub fn identity(&self) -> Result<String, WscleanError> {
+    pub(crate) fn identity(&self) -> Result<String, WscleanError> {
         let mut a = self.whole()?;
         a.remove("j");
         a.remove("abs-mem");
@@ -239,7 +239,7 @@ impl Calls<'_> {
 }
 
 /// Values of `-beam-shape`.
-pub fn beam_words(beam: &Beam) -> [String; 3] {
+pub(crate) fn beam_words(beam: &Beam) -> [String; 3] {
     let asec = |deg: f64| format!("{}asec", deg * 3600.0);
     [asec(beam.major_deg), asec(beam.minor_deg), format!("{}deg", beam.pa_deg)]
 }

@@ -18,32 +18,32 @@ const TICK: Duration = Duration::from_millis(100);
 
 /// The call of one part of the image.
 #[derive(Debug)]
-pub struct PartDone {
+pub(crate) struct PartDone {
     /// Number of the part, which of a cube is that of the channel.
-    pub part: usize,
+    pub(crate) part: usize,
     /// Its call.
-    pub call: CallDone,
+    pub(crate) call: CallDone,
 }
 
 /// How one process of several is called.
-pub struct ChannelRun {
+pub(crate) struct ChannelRun {
     /// Its part of the machine.
-    pub resources: Resources,
+    pub(crate) resources: Resources,
     /// Stops it.
-    pub cancel: Arc<AtomicBool>,
+    pub(crate) cancel: Arc<AtomicBool>,
 }
 
-/// Processes that run at once, and what each may use.
+/// Processes that run at once, and the part of the machine for each.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct SideBySide {
+pub(crate) struct SideBySide {
     /// Number of processes.
-    pub at_once: usize,
-    /// What each may use.
-    pub each: Resources,
+    pub(crate) at_once: usize,
+    /// The part of the machine for each.
+    pub(crate) each: Resources,
 }
 
 /// How the job's resources are divided among the processes of `channels` channels.
-pub fn resources_of_each(imaging: &Imaging, channels: usize) -> SideBySide {
+pub(crate) fn resources_of_each(imaging: &Imaging, channels: usize) -> SideBySide {
     let job = &imaging.job;
     let threads = job.threads.max(1);
     let mut at_once = channels.clamp(1, threads);
@@ -57,7 +57,7 @@ pub fn resources_of_each(imaging: &Imaging, channels: usize) -> SideBySide {
 }
 
 /// Runs `one` for each of these channels in threads of their own. The first failure stops the others.
-pub fn run_channels(
+pub(crate) fn run_channels(
     imaging: &Imaging,
     channels: &[usize],
     one: &(dyn Fn(usize, &ChannelRun) -> Result<CallDone, WscleanError> + Sync),

@@ -10,7 +10,7 @@ use crate::imager::wsclean::primary_beam;
 use std::path::Path;
 
 /// Moves the present state to the job's folder, and completes it: primary beam, channels, model in the data.
-pub fn finish(imaging: &Imaging, state: &State) -> Result<Products, WscleanError> {
+pub(crate) fn finish(imaging: &Imaging, state: &State) -> Result<Products, WscleanError> {
     if !state.has_start() {
         return Err(WscleanError::OutOfOrder { step: "restore", needs: "make_psf" });
     }

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 /// One call of each part that is to be cleaned, as many at once as the resources allow; what the others have is carried
 /// over. `controls`: `None`: the options' own stops, for one long run.
-pub fn clean(
+pub(crate) fn clean(
     imaging: &Imaging,
     state: &mut State,
     mask: Option<&Path>,

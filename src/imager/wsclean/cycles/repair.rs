@@ -10,7 +10,7 @@ use ndarray::{Array2, ArrayView2, s};
 use std::path::{Path, PathBuf};
 
 /// Replaces model, residual and restored image of every channel whose model differs from the plane of the cube `model`.
-pub fn repair(imaging: &Imaging, state: &State, model: &Path) -> Result<(), WscleanError> {
+pub(crate) fn repair(imaging: &Imaging, state: &State, model: &Path) -> Result<(), WscleanError> {
     let mut cube = FitsImage::open(model)?;
     for (index, part) in state.parts().iter().enumerate() {
         repair_part(imaging, state, part, &cube.read_plane(0, index)?)?;

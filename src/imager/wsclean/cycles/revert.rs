@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 /// Makes the present cycle's folder again: with the files that these channels had after their earlier cycles, and those
 /// of the others.
-pub fn revert(state: &mut State, reverts: &[ChannelRevert]) -> Result<(), WscleanError> {
+pub(crate) fn revert(state: &mut State, reverts: &[ChannelRevert]) -> Result<(), WscleanError> {
     let (present, fresh) = (state.present_folder(), cycle_under_way(state.scratch()));
     files::fresh_folder(&fresh)?;
     for (index, part) in state.parts().iter().enumerate() {

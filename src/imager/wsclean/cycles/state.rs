@@ -17,123 +17,123 @@ const KEEP_BYTES: u64 = 2 << 30;
 
 /// Contents of `start/state.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Start {
+pub(crate) struct Start {
     /// Hash of everything that decides the images.
-    pub identity: String,
+    pub(crate) identity: String,
     /// First and last (exclusive) channel of the data of each output channel of a cube; empty: one process images all.
-    pub ranges: Vec<(u64, u64)>,
+    pub(crate) ranges: Vec<(u64, u64)>,
     /// The command line, for the record.
     #[serde(default)]
-    pub line: Vec<String>,
+    pub(crate) line: Vec<String>,
 }
 
 /// Contents of `cycle-NNNN/state.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct CycleState {
+pub(crate) struct CycleState {
     /// Outcome of the cycle.
-    pub minor: MinorCycle,
+    pub(crate) minor: MinorCycle,
     /// `MODEL_DATA` holds the model of this cycle.
-    pub model_written: bool,
+    pub(crate) model_written: bool,
     /// The command line (of a cube, that of the first channel that was cleaned), for the record.
     #[serde(default)]
-    pub line: Vec<String>,
+    pub(crate) line: Vec<String>,
 }
 
 /// The part of an imaging that one process cleans: the whole image, or one channel of a cube.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Part {
+pub(crate) struct Part {
     /// Sub-folder: `all`, or the number of the channel.
-    pub name: String,
+    pub(crate) name: String,
     /// First and last (exclusive) channel of the data; `None`: the whole image.
-    pub range: Option<(u64, u64)>,
+    pub(crate) range: Option<(u64, u64)>,
 }
 
 /// Folder of PSF and dirty image.
-pub fn start_folder(scratch: &Path) -> PathBuf {
+pub(crate) fn start_folder(scratch: &Path) -> PathBuf {
     scratch.join("start")
 }
 
 /// Folder of PSF and dirty image while they are made.
-pub fn start_under_way(scratch: &Path) -> PathBuf {
+pub(crate) fn start_under_way(scratch: &Path) -> PathBuf {
     scratch.join("start.new")
 }
 
 /// Folder of a cycle while it is made.
-pub fn cycle_under_way(scratch: &Path) -> PathBuf {
+pub(crate) fn cycle_under_way(scratch: &Path) -> PathBuf {
     scratch.join("cycle.new")
 }
 
 /// The finished cycles of one imaging.
 #[derive(Debug, Clone)]
-pub struct State {
+pub(crate) struct State {
     scratch: PathBuf,
     log: PathBuf,
     /// The output channels are independent images.
-    pub cube: bool,
+    pub(crate) cube: bool,
     start: Option<Start>,
     cycles: Vec<CycleState>,
 }
 
 impl State {
     /// No cycle yet; `log` is named where a file is missing.
-    pub fn new(scratch: PathBuf, log: PathBuf, cube: bool) -> Self {
+    pub(crate) fn new(scratch: PathBuf, log: PathBuf, cube: bool) -> Self {
         Self { scratch, log, cube, start: None, cycles: Vec::new() }
     }
 
     /// Folder of everything unfinished.
-    pub fn scratch(&self) -> &Path {
+    pub(crate) fn scratch(&self) -> &Path {
         &self.scratch
     }
 
     /// Folder of a cycle, 1 first.
-    pub fn cycle_folder(&self, cycle: usize) -> PathBuf {
+    pub(crate) fn cycle_folder(&self, cycle: usize) -> PathBuf {
         self.scratch.join(format!("cycle-{cycle:04}"))
     }
 
     /// Folder of PSF and dirty image.
-    pub fn start_folder(&self) -> PathBuf {
+    pub(crate) fn start_folder(&self) -> PathBuf {
         start_folder(&self.scratch)
     }
 
     /// Folder of the present state: the last cycle, or the dirty images.
-    pub fn present_folder(&self) -> PathBuf {
+    pub(crate) fn present_folder(&self) -> PathBuf {
         if self.cycles.is_empty() { self.start_folder() } else { self.cycle_folder(self.cycles.len()) }
     }
 
     /// Number of finished cycles.
-    pub fn cycles(&self) -> usize {
+    pub(crate) fn cycles(&self) -> usize {
         self.cycles.len()
     }
 
     /// PSF and dirty image are there.
-    pub fn has_start(&self) -> bool {
+    pub(crate) fn has_start(&self) -> bool {
         self.start.is_some()
     }
 
     /// `MODEL_DATA` holds the present model.
-    pub fn model_is_written(&self) -> bool {
+    pub(crate) fn model_is_written(&self) -> bool {
         self.cycles.last().is_some_and(|c| c.model_written)
     }
 
     /// The command lines that made the present state, in order.
-    pub fn lines(&self) -> Vec<Vec<String>> {
+    pub(crate) fn lines(&self) -> Vec<Vec<String>> {
         let start = self.start.iter().map(|s| &s.line);
         start.chain(self.cycles.iter().map(|c| &c.line)).filter(|line| !line.is_empty()).cloned().collect()
     }
 
     /// The parts that are cleaned by a process each.
-    pub fn parts(&self) -> Vec<Part> {
+    pub(crate) fn parts(&self) -> Vec<Part> {
         self.start.as_ref().map_or_else(|| parts_of(&[]), |start| parts_of(&start.ranges))
     }
 
     /// Forgets everything and removes it.
-    pub fn clear(&mut self) -> Result<(), WscleanError> {
+    pub(crate) fn clear(&mut self) -> Result<(), WscleanError> {
         (self.start, self.cycles) = (None, Vec::new());
         files::remove_folder(&self.scratch)
     }
 
     /// Finds the state that an interrupted run of the same identity left, and removes what is not whole.
-    pub fn find(&mut self, identity: &str) -> Result<(), WscleanError> {
+    pub(crate) fn find(&mut self, identity: &str) -> Result<(), WscleanError> {
         (self.start, self.cycles) = (None, Vec::new());
         let start: Option<Start> = read_state(&self.start_folder());
         match start {
@@ -147,7 +147,7 @@ impl State {
     }
 
     /// Removes later cycles and everything else that is not part of the state.
-    pub fn forget_after(&mut self, last: usize) -> Result<(), WscleanError> {
+    pub(crate) fn forget_after(&mut self, last: usize) -> Result<(), WscleanError> {
         self.cycles.truncate(last);
         let listing = std::fs::read_dir(&self.scratch).map_err(WscleanError::files(&self.scratch, "listed"))?;
         for entry in listing {
@@ -163,7 +163,7 @@ impl State {
     }
 
     /// Takes the state after `cycle` as the present one.
-    pub fn roll_back(&mut self, cycle: usize) -> Result<(), WscleanError> {
+    pub(crate) fn roll_back(&mut self, cycle: usize) -> Result<(), WscleanError> {
         if cycle > self.cycles.len() || (cycle > 0 && !self.cycle_folder(cycle).join(&self.parts()[0].name).is_dir()) {
             let reason = std::io::Error::from(std::io::ErrorKind::NotFound);
             return Err(WscleanError::files(&self.cycle_folder(cycle), "taken again")(reason));
@@ -179,7 +179,7 @@ impl State {
     }
 
     /// Takes a whole folder as that of PSF and dirty image.
-    pub fn begin(&mut self, whole: &Path, start: Start) -> Result<(), WscleanError> {
+    pub(crate) fn begin(&mut self, whole: &Path, start: Start) -> Result<(), WscleanError> {
         write_state(whole, &start)?;
         files::rename(whole, &self.start_folder())?;
         self.start = Some(start);
@@ -187,7 +187,7 @@ impl State {
     }
 
     /// Takes a whole folder as that of the next cycle.
-    pub fn push(&mut self, whole: &Path, cycle: CycleState) -> Result<(), WscleanError> {
+    pub(crate) fn push(&mut self, whole: &Path, cycle: CycleState) -> Result<(), WscleanError> {
         write_state(whole, &cycle)?;
         files::rename(whole, &self.cycle_folder(self.cycles.len() + 1))?;
         self.cycles.push(cycle);
@@ -196,7 +196,7 @@ impl State {
 
     /// Puts a whole folder in the place of the present cycle's. Between the two renames there is no folder of this
     /// cycle: a run that is cut off there goes on from the one before.
-    pub fn replace_present(&mut self, whole: &Path) -> Result<(), WscleanError> {
+    pub(crate) fn replace_present(&mut self, whole: &Path) -> Result<(), WscleanError> {
         let (present, old) = (self.present_folder(), self.scratch.join("cycle.old"));
         let Some(state) = self.cycles.last_mut() else { return Ok(()) };
         // MODEL_DATA may hold a later model: restoring will write this one.
@@ -228,12 +228,12 @@ impl State {
     }
 
     /// Puts the channels' images of these kinds in a folder together as cubes.
-    pub fn assemble(&self, folder: &Path, kinds: &[&str]) -> Result<(), WscleanError> {
+    pub(crate) fn assemble(&self, folder: &Path, kinds: &[&str]) -> Result<(), WscleanError> {
         assemble_parts(&self.parts(), folder, kinds)
     }
 
     /// The residual of the present state; `pb` is the primary beam.
-    pub fn residual(&self, pb: Option<PathBuf>) -> Result<Residual, WscleanError> {
+    pub(crate) fn residual(&self, pb: Option<PathBuf>) -> Result<Residual, WscleanError> {
         let (present, start) = (self.present_folder(), self.start_folder());
         let kind = if self.cycles.is_empty() { "dirty" } else { "residual" };
         Ok(Residual {
@@ -246,7 +246,7 @@ impl State {
     }
 
     /// The beam that wsclean fitted to the PSF of a part, if it did.
-    pub fn beam(&self, part: &Part) -> Result<Option<Beam>, WscleanError> {
+    pub(crate) fn beam(&self, part: &Part) -> Result<Option<Beam>, WscleanError> {
         let list = files::pieces(&self.start_folder().join(&part.name), PREFIX)?;
         Ok(files::main_piece(&list, "psf").and_then(|p| FitsImage::open(&p.path).ok()?.beam()))
     }
@@ -264,7 +264,7 @@ impl State {
 }
 
 /// The parts of a cube with these channel ranges; none: the whole image.
-pub fn parts_of(ranges: &[(u64, u64)]) -> Vec<Part> {
+pub(crate) fn parts_of(ranges: &[(u64, u64)]) -> Vec<Part> {
     if ranges.is_empty() {
         return vec![Part { name: "all".into(), range: None }];
     }
@@ -272,7 +272,7 @@ pub fn parts_of(ranges: &[(u64, u64)]) -> Vec<Part> {
 }
 
 /// Puts the images of these kinds of all parts in a folder together as cubes.
-pub fn assemble_parts(parts: &[Part], folder: &Path, kinds: &[&str]) -> Result<(), WscleanError> {
+pub(crate) fn assemble_parts(parts: &[Part], folder: &Path, kinds: &[&str]) -> Result<(), WscleanError> {
     for kind in kinds {
         let planes: Vec<_> = parts.iter().map(|p| folder.join(&p.name).join(format!("{PREFIX}-{kind}.fits"))).collect();
         files::assemble(&planes, &folder.join(format!("{kind}.fits")))?;
@@ -281,7 +281,7 @@ pub fn assemble_parts(parts: &[Part], folder: &Path, kinds: &[&str]) -> Result<(
 }
 
 /// Links the files of these kinds into another folder.
-pub fn link_kinds(from: &[files::Piece], kinds: &[&str], to: &Path) -> Result<(), WscleanError> {
+pub(crate) fn link_kinds(from: &[files::Piece], kinds: &[&str], to: &Path) -> Result<(), WscleanError> {
     for kind in kinds {
         files::link_pieces(from, kind, to, PREFIX, kind)?;
     }
@@ -290,7 +290,7 @@ pub fn link_kinds(from: &[files::Piece], kinds: &[&str], to: &Path) -> Result<()
 
 /// Links what a part has into another folder: image, residual and model; of one that was never cleaned, its dirty image
 /// twice and an empty model.
-pub fn carry_over(from: &Path, to: &Path) -> Result<(), WscleanError> {
+pub(crate) fn carry_over(from: &Path, to: &Path) -> Result<(), WscleanError> {
     files::make_folder(to)?;
     let list = files::pieces(from, PREFIX)?;
     if files::link_pieces(&list, "model", to, PREFIX, "model")? == 0 {

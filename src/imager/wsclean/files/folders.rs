@@ -4,7 +4,7 @@ use crate::imager::wsclean::error::WscleanError;
 use std::path::Path;
 
 /// A hard link, or a copy where the file system has none; an older file of that name goes.
-pub fn link(from: &Path, to: &Path) -> Result<(), WscleanError> {
+pub(crate) fn link(from: &Path, to: &Path) -> Result<(), WscleanError> {
     let fail = |reason| WscleanError::Files { path: to.to_owned(), action: "linked", reason };
     match std::fs::remove_file(to) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(fail(e)),
@@ -14,7 +14,7 @@ pub fn link(from: &Path, to: &Path) -> Result<(), WscleanError> {
 }
 
 /// Makes the folder and its parents.
-pub fn make_folder(path: &Path) -> Result<(), WscleanError> {
+pub(crate) fn make_folder(path: &Path) -> Result<(), WscleanError> {
     std::fs::create_dir_all(path).map_err(|reason| WscleanError::Files {
         path: path.to_owned(),
         action: "made",
@@ -23,13 +23,13 @@ pub fn make_folder(path: &Path) -> Result<(), WscleanError> {
 }
 
 /// Makes the folder afresh.
-pub fn fresh_folder(path: &Path) -> Result<(), WscleanError> {
+pub(crate) fn fresh_folder(path: &Path) -> Result<(), WscleanError> {
     remove_folder(path)?;
     make_folder(path)
 }
 
 /// Removes the folder with everything in it, if it is there.
-pub fn remove_folder(path: &Path) -> Result<(), WscleanError> {
+pub(crate) fn remove_folder(path: &Path) -> Result<(), WscleanError> {
     match std::fs::remove_dir_all(path) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
             Err(WscleanError::Files { path: path.to_owned(), action: "removed", reason: e })
@@ -39,7 +39,7 @@ pub fn remove_folder(path: &Path) -> Result<(), WscleanError> {
 }
 
 /// Renames a file or folder.
-pub fn rename(from: &Path, to: &Path) -> Result<(), WscleanError> {
+pub(crate) fn rename(from: &Path, to: &Path) -> Result<(), WscleanError> {
     std::fs::rename(from, to).map_err(|reason| WscleanError::Files { path: to.to_owned(), action: "renamed", reason })
 }
 
@@ -47,7 +47,7 @@ pub fn rename(from: &Path, to: &Path) -> Result<(), WscleanError> {
 ///
 /// # Errors
 /// The file cannot be read or the copy not written.
-pub fn copy(from: &Path, to: &Path) -> Result<(), WscleanError> {
+pub(crate) fn copy(from: &Path, to: &Path) -> Result<(), WscleanError> {
     let name = to.file_name().unwrap_or_default().to_string_lossy();
     let aside = to.with_file_name(format!(".{}.{name}", std::process::id()));
     std::fs::copy(from, &aside).map_err(|reason| WscleanError::Files {

@@ -14,7 +14,7 @@ const STALE: Duration = Duration::from_secs(600);
 /// The folder in memory, where the data are small beside what is free there.
 ///
 /// A program behind a list of words (container, `mpirun`) may not see our memory: it gets none.
-pub fn folder(data: &[PathBuf], executable: &[String]) -> Option<PathBuf> {
+pub(crate) fn folder(data: &[PathBuf], executable: &[String]) -> Option<PathBuf> {
     if executable.len() != 1 {
         return None;
     }
@@ -27,12 +27,12 @@ pub fn folder(data: &[PathBuf], executable: &[String]) -> Option<PathBuf> {
 }
 
 /// Start of the names of our folders outside of the job's own: it tells whose they are.
-pub fn prefix() -> String {
+pub(crate) fn prefix() -> String {
     format!("cleanloop-{}-", std::process::id())
 }
 
 /// Removes the folders in memory of processes that are gone.
-pub fn remove_stale() {
+pub(crate) fn remove_stale() {
     for entry in std::fs::read_dir(MEMORY).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         let process =
@@ -46,7 +46,7 @@ pub fn remove_stale() {
 }
 
 /// Bytes of memory that are free or can be freed, from `/proc/meminfo`.
-pub fn available_memory() -> Option<u64> {
+pub(crate) fn available_memory() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|l| l.strip_prefix("MemAvailable:"))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kb| kb * 1024)

@@ -5,27 +5,27 @@ use crate::imager::wsclean::error::WscleanError;
 use std::path::{Path, PathBuf};
 
 /// Prefix (`-name`) of wsclean's files inside our folders.
-pub const PREFIX: &str = "w";
+pub(crate) const PREFIX: &str = "w";
 /// Prefix of the files that `-reuse-dirty` reads.
-pub const REUSED: &str = "d";
+pub(crate) const REUSED: &str = "d";
 /// Output channels are numbered with at least this many digits.
-pub const CHANNEL_DIGITS: usize = 4;
+pub(crate) const CHANNEL_DIGITS: usize = 4;
 
 /// One file of a run: `w-0003-I-image.fits` is channel 3, polarisation I, kind `image`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Piece {
+pub(crate) struct Piece {
     /// Where it is.
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// Channel number; `None`: the only one, or the whole band.
-    pub channel: Option<usize>,
+    pub(crate) channel: Option<usize>,
     /// The image of the whole band beside those of the channels.
-    pub whole_band: bool,
+    pub(crate) whole_band: bool,
     /// Polarisation, where there are several.
-    pub polarisation: Option<String>,
+    pub(crate) polarisation: Option<String>,
     /// Interval (`t0003`), where there are several.
-    pub interval: Option<String>,
+    pub(crate) interval: Option<String>,
     /// `image`, `residual`, `model`, `psf`, `dirty`...
-    pub kind: String,
+    pub(crate) kind: String,
     extension: String,
 }
 
@@ -81,7 +81,7 @@ fn is_number(word: &str) -> bool {
     word.len() >= CHANNEL_DIGITS && word.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// What makes a file one of several: a channel, a polarisation, an interval.
+/// Whether a word makes a file one of several: a channel, a polarisation, an interval.
 pub(super) fn is_part(word: &str) -> bool {
     is_number(word) || is_polarisation(word) || word.strip_prefix('t').is_some_and(is_number)
 }
@@ -94,7 +94,7 @@ fn is_polarisation(word: &str) -> bool {
 }
 
 /// The files of a run, sorted by name.
-pub fn pieces(folder: &Path, prefix: &str) -> Result<Vec<Piece>, WscleanError> {
+pub(crate) fn pieces(folder: &Path, prefix: &str) -> Result<Vec<Piece>, WscleanError> {
     let fail = |reason| WscleanError::Files { path: folder.to_owned(), action: "listed", reason };
     let mut list = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(fail)? {
@@ -105,7 +105,7 @@ pub fn pieces(folder: &Path, prefix: &str) -> Result<Vec<Piece>, WscleanError> {
 }
 
 /// The file of this kind that stands for the run: of the whole band, and of Stokes I or the first polarisation.
-pub fn main_piece<'a>(pieces: &'a [Piece], kind: &str) -> Option<&'a Piece> {
+pub(crate) fn main_piece<'a>(pieces: &'a [Piece], kind: &str) -> Option<&'a Piece> {
     let rank = |p: &Piece| {
         let polarisation = p.polarisation.as_deref().map_or(0, |p| if p == "I" { 0 } else { 1 });
         (!p.whole_band, p.channel, polarisation, p.interval.clone())
@@ -114,7 +114,13 @@ pub fn main_piece<'a>(pieces: &'a [Piece], kind: &str) -> Option<&'a Piece> {
 }
 
 /// Links every file of `kind` under the prefix and kind of another run.
-pub fn link_pieces(list: &[Piece], kind: &str, to: &Path, prefix: &str, new_kind: &str) -> Result<usize, WscleanError> {
+pub(crate) fn link_pieces(
+    list: &[Piece],
+    kind: &str,
+    to: &Path,
+    prefix: &str,
+    new_kind: &str,
+) -> Result<usize, WscleanError> {
     let chosen: Vec<_> = list.iter().filter(|p| p.kind == kind && p.extension == "fits").collect();
     for piece in &chosen {
         link(&piece.path, &to.join(piece.run_name(prefix, new_kind)))?;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 ///
 /// # Errors
 /// A plane cannot be read, or has another size than the first.
-pub fn assemble(planes: &[PathBuf], cube: &Path) -> Result<(), WscleanError> {
+pub(crate) fn assemble(planes: &[PathBuf], cube: &Path) -> Result<(), WscleanError> {
     let frequency = |image: &FitsImage| image.header().get_f64("CRVAL3");
     let first = FitsImage::open(&planes[0])?;
     let (ny, nx) = first.plane_shape();
@@ -46,7 +46,7 @@ pub fn assemble(planes: &[PathBuf], cube: &Path) -> Result<(), WscleanError> {
 ///
 /// # Errors
 /// The image cannot be read, the model not written.
-pub fn empty_model(image: &Path, model: &Path) -> Result<(), WscleanError> {
+pub(crate) fn empty_model(image: &Path, model: &Path) -> Result<(), WscleanError> {
     let like = FitsImage::open(image)?;
     let mut header = like.header().clone();
     header.set_str("BUNIT", "JY/PIXEL");
@@ -64,7 +64,7 @@ pub fn empty_model(image: &Path, model: &Path) -> Result<(), WscleanError> {
 ///
 /// # Errors
 /// A file cannot be read or written, or the sizes differ.
-pub fn divide(image: &Path, beam: &Path, limit: f64, quotient: &Path) -> Result<(), WscleanError> {
+pub(crate) fn divide(image: &Path, beam: &Path, limit: f64, quotient: &Path) -> Result<(), WscleanError> {
     let mut image = FitsImage::open(image)?;
     let mut beam = image.companion(beam)?;
     let mut writer = PlaneWriter::create(quotient, image.axes(), PixelType::F32, image.header(), false)?;
@@ -85,7 +85,7 @@ pub fn divide(image: &Path, beam: &Path, limit: f64, quotient: &Path) -> Result<
 ///
 /// # Errors
 /// The cube cannot be read, the plane not written.
-pub fn mask_plane(cube: &Path, channel: usize, to: &Path) -> Result<(), WscleanError> {
+pub(crate) fn mask_plane(cube: &Path, channel: usize, to: &Path) -> Result<(), WscleanError> {
     let mut image = FitsImage::open(cube)?;
     // A NaN is no data, and nothing is cleaned there.
     let plane = image.read_plane(0, channel)?.mapv(|v| u8::from(is_masked(v)));

@@ -18,7 +18,7 @@ const KINDS: [&str; 5] = ["image", "residual", "model", "psf", "dirty"];
 ///
 /// # Errors
 /// A product is missing, or a file cannot be moved.
-pub fn collect(from: &Path, to: &Path, cube: bool, log: &Path) -> Result<Products, WscleanError> {
+pub(crate) fn collect(from: &Path, to: &Path, cube: bool, log: &Path) -> Result<Products, WscleanError> {
     let list = pieces(from, PREFIX)?;
     let mains: Vec<_> = KINDS.map(|k| main_piece(&list, k).cloned()).into();
     for piece in &list {
@@ -39,7 +39,7 @@ pub fn collect(from: &Path, to: &Path, cube: bool, log: &Path) -> Result<Product
 ///
 /// # Errors
 /// A product is missing.
-pub fn products(folder: &Path, cube: bool, log: &Path) -> Result<Products, WscleanError> {
+pub(crate) fn products(folder: &Path, cube: bool, log: &Path) -> Result<Products, WscleanError> {
     if cube {
         for kind in KINDS {
             let planes: Vec<_> =
@@ -63,7 +63,7 @@ fn number_of_channels(folder: &Path) -> usize {
 ///
 /// # Errors
 /// A link fails.
-pub fn link_models(model: &Path, to: &Path) -> Result<usize, WscleanError> {
+pub(crate) fn link_models(model: &Path, to: &Path) -> Result<usize, WscleanError> {
     let stem = model.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let folder = model.parent().unwrap_or(Path::new("."));
     // A product is named kind-parts, a run's file prefix-parts-kind.
@@ -85,7 +85,7 @@ pub fn link_models(model: &Path, to: &Path) -> Result<usize, WscleanError> {
 }
 
 /// Name of a product of one channel.
-pub fn channel_name(kind: &str, channel: usize) -> String {
+pub(crate) fn channel_name(kind: &str, channel: usize) -> String {
     format!("{kind}-{channel:0CHANNEL_DIGITS$}.fits")
 }
 
