@@ -440,7 +440,7 @@ fn finished_cubes_give_table_json_regions_and_plots() {
     run(&["--noise", "1e-3", "--beam", "4"]).success().stdout(predicates::str::contains("1 confetti, 1 suspicious"));
     run(&["--residual", "residual.fits", "--pedestal-radius", "3"])
         .code(2)
-        .stderr(predicates::str::contains("pedestal_radius: found 3, expected beams above 0, at most 2"));
+        .stderr(predicates::str::contains("pedestal_radius is 3; expected beams above 0, at most 2"));
     write_cube(&path("short.fits"), &residual[..3], false);
     run(&["--residual", "short.fits"]).code(2).stderr(predicates::str::contains("short.fits: has 3 channels"));
 }
