@@ -1,25 +1,26 @@
 //! cleanloop drives self-calibration campaigns of radio interferometers and makes the clean masks that
 //! decide whether a campaign converges.
 //!
-//! The modules, in the order in which data meet them; each may use those listed before it in `image`,
-//! `kernels`, and never those that come after it:
+//! The modules, bottom to top; each may use those listed before it, never those after it:
 //!
+//! - [`error`], [`util`], [`options`]: errors and exit codes; files, shells and threads; checks of option structs.
+//! - [`kernels`]: pixels in, pixels out: rolling extrema, box counts, geodesic dilation, islands, erosion, smoothing,
+//!   medians. No files, no processes, no global state.
 //! - [`image`]: planes, cubes, restoring beams and headers; FITS in and out, plane by plane.
-//! - [`kernels`]: pixels in, pixels out: rolling extrema, box counts, geodesic dilation, islands, erosion,
-//!   smoothing, medians. No files, no processes, no global state.
-//! - [`disk`]: room on disks.
 //! - [`noise`]: background and rms maps.
-//! - [`masking`]: clean masks: the flint pipeline, CASA's auto-multithresh, and their combination.
-//! - [`quality`]: what an image or a model is worth: metrics of a round, PSF sidelobe level, confetti.
-//! - [`process`]: the only module that starts programs; also the JSON-lines protocol of workers.
-//! - [`casa`]: the CASA worker, a Python process that everybody shares who needs CASA.
-//! - [`measurement_set`]: what is in a measurement set, copies of it.
-//! - [`setup`]: environments that the program makes itself: CASA and QuartiCal.
-//! - [`imager`] and [`calibrator`]: what to start: wsclean, CASA, QuartiCal, or any command.
-//! - [`campaign`]: when: the campaign file, the resolved plan, the loop over rounds and major cycles, the journal.
-//! - [`scheduler`]: where the work of many measurement sets runs.
-//! - [`report`]: what people look at.
-//! - [`cli`]: one file a subcommand: arguments in, library call, words out.
+//! - [`masking`]: clean masks: flint's pipeline, CASA's auto-multithresh, automatic masks, and their combination.
+//! - [`quality`]: metrics of images and rounds, statistics of gain solutions, confetti.
+//! - [`process`]: the only module that starts programs; also the protocol of the workers.
+//! - [`programs`]: CASA's worker, and the environments that the program makes itself.
+//! - [`measurement_set`]: the content of a measurement set, and copies of it.
+//! - [`imager`]: wsclean, tclean, or any command.
+//! - [`major_cycle`]: the loop over the major cycles of one imaging, with a mask before each; needs no campaign.
+//! - [`calibrator`]: CASA, QuartiCal, or any command.
+//! - [`batch_system`]: jobs in Slurm.
+//! - [`campaign`]: the campaign file, its plan, the loop over rounds, journal and record. [`campaign::Campaign`] is the
+//!   way in.
+//! - [`report`]: HTML pages, terminal and logs.
+//! - [`cli`]: one file per subcommand.
 
 pub mod batch_system;
 pub mod calibrator;

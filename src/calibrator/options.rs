@@ -15,18 +15,18 @@ pub struct GaincalOptions {
     #[serde(deserialize_with = "text")]
     #[schemars(with = "TextOrNumber")]
     pub solint: String,
-    /// What is solved for: phases (`p`), amplitudes (`a`) or both (`ap`).
+    /// Quantities that are solved for: phases (`p`), amplitudes (`a`) or both (`ap`).
     pub calmode: CalMode,
-    /// Solutions of a lower signal-to-noise ratio are flagged.
+    /// Solutions with a lower signal-to-noise ratio are flagged.
     pub minsnr: f64,
-    /// Baselines that take part, in CASA's notation; empty: all.
+    /// Baselines that are used, in CASA's notation; empty: all.
     pub uvrange: String,
     /// Whether the selections below (and `uvrange`) apply.
     pub selectdata: bool,
     /// `G`: each polarisation by itself; `T`: one gain for both.
     pub gaintype: GainType,
-    /// The band is solved in this many equal channel ranges (the last may be shorter): a table each, applied to its
-    /// own channels.
+    /// The band is solved in this many equal channel ranges (the last may be shorter), each with a table that is applied
+    /// to its own channels.
     pub nspw: usize,
     /// Normalise the amplitudes of the solutions.
     pub solnorm: bool,
@@ -41,7 +41,7 @@ pub struct GaincalOptions {
     pub refant: String,
     /// `strict` makes every solution relative to the same antenna.
     pub refantmode: RefantMode,
-    /// Least number of baselines to an antenna with which a solution is tried.
+    /// Fewest baselines to an antenna with which a solution is tried.
     pub minblperant: u32,
     /// Boundaries that solutions may cross: `scan`, `spw`, `field`, `obs`, several joined by commas.
     pub combine: String,
@@ -53,7 +53,7 @@ pub struct GaincalOptions {
     #[serde(deserialize_with = "text")]
     #[schemars(with = "TextOrNumber")]
     pub field: String,
-    /// Antennas and baselines that take part.
+    /// Antennas and baselines that are used.
     #[serde(deserialize_with = "text")]
     #[schemars(with = "TextOrNumber")]
     pub antenna: String,
@@ -67,10 +67,10 @@ pub struct GaincalOptions {
     pub solmode: String,
     /// Interpolation of the solutions when they are applied, e.g. `linear` or `nearest`.
     pub interp: String,
-    /// What happens to data without a solution: `calonly` leaves them as they are, `calflag` flags them (the flags are
-    /// saved before, and restored when a round is undone).
+    /// Treatment of data without a solution: `calonly` leaves them as they are, `calflag` flags them (the flags are saved
+    /// before, and restored when a round is undone).
     pub applymode: ApplyMode,
-    /// Whether weights are calibrated, too.
+    /// Calibrate the weights, too.
     pub calwt: bool,
     /// Further options of QuartiCal by its own names: `quartical: {G.freq_interval: 8}`.
     #[serde(skip_serializing_if = "IndexMap::is_empty")]
@@ -108,7 +108,7 @@ impl Default for GaincalOptions {
     }
 }
 
-/// What a calibration solves for.
+/// Quantities that a calibration solves for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum CalMode {

@@ -30,15 +30,15 @@ pub struct CampaignValues {
     #[arg(long, value_name = "MS", num_args = 1..)]
     pub ms: Vec<String>,
 
-    /// Folder of everything that the campaign makes.
+    /// Folder for all results of the campaign.
     #[arg(long, short, value_name = "DIR")]
     pub output: Option<PathBuf>,
 
-    /// Last round; round 0, before any calibration, comes on top.
+    /// Number of the last round; round 0, before any calibration, comes first.
     #[arg(long, value_name = "N")]
     pub rounds: Option<usize>,
 
-    /// The program that makes images.
+    /// The program that makes the images.
     #[arg(long, value_enum)]
     pub imager: Option<ImagerKind>,
 
@@ -78,8 +78,8 @@ pub struct CampaignValues {
     #[arg(long, value_name = "DIR")]
     pub sbid_copy_path: Option<PathBuf>,
 
-    /// Any other key, its value in YAML: wsclean.niter=1000 (all rounds), selfcal.2.gaincal.solint=30s,
-    /// campaign.resources.threads=8. May be given many times.
+    /// Any other key, with its value in YAML: wsclean.niter=1000 (all rounds), selfcal.2.gaincal.solint=30s,
+    /// campaign.resources.threads=8. May be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub settings: Vec<String>,
 }

@@ -17,7 +17,7 @@ pub struct Args {
     #[arg(required = true, value_name = "MASK")]
     pub masks: Vec<PathBuf>,
 
-    /// How the masks become one.
+    /// How the masks are combined.
     #[arg(long, value_enum, default_value_t = Operation::Union)]
     pub operation: Operation,
 
@@ -40,15 +40,15 @@ pub struct Args {
     #[command(flatten)]
     pub tidy: TidyOptions,
 
-    /// Image whose grid and header the result gets; needed when all masks are region files. Default: the first mask.
+    /// Image whose grid and header the result gets; needed if all masks are region files [default: the first mask].
     #[arg(long, value_name = "IMAGE")]
     pub like: Option<PathBuf>,
 
-    /// Where to write the result.
+    /// The result.
     #[arg(short, long, value_name = "FILE", required_unless_present = "islands")]
     pub output: Option<PathBuf>,
 
-    /// Write 32-bit integers as flint does, not bytes.
+    /// Write 32-bit integers as flint does, instead of bytes.
     #[arg(long)]
     pub flint_types: bool,
 

@@ -18,39 +18,41 @@ use std::path::{Path, PathBuf};
 
 /// The manual, above the list of options.
 const ABOUT: &str = "\
-Deconvolves a residual with its PSF, without visibilities: one minor cycle of CASA's tools.
+Deconvolve a residual with its PSF, without visibilities: one minor cycle of CASA's tools.
 
 RESIDUAL, --psf, --model and --pb are FITS files or CASA images. The results are named after --output: X.model.fits, \
 X.residual.fits, X.image.fits and X.mask.fits, or CASA images with --casa. The model is the sum of --model and the new \
 components. Inputs are not changed.
 
-Components are only put inside the mask: one that is given (--mask), or one that is made from the residual (--method). \
-Without either, everywhere. It ends at the threshold, after niter iterations, or, with --one-cycle, at the level at \
-which tclean would go back to the visibilities.
+Components are placed only inside the mask: one that is given (--mask), or one that is made from the residual (--method). \
+Without either, they may be anywhere. Cleaning ends at the threshold, after niter iterations, or, with --one-cycle, at \
+the level at which tclean would return to the visibilities.
 
-With --deconvolver mtmfs each input is a list, one image a Taylor term: n residuals, 2 n - 1 PSFs.
+With --deconvolver mtmfs each input is a list, one image per Taylor term: n residuals, 2 n - 1 PSFs.
 
-CASA is needed: `cleanloop setup casa`.";
+Needs CASA: `cleanloop setup casa`.";
 
 /// Examples, below the list of options.
 const EXAMPLES: &str = "\
 Examples:
   One minor cycle of tclean with CASA's automask, in place of tclean's own:
-    cleanloop deconvolve X.residual --psf X.psf --model X.model --one-cycle --method multithresh --preset alma-7m \\
-        --casa --output Y
+    cleanloop deconvolve X.residual --psf X.psf --model X.model --one-cycle \\
+        --method multithresh --preset alma-7m --casa --output Y
+  Inside a mask whose levels are chosen from the residual:
+    cleanloop deconvolve dirty.fits --psf psf.fits --method auto --threshold 1mJy --output Y
   Multi-scale, down to 1 mJy inside a mask:
-    cleanloop deconvolve dirty.fits --psf psf.fits --mask mask.fits --deconvolver multiscale --scales 0,5,15 \\
-        --niter 20000 --threshold 1mJy --output Y";
+    cleanloop deconvolve dirty.fits --psf psf.fits --mask mask.fits --deconvolver multiscale \\
+        --scales 0,5,15 --niter 20000 --threshold 1mJy --output Y";
 
 /// Arguments of `deconvolve`.
 #[derive(Debug, clap::Args)]
 #[command(about = "Deconvolve a residual without visibilities (CASA)", long_about = ABOUT, after_long_help = EXAMPLES)]
 pub struct Args {
-    /// The residual (FITS or CASA image); mtmfs: one for each Taylor term.
+    /// The residual (FITS or CASA image); for mtmfs one per Taylor term.
     #[arg(required = true)]
     pub residual: Vec<PathBuf>,
 
-    /// The PSF; mtmfs: two for each Taylor term, less one.
+    /// The PSF; for mtmfs two per Taylor term, less one.
     #[arg(long, required = true, num_args = 1.., value_name = "IMAGE")]
     pub psf: Vec<PathBuf>,
 
@@ -58,11 +60,11 @@ pub struct Args {
     #[arg(long, num_args = 1.., value_name = "IMAGE")]
     pub model: Vec<PathBuf>,
 
-    /// The primary beam: gives an image that is corrected for it, and serves --pbmask and --nsigma.
+    /// The primary beam, for an image that is corrected for it, for --pbmask and for --nsigma.
     #[arg(long, value_name = "IMAGE")]
     pub pb: Option<PathBuf>,
 
-    /// Start of the names of the results.
+    /// Common start of the output names.
     #[arg(short, long, value_name = "BASE")]
     pub output: PathBuf,
 
@@ -70,7 +72,7 @@ pub struct Args {
     #[arg(long)]
     pub casa: bool,
 
-    /// The clean mask (FITS): a plane for all channels, or a cube.
+    /// The clean mask (FITS): one plane for all channels, or a cube.
     #[arg(long, value_name = "MASK", conflicts_with = "method")]
     pub mask: Option<PathBuf>,
 
@@ -78,28 +80,28 @@ pub struct Args {
     #[arg(long, value_enum, value_name = "METHOD", default_value = "none")]
     pub method: MaskMethod,
 
-    /// With --method both: how the two masks become one.
+    /// With --method both: how the two masks are combined.
     #[arg(long, value_enum, default_value = "union")]
     pub combine: CombineRule,
 
-    /// With --method auto: the image before cleaning, with its bright sources; needed when --model is not empty.
+    /// With --method auto: the image before cleaning, with its bright sources; needed if the model is not empty.
     #[arg(long, value_name = "IMAGE")]
     pub dirty: Option<PathBuf>,
 
-    /// How the noise is estimated for flint's masks by signal to noise, and for automatic ones [default: box; bane with
-    /// --method auto].
+    /// Noise estimator of flint's masks by signal to noise, and of automatic masks [default: box; bane with --method
+    /// auto].
     #[arg(long, value_enum, value_name = "METHOD")]
     pub noise: Option<NoiseMethod>,
 
-    /// End where tclean would go back to the visibilities, not at the threshold.
+    /// End where tclean would return to the visibilities, not at the threshold.
     #[arg(long)]
     pub one_cycle: bool,
 
-    /// Python that has casatasks, instead of cleanloop's own environment: the words of its command.
+    /// Command of a Python that has casatasks, instead of cleanloop's own environment.
     #[arg(long, num_args = 1.., value_name = "WORD", allow_hyphen_values = true, value_terminator = ";")]
     pub python: Vec<String>,
 
-    /// Where CASA's own words go.
+    /// File for CASA's log.
     #[arg(long, value_name = "FILE")]
     pub log: Option<PathBuf>,
 
@@ -120,7 +122,7 @@ pub struct Args {
     pub masking: Given<MaskingOptions>,
 }
 
-/// Deconvolves, and reports the result.
+/// Deconvolves and prints the result.
 ///
 /// # Errors
 /// Images that are not there or do not fit each other, invalid options, an empty mask, CASA's failure.
@@ -230,7 +232,7 @@ fn made_mask(args: &Args, recipe: &MaskRecipe, residual: &Residual, folder: &Pat
     Ok(Some(made.path))
 }
 
-/// Warns of what auto-multithresh warns of, and says why an automatic mask is as it is.
+/// Logs the mask's warnings, and prints the reasons of an automatic mask.
 fn explain(args: &Args, made: &Mask) {
     for warning in &made.warnings {
         tracing::warn!("{warning}");

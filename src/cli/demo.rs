@@ -20,7 +20,7 @@ pub struct Args {
     #[arg(short, long, default_value = "demo")]
     pub output: PathBuf,
 
-    /// Put aside what an earlier demonstration left, and run the campaign again.
+    /// Put the results of an earlier demonstration aside, and run the campaign again.
     #[arg(long)]
     pub restart: bool,
 }

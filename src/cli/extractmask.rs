@@ -15,11 +15,11 @@ pub struct Args {
     /// Mask on another grid that covers it, such as a mosaic's. Pixels of 1 and more are masked.
     pub mosaic_mask: PathBuf,
 
-    /// Where to write the mask. Default: beside the beam image, X.fits gives X.mask.fits.
+    /// The mask file [default: X.mask.fits beside the beam image X.fits].
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 
-    /// Write 32-bit integers as flint does, not bytes.
+    /// Write 32-bit integers as flint does, instead of bytes.
     #[arg(long)]
     pub flint_types: bool,
 }

@@ -11,17 +11,18 @@ Image one round of a campaign, without calibrating.
 
 The round's imaging options and masks are those of the campaign file: with `mask: {cadence: cycle}` a fresh mask is made \
 before each major cycle. Nothing is solved for or applied, whatever the file says. The measurement sets are imaged as they \
-are: DATA, or CORRECTED_DATA where the round comes after a calibration (or as --column says).
+are: DATA, or CORRECTED_DATA if the round follows a calibration (or the column named by --column).
 
 Everything goes into the folder imaging-NN inside the campaign's output: a journal, the round, a report, and the images in \
-final/. What `cleanloop run` has made in the output is not touched. The same command goes on with an interrupted imaging, \
-from its last complete major cycle; when all is done, it repeats nothing. A changed option repeats what it changes.
+final/. The results of `cleanloop run` in the output are not touched. The same command resumes an interrupted imaging \
+from its last complete major cycle; once all is done, it repeats nothing. After an option has changed, only the steps that \
+depend on it are repeated.
 
 A mask that is made once, before imaging (`mask: {cadence: round}`), needs an image: the last accepted one of an earlier \
-round, where the campaign has it.
+round, if the campaign has one.
 
-The measurement set is copied only where something must be written to it (wsclean needs a column MODEL_DATA for \
-`cadence: cycle`) and the campaign file does not say `work_on: original`. wsclean needs no CASA for this.";
+The measurement set is copied only if something must be written to it (wsclean needs a column MODEL_DATA for \
+`cadence: cycle`) and the campaign file does not say `work_on: original`. With wsclean this needs no CASA.";
 
 const EXAMPLES: &str = "\
 Exit codes: 0 done; 2 a mistake in the file, the options or the data; 3 the imager failed; 130 interrupted.
@@ -45,11 +46,11 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub round: usize,
 
-    /// The column to image. Default: the one that the round images.
+    /// The column to image [default: the one that the round images].
     #[arg(long, value_enum)]
     pub column: Option<StartColumn>,
 
-    /// Put aside what earlier runs of this command left for this round, and start from the beginning.
+    /// Put the results of earlier runs of this command for this round aside, and start from the beginning.
     #[arg(long)]
     pub restart: bool,
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 /// Campaigns to start from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Preset {
-    /// One measurement set, wsclean and CASA, a mask a round.
+    /// One measurement set, wsclean and CASA, one mask per round.
     #[default]
     Selfcal,
     /// The same with a fresh mask before each major cycle.
@@ -35,7 +35,7 @@ pub struct Args {
     #[arg(default_value = "campaign.yaml")]
     pub file: PathBuf,
 
-    /// What kind of campaign.
+    /// The kind of campaign.
     #[arg(long, value_enum, default_value_t)]
     pub preset: Preset,
 

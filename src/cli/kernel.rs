@@ -12,14 +12,15 @@ const WIDEST_DRAWING: usize = 100;
 #[derive(Debug, clap::Args)]
 #[command(
     about = "Show or save the footprint of an image's restoring beam",
-    long_about = "Shows the footprint of the restoring beam that --beam-shape-erode of the mask command erodes with: \
-                  the pixels in which the beam, smoothed to a scale, exceeds a fraction of its peak. North is up."
+    long_about = "Show or save the footprint of an image's restoring beam.\n\n\
+                  The footprint holds the pixels in which the beam, smoothed to a scale, exceeds a fraction of its peak; \
+                  `cleanloop mask --beam-shape-erode` erodes with it. North is up."
 )]
 pub struct Args {
     /// Image with a restoring beam (BMAJ, BMIN, BPA) in its header.
     pub image: PathBuf,
 
-    /// The footprint is where the beam exceeds this fraction of its peak; between 0 and 1.
+    /// The footprint is the area where the beam exceeds this fraction of its peak; between 0 and 1.
     #[arg(long, value_name = "FRACTION", default_value_t = 0.6)]
     pub response: f64,
 
@@ -27,7 +28,7 @@ pub struct Args {
     #[arg(long, value_name = "PIXELS", default_value_t = 0.0, allow_negative_numbers = true)]
     pub scale: f64,
 
-    /// Save it as a FITS image of zeros and ones instead of drawing it.
+    /// Save the footprint as a FITS image of zeros and ones instead of drawing it.
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 }

@@ -11,40 +11,41 @@ use std::path::{Path, PathBuf};
 
 /// The manual, above the list of options.
 const ABOUT: &str = "\
-Makes a clean mask of an image: which pixels a deconvolver may put components into.
+Make a clean mask of an image: the pixels in which a deconvolver may place components.
 
-Replaces flint_masking mask: the same option names, the same pixels. The mask is written beside the image, \
-X.fits giving X.mask.fits (X.scalemask.fits with --convolve-first), with the image's axes and header. Pixels without \
-data (NaN) are never masked.
+Option names and pixels are those of `flint_masking mask`. The mask is written beside the image, as X.mask.fits for \
+X.fits (X.scalemask.fits with --convolve-first), with the image's axes and header. Pixels without data (NaN) are never \
+masked.
 
 The statistic decides what counts as emission:
-  signal to noise     default. Needs background and rms: give maps (--rms-fits, --bkg-fits, such as BANE's), or have them \
-estimated (--noise). Reaches deepest in quiet fields; too generous around bright sources with artefacts, and blind \
+  signal to noise     The default. Needs background and rms: give maps (--rms-fits, --bkg-fits, such as BANE's), or have \
+them estimated (--noise). Reaches deepest in quiet fields; too generous around bright sources with artefacts, and blind \
 inside diffuse sources larger than the noise boxes.
   minimum absolute    --flood-fill --flood-fill-use-mac. A pixel must be brighter than the deepest negative nearby. Needs \
 no noise maps, and keeps artefacts out of the mask; the choice for self-calibration. \
 --flood-fill-use-mac-adaptive-max-depth for fields with diffuse emission.
-  scale by scale      --convolve-first. A bit for each scale of a multi-scale clean.
-  automatic           --auto. Levels are chosen from the image, and islands that look like artefacts are left out: the \
-mask that `mask: auto` of a campaign makes. Prints why. For a residual, give --psf, and --dirty where something was \
-cleaned already.
+  scale by scale      --convolve-first. One bit per scale of a multi-scale clean.
+  automatic           --auto. Levels are chosen from the image, and islands that look like artefacts are left out, as with \
+`mask: auto` in a campaign. Prints the reasons. For a residual, give --psf, and also --dirty if the model is not empty.
 
-Cubes: each plane (channel, polarisation) is masked by itself with the same options; one plane is in memory at a time.";
+Each plane of a cube (channel, polarisation) is masked by itself with the same options; one plane is in memory at a time.";
 
 /// Examples, below the list of options.
 const EXAMPLES: &str = "\
 Examples:
   Signal to noise with BANE's maps, islands from 5 sigma down to 1.5 sigma:
-    cleanloop mask X.fits --rms-fits X_rms.fits --bkg-fits X_bkg.fits --flood-fill --flood-fill-positive-seed-clip 5
+    cleanloop mask X.fits --rms-fits X_rms.fits --bkg-fits X_bkg.fits --flood-fill \\
+        --flood-fill-positive-seed-clip 5
   The same with the built-in noise estimate:
     cleanloop mask X.fits --flood-fill --noise bane
   Minimum absolute clip, eroded by the beam, for self-calibration:
     cleanloop mask X.fits --flood-fill --flood-fill-use-mac --flood-fill-positive-seed-clip 1.5 \\
         --flood-fill-positive-flood-clip 1.2 --beam-shape-erode
-  A bit for each scale of a multi-scale clean:
+  One bit per scale of a multi-scale clean:
     cleanloop mask X.fits --flood-fill --flood-fill-use-mac --flood-fill-positive-seed-clip 1.2 \\
-        --flood-fill-positive-flood-clip 0.8 --beam-shape-erode --beam-shape-erode-scales 0 8 16 32
-  Levels from the image itself; of a residual between major cycles:
+        --flood-fill-positive-flood-clip 0.8 --beam-shape-erode \\
+        --beam-shape-erode-scales 0 8 16 32
+  Levels from the image itself; the second for a residual between major cycles:
     cleanloop mask X.fits --auto
     cleanloop mask X.residual.fits --auto --psf X.psf.fits --dirty X.dirty.fits
 
@@ -57,19 +58,19 @@ pub struct Args {
     /// Image or cube (FITS; 2 to 4 axes; float or integer; also .gz and .fz).
     pub image: PathBuf,
 
-    /// The rms of the noise, an image of the same size (needs --bkg-fits).
+    /// Map of the noise rms, of the image's size (needs --bkg-fits).
     #[arg(long, value_name = "FILE")]
     pub rms_fits: Option<PathBuf>,
 
-    /// The background, an image of the same size (needs --rms-fits).
+    /// Map of the background, of the image's size (needs --rms-fits).
     #[arg(long, value_name = "FILE")]
     pub bkg_fits: Option<PathBuf>,
 
-    /// How background and rms are estimated when no maps are given [default: box; bane with --auto].
+    /// Estimator of background and rms when no maps are given [default: box; bane with --auto].
     #[arg(long, value_enum, value_name = "METHOD", conflicts_with_all = ["rms_fits", "bkg_fits"])]
     pub noise: Option<NoiseMethod>,
 
-    /// Where the mask goes. Default: beside the image, X.mask.fits or X.scalemask.fits.
+    /// The mask file [default: X.mask.fits or X.scalemask.fits beside the image].
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 
@@ -105,7 +106,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE", requires_all = ["auto", "previous_image"])]
     pub previous_mask: Option<PathBuf>,
 
-    /// With --auto: factor on all levels; more than 1 for a more cautious mask.
+    /// With --auto: multiplies all levels; above 1 the mask is more cautious.
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0, requires = "auto")]
     pub caution: f64,
 
@@ -116,7 +117,7 @@ pub struct Args {
     pub options: Given<MaskingOptions>,
 }
 
-/// Writes the mask and reports on it.
+/// Writes the mask and prints a summary.
 ///
 /// # Errors
 /// As [`maker::make`]; options that do not go together.

@@ -26,7 +26,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub mask: Vec<PathBuf>,
 
-    /// Mask of known sources, in the same order, or one for all: sorts the model's flux into inside and outside.
+    /// Mask of known sources, in the same order, or one for all: splits the model's flux into inside and outside.
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub islands: Vec<PathBuf>,
 

@@ -1,4 +1,4 @@
-//! The command line: one file a subcommand, each with its arguments and a `run` that calls the library and prints.
+//! The command line: one file per subcommand, each with its arguments and a `run` that calls the library and prints.
 
 pub mod automask;
 pub mod campaign_args;
@@ -39,19 +39,19 @@ use std::ffi::OsString;
 #[derive(Debug, Parser)]
 #[command(name = "cleanloop", version, about, max_term_width = 110)]
 pub struct Cli {
-    /// Say more: -v for details, -vv for everything.
-    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    /// Log more: -v for details, -vv for everything.
+    #[arg(short, long, action = clap::ArgAction::Count, global = true, help_heading = "Log")]
     pub verbose: u8,
 
-    /// Say only warnings and errors.
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    /// Log only warnings and errors.
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Log")]
     pub quiet: bool,
 
-    /// How log lines are written to standard error.
-    #[arg(long, value_enum, default_value_t = LogFormat::Text, global = true)]
+    /// Format of the log lines on standard error.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text, global = true, help_heading = "Log")]
     pub log_format: LogFormat,
 
-    /// What is to be done.
+    /// The subcommand.
     #[command(subcommand)]
     pub command: Command,
 }
@@ -59,9 +59,9 @@ pub struct Cli {
 /// Format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
-    /// For people.
+    /// Plain text.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
@@ -72,18 +72,18 @@ pub enum Command {
     Init(init::Args),
     /// Check a campaign file, and the files that it names.
     Validate(validate::Args),
-    /// Show what a campaign would do: every round with all its options.
+    /// Show every round of a campaign with all its options and command lines.
     Plan(plan::Args),
     /// Run a campaign; the same command resumes it.
     Run(run::Args),
-    /// Show where a campaign stands, round by round, with the reasons.
+    /// Show the state of a campaign, round by round, with the reasons.
     Status(status::Args),
     /// End a campaign that is at work: its jobs in Slurm, or the run on this machine.
     Cancel(cancel::Args),
     /// Write a campaign's report again.
     Report(report::Args),
     Image(image::Args),
-    /// Self-calibrate simulated data: set up, simulate, run, report.
+    /// Run the demonstration: set up CASA, simulate a field, self-calibrate it, write the report.
     Demo(demo::Args),
     /// Do the work of one job of a campaign; Slurm calls it.
     #[command(hide = true)]
@@ -92,7 +92,7 @@ pub enum Command {
     #[command(hide = true)]
     Schema(schema::Args),
     Mask(Box<mask::Args>),
-    /// CASA's auto-multithresh: the clean mask of one major cycle, with state kept between calls.
+    /// Make the mask of one major cycle with CASA's auto-multithresh, which keeps its state between calls.
     Automask(automask::Args),
     /// Combine masks and regions, tidy them up, list their islands.
     Combine(Box<combine::Args>),
@@ -102,23 +102,23 @@ pub enum Command {
     Deconvolve(Box<deconvolve::Args>),
     /// Put the images of a field's beams onto one grid, weighted by noise and primary beam.
     Mosaic(mosaic::Args),
-    /// Background and rms maps of an image or cube.
+    /// Measure background and rms maps of an image or cube.
     Noise(noise::Args),
-    /// Noise, peak, dynamic range and model statistics of images.
+    /// Measure noise, peak, dynamic range and model statistics of images.
     Metrics(metrics::Args),
-    /// Find model pixels of a cube that are not on the sky.
+    /// Find single-channel pixels of a model cube that are not on the sky.
     Confetti(confetti::Args),
-    /// Make the environments of CASA and QuartiCal, and report what is there.
+    /// Make the environments of CASA and QuartiCal, or list what is installed.
     Setup(setup::Args),
     /// Simulate a field with drifting antenna gains, for demonstrations and tests.
     Simulate(simulate::Args),
-    /// Write shell completions to standard output.
+    /// Print shell completions.
     Completions(completions::Args),
     /// Write the manual pages.
     Man(man::Args),
 }
 
-/// The whole program: reads the words (its own name first), runs the command, prints its error if there is one, and
+/// The whole program: parses the command line (its own name first), runs the command, prints its error if there is one, and
 /// returns the exit code. `main` calls it, and the Python package's `cleanloop` command.
 pub fn main(words: impl IntoIterator<Item = OsString>) -> u8 {
     let words = own::set_words(words);

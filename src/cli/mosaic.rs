@@ -14,11 +14,11 @@ pub struct Args {
     #[arg(required = true, value_name = "IMAGE")]
     pub images: Vec<PathBuf>,
 
-    /// Where to write the mosaic; its weights (1 / variance) go beside it, X.fits gives X.weight.fits.
+    /// The mosaic; its weights (1 / variance) go beside it, as X.weight.fits for X.fits.
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
 
-    /// Image whose grid the mosaic gets. Default: the smallest SIN grid, north up, that holds all images.
+    /// Image whose grid the mosaic gets [default: the smallest SIN grid, north up, that holds all images].
     #[arg(long, value_name = "IMAGE")]
     pub like: Option<PathBuf>,
 
@@ -26,16 +26,16 @@ pub struct Args {
     #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "dish")]
     pub pb: Vec<PathBuf>,
 
-    /// Diameter of the dishes, metres: a Gaussian primary beam of 1.09 wavelengths over diameters about CRVAL1, CRVAL2.
-    /// The images must not be corrected for it.
+    /// Diameter of the dishes, metres: the primary beam is a Gaussian around CRVAL1, CRVAL2 with a FWHM of 1.09
+    /// wavelengths over the diameter. The images must not be corrected for it.
     #[arg(long, value_name = "METRES")]
     pub dish: Option<f64>,
 
-    /// Response below which an image takes no part.
+    /// Pixels with a lower primary-beam response are left out.
     #[arg(long, value_name = "FRACTION", default_value_t = mosaic::DEFAULT_CUTOFF)]
     pub cutoff: f64,
 
-    /// Add the images up as they are, though their restoring beams differ; the mosaic's header gets the first one's.
+    /// Add the images up as they are even if their restoring beams differ; the mosaic's header gets the first one's.
     #[arg(long)]
     pub keep_beams: bool,
 }

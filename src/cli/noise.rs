@@ -14,7 +14,7 @@ pub struct Args {
     /// Image or cube (FITS).
     pub image: PathBuf,
 
-    /// Start of the output names: BASE_bkg.fits and BASE_rms.fits. Default: the image's name without its suffix.
+    /// Start of the output names, BASE_bkg.fits and BASE_rms.fits [default: the image's name without its suffix].
     #[arg(short, long, value_name = "BASE")]
     pub output: Option<PathBuf>,
 

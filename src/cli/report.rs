@@ -17,7 +17,7 @@ pub struct Args {
     pub changed: bool,
 }
 
-/// Writes the report of a campaign anew and prints where it is.
+/// Writes the report of a campaign again and prints its path.
 ///
 /// # Errors
 /// A folder without a campaign's record, or one that cannot be written.

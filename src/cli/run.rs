@@ -11,15 +11,15 @@ pub struct Args {
     #[command(flatten)]
     pub campaign: CampaignArgs,
 
-    /// Put aside what earlier runs left in the output folder, and start from the beginning.
+    /// Put the results of earlier runs in the output folder aside, and start from the beginning.
     #[arg(long)]
     pub restart: bool,
 
-    /// With `scheduler: slurm`: submit the jobs and return. They go on by themselves.
+    /// With `scheduler: slurm`: submit the jobs and return; they go on by themselves.
     #[arg(long)]
     pub detach: bool,
 
-    /// With `scheduler: slurm`: Ctrl-C cancels the jobs. Without it, it only ends this program.
+    /// With `scheduler: slurm`: Ctrl-C cancels the jobs, too, instead of ending this program only.
     #[arg(long, conflicts_with = "detach")]
     pub cancel_on_interrupt: bool,
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 /// Arguments of `schema`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Make the tables of keys of this document anew instead (between `<!-- keys: NAME -->` comments).
+    /// Write the tables of keys of this document again instead (between `<!-- keys: NAME -->` comments).
     #[arg(long, value_name = "FILE.md")]
     pub document: Option<PathBuf>,
 }

@@ -6,7 +6,7 @@ use crate::{ExitStatus, Result};
 /// Arguments of `setup`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// What to make (nothing is done to what is there and whole), or `check`: say what is there.
+    /// The environment to make (a complete one is left as it is), or `check`.
     #[arg(value_enum, default_value_t = What::Check)]
     pub what: What,
 }
@@ -18,9 +18,9 @@ pub enum What {
     Casa,
     /// QuartiCal, another calibrator.
     Quartical,
-    /// Open MPI and casampi, for tclean with `parallel: true`; and CASA, if it is not there.
+    /// Open MPI and casampi, for tclean with `parallel: true`; and CASA, if it is missing.
     Mpi,
-    /// Say which environments and programs are there.
+    /// List the environments and programs that are installed.
     Check,
 }
 

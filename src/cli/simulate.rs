@@ -21,7 +21,7 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t = Preset::Demo)]
     pub preset: Preset,
 
-    /// Seed of everything random.
+    /// Seed of the random numbers.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
 
@@ -37,7 +37,7 @@ pub struct Args {
     #[arg(long)]
     pub sources: Option<u32>,
 
-    /// Half the side of the square of sky that the sources lie in, arcsec; large sources shrink with it.
+    /// Half the side of the square of sky that holds the sources, arcsec; large sources shrink with it.
     #[arg(long = "field", value_name = "ARCSEC")]
     pub field_arcsec: Option<f64>,
 
@@ -54,7 +54,7 @@ pub struct Args {
     #[arg(long = "noise", value_name = "JY")]
     pub noise_jy: Option<f64>,
 
-    /// Length of the observation around transit, s.
+    /// Length of the observation, centred on transit, s.
     #[arg(long = "duration", value_name = "S")]
     pub duration_s: Option<f64>,
 
@@ -62,7 +62,7 @@ pub struct Args {
     #[arg(long = "integration", value_name = "S")]
     pub integration_s: Option<f64>,
 
-    /// Number of antennas, taken evenly from the array's list; default: all.
+    /// Number of antennas, taken evenly from the array's list [default: all].
     #[arg(long)]
     pub antennas: Option<u32>,
 

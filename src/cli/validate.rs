@@ -1,4 +1,4 @@
-//! `cleanloop validate`: are a campaign file and the files it names as they must be?
+//! `cleanloop validate`: checks a campaign file and the files that it names.
 
 use super::campaign_args::CampaignArgs;
 use crate::{ExitStatus, Result};
@@ -9,7 +9,7 @@ pub struct Args {
     #[command(flatten)]
     pub campaign: CampaignArgs,
 
-    /// Check the file alone, not whether the measurement sets and environment variables it names exist.
+    /// Check the file alone, not whether the measurement sets and environment variables that it names exist.
     #[arg(long)]
     pub file_only: bool,
 }

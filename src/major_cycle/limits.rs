@@ -5,7 +5,7 @@ use crate::imager::{StopLimits, StopReason};
 use crate::quality::residual::PlaneResidual;
 use serde::{Deserialize, Serialize};
 
-/// When the loop ends, with everything resolved.
+/// Limits at which the loop ends, with everything resolved.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StopRules {
     /// Level of the peak inside the mask, Jy/beam.

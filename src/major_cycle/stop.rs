@@ -3,12 +3,12 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Stop rules of the major cycles (cadence `cycle`). What is not given comes from the imager's options: the iteration
-/// limit (`niter`), the number of major cycles (`nmiter`) and the level (`threshold`, `auto_threshold`).
+/// Stop rules of the major cycles (cadence `cycle`). Limits that are not given come from the imager's options: minor
+/// iterations (`niter`), major cycles (`nmiter`) and the threshold (`threshold`, `auto_threshold`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct StopOptions {
-    /// Stop when the peak inside the mask is at or below this level, Jy/beam.
+    /// Stop when the peak inside the mask is at or below this threshold, Jy/beam.
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub threshold_jy: Option<f64>,
     /// Stop when the peak inside the mask is at or below this many times the residual's robust noise.
@@ -22,11 +22,11 @@ pub struct StopOptions {
     /// Stop when a cycle adds less than this fraction of the model's flux.
     #[schemars(range(min = 0.0))]
     pub least_new_flux: f64,
-    /// Diverged when the residual's peak grows beyond this factor over the lowest one so far: the last good cycle is
-    /// taken.
+    /// Cleaning has diverged when the residual's peak exceeds the lowest one so far by more than this factor: the last
+    /// good cycle is taken.
     #[schemars(extend("exclusiveMinimum" = 1))]
     pub peak_growth: f64,
-    /// Diverged when the residual's noise grows beyond this factor over the lowest one so far.
+    /// Cleaning has diverged when the residual's noise exceeds the lowest one so far by more than this factor.
     #[schemars(extend("exclusiveMinimum" = 1))]
     pub rms_growth: f64,
 }

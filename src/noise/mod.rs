@@ -70,29 +70,29 @@ pub enum GlobalBackground {
 #[command(next_help_heading = "Noise")]
 pub struct NoiseOptions {
     /// How background and rms are estimated.
-    #[arg(long = "noise-method", visible_alias = "method", value_enum, default_value_t = NoiseMethod::Bane)]
+    #[arg(long = "method", alias = "noise-method", value_enum, default_value_t = NoiseMethod::Bane)]
     pub method: NoiseMethod,
 
     /// Side of the square box, pixels. Default: 6 grid steps for bane, 101 for box, 50 for minimum-filter.
-    #[arg(long = "noise-box", visible_alias = "box", value_name = "PIXELS")]
+    #[arg(long = "box", alias = "noise-box", value_name = "PIXELS")]
     #[serde(rename = "box")]
     pub box_size: Option<usize>,
 
     /// Distance of grid positions, pixels, between which box and bane interpolate linearly. Default: for bane four
     /// beams (the geometric mean of the axes), or 16 without a beam; for box a sixth of the box.
-    #[arg(long = "noise-step", visible_alias = "step", value_name = "PIXELS")]
+    #[arg(long = "step", alias = "noise-step", value_name = "PIXELS")]
     pub step: Option<usize>,
 
     /// Evaluate the box at every pixel instead of on a grid (method box; slow).
-    #[arg(long = "noise-exact", visible_alias = "exact", conflicts_with = "step")]
+    #[arg(long = "exact", alias = "noise-exact", conflicts_with = "step")]
     pub exact: bool,
 
-    /// What the global method measures the rms with.
-    #[arg(long = "noise-statistic", visible_alias = "statistic", value_enum, default_value_t = NoiseStatistic::Mad)]
+    /// Statistic with which the global method measures the rms.
+    #[arg(long = "statistic", alias = "noise-statistic", value_enum, default_value_t = NoiseStatistic::Mad)]
     pub statistic: NoiseStatistic,
 
-    /// What the global method takes for the background.
-    #[arg(long = "noise-background", visible_alias = "background", value_enum, default_value_t = GlobalBackground::Zero)]
+    /// The background that the global method subtracts.
+    #[arg(long = "background", alias = "noise-background", value_enum, default_value_t = GlobalBackground::Zero)]
     pub background: GlobalBackground,
 }
 

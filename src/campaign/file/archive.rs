@@ -18,11 +18,11 @@ pub struct ArchiveOptions {
     /// Folder of the archive; it gets a folder for each measurement set. A relative path starts at the campaign file's
     /// folder. Default: `archive` in each measurement set's folder.
     pub to: Option<PathBuf>,
-    /// Folder of the copies, where they are to lie elsewhere than the `tar.gz`. Default: as `to`.
+    /// Folder of the copies, if it is not that of the `tar.gz`. Default: as `to`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub copy_to: Option<PathBuf>,
-    /// As `copy`, by regular expressions on flint's names; see docs/surveys.md. Default: those of the mode `archive`,
-    /// where there is a folder for them.
+    /// As `copy`, by regular expressions on flint's names; see docs/surveys.md. Default: those of the mode `archive`, if
+    /// a folder is named for them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub copy_file_re_patterns: Vec<String>,
     /// As `compress`, by regular expressions on flint's names. Default: as with `copy_file_re_patterns`.
@@ -35,9 +35,9 @@ pub struct ArchiveOptions {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct FlintArchiveOptions {
-    /// What goes into the tar file.
+    /// Patterns of the files that go into the tar file.
     pub tar_file_re_patterns: Vec<String>,
-    /// What is copied.
+    /// Patterns of the files that are copied.
     pub copy_file_re_patterns: Vec<String>,
 }
 

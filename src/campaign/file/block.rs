@@ -16,7 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// Which data are worked on.
+/// The data that are worked on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum WorkOn {
@@ -32,7 +32,7 @@ pub enum WorkOn {
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[value(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum StartColumn {
-    /// The data as they were observed or delivered.
+    /// The data as observed or delivered.
     #[default]
     Data,
     /// Data that were calibrated before.
@@ -49,7 +49,7 @@ impl StartColumn {
     }
 }
 
-/// What happens to the other measurement sets when one fails.
+/// The fate of the other measurement sets when one fails.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnFailure {
@@ -70,12 +70,12 @@ pub struct CampaignBlock {
     pub name: Option<String>,
     /// Measurement sets: paths, or patterns with `*`, `?`, `[ab]`. Relative paths start at the campaign file's folder.
     pub measurement_sets: Vec<String>,
-    /// Folder of everything that the campaign makes. Default: the campaign's name.
+    /// Folder for all results of the campaign. Default: the campaign's name.
     pub output: Option<PathBuf>,
-    /// Last round; round 0, before any calibration, comes on top: 3 means rounds 0, 1, 2 and 3. Default: the last round
-    /// of `selfcal`.
+    /// Number of the last round; round 0, before any calibration, comes first: 3 means rounds 0, 1, 2 and 3. Default: the
+    /// last round of `selfcal`.
     pub rounds: Option<usize>,
-    /// The program that makes images.
+    /// The program that makes the images.
     pub imager: ImagerKind,
     /// The program that solves for gains and applies them.
     pub calibrator: CalibratorKind,
@@ -83,21 +83,21 @@ pub struct CampaignBlock {
     #[serde(deserialize_with = "mask::read")]
     #[schemars(with = "MaskInput")]
     pub mask: MaskSettings,
-    /// When a round is accepted, and when the campaign has converged or diverged.
+    /// Limits for accepting a round, and for a campaign that has converged or diverged.
     pub acceptance: AcceptanceOptions,
     /// Limits of the automatic solution intervals (`gaincal: {solint: auto}`).
     pub solint: SolintOptions,
-    /// When the cleaning of a round ends, with cadence `cycle`.
+    /// Limits at which the cleaning of a round ends, with cadence `cycle`.
     pub stop: StopOptions,
     /// Threads, memory, time and disk.
     pub resources: Resources,
-    /// How external programs are called.
+    /// Commands of the external programs.
     pub executables: Executables,
     /// Reference antenna, by name or number. Default: the antenna with most unflagged data nearest the array's centre.
     #[serde(deserialize_with = "programs::optional_text")]
     #[schemars(with = "Option<Word>")]
     pub reference_antenna: Option<String>,
-    /// Which data are worked on: a `copy` or the `original`.
+    /// The data that are worked on: a `copy` or the `original`.
     pub work_on: WorkOn,
     /// The column that round 0 images.
     pub start_column: StartColumn,
@@ -107,19 +107,19 @@ pub struct CampaignBlock {
     pub use_beam_masks: Option<bool>,
     /// flint's field option: a number for `mask.rounds`.
     pub use_beam_masks_from: Option<usize>,
-    /// flint's field option: the same as `mask.rounds`; goes before `use_beam_masks_from`.
+    /// flint's field option: the same as `mask.rounds`; takes precedence over `use_beam_masks_from`.
     pub use_beam_masks_rounds: Option<RoundSelection>,
     /// flint's field option: folder of the tar files that the strategy's mode `archive` asks for.
     pub sbid_archive_path: Option<PathBuf>,
     /// flint's field option: folder of the copies that the strategy's mode `archive` asks for.
     pub sbid_copy_path: Option<PathBuf>,
-    /// Where the work of many measurement sets runs: an engine, or a map of settings.
+    /// Scheduler of the work: an engine, or a map of settings.
     #[serde(deserialize_with = "scheduler::read")]
     #[schemars(with = "SchedulerInput")]
     pub scheduler: SchedulerOptions,
-    /// What happens to the other measurement sets when one fails.
+    /// Whether the other measurement sets go on when one fails.
     pub on_failure: OnFailure,
-    /// What is collected at the end.
+    /// Files that are collected at the end.
     pub archive: ArchiveOptions,
 }
 

@@ -12,14 +12,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::path::PathBuf;
 
-/// How often a mask is made.
+/// Cadence of the masks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum MaskCadence {
-    /// Once a round, before imaging, from the last accepted image.
+    /// Once per round, before imaging, from the last accepted image.
     #[default]
     Round,
-    /// Before major cycles, from the current residual too.
+    /// Before each major cycle, from the current residual, too.
     Cycle,
 }
 
@@ -38,11 +38,11 @@ pub enum MaskImage {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct FieldOptions {
-    /// Diameter of the dishes, metres, for a Gaussian primary beam of 1.09 wavelengths over diameters; 0: no primary
-    /// beam. Default: the imager's map of the primary beam, else the diameter in the measurement set.
+    /// Diameter of the dishes, metres, for a Gaussian primary beam with a FWHM of 1.09 wavelengths over the diameter; 0: no
+    /// primary beam. Default: the imager's map of the primary beam, else the diameter in the measurement set.
     #[schemars(range(min = 0.0))]
     pub dish: Option<f64>,
-    /// Primary-beam response below which an image takes no part.
+    /// Pixels with a lower primary-beam response are left out.
     #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1))]
     pub cutoff: f64,
     /// Images with different restoring beams are convolved to a common one first.
@@ -73,18 +73,18 @@ impl MaskImage {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct MaskSettings {
-    /// How masks are made. Default: `flint`.
+    /// Method by which masks are made.
     pub method: MaskMethod,
     /// The image that masks are made from: each measurement set's own (`beam`), or that of the whole `field`.
     pub image: MaskImage,
-    /// With image `field`: how it is made.
+    /// With image `field`: how the images are combined.
     pub field: FieldOptions,
-    /// How often masks are made: once a `round`, or before each major `cycle`.
+    /// When masks are made: once per `round`, or before each major `cycle`.
     pub cadence: MaskCadence,
     /// With cadence `cycle`: a fresh mask only before every n-th major cycle.
     #[schemars(range(min = 1))]
     pub every: usize,
-    /// With method `both`: how the two masks become one.
+    /// With method `both`: how the two masks are combined.
     pub combine: CombineRule,
     /// Rounds that are cleaned with a mask: `all`, a number (that round and all later ones), a list, or `none`.
     pub rounds: RoundSelection,
@@ -98,13 +98,13 @@ pub struct MaskSettings {
     pub noise: NoiseOptions,
     /// Limits of the method `auto`.
     pub auto: AutoMaskOptions,
-    /// With cadence `cycle`, in cubes: model pixels that are confetti (see `docs/confetti.md`) leave the mask for good,
-    /// and the model is repaired, before each mask.
+    /// With cadence `cycle`, in cubes: before each mask, model pixels that are confetti (see `docs/confetti.md`) are
+    /// removed from the mask for good, and the model is repaired.
     pub confetti_veto: bool,
     /// Limits of the confetti statistic.
     pub confetti: ConfettiOptions,
-    /// With cadence `cycle`: once two new masks running differ from those before them in less than this fraction of
-    /// their pixels, the mask is kept for the rest of the round, which then runs in one call.
+    /// With cadence `cycle`: once two masks in a row differ from the mask before in less than this fraction of their
+    /// pixels, the mask is kept for the rest of the round, which then runs in one call.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub freeze_change: f64,
 }

@@ -51,11 +51,11 @@ pub struct Modes {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct BaneOptions {
-    /// Distance of the grid's positions, pixels. Only square grids: the first number counts.
+    /// Distance of the grid's positions, pixels. Grids are square: the first number counts.
     pub grid_size: Option<(usize, usize)>,
-    /// Box around each position, pixels. Only square boxes: the first number counts.
+    /// Side of the box around each position, pixels. Boxes are square: the first number counts.
     pub box_size: Option<(usize, usize)>,
-    /// Processes of BANE; not used, as `campaign.resources.threads` decides.
+    /// Processes of BANE; not used: `campaign.resources.threads` decides.
     pub cores: usize,
 }
 

@@ -33,20 +33,20 @@ pub enum CalibratorKind {
     None,
 }
 
-/// How external programs are called: each a list of words, so that containers and MPI work
+/// Commands of the external programs: each a list of words, so that containers and MPI work
 /// (`[apptainer, exec, wsclean.sif, wsclean]`, `[mpirun, -n, 4, wsclean-mp]`). A single text is one word.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Executables {
-    /// wsclean.
+    /// Command of wsclean.
     #[serde(deserialize_with = "words")]
     #[schemars(with = "Words")]
     pub wsclean: Vec<String>,
-    /// The Python that can import casatasks. Empty: the one that `cleanloop setup casa` makes.
+    /// Command of a Python that can import casatasks. Empty: the one that `cleanloop setup casa` makes.
     #[serde(deserialize_with = "words")]
     #[schemars(with = "Words")]
     pub casa: Vec<String>,
-    /// The Python that can import quartical. Empty: the one that `cleanloop setup quartical` makes.
+    /// Command of a Python that can import quartical. Empty: the one that `cleanloop setup quartical` makes.
     #[serde(deserialize_with = "words")]
     #[schemars(with = "Words")]
     pub quartical: Vec<String>,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Resources {
-    /// Threads of all programs together. Default: all that the machine has.
+    /// Threads of all programs together. Default: all of the machine's.
     #[schemars(range(min = 1))]
     pub threads: Option<usize>,
     /// Memory of all programs together, GB. Default: each program's own limit.
@@ -17,13 +17,14 @@ pub struct Resources {
     /// Measurement sets that are worked on at the same time; they share threads and memory.
     #[schemars(range(min = 1))]
     pub concurrent: usize,
-    /// Longest time that one call of the imager may take (`12h`, `90m`, or seconds). Default: no limit.
+    /// Time limit of one call of the imager (`12h`, `90m`, or seconds). Default: none.
     pub imager_time_limit: Option<TimeLimit>,
-    /// Longest time that one call of the calibrator may take. Default: no limit.
+    /// Time limit of one call of the calibrator (`12h`, `90m`, or seconds). Default: none.
     pub calibrator_time_limit: Option<TimeLimit>,
-    /// A program that says nothing for so long is taken for stalled and ended. Default: no limit.
+    /// A program without output for this long counts as stalled and is stopped (`12h`, `90m`, or seconds). Default: no
+    /// limit.
     pub stall_limit: Option<TimeLimit>,
-    /// Disk space that the campaign folder may take, GB: files of old cycles are removed to keep it, but never what a
+    /// Disk space that the campaign folder may take, GB: old files are removed to stay below it, but never any that a
     /// resumed campaign needs. Default: no limit.
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub disk_budget_gb: Option<f64>,

@@ -17,7 +17,7 @@ pub enum SchedulerKind {
     Slurm,
 }
 
-/// Why a job ended that was not its own fault.
+/// The loss of a job through no fault of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Loss {
@@ -48,27 +48,27 @@ pub struct SchedulerOptions {
     /// Memory of one job, GB. Default: `resources.memory_gb`, else the partition's own.
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub memory_gb: Option<f64>,
-    /// Further arguments of sbatch, one a word (`--constraint=avx2`).
+    /// Further arguments of sbatch, one word each (`--constraint=avx2`).
     pub arguments: Vec<String>,
     /// Shell lines at the start of each job, e.g. `module load wsclean`.
     pub setup: Vec<String>,
-    /// What the jobs of a round ask for, by round.
+    /// Settings of a round's jobs, by round.
     pub rounds: BTreeMap<usize, JobOptions>,
-    /// What the job between two rounds asks for that makes something of all measurement sets (a field mask).
+    /// Settings of the job between two rounds that makes something from all measurement sets (a field mask).
     pub barrier: JobOptions,
-    /// What the small job asks for that looks after the others when they have ended.
+    /// Settings of the small job that checks the others when they have ended.
     pub steward: JobOptions,
-    /// How often a job that was lost is submitted again.
+    /// Number of times that a lost job is submitted again.
     pub retries: u32,
-    /// Which losses are submitted again.
+    /// Kinds of loss after which a job is submitted again.
     pub resubmit: Vec<Loss>,
-    /// Most jobs of one array that run at the same time. Default: as many as Slurm lets.
+    /// Most jobs of one array that run at the same time. Default: Slurm's own limit.
     #[schemars(range(min = 1))]
     pub at_once: Option<usize>,
-    /// Most jobs in the queue; the rest is submitted as these end. Default: as many as Slurm takes.
+    /// Most jobs in the queue; the rest are submitted as these end. Default: Slurm's own limit.
     #[schemars(range(min = 1))]
     pub max_queued: Option<usize>,
-    /// How often a run that follows its jobs asks Slurm.
+    /// Interval at which a run that follows its jobs asks Slurm (`15s`, `1m`, or seconds).
     pub poll: TimeLimit,
 }
 
@@ -103,17 +103,17 @@ impl Default for SchedulerOptions {
 }
 
 impl SchedulerOptions {
-    /// What the jobs of a round ask for.
+    /// Settings of a round's jobs.
     pub fn of_round(&self, round: usize) -> JobOptions {
         self.merged(self.rounds.get(&round).unwrap_or(&JobOptions::default()))
     }
 
-    /// What the job at a barrier asks for.
+    /// Settings of the job at a barrier.
     pub fn of_barrier(&self) -> JobOptions {
         self.merged(&self.barrier)
     }
 
-    /// What the steward asks for: not the processors and memory of a round.
+    /// Settings of the steward's job: not the processors and memory of a round.
     pub fn of_steward(&self) -> JobOptions {
         let mut job = self.merged(&self.steward);
         job.cpus = self.steward.cpus.or(Some(STEWARD_CPUS));

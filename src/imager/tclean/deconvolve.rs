@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, PartialEq, Serialize, clap::Args)]
 #[command(next_help_heading = "Deconvolution")]
 pub struct DeconvolveOptions {
-    /// How components are found.
+    /// The algorithm that finds components.
     #[arg(long, value_enum, default_value_t = Deconvolver::Hogbom)]
     pub deconvolver: Deconvolver,
     /// Scales of multiscale and mtmfs, pixels.
@@ -27,28 +27,28 @@ pub struct DeconvolveOptions {
     /// Bias towards small scales.
     #[arg(long, value_name = "BIAS", default_value_t = 0.0, allow_negative_numbers = true)]
     pub smallscalebias: f64,
-    /// Limit of minor iterations; in a cube, of all channels together.
+    /// Most minor iterations; in a cube, of all channels together.
     #[arg(long, value_name = "N", default_value_t = 1000)]
     pub niter: u64,
-    /// Part of the peak that a minor iteration subtracts.
+    /// Fraction of the peak that a minor iteration subtracts.
     #[arg(long, value_name = "FRACTION", default_value_t = 0.1)]
     pub gain: f64,
     /// Threshold with its unit; a bare number is in Jy.
     #[arg(long, value_name = "LEVEL", default_value = "0.0")]
     pub threshold: String,
-    /// Threshold in robust noise sigma of the residual (needs --pb); 0: not used.
+    /// Threshold in units of the residual's robust noise (needs --pb); 0: not used.
     #[arg(long, value_name = "SIGMAS", default_value_t = 0.0)]
     pub nsigma: f64,
-    /// With --one-cycle: most minor iterations (in a cube per channel); -1: no limit.
+    /// With --one-cycle: most minor iterations (in a cube, of one channel); -1: no limit.
     #[arg(long, value_name = "N", default_value_t = -1, allow_negative_numbers = true)]
     pub cycleniter: i64,
-    /// With --one-cycle: scales the level at which the minor cycle ends.
+    /// With --one-cycle: multiplies the level at which the minor cycle ends.
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
     pub cyclefactor: f64,
-    /// With --one-cycle: lowest level at which the minor cycle ends, part of the peak.
+    /// With --one-cycle: lowest level at which the minor cycle ends, fraction of the peak.
     #[arg(long, value_name = "FRACTION", default_value_t = 0.05)]
     pub minpsffraction: f64,
-    /// With --one-cycle: highest level at which the minor cycle ends, part of the peak.
+    /// With --one-cycle: highest level at which the minor cycle ends, fraction of the peak.
     #[arg(long, value_name = "FRACTION", default_value_t = 0.8)]
     pub maxpsffraction: f64,
 }

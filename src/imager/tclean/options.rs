@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Options of CASA's tclean. Masks, the column to be imaged, names and what is saved are the campaign's affair.
+/// Options of CASA's tclean. The campaign decides masks, the column to be imaged, names and saved models.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TcleanOptions {
@@ -71,7 +71,7 @@ pub struct TcleanOptions {
     pub restfreq: Vec<String>,
     /// Spectral interpolation of a cube.
     pub interpolation: String,
-    /// Weight densities of each channel by itself (cubes only).
+    /// Compute weight densities for each channel by itself (cubes only).
     pub perchanweightdensity: bool,
     /// `standard`, `mosaic` or `wproject`.
     pub gridder: Gridder,
@@ -79,7 +79,7 @@ pub struct TcleanOptions {
     pub wprojplanes: i64,
     /// Table of voltage patterns.
     pub vptable: String,
-    /// Weight densities of each field of a mosaic by itself (mosaics only).
+    /// Compute weight densities for each field by itself (mosaics only).
     pub mosweight: bool,
     /// Pixels below this level of the primary beam are left out.
     pub pblimit: f64,
@@ -105,31 +105,31 @@ pub struct TcleanOptions {
     pub npixels: i64,
     /// Tapers in the uv plane.
     pub uvtaper: Vec<String>,
-    /// Limit of minor iterations; 0 makes the dirty image only.
+    /// Most minor iterations; 0 makes the dirty image only.
     pub niter: u64,
-    /// Part of the peak that a minor iteration subtracts.
+    /// Fraction of the peak that a minor iteration subtracts.
     pub gain: f64,
-    /// Threshold with its unit; a bare number is in Jy.
+    /// Threshold at which cleaning ends, with its unit; a bare number is in Jy.
     #[serde(deserialize_with = "text")]
     #[schemars(with = "TextOrNumber")]
     pub threshold: String,
-    /// Threshold in robust noise sigma of the residual; 0: not used.
+    /// Threshold at which cleaning ends, in units of the residual's robust noise; 0: not used.
     pub nsigma: f64,
-    /// Minor iterations per cycle (in a cube per channel); -1: no limit.
+    /// Most minor iterations of a cycle (in a cube, of one channel); -1: no limit.
     pub cycleniter: i64,
-    /// Scales the level at which a minor cycle ends.
+    /// Factor on the level at which a minor cycle ends.
     pub cyclefactor: f64,
-    /// Lowest level at which a minor cycle ends, part of the peak.
+    /// Lowest level at which a minor cycle ends, fraction of the peak.
     pub minpsffraction: f64,
-    /// Highest level at which a minor cycle ends, part of the peak.
+    /// Highest level at which a minor cycle ends, fraction of the peak.
     pub maxpsffraction: f64,
-    /// Limit of major cycles; -1: none.
+    /// Most major cycles; -1: no limit.
     pub nmajor: i64,
-    /// Part of the PSF's peak at which its fit is cut.
+    /// Fraction of the PSF's peak at which its fit is cut.
     pub psfcutoff: f64,
     /// CASA's parallel imager; the executable must then be run under MPI.
     pub parallel: bool,
-    /// Further parameters of the imager's tools, by tclean's names: for what is not listed here.
+    /// Further parameters of the imager's tools, by tclean's names.
     #[serde(skip_serializing_if = "IndexMap::is_empty")]
     pub extra: IndexMap<String, Value>,
 }
@@ -206,7 +206,7 @@ pub enum SpecMode {
     Cubedata,
 }
 
-/// How visibilities are gridded.
+/// Gridding of the visibilities.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Gridder {
@@ -219,7 +219,7 @@ pub enum Gridder {
     Wproject,
 }
 
-/// How components are found.
+/// Algorithm that finds components.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Deconvolver {
@@ -331,7 +331,7 @@ impl TcleanOptions {
     }
 }
 
-/// A threshold in Jy: a number with or without a unit.
+/// A threshold in Jy from text: a number with or without a unit.
 pub(super) fn jansky(text: &str) -> Option<f64> {
     let text = text.trim();
     let at = text.find(|c: char| c.is_ascii_alphabetic() && !matches!(c, 'e' | 'E')).unwrap_or(text.len());

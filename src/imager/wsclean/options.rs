@@ -25,26 +25,26 @@ pub struct WscleanOptions {
     pub scale: String,
     /// Weighting: `natural`, `uniform` or `briggs ROBUST`.
     pub weight: String,
-    /// Limit of minor iterations; 0 makes the dirty image only.
+    /// Most minor iterations; 0 makes the dirty image only.
     pub niter: u64,
-    /// Limit of major iterations; 0: none.
+    /// Most major iterations; 0: no limit.
     pub nmiter: u64,
-    /// Part of the peak that a minor iteration subtracts.
+    /// Fraction of the peak that a minor iteration subtracts.
     pub gain: f64,
-    /// Part of the peak that is cleaned before the next major iteration.
+    /// Fraction of the peak that is cleaned before the next major iteration.
     pub mgain: f64,
-    /// Level, in noise sigma, down to which wsclean cleans before it goes on inside the components found so far.
+    /// Level, in units of the noise, down to which wsclean cleans everywhere; below it, only where components were found.
     /// Left out when a mask is given.
     pub auto_mask: Option<f64>,
-    /// Threshold in noise sigma.
+    /// Threshold at which cleaning ends, in units of the noise.
     pub auto_threshold: Option<f64>,
-    /// Threshold, Jy.
+    /// Threshold at which cleaning ends, Jy.
     pub threshold: Option<f64>,
     /// Multi-scale deconvolution.
     pub multiscale: bool,
     /// Bias against large scales.
     pub multiscale_scale_bias: Option<f64>,
-    /// Gain of a step of the multi-scale sub-minor loop.
+    /// Gain of one step of the multi-scale sub-minor loop.
     pub multiscale_gain: Option<f64>,
     /// Scales, pixels.
     pub multiscale_scales: Option<Vec<u64>>,
@@ -52,7 +52,7 @@ pub struct WscleanOptions {
     pub channels_out: u64,
     /// Clean the output channels jointly.
     pub join_channels: bool,
-    /// Number of channels that the deconvolution sees (fewer than `channels_out` saves time).
+    /// Number of channels in the deconvolution (fewer than `channels_out` saves time).
     pub deconvolution_channels: Option<u64>,
     /// Number of terms of the polynomial fitted over frequency.
     pub fit_spectral_pol: Option<u64>,
@@ -60,7 +60,7 @@ pub struct WscleanOptions {
     pub squared_channel_joining: bool,
     /// Find peaks in the sum of squares over the polarisations.
     pub join_polarizations: bool,
-    /// Weigh each channel by itself in joined mode.
+    /// Weight each channel by itself in joined mode.
     pub no_mf_weighting: bool,
     /// Frequencies at which the band is split first, Hz.
     pub channel_division_frequencies: Option<Vec<f64>>,
@@ -108,13 +108,14 @@ pub struct WscleanOptions {
     pub no_reorder: bool,
     /// Save the list of clean components.
     pub save_source_list: bool,
-    /// Say more in the log.
+    /// Log more.
     pub verbose: bool,
     /// flint's: from this round on masks are always made. Not passed to wsclean.
     pub force_mask_rounds: Option<u64>,
     /// flint's: keep wsclean's output out of flint's log. Not passed to wsclean; its output is in a log of its own.
     pub flint_no_log_wsclean_output: bool,
-    /// A primary beam of the user's, where wsclean makes none: the restored image is divided by it. Not passed to wsclean.
+    /// The user's own primary beam, for telescopes that wsclean does not know: the restored image is divided by it. Not
+    /// passed to wsclean.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub primary_beam: Option<PrimaryBeam>,
     /// Any further option of the installed wsclean, by its own name with or without dashes: `extra: {padding: 1.4}`.
@@ -126,9 +127,9 @@ pub struct WscleanOptions {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PrimaryBeam {
-    /// FITS image of it, 1 at the centre, on the pixels of the image; one plane, or one for each channel of a cube.
+    /// FITS image of the beam, 1 at the centre, on the pixels of the image; one plane, or one per channel of a cube.
     pub image: PathBuf,
-    /// No data where it is below this (as tclean's `pblimit`).
+    /// Pixels where the beam is below this are left without data (as with tclean's `pblimit`).
     #[serde(default = "default_limit")]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub limit: f64,

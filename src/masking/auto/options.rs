@@ -178,11 +178,11 @@ impl Default for VettingOptions {
 #[schemars(rename = "AutoMaskOptions")]
 #[command(next_help_heading = "Automatic masks")]
 pub struct FlatOptions {
-    /// |most negative pixel| / peak between which the levels move.
+    /// |most negative pixel| / peak: the range over which the levels change.
     #[schemars(with = "(f64, f64)")]
     #[arg(long, value_name = "WORST,NONE", default_value_t = Span { worst: 0.05, none: 0.005 })]
     pub negative_ratio: Span,
-    /// |most negative pixel| over what Gaussian noise would make, between which the levels move.
+    /// |most negative pixel| over that of Gaussian noise: the range over which the levels change.
     #[schemars(with = "(f64, f64)")]
     #[arg(long, value_name = "WORST,NONE", default_value_t = Span { worst: 2.5, none: 1.2 })]
     pub negative_excess: Span,
@@ -198,82 +198,82 @@ pub struct FlatOptions {
     #[schemars(with = "(f64, f64)")]
     #[arg(long, value_name = "WORST,NONE", default_value_t = Span { worst: 100.0, none: 50.0 })]
     pub box_beams: Span,
-    /// Seeds of the mask by signal to local noise, which takes over without artefacts, sigma. Islands of the minimum
-    /// absolute clip reach it, too.
+    /// Seed level of the mask by signal to local noise, sigma; that mask is used for images without artefacts. Islands of
+    /// the minimum absolute clip must reach it, too.
     #[arg(long, value_name = "SIGMA", default_value_t = 5.0)]
     pub local_seed: f64,
-    /// The level down to which they grow, sigma.
+    /// Level down to which these seeds grow, sigma.
     #[arg(long, value_name = "SIGMA", default_value_t = 2.0)]
     pub local_flood: f64,
-    /// Side of the box of prominent islands, FWHM of the beam: they are compared with what is near, not with the worst
+    /// Side of the box of compact islands, FWHM of the beam. They are compared with their surroundings, not with the worst
     /// artefact of the whole image.
     #[arg(long, value_name = "FWHM", default_value_t = 25.0)]
     pub prominent_box_beams: f64,
-    /// Seeds of prominent islands exceed this times the local noise; 0: none are looked for.
+    /// Seed level of compact islands, in units of the local noise; 0 turns them off.
     #[arg(long, value_name = "SIGMA", default_value_t = 6.0)]
     pub prominent_seed: f64,
-    /// Seeds of prominent islands exceed this times the deepest negative of the box.
+    /// Seed level of compact islands, in units of the deepest negative of the box.
     #[arg(long, value_name = "FACTOR", default_value_t = 1.3)]
     pub prominent_negative: f64,
-    /// In a residual, seeds of prominent islands exceed this times the highest sidelobe of its brightest pixel.
+    /// Seed level of compact islands in a residual, in units of the highest sidelobe of its brightest pixel.
     #[arg(long, value_name = "FACTOR", default_value_t = 1.5)]
     pub prominent_sidelobe: f64,
-    /// Extended emission is looked for in the image smoothed by Gaussians of these FWHM, in FWHM of the beam; an empty
-    /// list: not at all.
+    /// FWHM of the Gaussians that smooth the image to find extended emission, in FWHM of the beam; an empty list turns the
+    /// search off.
     #[arg(long, value_name = "FWHM", num_args = 0.., value_delimiter = ',', default_values_t = [2.0, 4.0, 8.0])]
     pub extended_scales: Vec<f64>,
-    /// Seeds of extended emission exceed this times the noise of the smoothed image.
+    /// Seed level of extended emission, in units of the smoothed image's noise.
     #[arg(long, value_name = "SIGMA", default_value_t = 6.0)]
     pub extended_seed: f64,
-    /// Seeds of extended emission exceed this times the deepest negative of the smoothed image.
+    /// Seed level of extended emission, in units of the smoothed image's deepest negative.
     #[arg(long, value_name = "FACTOR", default_value_t = 1.5)]
     pub extended_negative: f64,
-    /// Seeds of extended emission exceed this times the deepest negative of a box of 16 beams.
+    /// Seed level of extended emission, in units of the deepest negative in a box of 16 beams.
     #[arg(long, value_name = "FACTOR", default_value_t = 2.5)]
     pub extended_near_negative: f64,
-    /// In a residual, seeds of extended emission exceed this times what sidelobes make in the smoothed image: those of the
-    /// brightest pixel, and those of the brightest emission of the same scale. Most of it will go once these are cleaned.
+    /// Seed level of extended emission in a residual, in units of the sidelobes in the smoothed image: those of the
+    /// brightest pixel, and those of the brightest emission of the same scale. Most of these go once it is cleaned.
     #[arg(long, value_name = "FACTOR", default_value_t = 3.0)]
     pub extended_sidelobe: f64,
-    /// Extended emission grows down to this times the noise of the smoothed image, though not below half of the deepest
-    /// negative, nor below the sidelobes.
+    /// Level down to which extended emission grows, in units of the smoothed image's noise; but never below half of the
+    /// deepest negative, nor below the sidelobes.
     #[arg(long, value_name = "SIGMA", default_value_t = 2.0)]
     pub extended_flood: f64,
-    /// Extended emission does not grow below this fraction of its brightest pixel in the smoothed image.
+    /// Lowest level to which extended emission grows, as a fraction of its brightest pixel in the smoothed image.
     #[arg(long, value_name = "FRACTION", default_value_t = 0.2)]
     pub extended_depth: f64,
-    /// Islands of the image itself get a margin of this many FWHM of the beam: faint wings and what calibration errors leave
-    /// beside a source are cleaned with it. Masks that are eroded have none.
+    /// Margin around the islands of the image itself, FWHM of the beam: faint wings and the traces of calibration errors
+    /// beside a source are cleaned with it. Masks that are eroded have no margin.
     #[arg(long, value_name = "FWHM", default_value_t = 1.25)]
     pub margin_beams: f64,
-    /// A larger masked fraction is not believed: the mask is made again with higher levels.
+    /// Largest masked fraction; if a mask exceeds it, it is made again with higher levels.
     #[arg(long, value_name = "FRACTION", default_value_t = 0.25)]
     pub max_fraction: f64,
-    /// Beside a source brighter than an island by this factor, more is asked of it.
+    /// Ratio of brightness from which on an island counts as beside a bright source.
     #[arg(long, value_name = "FACTOR", default_value_t = 5.0)]
     pub beside_ratio: f64,
-    /// How near that is, FWHM of the beam.
+    /// Distance within which an island counts as beside a bright source, FWHM of the beam.
     #[arg(long, value_name = "FWHM", default_value_t = 25.0)]
     pub beside_reach: f64,
-    /// Such an island exceeds this times the deepest negative of the box of prominent islands.
+    /// Least level of islands beside a bright source, in units of the deepest negative of the box of compact islands.
     #[arg(long, value_name = "FACTOR", default_value_t = 1.8)]
     pub beside_negative: f64,
-    /// An island fainter than this fraction of a bright source nearby may be its artefact.
+    /// An island fainter than this fraction of a bright source nearby may be one of its artefacts.
     #[arg(long, value_name = "FRACTION", default_value_t = 0.1)]
     pub artefact_ratio: f64,
-    /// How far a bright source's artefacts are looked for, FWHM of the beam.
+    /// Reach of a bright source's artefacts, FWHM of the beam.
     #[arg(long, value_name = "FWHM", default_value_t = 60.0)]
     pub artefact_reach: f64,
-    /// An island is an artefact when the point mirrored at the bright source is negative by this fraction of it.
+    /// An island is an artefact if the point mirrored at the bright source is negative by this fraction of it.
     #[arg(long, value_name = "FRACTION", default_value_t = 0.6)]
     pub mirrored_negative: f64,
-    /// An island is an artefact when a pixel at the same distance from the bright source is negative by this fraction.
+    /// An island is an artefact if a pixel at the same distance from the bright source is negative by this fraction of it.
     #[arg(long, value_name = "FRACTION", default_value_t = 0.9)]
     pub ring_negative: f64,
-    /// An island must have been seen in the last image when it would have stood out there by this many sigma.
+    /// A new island must be visible in the last image if it would have stood out there by this many sigma.
     #[arg(long, value_name = "SIGMA", default_value_t = 5.0)]
     pub visible_sigma: f64,
-    /// It was seen when the last image shows this fraction of it.
+    /// An island counts as visible if the last image shows this fraction of it.
     #[arg(long, value_name = "FRACTION", default_value_t = 0.4)]
     pub visible_fraction: f64,
 }

@@ -9,14 +9,14 @@ pub const MOST_SCALES: usize = 31;
 /// Greatest skew delta: a fraction of positive pixels cannot exceed 1.
 const SKEW_DELTA_LIMIT: f64 = 0.5;
 
-/// How a clean mask is made; names, types and defaults are those of flint's `MaskingOptions` (2026-08).
+/// Options of flint's mask pipeline; names, types and defaults are those of flint's `MaskingOptions` (2026-08).
 ///
 /// One definition serves the command line, the `masking` mode of a campaign, its JSON schema, and the library.
 #[derive(Debug, Clone, PartialEq, clap::Args, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[command(next_help_heading = "Plain clip")]
 pub struct MaskingOptions {
-    /// Mask pixels above this signal, in sigma; used when flood filling is off.
+    /// Level above which pixels are masked, sigma; used when flood filling is off.
     ///
     /// The simplest mask: signal = (image - background) / rms, masked where it exceeds the clip.
     #[arg(long, value_name = "SIGMA", default_value_t = 4.0, allow_negative_numbers = true)]
@@ -25,7 +25,7 @@ pub struct MaskingOptions {
     /// Grow islands from bright seeds down to a lower level.
     ///
     /// Seeds are pixels at or above the seed clip. They grow into touching pixels (corners count) above the flood clip,
-    /// at most 1000 pixels far. Should no pixel reach the seed clip, 0.9 of the greatest signal is taken, with a warning.
+    /// at most 1000 pixels far. If no pixel reaches the seed clip, 0.9 of the greatest signal is taken, with a warning.
     #[arg(long, help_heading = "Flood fill")]
     pub flood_fill: bool,
 
@@ -49,7 +49,7 @@ pub struct MaskingOptions {
     )]
     pub flood_fill_positive_flood_clip: f64,
 
-    /// Compare with the most negative pixel nearby instead of the rms (minimum absolute clip).
+    /// Compare with the most negative pixel nearby instead of the rms (the minimum absolute clip, MAC).
     ///
     /// Seeds are pixels brighter than the seed clip times |M|, the floor those brighter than the flood clip times |M|,
     /// where M is the minimum of the box around the pixel. Negative artefacts of bright sources raise the level just
@@ -61,13 +61,13 @@ pub struct MaskingOptions {
     #[arg(long, value_name = "PIXELS", default_value_t = 75, help_heading = "Minimum absolute clip")]
     pub flood_fill_use_mac_box_size: usize,
 
-    /// Enlarge the box up to this many times where it is filled by positive emission.
+    /// Enlarge the box at most this many times where positive emission fills it.
     ///
     /// Inside large diffuse sources a small box sees no negative pixel, M is too small, and everything would be masked.
     #[arg(long, value_name = "TIMES", help_heading = "Minimum absolute clip")]
     pub flood_fill_use_mac_adaptive_max_depth: Option<usize>,
 
-    /// The box grows by this factor (and is cut to a whole number) each time.
+    /// Factor by which the box grows each time; its side is rounded down to a whole number.
     #[arg(
         long,
         value_name = "FACTOR",
@@ -77,7 +77,7 @@ pub struct MaskingOptions {
     )]
     pub flood_fill_use_mac_adaptive_step_factor: f64,
 
-    /// A box is too small where more than 0.5 + this of its pixels are positive; between 0 and 0.5.
+    /// A box is too small where the fraction of positive pixels exceeds 0.5 by more than this; between 0 and 0.5.
     #[arg(
         long,
         value_name = "DELTA",
@@ -89,11 +89,12 @@ pub struct MaskingOptions {
 
     /// Add large islands of low signal that hold no seed, such as diffuse emission (needs --flood-fill).
     ///
-    /// Pixels above the island clip, gaps of up to four pixels closed, islands of at least the given size.
+    /// These are the pixels above the island clip, with gaps of up to four pixels closed, in islands of at least the
+    /// given size.
     #[arg(long, help_heading = "Islands of low signal")]
     pub grow_low_snr_island: bool,
 
-    /// Level of islands of low signal, in sigma.
+    /// Level of islands of low signal, sigma.
     #[arg(
         long,
         value_name = "SIGMA",
@@ -114,7 +115,7 @@ pub struct MaskingOptions {
     #[arg(long, help_heading = "Erosion")]
     pub beam_shape_erode: bool,
 
-    /// The footprint is where the beam exceeds this fraction of its peak; between 0 and 1.
+    /// The footprint is the area where the beam exceeds this fraction of its peak; between 0 and 1.
     #[arg(
         long,
         value_name = "FRACTION",
@@ -124,14 +125,14 @@ pub struct MaskingOptions {
     )]
     pub beam_shape_erode_minimum_response: f64,
 
-    /// Erode once for each of these scales (pixels); scale number n, from 0, makes bit n of the mask.
+    /// Scales, pixels; the mask is eroded once for each, and scale number n, from 0, becomes bit n of the mask.
     ///
     /// Scale s widens the footprint by a Gaussian of s pixels FWHM, as a multi-scale clean's component of that scale is
     /// wider. Give them as "0 8 16" or "0,8,16".
     #[arg(long, value_name = "PIXELS", num_args = 1.., value_delimiter = ',', help_heading = "Erosion")]
     pub beam_shape_erode_scales: Option<Vec<u32>>,
 
-    /// Smooth the image to each scale first, then clip, grow and erode: a mask for each scale of a multi-scale clean.
+    /// Smooth the image to each scale first, then clip, grow and erode: one mask per scale of a multi-scale clean.
     ///
     /// For each of the erosion scales: opening and smoothing to the scale, minimum absolute clip with a box enlarged by
     /// the scale, holes filled, seeds grown, eroded by the beam at that scale. Replaces the rest of the pipeline.

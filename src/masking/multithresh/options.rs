@@ -13,7 +13,7 @@ const LARGE_CUT: f32 = 0.2;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, clap::Args)]
 #[serde(deny_unknown_fields, default)]
 pub struct MultithreshOptions {
-    /// Sidelobe threshold: this times the PSF's sidelobe level times the peak of |residual|.
+    /// Sidelobe threshold, in units of the PSF's sidelobe level times the peak of |residual|.
     #[arg(long, value_name = "FACTOR", default_value_t = 3.0, allow_negative_numbers = true)]
     pub sidelobethreshold: f32,
     /// Noise threshold, in units of the robust rms (1.4826 MAD).
@@ -25,31 +25,31 @@ pub struct MultithreshOptions {
     /// Noise threshold of masks around absorption, in units of the robust rms; 0 makes none.
     #[arg(long, value_name = "SIGMAS", default_value_t = 0.0, allow_negative_numbers = true)]
     pub negativethreshold: f32,
-    /// Masks are smoothed with the restoring beam scaled by this.
+    /// Factor on the restoring beam with which masks are smoothed.
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0, allow_negative_numbers = true)]
     pub smoothfactor: f32,
-    /// Regions smaller than this many beam areas are dropped; 0 drops none.
+    /// Smallest region that is kept, in beam areas; 0 keeps all.
     #[arg(long, value_name = "BEAMS", default_value_t = 0.3, allow_negative_numbers = true)]
     pub minbeamfrac: f32,
-    /// A smoothed mask is cut at this fraction of its maximum.
+    /// Level at which a smoothed mask is cut, as a fraction of its maximum.
     #[arg(long, value_name = "FRACTION", default_value_t = 0.01, allow_negative_numbers = true)]
     pub cutthreshold: f32,
-    /// Most pixels by which the mask of the cycle before grows into the low-noise region; 0 turns growing off.
+    /// Most pixels by which the previous cycle's mask grows into the low-noise region; 0 turns growing off.
     #[arg(long, value_name = "N", default_value_t = 75)]
     pub growiterations: u32,
     /// Drop small regions of the grown mask, too (needs minbeamfrac above 0).
     #[arg(long, default_value_t = true, action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true,
           default_missing_value = "true", value_name = "BOOL")]
     pub dogrowprune: bool,
-    /// A plane whose mask changes by less than this percentage once the cleaning threshold is reached is left alone
-    /// from then on; negative turns this test off.
+    /// Percentage: a plane whose mask changes by less once the cleaning threshold is reached is left alone from then on;
+    /// negative turns this test off.
     #[arg(long, value_name = "PERCENT", default_value_t = -1.0, allow_negative_numbers = true)]
     pub minpercentchange: f32,
-    /// Median and MAD of all valid pixels; otherwise of those outside the mask, or after Chauvenet clipping.
+    /// Measure the noise from all valid pixels; otherwise from those outside the mask, or after Chauvenet clipping.
     #[arg(long, default_value_t = true, action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true,
           default_missing_value = "true", value_name = "BOOL")]
     pub fastnoise: bool,
-    /// Only pixels where the primary beam is above this may be masked; 0 uses the residual's own valid pixels.
+    /// Primary-beam level above which pixels may be masked; 0 uses the residual's own valid pixels.
     #[arg(long, value_name = "LEVEL", default_value_t = 0.0, allow_negative_numbers = true)]
     pub pbmask: f32,
 }

@@ -37,7 +37,7 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, clap::Args)]
 #[serde(default, deny_unknown_fields)]
 pub struct ConfettiOptions {
-    /// Model pixels above this many times the residual's noise are looked at.
+    /// Model pixels above this many times the residual's noise are judged.
     #[arg(long, default_value_t = 5.0, value_name = "K")]
     pub min_snr: f64,
     /// A pixel is isolated in frequency when it is this many times brighter than the neighbouring channels' model.
@@ -55,7 +55,7 @@ pub struct ConfettiOptions {
     /// Without a pedestal, a pixel is confetti only when the data miss the claim by this many sigma.
     #[arg(long, default_value_t = 5.0, value_name = "SIGMA")]
     pub missing_sigma: f64,
-    /// A vetoed pixel takes this radius with it out of the mask, in FWHM of the restoring beam.
+    /// Radius around a vetoed pixel that is removed from the mask, in FWHM of the restoring beam.
     #[arg(long, default_value_t = 0.5, value_name = "BEAMS")]
     pub guard_radius: f64,
 }
@@ -77,7 +77,7 @@ impl Default for ConfettiOptions {
 /// Largest radius of the pedestal, FWHM of the beam.
 pub const MAX_PEDESTAL_RADIUS: f64 = 2.0;
 
-/// What can be wrong with a request for confetti.
+/// An invalid request for confetti.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfettiError {

@@ -215,7 +215,7 @@ fn help_reads_like_a_manual() {
     cleanloop(folder.path(), "mask --help").success().stdout(
         contains("Examples:")
             .and(contains("Minimum absolute clip:"))
-            .and(contains("Cubes: each plane"))
+            .and(contains("Each plane of a cube"))
             .and(contains("--flood-fill-use-mac-adaptive-max-depth <TIMES>"))
             .and(contains("[default: 4.5]")),
     );

@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 pub struct AcceptanceOptions {
     /// Largest fall of the dynamic range (peak / rms) of an accepted round.
     pub dynamic_range_fall: f64,
-    /// The same for the first calibrated round, whose long interval prepares what the next ones gain.
+    /// The same for the first calibrated round, whose long interval prepares the gains of the next ones.
     pub first_dynamic_range_fall: f64,
-    /// Largest fall of the near-field S/N; null does not look at it.
+    /// Largest fall of the near-field S/N; null: not checked.
     pub near_field_snr_fall: Option<f64>,
     /// Largest rise of the noise.
     pub rms_rise: f64,
@@ -20,7 +20,7 @@ pub struct AcceptanceOptions {
     pub beam_area_growth: f64,
     /// Largest fraction of flagged gain solutions.
     pub flagged_solutions: f64,
-    /// A gain in dynamic range below this is no progress.
+    /// A gain in dynamic range below this does not count as progress.
     pub converged_gain: f64,
     /// The campaign has converged after this many accepted rounds in a row without progress; 0 never stops early.
     pub converged_rounds: usize,
@@ -29,13 +29,13 @@ pub struct AcceptanceOptions {
     /// The round has diverged when the model's flux exceeds this multiple of the last accepted round's, unless the noise
     /// fell in proportion: then it was cleaned deeper, as after a shallow first image.
     pub diverged_flux_factor: f64,
-    /// How often a rejected round is tried again with a gentler setting before the campaign stops.
+    /// Number of times that a rejected round is tried again with relaxed settings before the campaign stops.
     pub retries: usize,
-    /// Also try a diverged round again, instead of stopping.
+    /// Try a diverged round again, too, instead of stopping.
     pub retry_diverged: bool,
-    /// The gentler setting multiplies the solution interval by this.
+    /// Factor on the solution interval in a relaxed attempt.
     pub retry_interval_factor: f64,
-    /// The gentler setting multiplies the mask's seed level by this.
+    /// Factor on the mask's seed level in a relaxed attempt.
     pub retry_mask_factor: f64,
 }
 

@@ -11,17 +11,17 @@ use std::fmt;
 pub struct SolintOptions {
     /// Least estimated S/N of an antenna's phase in an interval (auto_selfcal's 3).
     pub min_snr: f64,
-    /// S/N that the first interval aims at: a comfortable one, as the first model is the worst.
+    /// S/N that the first interval aims at; a high one, as the first model is the worst.
     pub start_snr: f64,
     /// Least estimated S/N of an antenna when amplitudes are solved for.
     pub amplitude_snr: f64,
-    /// The next interval is shorter by at most this factor.
+    /// Largest factor by which the next interval is shorter.
     pub max_step: f64,
-    /// A shorter interval pays when the dynamic range gained at least this fraction.
+    /// A shorter interval is worth it when the dynamic range gains at least this fraction.
     pub min_gain: f64,
     /// Phases have settled when they change by less than this from one round's tables to the next, degrees.
     pub settled_deg: f64,
-    /// Amplitudes get at least this many times the last phase interval.
+    /// Least interval of amplitudes, as a multiple of the last phase interval.
     pub amplitude_factor: f64,
     /// Never solve for amplitudes.
     pub phase_only: bool,
