@@ -59,4 +59,15 @@ mod tests {
             assert!(command.find_subcommand(first).is_some_and(|c| !c.is_hide_set()), "{heading}");
         }
     }
+
+    #[test]
+    fn the_readme_lists_the_commands_in_the_same_order() {
+        let readme = include_str!("../../README.md");
+        let rows = readme.lines().filter_map(|line| line.strip_prefix("| `cleanloop ")?.split_once('`'));
+        let listed: Vec<&str> = rows.map(|(name, _)| name).collect();
+        let command = Cli::command();
+        let names: Vec<&str> =
+            command.get_subcommands().filter(|c| !c.is_hide_set()).map(clap::Command::get_name).collect();
+        assert_eq!(listed, names);
+    }
 }
