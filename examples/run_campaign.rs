@@ -54,7 +54,11 @@ fn prepare(folder: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     let products = folder.join("products");
     fs::create_dir_all(&products)?;
-    fs::create_dir_all(folder.join("field.ms"))?;
+    for table in ["ANTENNA", "SPECTRAL_WINDOW", "FIELD", "OBSERVATION", "POLARIZATION"] {
+        let table = folder.join("field.ms").join(table);
+        fs::create_dir_all(&table)?;
+        fs::write(table.join("table.f0"), "")?;
+    }
     fs::write(folder.join("field.ms/table.dat"), "")?;
     let imager = folder.join("imager.sh");
     fs::write(&imager, IMAGER)?;
