@@ -62,23 +62,10 @@ pub(crate) fn next(next: &Next) -> String {
     }
 }
 
-/// The name of an acceptance rule.
-pub(crate) fn rule(rule: Rule) -> &'static str {
-    match rule {
-        Rule::Finite => "finite",
-        Rule::NoiseMeasured => "noise measured",
-        Rule::ModelNotEmpty => "model not empty",
-        Rule::DynamicRange => "dynamic range",
-        Rule::NearField => "near field",
-        Rule::Rms => "rms",
-        Rule::BeamArea => "beam area",
-        Rule::FlaggedSolutions => "flagged solutions",
-        Rule::RmsDiverged => "rms diverged",
-        Rule::FluxDiverged => "flux diverged",
-        Rule::Convergence => "convergence",
-        Rule::FirstRound => "first round",
-        Rule::Retries => "retries",
-    }
+/// A rule of acceptance: its name in the record, as words.
+pub(crate) fn rule(rule: Rule) -> String {
+    let name = serde_json::to_value(rule).expect("rules are plain names");
+    name.as_str().unwrap_or_default().replace('-', " ")
 }
 
 /// How a mask was made, e.g. `auto, before each major cycle`.

@@ -1,32 +1,18 @@
 //! One attempt at a round, up to its judgement.
 
 use super::DatasetRun;
-use super::calibrate::{ActiveCalibration, Calibrated};
+use super::calibrate::Calibrated;
+use super::judge::metrics_of_tables;
+use super::kept::Attempted;
 use crate::Result;
 use crate::campaign::events::{Event, Place};
-use crate::campaign::journal::{Step, StepKey};
+use crate::campaign::journal::Step;
 use crate::campaign::layout::AttemptId;
-use crate::campaign::record::{Level, MaskRecord, RoundRecord};
+use crate::campaign::record::{Level, RoundRecord};
 use crate::campaign::rules::acceptance::{Decision, RoundMetrics, judge, last_accepted};
-use crate::campaign::steps::{AttemptPlan, Imaged, Prepared};
+use crate::campaign::steps::{AttemptPlan, Prepared};
 use crate::quality::metrics::ImageMetrics;
-use crate::quality::solutions::SolutionStats;
-use std::path::{Path, PathBuf};
-
-/// What is kept of an attempt that imaged, beyond its record.
-#[derive(Debug, Clone)]
-pub(super) struct Attempted {
-    pub(super) plan: AttemptPlan,
-    pub(super) active: ActiveCalibration,
-    pub(super) image_key: StepKey,
-    pub(super) imaged: Imaged,
-    /// The mask that the imaging began with.
-    pub(super) given_mask: Option<PathBuf>,
-    /// The mask that it was last cleaned with.
-    pub(super) mask: Option<MaskRecord>,
-    /// The key of that mask; `None` where it was made between cycles: the image's key stands for it.
-    pub(super) mask_key: Option<StepKey>,
-}
+use std::path::Path;
 
 impl DatasetRun<'_> {
     /// Calibrates, images and judges.
@@ -87,17 +73,6 @@ impl DatasetRun<'_> {
             let text = format!("round {round}: {vetoed} {pixels} of the model {were} confetti and {were} vetoed");
             self.note(Level::Warning, text);
         }
-    }
-}
-
-/// The metrics of an attempt before it images.
-pub(super) fn metrics_of_tables(plan: &AttemptPlan, solutions: Option<SolutionStats>) -> RoundMetrics {
-    RoundMetrics {
-        solutions,
-        first_interval: plan.first_interval,
-        amplitudes: plan.amplitudes(),
-        interval_chosen: plan.interval_chosen(),
-        ..RoundMetrics::default()
     }
 }
 

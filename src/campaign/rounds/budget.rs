@@ -2,7 +2,7 @@
 
 use super::DatasetRun;
 use super::archive;
-use super::attempt::Attempted;
+use super::kept::Attempted;
 use crate::Result;
 use crate::campaign::journal::JournalEvent;
 use crate::campaign::layout::AttemptId;

@@ -1,9 +1,9 @@
 //! Solving for gains, and judging the tables before they are applied.
 
 use super::DatasetRun;
-use super::attempt::{Attempted, metrics_of_tables};
+use super::judge::metrics_of_tables;
+use super::kept::{ActiveCalibration, Applied, Attempted};
 use super::step::StepSpec;
-use crate::calibrator::SolutionTable;
 use crate::campaign::journal::{Step, StepId, StepKey};
 use crate::campaign::layout::AttemptId;
 use crate::campaign::record::Level;
@@ -13,34 +13,6 @@ use crate::quality::solutions::{IdentityGainAntenna, SolutionStats};
 use crate::util::fs;
 use crate::{Error, Result};
 use std::path::Path;
-
-/// The calibration that an image is made with.
-#[derive(Debug, Clone)]
-pub(super) struct ActiveCalibration {
-    /// The column to be imaged.
-    pub(super) column: &'static str,
-    /// What `CORRECTED_DATA` must hold; `None`: `DATA` is imaged.
-    pub(super) applied: Option<Applied>,
-}
-
-/// Tables, and the attempt with whose options they are applied.
-#[derive(Debug, Clone)]
-pub(super) struct Applied {
-    pub(super) key: StepKey,
-    pub(super) attempt: AttemptId,
-    pub(super) step: CalibrationStep,
-    pub(super) tables: Vec<SolutionTable>,
-}
-
-impl ActiveCalibration {
-    pub(super) fn key(&self) -> Option<&StepKey> {
-        self.applied.as_ref().map(|a| &a.key)
-    }
-
-    pub(super) fn tables(&self) -> Vec<SolutionTable> {
-        self.applied.as_ref().map(|a| a.tables.clone()).unwrap_or_default()
-    }
-}
 
 /// The end of a calibration.
 pub(super) enum Calibrated {

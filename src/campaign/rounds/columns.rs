@@ -1,8 +1,8 @@
 //! What the columns of the measurement set hold, and what is put back when a round is rejected.
 
 use super::DatasetRun;
-use super::attempt::Attempted;
-use super::calibrate::{ActiveCalibration, Applied};
+use super::kept::Attempted;
+use super::kept::{ActiveCalibration, Applied};
 use super::step::StepSpec;
 use crate::Result;
 use crate::campaign::journal::{Column, Step, StepId, StepKey};

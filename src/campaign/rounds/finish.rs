@@ -2,7 +2,8 @@
 
 use super::DatasetRun;
 use super::archive::{self, Archived, Part};
-use super::attempt::{Attempted, file_name};
+use super::attempt::file_name;
+use super::kept::Attempted;
 use super::step::{Nothing, StepSpec};
 use crate::Result;
 use crate::campaign::events::Place;

@@ -1,7 +1,7 @@
 //! Mask and image of an attempt.
 
-use super::attempt::Attempted;
-use super::calibrate::ActiveCalibration;
+use super::kept::ActiveCalibration;
+use super::kept::Attempted;
 use super::step::StepSpec;
 use super::{DatasetRun, MaskSource};
 use crate::campaign::journal::{Column, Step, StepId, StepKey};

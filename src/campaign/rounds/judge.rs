@@ -1,7 +1,7 @@
 //! Measuring an attempt, and writing down its judgement.
 
 use super::DatasetRun;
-use super::attempt::Attempted;
+use super::kept::Attempted;
 use super::step::StepSpec;
 use crate::Result;
 use crate::campaign::events::Event;
@@ -9,7 +9,9 @@ use crate::campaign::journal::{JournalEvent, Step, StepId, StepKey};
 use crate::campaign::layout::AttemptId;
 use crate::campaign::record::{DecisionRecord, State};
 use crate::campaign::rules::acceptance::{Decision, RoundMetrics, RoundOutcome, best_accepted, why_best};
+use crate::campaign::steps::AttemptPlan;
 use crate::quality::metrics::{ImageMetrics, RoundFiles};
+use crate::quality::solutions::SolutionStats;
 
 impl DatasetRun<'_> {
     /// Measures the images; islands are those of the mask of `base`.
@@ -76,5 +78,16 @@ impl DatasetRun<'_> {
         let Some(best) = best_accepted(&self.history) else { return };
         self.record.best = self.record.rounds.iter().position(|r| r.id() == best.id);
         self.record.best_why = why_best(&self.history).unwrap_or_default();
+    }
+}
+
+/// The metrics of an attempt before it images.
+pub(super) fn metrics_of_tables(plan: &AttemptPlan, solutions: Option<SolutionStats>) -> RoundMetrics {
+    RoundMetrics {
+        solutions,
+        first_interval: plan.first_interval,
+        amplitudes: plan.amplitudes(),
+        interval_chosen: plan.interval_chosen(),
+        ..RoundMetrics::default()
     }
 }

@@ -23,6 +23,7 @@ mod columns;
 mod finish;
 mod image;
 mod judge;
+mod kept;
 mod prepare;
 mod settings;
 mod step;
@@ -40,8 +41,8 @@ use super::steps::{Backend, Proposal};
 use crate::process::interrupt;
 use crate::util::fs;
 use crate::{Error, Result};
-use attempt::Attempted;
 use indexmap::IndexMap;
+use kept::Attempted;
 
 /// Called with the record whenever it has changed enough to be shown (after each round, and at the end).
 pub type OnRecord<'a> = &'a mut dyn FnMut(&DatasetRecord, &[ToolVersion]) -> Result<()>;

@@ -5,8 +5,8 @@
 //! (stop when the statistics change by less than 2 %). docs/acceptance.md explains each with its source.
 //!
 //! A further rule takes a variant of [`Rule`], a limit in [`AcceptanceOptions`], and a [`Reason`] from the file that it
-//! belongs to: `soundness` (a round by itself), `divergence` or `comparison` (with the last accepted round). The
-//! report has its name (`report::words::rule`).
+//! belongs to: `soundness` (a round by itself), `divergence` or `comparison` (with the last accepted round): three
+//! places. Record and report show its name.
 
 mod comparison;
 mod convergence;

@@ -1,0 +1,51 @@
+//! What a run keeps of its attempts, and the calibration that is active.
+
+use crate::calibrator::SolutionTable;
+use crate::campaign::journal::StepKey;
+use crate::campaign::layout::AttemptId;
+use crate::campaign::record::MaskRecord;
+use crate::campaign::steps::{AttemptPlan, CalibrationStep, Imaged};
+use std::path::PathBuf;
+
+/// An attempt that imaged, beyond its record.
+#[derive(Debug, Clone)]
+pub(super) struct Attempted {
+    pub(super) plan: AttemptPlan,
+    pub(super) active: ActiveCalibration,
+    pub(super) image_key: StepKey,
+    pub(super) imaged: Imaged,
+    /// The mask that the imaging began with.
+    pub(super) given_mask: Option<PathBuf>,
+    /// The mask that it was last cleaned with.
+    pub(super) mask: Option<MaskRecord>,
+    /// The key of that mask; `None` where it was made between cycles: the image's key stands for it.
+    pub(super) mask_key: Option<StepKey>,
+}
+
+/// The calibration that an image is made with.
+#[derive(Debug, Clone)]
+pub(super) struct ActiveCalibration {
+    /// The column to be imaged.
+    pub(super) column: &'static str,
+    /// What `CORRECTED_DATA` must hold; `None`: `DATA` is imaged.
+    pub(super) applied: Option<Applied>,
+}
+
+/// Tables, and the attempt with whose options they are applied.
+#[derive(Debug, Clone)]
+pub(super) struct Applied {
+    pub(super) key: StepKey,
+    pub(super) attempt: AttemptId,
+    pub(super) step: CalibrationStep,
+    pub(super) tables: Vec<SolutionTable>,
+}
+
+impl ActiveCalibration {
+    pub(super) fn key(&self) -> Option<&StepKey> {
+        self.applied.as_ref().map(|a| &a.key)
+    }
+
+    pub(super) fn tables(&self) -> Vec<SolutionTable> {
+        self.applied.as_ref().map(|a| a.tables.clone()).unwrap_or_default()
+    }
+}
