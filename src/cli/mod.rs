@@ -1,38 +1,20 @@
-//! The command line: one file per subcommand, each with its arguments and a `run` that calls the library and prints.
+//! The command line: one folder per heading of the help, in it one file per subcommand with its arguments and a
+//! `run` that calls the library and prints.
 
-pub mod automask;
-pub mod campaign_args;
-pub mod cancel;
-pub mod combine;
-pub mod completions;
-pub mod confetti;
-pub mod deconvolve;
-pub mod demo;
-pub mod extractmask;
-mod given;
+mod campaign;
 mod help;
-pub mod image;
-pub mod init;
-pub mod kernel;
 mod logging;
-pub mod man;
-pub mod mask;
-pub mod metrics;
-pub mod mosaic;
-pub mod noise;
-pub mod plan;
-pub mod report;
-pub mod run;
-pub mod schema;
-pub mod setup;
-pub mod simulate;
-pub mod status;
-pub mod task;
-pub mod validate;
+mod masks;
+mod measurements;
+mod setup;
 
 use crate::process::own;
 use crate::{ExitStatus, Result};
+use campaign::{cancel, demo, image, init, plan, report, run, schema, status, task, validate};
 use clap::{FromArgMatches, Parser, Subcommand};
+use masks::{automask, combine, deconvolve, extractmask, kernel, mask, mosaic};
+use measurements::{confetti, metrics, noise};
+use setup::{completions, environments, man, simulate};
 use std::ffi::OsString;
 
 /// Self-calibration campaigns and clean masks for radio interferometric imaging.
@@ -109,7 +91,7 @@ pub enum Command {
     /// Find single-channel pixels of a model cube that are not on the sky.
     Confetti(confetti::Args),
     /// Make the environments of CASA and QuartiCal, or list what is installed.
-    Setup(setup::Args),
+    Setup(environments::Args),
     /// Simulate a field with drifting antenna gains, for demonstrations and tests.
     Simulate(simulate::Args),
     /// Print shell completions.
@@ -174,7 +156,7 @@ pub fn run(cli: Cli) -> Result<ExitStatus> {
         Command::Noise(args) => noise::run(args),
         Command::Metrics(args) => metrics::run(args),
         Command::Confetti(args) => confetti::run(args),
-        Command::Setup(args) => setup::run(args),
+        Command::Setup(args) => environments::run(args),
         Command::Simulate(args) => simulate::run(args),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),

@@ -21,12 +21,9 @@
 pub mod bitmask;
 mod box_count;
 mod convolution;
-mod fill_holes;
-pub(crate) mod footprint_erosion;
 mod gaussian;
-mod geodesic_dilation;
 mod labels;
-mod morphology;
+pub(crate) mod morphology;
 pub mod order_statistics;
 mod rolling_extremum;
 pub mod row_runs;
@@ -35,12 +32,12 @@ pub(crate) mod runs;
 
 pub use box_count::box_count;
 pub use convolution::{Covariance, gaussian_convolution};
-pub use fill_holes::{fill_holes, fill_holes_bits};
-pub use footprint_erosion::footprint_erosion;
 pub use gaussian::{FWHM_PER_SIGMA, PixelBeam, beam_footprint, beam_kernel};
-pub use geodesic_dilation::{geodesic_dilation, geodesic_dilation_bits};
 pub use labels::{Labels, label, remove_small_islands, remove_small_islands_bits};
-pub use morphology::{binary_closing, binary_dilation, binary_erosion, closing_bits, dilation_bits, erosion_bits};
+pub use morphology::{
+    binary_closing, binary_dilation, binary_erosion, closing_bits, dilation_bits, erosion_bits, fill_holes,
+    fill_holes_bits, footprint_erosion, geodesic_dilation, geodesic_dilation_bits,
+};
 pub use rolling_extremum::{rolling_maximum, rolling_minimum};
 pub use runs::{Run, runs_of_rows};
 

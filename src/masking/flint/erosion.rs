@@ -2,7 +2,7 @@
 
 use crate::image::PixelBeam;
 use crate::kernels::bitmask::BitMask;
-use crate::kernels::footprint_erosion::eroded_rows;
+use crate::kernels::morphology::footprint_erosion::eroded_rows;
 use crate::kernels::runs::{Run, row_starts};
 use crate::kernels::{beam_footprint, footprint_erosion};
 use crate::masking::MaskBits;

@@ -1,7 +1,7 @@
 //! Dilation and erosion with the 3 x 3 square or the 3 x 3 cross.
 
-use super::Connectivity;
-use super::bitmask::{BitMask, WORD};
+use crate::kernels::Connectivity;
+use crate::kernels::bitmask::{BitMask, WORD};
 use ndarray::{Array2, ArrayView2};
 
 /// Dilates `iterations` times by the 3 x 3 square ([`Connectivity::Eight`]) or cross ([`Connectivity::Four`]).

@@ -1,15 +1,15 @@
 //! `cleanloop demo`: the whole way on simulated data, from an empty folder to a report.
 
 use super::run::{Terminal, run_plan};
-use super::simulate;
 use crate::campaign::{Campaign, RunOptions};
+use crate::cli::setup::simulate;
 use crate::process::find_program;
 use crate::programs::setup::{Environment, Kind};
 use crate::{Error, ExitStatus, Result};
 use std::path::PathBuf;
 
 /// The campaign that is run; kept as an example, too.
-const CAMPAIGN: &str = include_str!("../../examples/demo.yaml");
+const CAMPAIGN: &str = include_str!("../../../examples/demo.yaml");
 /// Its name in the demo folder.
 const CAMPAIGN_FILE: &str = "campaign.yaml";
 

@@ -1,8 +1,8 @@
 //! Holes of a mask.
 
-use super::Connectivity;
-use super::bitmask::BitMask;
-use super::labels::{Islands, islands_of, islands_of_runs};
+use crate::kernels::Connectivity;
+use crate::kernels::bitmask::BitMask;
+use crate::kernels::labels::{Islands, islands_of, islands_of_runs};
 use ndarray::Array2;
 
 /// Fills, in place, the false regions that do not reach the image's border (as `scipy.ndimage.binary_fill_holes`

@@ -1,7 +1,7 @@
 //! Seeds grown inside a floor.
 
-use super::Connectivity;
-use super::bitmask::{BitMask, WORD};
+use crate::kernels::Connectivity;
+use crate::kernels::bitmask::{BitMask, WORD};
 use ndarray::{Array2, ArrayView2};
 
 /// Dilates `seeds` one neighbour a step, only into true pixels of `floor`, at most `max_steps` times (`None`: until

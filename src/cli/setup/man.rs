@@ -17,7 +17,7 @@ pub struct Args {
 /// The folder cannot be written.
 pub fn run(args: Args) -> Result<ExitStatus> {
     // The pages of `help SUBCOMMAND` would only repeat the others.
-    let mut command = super::Cli::command().disable_help_subcommand(true);
+    let mut command = crate::cli::Cli::command().disable_help_subcommand(true);
     command.build();
     std::fs::create_dir_all(&args.folder)
         .and_then(|()| clap_mangen::generate_to(command, &args.folder))

@@ -21,9 +21,9 @@ impl Preset {
     /// The campaign file.
     pub fn text(self) -> &'static str {
         match self {
-            Self::Selfcal => include_str!("../../config/selfcal.yaml"),
-            Self::Cycle => include_str!("../../config/cycle.yaml"),
-            Self::Survey => include_str!("../../config/survey.yaml"),
+            Self::Selfcal => include_str!("../../../config/selfcal.yaml"),
+            Self::Cycle => include_str!("../../../config/cycle.yaml"),
+            Self::Survey => include_str!("../../../config/survey.yaml"),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Erosion with a footprint such as a beam's.
 
-use super::runs::{Run, push_runs, row_starts, runs_of_rows};
+use crate::kernels::runs::{Run, push_runs, row_starts, runs_of_rows};
 use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 

@@ -16,6 +16,6 @@ pub struct Args {
 /// # Errors
 /// None.
 pub fn run(args: Args) -> Result<ExitStatus> {
-    clap_complete::generate(args.shell, &mut super::Cli::command(), "cleanloop", &mut std::io::stdout());
+    clap_complete::generate(args.shell, &mut crate::cli::Cli::command(), "cleanloop", &mut std::io::stdout());
     Ok(ExitStatus::Done)
 }
