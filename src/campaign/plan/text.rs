@@ -198,8 +198,29 @@ fn options(out: &mut String, label: &str, value: &impl Serialize) {
     line(out, label, &text);
 }
 
+impl Plan {
+    /// The plan with the hashes of its rounds and the command lines of each measurement set, as data.
+    pub fn json(&self) -> Json {
+        let mut value = data(self);
+        value["not_found"] = preview::not_found(self).into();
+        for (index, set) in self.measurement_sets.iter().enumerate() {
+            value["measurement_sets"][index]["command_lines"] = data(&preview::command_lines(self, set));
+        }
+        if let Some(rounds) = value["rounds"].as_array_mut() {
+            for (round, value) in self.rounds.iter().zip(rounds) {
+                value["hashes"] = serde_json::json!({
+                    "calibration": round.calibration_hash(),
+                    "mask": round.mask_hash(),
+                    "image": round.image_hash(),
+                });
+            }
+        }
+        value
+    }
+}
+
 /// A value as JSON, single-precision numbers as people write them.
-pub(super) fn data(value: &impl Serialize) -> Json {
+fn data(value: &impl Serialize) -> Json {
     let mut json = serde_json::to_value(value).unwrap_or(Json::Null);
     schema::shorten(&mut json);
     json

@@ -1,7 +1,6 @@
 //! The plan and its parts.
 
-use super::text::data;
-use super::{PlanError, hash, preview};
+use super::{PlanError, hash};
 use crate::calibrator::options::GaincalOptions;
 use crate::campaign::file::{
     ArchiveOptions, CalibratorKind, CombineRule, Executables, FieldOptions, ImagerKind, MaskCadence, MaskImage,
@@ -19,7 +18,6 @@ use crate::quality::confetti::ConfettiOptions;
 use crate::util::fs;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
-use serde_json::Value as Json;
 use std::path::{Path, PathBuf};
 
 /// A campaign with everything resolved.
@@ -223,25 +221,6 @@ impl Plan {
     /// Hash of everything; of use to see at a glance that nothing changed.
     pub fn hash(&self) -> String {
         hash(self)
-    }
-
-    /// The plan with the hashes of its rounds and the command lines of each measurement set, as data.
-    pub fn json(&self) -> Json {
-        let mut value = data(self);
-        value["not_found"] = preview::not_found(self).into();
-        for (index, set) in self.measurement_sets.iter().enumerate() {
-            value["measurement_sets"][index]["command_lines"] = data(&preview::command_lines(self, set));
-        }
-        if let Some(rounds) = value["rounds"].as_array_mut() {
-            for (round, value) in self.rounds.iter().zip(rounds) {
-                value["hashes"] = serde_json::json!({
-                    "calibration": round.calibration_hash(),
-                    "mask": round.mask_hash(),
-                    "image": round.image_hash(),
-                });
-            }
-        }
-        value
     }
 
     /// Writes the plan as JSON; [`Plan::load`] reads it.

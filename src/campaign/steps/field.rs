@@ -4,7 +4,8 @@
 //! their last accepted images are put together ([`make`]), once. Each measurement set's mask is then cut from the mask
 //! of that image. Both schedulers call [`make`] at the barrier; whoever comes later finds it done.
 
-use super::{Prepared, masks};
+use super::Prepared;
+use super::recipe::{recipe_of, request};
 use crate::campaign::journal::{Journal, JournalEvent, Step, StepId, StepKey};
 use crate::campaign::layout::Layout;
 use crate::campaign::layout::field_folder;
@@ -205,8 +206,8 @@ pub fn mask_of(field: &FieldImage, mask: &MaskPlan, caution: f64) -> Result<Fiel
     {
         return Ok(known);
     }
-    let recipe = masks::recipe_of(mask, caution);
-    let made = maker::make(&masks::request(&field.image, &recipe, &path))?;
+    let recipe = recipe_of(mask, caution);
+    let made = maker::make(&request(&field.image, &recipe, &path))?;
     let known = FieldMask { path, scales: made.bits, rms: made.rms, notes: made.why() };
     fs::write_atomically(&about, &serde_json::to_vec_pretty(&known).expect("plain data"))?;
     Ok(known)

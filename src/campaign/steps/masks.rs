@@ -1,6 +1,7 @@
 //! The masks of one round: before imaging from the last accepted image, and between cycles from the residual.
 
 use super::field::{self, FieldImage};
+use super::recipe::{recipe_of, request};
 use crate::Result;
 use crate::campaign::plan::MaskPlan;
 use crate::campaign::record::{ConfettiRecord, MaskOrigin, MaskRecord};
@@ -9,7 +10,7 @@ use crate::imager::{Products, Residual};
 use crate::major_cycle::{CycleMask, CycleMasks, CycleVeto, MaskMoment};
 use crate::masking::auto::PsfSidelobes;
 use crate::masking::maker::{
-    self, AutomaticInputs, CutRequest, CycleMerge, Mask, MaskRequest, MultithreshInputs, Polarisations, UserPixels,
+    self, AutomaticInputs, CutRequest, CycleMerge, Mask, MaskRequest, MultithreshInputs, UserPixels,
 };
 use crate::masking::multithresh::{CycleInputs, StateFolder};
 use crate::masking::{MaskMethod, MaskRecipe, MaskingOptions};
@@ -25,19 +26,6 @@ const STATE: &str = "automask-state";
 const RESIDUAL: &str = ".residual";
 /// Pixels that were vetoed, within a round's mask folder.
 const VETO: &str = "confetti.veto.fits";
-
-/// The plan's way of making masks; `caution` multiplies levels that are chosen from the image.
-pub(super) fn recipe_of(mask: &MaskPlan, caution: f64) -> MaskRecipe {
-    MaskRecipe {
-        method: mask.method,
-        combine: mask.combine,
-        flint: mask.masking.clone(),
-        auto: mask.auto.clone(),
-        multithresh: mask.automask.clone(),
-        noise: mask.noise.clone(),
-        caution,
-    }
-}
 
 /// Makes a round's mask from an accepted image. `caution` multiplies levels that are chosen from the image.
 ///
@@ -86,11 +74,6 @@ pub fn from_image(
     let options = made.flint.as_ref().map(differing).unwrap_or_default();
     let source = Some(source.image.clone());
     Ok(MaskRecord { source, options, numbers, ..record(&made, recipe.method, MaskOrigin::Image) })
-}
-
-/// A request as a campaign makes it: the mask of Stokes I for all polarisations, counted for the record.
-pub(super) fn request<'a>(image: &'a Path, recipe: &'a MaskRecipe, output: &'a Path) -> MaskRequest<'a> {
-    MaskRequest { polarisations: Polarisations::First, detailed: true, ..MaskRequest::new(image, recipe, output) }
 }
 
 /// Makes a round's mask from the image of the whole field: the field's mask, cut to this measurement set's image.

@@ -5,6 +5,7 @@ mod attempt;
 pub mod field;
 pub mod masks;
 pub mod programs;
+mod recipe;
 
 pub use attempt::{AttemptPlan, CalibrationStep, CycleMasking, ImagingInputs, ImagingStep, MaskStep, Proposal};
 

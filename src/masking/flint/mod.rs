@@ -5,10 +5,12 @@
 pub mod convolve_first;
 pub mod erosion;
 pub mod flood;
+mod notes;
 mod options;
 pub(super) mod pipeline;
 pub mod seeds;
 
+pub use notes::MaskNote;
 pub use options::{MOST_SCALES, MaskingOptions};
 pub(crate) use pipeline::signal_of;
-pub use pipeline::{MaskNote, MaskOutput, MaskingError, make_mask, mask_of_signal, to_signal};
+pub use pipeline::{MaskOutput, MaskingError, make_mask, mask_of_signal, to_signal};

@@ -1,9 +1,10 @@
 //! Seeds and floor: where islands begin, and how far they may grow.
 
+use super::notes::MaskNote;
+use super::options::MaskingOptions;
 use crate::kernels::bitmask::{BitMask, WORD, pack_row, pack_rows};
 use crate::kernels::rows::RowStream;
 use crate::kernels::rows::{CountRows, Extremum, ImageRows, Least, Outside, RollingRows, bands, split_rows};
-use crate::masking::{MaskNote, MaskingOptions};
 use multiversion::multiversion;
 use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
