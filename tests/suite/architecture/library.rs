@@ -1,6 +1,6 @@
-//! The layers of the library: a module uses only what is below it.
+//! The layers of the library: a module uses what is below it, and modules never use each other in a circle.
 
-use super::layers::upward_arrows;
+use super::layers::{circles, too_large, upward_arrows};
 use super::source::{Crate, files_below};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -45,4 +45,16 @@ fn library() -> BTreeMap<String, String> {
 fn a_module_uses_only_what_is_below_it() {
     let found = upward_arrows(&Crate::new(&library()), &LAYERS);
     assert!(found.is_empty(), "{} arrows upwards:\n{}", found.len(), found.join("\n"));
+}
+
+#[test]
+fn modules_never_use_each_other_in_a_circle() {
+    let found = circles(&Crate::new(&library()));
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn folders_and_files_are_of_a_size_to_be_read() {
+    let found = too_large(&library());
+    assert!(found.is_empty(), "{}", found.join("\n"));
 }
