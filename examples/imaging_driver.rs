@@ -56,7 +56,7 @@ impl CycleMasks for GrowingMask {
 }
 
 /// Images `data` into `folder`; goes on with what an interrupted call left there.
-pub fn image(data: &Path, size: u64, scale: &str, folder: &Path) -> Result<CycleReport> {
+pub(crate) fn image(data: &Path, size: u64, scale: &str, folder: &Path) -> Result<CycleReport> {
     let options = WscleanOptions {
         size,
         scale: scale.to_owned(),

@@ -41,7 +41,7 @@ impl Consumer for Print {
 }
 
 /// Runs the campaign of [`prepare`] in `folder`.
-pub fn run(folder: &Path) -> Result<Outcome> {
+pub(crate) fn run(folder: &Path) -> Result<Outcome> {
     prepare(folder).map_err(Error::internal)?;
     let plan = Campaign::load(folder.join("campaign.yaml"))?.plan()?;
     println!("plan {} for {}", &plan.hash()[..8], plan.output.display());

@@ -12,7 +12,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Folder inside the campaign's.
-pub const FOLDER: &str = "slurm";
+pub(crate) const FOLDER: &str = "slurm";
 const STATE: &str = "state.json";
 
 /// Why the ledger cannot be used.
@@ -46,7 +46,7 @@ impl From<LedgerError> for crate::Error {
 /// What a submission does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "work")]
-pub enum Work {
+pub(crate) enum Work {
     /// A round of several measurement sets.
     Round {
         /// The round.
@@ -63,7 +63,7 @@ pub enum Work {
 
 /// One measurement set in a submission.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Member {
+pub(crate) struct Member {
     /// Index in the array.
     pub index: usize,
     /// Name of the measurement set.
@@ -74,7 +74,7 @@ pub struct Member {
 
 /// A job array, or a single job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Submission {
+pub(crate) struct Submission {
     /// Its number in this campaign, from 1.
     pub number: u32,
     /// The `cleanloop run` that it belongs to, counted from 1.
@@ -96,7 +96,7 @@ pub struct Submission {
 
 /// What holds for the ledger as a whole.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LedgerState {
+pub(crate) struct LedgerState {
     /// Times that `cleanloop run` was called.
     pub generation: u32,
     /// Somebody cancelled the jobs of this generation.
@@ -105,23 +105,23 @@ pub struct LedgerState {
 
 /// The ledger of a campaign.
 #[derive(Debug, Clone)]
-pub struct Ledger {
+pub(crate) struct Ledger {
     folder: PathBuf,
 }
 
 impl Ledger {
     /// The ledger below the campaign folder `output`; it need not exist.
-    pub fn new(output: &Path) -> Self {
+    pub(crate) fn new(output: &Path) -> Self {
         Self { folder: output.join(FOLDER) }
     }
 
     /// Its folder.
-    pub fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
     /// There is one.
-    pub fn exists(&self) -> bool {
+    pub(crate) fn exists(&self) -> bool {
         self.folder.join(STATE).exists()
     }
 
@@ -129,7 +129,7 @@ impl Ledger {
     ///
     /// # Errors
     /// The folder cannot be read.
-    pub fn submissions(&self) -> Result<Vec<Submission>, LedgerError> {
+    pub(crate) fn submissions(&self) -> Result<Vec<Submission>, LedgerError> {
         let entries = match std::fs::read_dir(&self.folder) {
             Ok(entries) => entries,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -151,7 +151,7 @@ impl Ledger {
     }
 
     /// The state; that of a fresh ledger where there is none.
-    pub fn state(&self) -> LedgerState {
+    pub(crate) fn state(&self) -> LedgerState {
         let text = std::fs::read(self.folder.join(STATE)).unwrap_or_default();
         serde_json::from_slice(&text).unwrap_or_default()
     }
@@ -160,7 +160,7 @@ impl Ledger {
     ///
     /// # Errors
     /// The folder cannot be written.
-    pub fn set_state(&self, state: LedgerState) -> Result<(), LedgerError> {
+    pub(crate) fn set_state(&self, state: LedgerState) -> Result<(), LedgerError> {
         std::fs::create_dir_all(&self.folder).map_err(self.io("made"))?;
         self.replace(STATE, &serde_json::to_vec(&state).expect("plain data"))
     }
@@ -169,7 +169,7 @@ impl Ledger {
     ///
     /// # Errors
     /// The folder cannot be read.
-    pub fn next_number(&self) -> Result<u32, LedgerError> {
+    pub(crate) fn next_number(&self) -> Result<u32, LedgerError> {
         let names = match std::fs::read_dir(&self.folder) {
             Ok(entries) => entries.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect(),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
@@ -183,7 +183,7 @@ impl Ledger {
     ///
     /// # Errors
     /// [`LedgerError::Taken`] if its number was taken meanwhile; the folder cannot be written.
-    pub fn announce(&self, submission: &Submission) -> Result<(), LedgerError> {
+    pub(crate) fn announce(&self, submission: &Submission) -> Result<(), LedgerError> {
         std::fs::create_dir_all(&self.folder).map_err(self.io("made"))?;
         let path = self.file(submission.number);
         let mut file = match OpenOptions::new().write(true).create_new(true).open(&path) {
@@ -200,7 +200,7 @@ impl Ledger {
     ///
     /// # Errors
     /// The folder cannot be written.
-    pub fn submitted(&self, submission: &Submission) -> Result<(), LedgerError> {
+    pub(crate) fn submitted(&self, submission: &Submission) -> Result<(), LedgerError> {
         let name = format!("{:05}.json", submission.number);
         self.replace(&name, &serde_json::to_vec(submission).expect("plain data"))
     }
@@ -209,7 +209,7 @@ impl Ledger {
     ///
     /// # Errors
     /// The file cannot be removed.
-    pub fn withdraw(&self, number: u32) -> Result<(), LedgerError> {
+    pub(crate) fn withdraw(&self, number: u32) -> Result<(), LedgerError> {
         std::fs::remove_file(self.file(number)).map_err(self.io("removed"))
     }
 

@@ -65,7 +65,7 @@ impl From<SlurmError> for crate::Error {
 
 /// A job or an array of jobs.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Job {
+pub(crate) struct Job {
     /// Its name, by which it is found again when its number was lost.
     pub name: String,
     /// The array's indices; `None`: a single job.
@@ -88,7 +88,7 @@ pub struct Job {
 
 /// Where one job of an array stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Task {
+pub(crate) struct Task {
     /// Number of the array (or single job).
     pub job: u64,
     /// Its index; `None`: a single job.
@@ -163,7 +163,7 @@ impl TaskState {
 }
 
 /// A batch system: jobs are submitted, looked at and cancelled.
-pub trait BatchSystem {
+pub(crate) trait BatchSystem {
     /// Submits and returns the job's number.
     ///
     /// # Errors
@@ -194,7 +194,7 @@ pub trait BatchSystem {
 
 /// The real clients.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Slurm;
+pub(crate) struct Slurm;
 
 const HINT: &str = "it is a client of Slurm; run cleanloop where jobs are submitted, or leave out `scheduler: slurm`";
 

@@ -19,16 +19,18 @@
 
 pub mod events;
 pub mod file;
-pub mod journal;
-pub mod layout;
+pub(crate) mod journal;
+pub(crate) mod layout;
 pub mod plan;
 pub mod record;
-pub mod rounds;
+pub(crate) mod rounds;
 pub mod rules;
-pub mod run;
+pub(crate) mod run;
+#[doc(hidden)]
 pub mod steps;
 
-pub use run::batch::{BarrierOf, Follow, JobsStatus, TaskOf};
+pub(crate) use run::batch::{BarrierOf, TaskOf};
+pub use run::batch::{Follow, JobsStatus};
 pub use run::{Cancelled, Outcome, ReportWriter, RunOptions};
 
 use crate::Result;
@@ -150,7 +152,7 @@ fn with_real_programs<T>(
 
 /// The work of one job of a campaign on Slurm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum JobWork {
+pub(crate) enum JobWork {
     /// A round of one measurement set.
     Round(TaskOf),
     /// What is made of all measurement sets before a round.
@@ -163,7 +165,7 @@ pub enum JobWork {
 ///
 /// # Errors
 /// As the work itself; the plan in the folder is another one.
-pub fn run_job(folder: &Path, plan_hash: &str, job: JobWork, options: RunOptions) -> Result<()> {
+pub(crate) fn run_job(folder: &Path, plan_hash: &str, job: JobWork, options: RunOptions) -> Result<()> {
     let plan = &batch::frozen_plan(folder)?;
     with_real_programs(String::new(), options, |settings, events| {
         let campaign = CampaignRun { plan, settings, events };

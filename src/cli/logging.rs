@@ -8,7 +8,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
 /// Starts logging; only the first call in a process counts.
-pub fn start(cli: &Cli) {
+pub(super) fn start(cli: &Cli) {
     let level = match (cli.quiet, cli.verbose) {
         (true, _) => LevelFilter::WARN,
         (false, 0) => LevelFilter::INFO,

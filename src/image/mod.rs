@@ -11,7 +11,7 @@ mod header;
 pub mod mosaic;
 mod planes;
 pub mod psf;
-pub mod wcs;
+pub(crate) mod wcs;
 
 pub use crate::kernels::PixelBeam;
 pub use beam::Beam;

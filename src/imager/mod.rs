@@ -12,7 +12,7 @@ mod job;
 mod lifecycle;
 mod options;
 mod preview;
-pub mod progress;
+pub(crate) mod progress;
 pub mod tclean;
 pub mod wsclean;
 

@@ -45,9 +45,9 @@ pub enum WarningKind {
 }
 
 /// Consumer of events. It is called from the thread that runs the program and should return soon.
-pub type ProgressSink = Arc<dyn Fn(Progress) + Send + Sync>;
+pub(crate) type ProgressSink = Arc<dyn Fn(Progress) + Send + Sync>;
 
 /// A consumer that drops everything.
-pub fn silent() -> ProgressSink {
+pub(crate) fn silent() -> ProgressSink {
     Arc::new(|_| {})
 }

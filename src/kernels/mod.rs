@@ -56,45 +56,45 @@ pub(crate) mod picture {
     use ndarray::{Array2, ArrayView2};
 
     /// The mask drawn by `rows`.
-    pub fn mask(rows: &[&str]) -> Array2<bool> {
+    pub(crate) fn mask(rows: &[&str]) -> Array2<bool> {
         let nx = rows.first().map_or(0, |r| r.len());
         let pixels = rows.iter().flat_map(|r| r.bytes().map(|b| b == b'#')).collect();
         Array2::from_shape_vec((rows.len(), nx), pixels).expect("all rows have the same length")
     }
 
     /// The picture of a mask.
-    pub fn draw(mask: ArrayView2<'_, bool>) -> Vec<String> {
+    pub(crate) fn draw(mask: ArrayView2<'_, bool>) -> Vec<String> {
         mask.rows().into_iter().map(|r| r.iter().map(|&b| if b { '#' } else { '.' }).collect()).collect()
     }
 
     /// Random masks and images of awkward shapes, for property tests.
-    pub mod any {
+    pub(crate) mod any {
         use ndarray::Array2;
         use proptest::prelude::*;
 
         /// Shapes with odd, even and 1-pixel sides.
-        pub fn shape() -> impl Strategy<Value = (usize, usize)> {
+        pub(crate) fn shape() -> impl Strategy<Value = (usize, usize)> {
             prop_oneof![(1usize..24, 1usize..24), (Just(1usize), 1usize..80), (1usize..80, Just(1usize))]
         }
 
         /// Masks of any filling, all false and all true included.
-        pub fn mask() -> impl Strategy<Value = Array2<bool>> {
+        pub(crate) fn mask() -> impl Strategy<Value = Array2<bool>> {
             (shape(), prop_oneof![Just(0.0), Just(1.0), 0.05..0.95]).prop_flat_map(|(shape, p)| mask_of(shape, p))
         }
 
         /// Masks of a given shape and filling.
-        pub fn mask_of(shape: (usize, usize), p: f64) -> impl Strategy<Value = Array2<bool>> {
+        pub(crate) fn mask_of(shape: (usize, usize), p: f64) -> impl Strategy<Value = Array2<bool>> {
             prop::collection::vec(prop::bool::weighted(p), shape.0 * shape.1)
                 .prop_map(move |v| Array2::from_shape_vec(shape, v).expect("length fits"))
         }
 
         /// Two masks of one shape.
-        pub fn two_masks() -> impl Strategy<Value = (Array2<bool>, Array2<bool>)> {
+        pub(crate) fn two_masks() -> impl Strategy<Value = (Array2<bool>, Array2<bool>)> {
             (shape(), 0.0..0.3, 0.2..1.0).prop_flat_map(|(s, p, q)| (mask_of(s, p), mask_of(s, q)))
         }
 
         /// Images with repeated values and a few NaN.
-        pub fn image() -> impl Strategy<Value = Array2<f32>> {
+        pub(crate) fn image() -> impl Strategy<Value = Array2<f32>> {
             shape().prop_flat_map(|shape| {
                 prop::collection::vec(prop_oneof![1 => Just(f32::NAN), 8 => -5.0f32..5.0], shape.0 * shape.1)
                     .prop_map(move |v| Array2::from_shape_vec(shape, v).expect("length fits"))

@@ -34,7 +34,7 @@ pub(crate) struct ImageRows<'a> {
 
 impl<'a> ImageRows<'a> {
     /// Rows from `first` on (may be negative), with `nan` in place of NaN.
-    pub fn new(image: ArrayView2<'a, f32>, first: isize, nan: f32, outside: Outside) -> Self {
+    pub(crate) fn new(image: ArrayView2<'a, f32>, first: isize, nan: f32, outside: Outside) -> Self {
         Self { image, next: first, nan, outside }
     }
 }
@@ -111,7 +111,7 @@ pub(crate) struct RollingRows<S, E> {
 impl<S: RowStream, E: Extremum> RollingRows<S, E> {
     /// Rows `first`, `first + 1`, ... of the rolling extremum of an image of `(ny, nx)` pixels; `source_from` makes the
     /// source that starts at the row it is given. The source must not hold NaN; [`Extremum::NEUTRAL`] is no data.
-    pub fn new(
+    pub(crate) fn new(
         source_from: impl FnOnce(isize) -> S,
         first: isize,
         (ny, nx): (usize, usize),
@@ -224,7 +224,7 @@ pub(crate) struct CountRows<'a, T, F> {
 
 impl<'a, T, F: Fn(&T) -> bool> CountRows<'a, T, F> {
     /// Counts of rows `first`, `first + 1`, ...
-    pub fn new(image: ArrayView2<'a, T>, counted: F, box_size: usize, first: usize) -> Self {
+    pub(crate) fn new(image: ArrayView2<'a, T>, counted: F, box_size: usize, first: usize) -> Self {
         assert!(box_size > 0, "a box has at least one pixel");
         let (ny, nx) = image.dim();
         let mut rows = Self { image, counted, box_size, next: first, columns: vec![0; nx], sums: vec![0; nx + 1] };
@@ -248,7 +248,7 @@ impl<'a, T, F: Fn(&T) -> bool> CountRows<'a, T, F> {
     }
 
     /// Writes the counts of the next row.
-    pub fn next_row(&mut self, out: &mut [u32]) {
+    pub(crate) fn next_row(&mut self, out: &mut [u32]) {
         let (ny, nx) = self.image.dim();
         let (before, after) = (self.box_size / 2, self.box_size - 1 - self.box_size / 2);
         let y = self.next;

@@ -13,7 +13,7 @@ pub mod flint;
 pub mod maker;
 mod mask;
 pub mod multithresh;
-pub mod recipe;
+pub(crate) mod recipe;
 pub mod regions;
 
 pub(crate) use flint::signal_of;

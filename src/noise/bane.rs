@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use std::collections::VecDeque;
 
 /// Box side in grid steps.
-pub const STEPS_PER_BOX: usize = 6;
+pub(super) const STEPS_PER_BOX: usize = 6;
 /// Grid step in beams (geometric mean of the axes' full widths).
 const BEAMS_PER_STEP: f64 = 4.0;
 /// Grid step in pixels for an image without a beam.
@@ -25,12 +25,12 @@ const MAX_CLIPS: usize = 10;
 const BLOCK: usize = 16;
 
 /// BANE's grid step for a beam, pixels.
-pub fn default_step(beam: Option<PixelBeam>) -> usize {
+pub(super) fn default_step(beam: Option<PixelBeam>) -> usize {
     beam.map_or(STEP_WITHOUT_BEAM, |b| ((BEAMS_PER_STEP * (b.major * b.minor).sqrt()).ceil() as usize).max(1))
 }
 
 /// Background and rms at grid positions 0, step, 2 step, ..., and the size itself.
-pub fn model(image: ArrayView2<'_, f32>, step: usize, box_size: usize) -> (Grid, Grid) {
+pub(super) fn model(image: ArrayView2<'_, f32>, step: usize, box_size: usize) -> (Grid, Grid) {
     let (ny, nx) = image.dim();
     let (rows, columns) = (Cuts::new(ny, step, box_size), Cuts::new(nx, step, box_size));
     // Sums of squares keep their digits when the values are not far from 0.

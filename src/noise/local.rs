@@ -7,7 +7,7 @@ use ndarray::{Array2, ArrayView2, Axis, s};
 use rayon::prelude::*;
 
 /// Median of `values`, which are reordered; the mean of the middle two of an even number. NaN for none.
-pub fn median_in_place(values: &mut [f32]) -> f64 {
+pub(super) fn median_in_place(values: &mut [f32]) -> f64 {
     if values.is_empty() {
         return f64::NAN;
     }
@@ -23,7 +23,7 @@ pub fn median_in_place(values: &mut [f32]) -> f64 {
 }
 
 /// Median and 1.4826 times the median absolute deviation from it of `values`, which are overwritten.
-pub fn median_and_sigma(values: &mut [f32]) -> (f64, f64) {
+pub(super) fn median_and_sigma(values: &mut [f32]) -> (f64, f64) {
     let median = median_in_place(values);
     values.iter_mut().for_each(|v| *v = (f64::from(*v) - median).abs() as f32);
     (median, SIGMA_PER_MAD * median_in_place(values))
@@ -31,12 +31,12 @@ pub fn median_and_sigma(values: &mut [f32]) -> (f64, f64) {
 
 /// The part of a window of `side` pixels around `position` that lies inside an axis of `size` pixels: offsets
 /// -(side/2) ... side-1-(side/2).
-pub fn window(position: usize, side: usize, size: usize) -> std::ops::Range<usize> {
+pub(super) fn window(position: usize, side: usize, size: usize) -> std::ops::Range<usize> {
     position.saturating_sub(side / 2)..size.min(position + side - side / 2)
 }
 
 /// Median and 1.4826 MADFM in boxes around grid positions 0, step, 2 step, ... and the last pixel.
-pub fn on_grid(image: ArrayView2<'_, f32>, side: usize, step: usize) -> (Grid, Grid) {
+pub(super) fn on_grid(image: ArrayView2<'_, f32>, side: usize, step: usize) -> (Grid, Grid) {
     let (ny, nx) = image.dim();
     let positions = |size: usize| (0..size - 1).step_by(step).chain([size - 1]).collect::<Vec<_>>();
     let (ys, xs) = (positions(ny), positions(nx));
@@ -68,7 +68,7 @@ const LEAST_BAND: usize = 32;
 /// Bands of rows are sorted once, so that a pixel is its rank. The box slides along a row as a set of ranks with
 /// counts in two levels; adding or removing a pixel costs three additions, finding the k-th a short scan, and the
 /// median deviation is a selection from the two sorted halves beside the median. O(pixels x side).
-pub fn exact(image: ArrayView2<'_, f32>, side: usize) -> NoiseMaps {
+pub(super) fn exact(image: ArrayView2<'_, f32>, side: usize) -> NoiseMaps {
     let (ny, nx) = image.dim();
     let band = side.max(LEAST_BAND);
     let mut background = Array2::zeros((ny, nx));

@@ -17,7 +17,7 @@ fn median_of_minimum(count: f64) -> f64 {
 ///
 /// The window of `side` pixels has offsets -(side/2) ... side-1-(side/2) and is cut at the image's edges; as in
 /// breizorro all its pixels count as independent, whatever the beam, and cut boxes count as whole.
-pub fn maps(image: ArrayView2<'_, f32>, side: usize) -> NoiseMaps {
+pub(super) fn maps(image: ArrayView2<'_, f32>, side: usize) -> NoiseMaps {
     let (ny, nx) = image.dim();
     // A rim without data keeps the periodic box from reaching across the image.
     let mut padded = Array2::from_elem((ny + side, nx + side), f32::NAN);

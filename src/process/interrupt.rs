@@ -16,7 +16,7 @@ fn flag() -> &'static Arc<AtomicBool> {
 ///
 /// # Errors
 /// The system refuses the handlers (it never does for these signals).
-pub fn install() -> std::io::Result<()> {
+pub(crate) fn install() -> std::io::Result<()> {
     static INSTALLED: OnceLock<()> = OnceLock::new();
     if INSTALLED.set(()).is_err() {
         return Ok(());
@@ -30,12 +30,12 @@ pub fn install() -> std::io::Result<()> {
 }
 
 /// Whether a signal asked us to stop.
-pub fn requested() -> bool {
+pub(crate) fn requested() -> bool {
     flag().load(Ordering::Relaxed)
 }
 
 /// Whether a signal has asked us to stop, or does so within `time`.
-pub fn comes_within(time: std::time::Duration) -> bool {
+pub(crate) fn comes_within(time: std::time::Duration) -> bool {
     let waiting = std::time::Instant::now();
     while !requested() && waiting.elapsed() < time {
         std::thread::sleep(std::time::Duration::from_millis(10));
@@ -47,6 +47,6 @@ pub fn comes_within(time: std::time::Duration) -> bool {
 ///
 /// # Errors
 /// The interruption.
-pub fn check() -> crate::Result<()> {
+pub(crate) fn check() -> crate::Result<()> {
     if requested() { Err(crate::Error::Interrupted) } else { Ok(()) }
 }

@@ -11,9 +11,9 @@ mod output;
 mod running_worker;
 mod spawn;
 
-pub mod interrupt;
+pub(crate) mod interrupt;
 pub mod own;
-pub mod worker;
+pub(crate) mod worker;
 
 pub use capture::{Said, capture};
 pub use group::{isolate, kill_group};

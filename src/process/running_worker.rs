@@ -19,7 +19,7 @@ const LEAVING: Duration = Duration::from_secs(3);
 
 /// The first request to a fresh worker, without parameters, and the check of its answer.
 #[derive(Debug, Clone, Copy)]
-pub struct Handshake {
+pub(crate) struct Handshake {
     /// The operation.
     pub operation: &'static str,
     /// Says why the worker cannot be used.
@@ -28,7 +28,7 @@ pub struct Handshake {
 
 /// How to start a worker.
 #[derive(Debug, Clone, Default)]
-pub struct WorkerCommand {
+pub(crate) struct WorkerCommand {
     /// Name for messages, e.g. `CASA`.
     pub name: String,
     /// Program and arguments.

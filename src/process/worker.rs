@@ -5,7 +5,7 @@
 //! Standard error is kept in a log and, its last lines, in memory. A worker that dies is reported with those lines, and
 //! started again at the next request. A fresh worker first answers the handshake, if there is one.
 
-pub use super::running_worker::{Handshake, WorkerCommand};
+pub(crate) use super::running_worker::{Handshake, WorkerCommand};
 
 use super::running_worker::Running;
 use super::{Limits, ProcessError, TICK, interrupt};
@@ -93,7 +93,7 @@ fn log_line(log: &Option<PathBuf>) -> String {
 
 /// A worker, started at the first request.
 #[derive(Debug)]
-pub struct Worker {
+pub(crate) struct Worker {
     command: WorkerCommand,
     running: Option<Running>,
     next_id: u64,
@@ -102,33 +102,33 @@ pub struct Worker {
 
 impl Worker {
     /// A worker that is not yet started.
-    pub fn new(command: WorkerCommand) -> Self {
+    pub(crate) fn new(command: WorkerCommand) -> Self {
         Self { command, running: None, next_id: 1, starts: 0 }
     }
 
     /// How often it was started: a state that lives in the worker is lost when this changes.
-    pub fn starts(&self) -> u64 {
+    pub(crate) fn starts(&self) -> u64 {
         self.starts
     }
 
     /// Process id, while it runs.
-    pub fn pid(&self) -> Option<u32> {
+    pub(crate) fn pid(&self) -> Option<u32> {
         self.running.as_ref().map(|r| r.child.id())
     }
 
     /// Limits of the requests to come.
-    pub fn set_limits(&mut self, limits: Limits) {
+    pub(crate) fn set_limits(&mut self, limits: Limits) {
         self.command.limits = limits;
     }
 
     /// Sets a variable of its environment, from the next start on.
-    pub fn set_variable(&mut self, name: &str, value: &str) {
+    pub(crate) fn set_variable(&mut self, name: &str, value: &str) {
         self.command.environment.retain(|(known, _)| known != name);
         self.command.environment.push((name.to_owned(), value.to_owned()));
     }
 
     /// Token that stops the requests to come.
-    pub fn set_cancel(&mut self, cancel: Option<Arc<AtomicBool>>) {
+    pub(crate) fn set_cancel(&mut self, cancel: Option<Arc<AtomicBool>>) {
         self.command.cancel = cancel;
     }
 
@@ -138,7 +138,7 @@ impl Worker {
     ///
     /// # Errors
     /// See [`WorkerError`]. After a crash, an interruption or a limit the worker is gone; the next request starts another.
-    pub fn request(
+    pub(crate) fn request(
         &mut self,
         operation: &str,
         params: &Value,
@@ -270,7 +270,7 @@ impl Worker {
     }
 
     /// Ends it; the next request starts another.
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         if let Some(running) = self.running.take() {
             running.leave(self.command.limits.grace);
         }

@@ -46,7 +46,7 @@ impl From<DiskError> for crate::Error {
 ///
 /// # Errors
 /// The system's own.
-pub fn available(path: &Path) -> Result<u64, DiskError> {
+pub(crate) fn available(path: &Path) -> Result<u64, DiskError> {
     let status =
         nix::sys::statvfs::statvfs(path).map_err(|e| DiskError::Unknown { path: path.to_owned(), source: e.into() })?;
     Ok(status.blocks_available() as u64 * status.fragment_size() as u64)
@@ -54,7 +54,7 @@ pub fn available(path: &Path) -> Result<u64, DiskError> {
 
 /// Bytes of a file, or of all files below a folder (as written, not as allocated). Links are not followed; what cannot
 /// be read counts as nothing.
-pub fn size_of(path: &Path) -> u64 {
+pub(crate) fn size_of(path: &Path) -> u64 {
     match path.symlink_metadata() {
         Ok(m) if m.is_dir() => {
             std::fs::read_dir(path).map(|entries| entries.flatten().map(|e| size_of(&e.path())).sum()).unwrap_or(0)
@@ -69,7 +69,7 @@ pub fn size_of(path: &Path) -> u64 {
 ///
 /// # Errors
 /// [`DiskError::NoRoom`], or the folder cannot be looked at.
-pub fn check_room(folder: &Path, needed: u64, what: &str, cure: &'static str) -> Result<(), DiskError> {
+pub(crate) fn check_room(folder: &Path, needed: u64, what: &str, cure: &'static str) -> Result<(), DiskError> {
     let available = available(folder)?;
     if available < needed {
         let (needed_gb, available_gb) = (needed as f64 / GB, available as f64 / GB);

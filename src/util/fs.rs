@@ -34,7 +34,7 @@ pub(super) fn io(path: &Path, action: &'static str) -> impl FnOnce(std::io::Erro
 ///
 /// # Errors
 /// The operating system's refusal, with the path.
-pub fn make(folder: &Path) -> Result<(), FileError> {
+pub(crate) fn make(folder: &Path) -> Result<(), FileError> {
     std::fs::create_dir_all(folder).map_err(io(folder, "made"))
 }
 
@@ -42,7 +42,7 @@ pub fn make(folder: &Path) -> Result<(), FileError> {
 ///
 /// # Errors
 /// The operating system's refusal, with the path.
-pub fn remove(path: &Path) -> Result<(), FileError> {
+pub(crate) fn remove(path: &Path) -> Result<(), FileError> {
     let result = match path.symlink_metadata() {
         Err(_) => return Ok(()),
         Ok(m) if m.is_dir() => std::fs::remove_dir_all(path),
@@ -55,7 +55,7 @@ pub fn remove(path: &Path) -> Result<(), FileError> {
 ///
 /// # Errors
 /// The operating system's refusal, with the path.
-pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     let write = || {
         let mut builder = tempfile::Builder::new();
         builder.permissions(std::fs::Permissions::from_mode(NEW_FILE));
@@ -69,12 +69,12 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
 }
 
 /// The folder that holds a file: `.` for a bare name.
-pub fn folder_of(path: &Path) -> &Path {
+pub(crate) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Whether two paths lead to the same existing file or folder.
-pub fn same_file(a: &Path, b: &Path) -> bool {
+pub(crate) fn same_file(a: &Path, b: &Path) -> bool {
     matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
@@ -82,7 +82,7 @@ pub fn same_file(a: &Path, b: &Path) -> bool {
 ///
 /// # Errors
 /// The operating system's refusal, with the path.
-pub fn swap_in(fresh: &Path, target: &Path) -> Result<(), FileError> {
+pub(crate) fn swap_in(fresh: &Path, target: &Path) -> Result<(), FileError> {
     use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
     if !target.exists() {
         return std::fs::rename(fresh, target).map_err(io(target, "made"));
@@ -101,7 +101,7 @@ pub fn swap_in(fresh: &Path, target: &Path) -> Result<(), FileError> {
 ///
 /// # Errors
 /// The operating system's refusal, with the path.
-pub fn link_or_copy(from: &Path, to: &Path) -> Result<(), FileError> {
+pub(crate) fn link_or_copy(from: &Path, to: &Path) -> Result<(), FileError> {
     if from.is_dir() {
         make(to)?;
         for entry in std::fs::read_dir(from).map_err(io(from, "read"))? {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 ///
 /// # Panics
 /// When a piece of work panics, after all others have ended.
-pub fn run_all<T: Send>(
+pub(crate) fn run_all<T: Send>(
     count: usize,
     concurrent: usize,
     stop: &AtomicBool,

@@ -24,8 +24,10 @@ pub use block::{CampaignBlock, OnFailure, StartColumn, WorkOn};
 pub use mask::{CombineRule, FieldOptions, MaskCadence, MaskImage, MaskMethod, MaskSettings};
 pub use modes::{BaneOptions, Modes};
 pub use programs::{CalibratorKind, Executables, ImagerKind};
+#[doc(hidden)]
+pub use reading::schema;
 pub(crate) use reading::typed::invalid_values;
-pub use reading::{ConfigError, LoadError, Overrides, Problem, Span, load, parse, schema};
+pub use reading::{ConfigError, LoadError, Overrides, Problem, Span, load, parse};
 pub(crate) use reading::{env, yaml};
 pub use resources::Resources;
 pub use rounds::{RoundSelection, consider_mask_round};

@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 /// Modes of flint that load, but that this program does not run.
-pub const MODES_NOT_RUN: [&str; 3] = ["aegean", "potatopeel", "fitscube"];
+pub(super) const MODES_NOT_RUN: [&str; 3] = ["aegean", "potatopeel", "fitscube"];
 
 /// Operations of flint that load, but that this program does not run.
-pub const OPERATIONS_NOT_RUN: [&str; 3] = ["stokesv", "subtractcube", "polarisation"];
+pub(super) const OPERATIONS_NOT_RUN: [&str; 3] = ["stokesv", "subtractcube", "polarisation"];
 
 /// Options of each tool, for one round or (in `defaults`) for all.
 ///

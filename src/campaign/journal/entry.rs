@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 /// One line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// Number of the line, from 0: a clock that jumps does not change the order.
     pub seq: u64,
     /// Wall clock, for people; nothing is decided by it.
@@ -23,7 +23,7 @@ pub struct Entry {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 #[non_exhaustive]
-pub enum JournalEvent {
+pub(crate) enum JournalEvent {
     /// A run began (also after a resume), with the version and the plan's hash by round.
     Run {
         /// cleanloop's version.

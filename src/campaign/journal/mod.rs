@@ -12,11 +12,12 @@ mod lines;
 mod state;
 mod step;
 
-pub use entry::{Entry, JournalEvent};
-pub use key::StepKey;
-pub use lines::JournalError;
+pub(crate) use entry::{Entry, JournalEvent};
+pub(crate) use key::StepKey;
+pub(crate) use lines::JournalError;
 pub use state::State;
-pub use step::{Column, Step, StepId};
+pub use step::Step;
+pub(crate) use step::{Column, StepId};
 
 use serde::de::DeserializeOwned;
 use std::collections::{HashMap, HashSet};
@@ -26,7 +27,7 @@ use std::path::{Path, PathBuf};
 
 /// A finished step.
 #[derive(Debug, Clone, PartialEq)]
-pub struct DoneStep {
+pub(crate) struct DoneStep {
     /// Its key.
     pub key: StepKey,
     /// Its result.
@@ -37,7 +38,7 @@ pub struct DoneStep {
 
 /// The journal of one measurement set, open for appending.
 #[derive(Debug)]
-pub struct Journal {
+pub(crate) struct Journal {
     path: PathBuf,
     file: File,
     next: u64,
@@ -53,7 +54,7 @@ impl Journal {
     ///
     /// # Errors
     /// The file cannot be read or written, a line before the last is damaged, or another version wrote it.
-    pub fn open(path: impl AsRef<Path>) -> Result<Self, JournalError> {
+    pub(crate) fn open(path: impl AsRef<Path>) -> Result<Self, JournalError> {
         let path = path.as_ref().to_path_buf();
         let io = |action| {
             let path = path.clone();
@@ -90,7 +91,7 @@ impl Journal {
     ///
     /// # Errors
     /// As [`Journal::open`].
-    pub fn read(path: &Path) -> Result<Vec<Entry>, JournalError> {
+    pub(crate) fn read(path: &Path) -> Result<Vec<Entry>, JournalError> {
         let bytes = std::fs::read(path).map_err(|source| JournalError::Io {
             path: path.to_path_buf(),
             action: "read",
@@ -100,7 +101,7 @@ impl Journal {
     }
 
     /// The key with which a step was last done, from a journal that is only looked at; `None` also where there is none.
-    pub fn last_done_key(path: &Path, step: StepId) -> Option<StepKey> {
+    pub(crate) fn last_done_key(path: &Path, step: StepId) -> Option<StepKey> {
         let entries = Self::read(path).ok()?;
         entries.into_iter().rev().find_map(|entry| match entry.event {
             JournalEvent::Done { step: done, key, .. } if done == step => Some(key),
@@ -130,7 +131,7 @@ impl Journal {
     ///
     /// # Errors
     /// The line could not be written (disk full): nothing of it counts.
-    pub fn append(&mut self, event: JournalEvent) -> Result<(), JournalError> {
+    pub(crate) fn append(&mut self, event: JournalEvent) -> Result<(), JournalError> {
         let entry = Entry { seq: self.next, time: jiff::Timestamp::now(), event };
         let line = lines::line_of(&entry);
         let length = self.file.metadata().map(|m| m.len());
@@ -147,27 +148,27 @@ impl Journal {
     }
 
     /// All lines.
-    pub fn entries(&self) -> &[Entry] {
+    pub(crate) fn entries(&self) -> &[Entry] {
         &self.entries
     }
 
     /// The step, if it is done with exactly this key.
-    pub fn done(&self, step: StepId, key: &StepKey) -> Option<&DoneStep> {
+    pub(crate) fn done(&self, step: StepId, key: &StepKey) -> Option<&DoneStep> {
         self.done.get(&(step, key.clone()))
     }
 
     /// The typed result of a step that is done with this key.
-    pub fn result<T: DeserializeOwned>(&self, step: StepId, key: &StepKey) -> Option<T> {
+    pub(crate) fn result<T: DeserializeOwned>(&self, step: StepId, key: &StepKey) -> Option<T> {
         serde_json::from_value(self.done(step, key)?.result.clone()).ok()
     }
 
     /// The key with which the step was last done.
-    pub fn last_key(&self, step: StepId) -> Option<&StepKey> {
+    pub(crate) fn last_key(&self, step: StepId) -> Option<&StepKey> {
         self.last_key.get(&step)
     }
 
     /// The key with which the step was last begun, whether or not it was done.
-    pub fn last_begun_key(&self, step: StepId) -> Option<&StepKey> {
+    pub(crate) fn last_begun_key(&self, step: StepId) -> Option<&StepKey> {
         self.entries.iter().rev().find_map(|entry| match &entry.event {
             JournalEvent::Started { step: begun, key, .. } if *begun == step => Some(key),
             _ => None,
@@ -175,12 +176,12 @@ impl Journal {
     }
 
     /// The files that were removed on purpose (some may have been made again since).
-    pub fn removed_files(&self) -> HashSet<PathBuf> {
+    pub(crate) fn removed_files(&self) -> HashSet<PathBuf> {
         self.removed.clone()
     }
 
     /// The key of the step whose output a column holds; `None` while that is not known.
-    pub fn holder(&self, column: Column) -> Option<&StepKey> {
+    pub(crate) fn holder(&self, column: Column) -> Option<&StepKey> {
         self.holders.get(&column)?.as_ref()
     }
 }

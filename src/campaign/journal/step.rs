@@ -42,7 +42,7 @@ impl fmt::Display for Step {
 
 /// A step of an attempt (`round-02/image`), or one of the measurement set as a whole (`prepare`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct StepId {
+pub(crate) struct StepId {
     /// The attempt; `None`: the measurement set as a whole.
     pub attempt: Option<AttemptId>,
     /// The kind.
@@ -51,18 +51,18 @@ pub struct StepId {
 
 impl StepId {
     /// The step that makes the working copy.
-    pub const PREPARE: Self = Self::whole(Step::Prepare);
+    pub(crate) const PREPARE: Self = Self::whole(Step::Prepare);
     /// The step that collects the best round's products.
-    pub const FINISH: Self = Self::whole(Step::Finish);
+    pub(crate) const FINISH: Self = Self::whole(Step::Finish);
     /// The step that collects the archive.
-    pub const ARCHIVE: Self = Self::whole(Step::Archive);
+    pub(crate) const ARCHIVE: Self = Self::whole(Step::Archive);
 
     const fn whole(step: Step) -> Self {
         Self { attempt: None, step }
     }
 
     /// A step of an attempt.
-    pub fn of(attempt: AttemptId, step: Step) -> Self {
+    pub(crate) fn of(attempt: AttemptId, step: Step) -> Self {
         Self { attempt: Some(attempt), step }
     }
 }
@@ -107,7 +107,7 @@ impl<'de> Deserialize<'de> for StepId {
 /// half-written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Column {
+pub(crate) enum Column {
     /// `MODEL_DATA`.
     Model,
     /// `CORRECTED_DATA`.

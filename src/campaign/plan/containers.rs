@@ -24,13 +24,13 @@ const HOST_OPTIONS: [&str; 6] = ["-H", "-host", "--host", "-hostfile", "--hostfi
 
 /// Folders that the programs of one measurement set must see.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Mounts {
+pub(crate) struct Mounts {
     folders: Vec<PathBuf>,
 }
 
 impl Mounts {
     /// The folders of one measurement set, each once, none below another.
-    pub fn of(plan: &Plan, set: &MeasurementSetPlan) -> Self {
+    pub(crate) fn of(plan: &Plan, set: &MeasurementSetPlan) -> Self {
         let layout = plan.layout_of(set);
         let mut paths = vec![layout.root().to_path_buf()];
         // The folder that holds it: a measurement set that is there no longer could not be bound.
@@ -57,14 +57,14 @@ impl Mounts {
     }
 
     /// The folders.
-    pub fn folders(&self) -> &[PathBuf] {
+    pub(crate) fn folders(&self) -> &[PathBuf] {
         &self.folders
     }
 
     /// The words of a program with the mounts put in; without a container runtime in them they stay as they are.
     ///
     /// Binds that the words have already are kept. The runtime may stand behind others (`mpirun -n 4 apptainer exec`).
-    pub fn put_into(&self, words: &[String]) -> Vec<String> {
+    pub(crate) fn put_into(&self, words: &[String]) -> Vec<String> {
         let name = |word: &String| Path::new(word).file_name().map(|n| n.to_string_lossy().into_owned());
         let is_one_of = |word: &String, known: &[&str]| name(word).is_some_and(|n| known.contains(&n.as_str()));
         let runtime = words.iter().position(|w| is_one_of(w, &BIND_RUNTIMES) || is_one_of(w, &VOLUME_RUNTIMES));
@@ -87,7 +87,7 @@ impl Mounts {
     }
 
     /// All executables with the mounts put in, as [`Mounts::put_into`] does it.
-    pub fn put_into_all(&self, executables: &Executables) -> Executables {
+    pub(crate) fn put_into_all(&self, executables: &Executables) -> Executables {
         let mut bound = executables.clone();
         for words in
             [&mut bound.wsclean, &mut bound.casa, &mut bound.quartical, &mut bound.imager, &mut bound.calibrator]
@@ -108,14 +108,14 @@ fn has_separators(path: &Path) -> bool {
 }
 
 /// The plan with the mounts of `set` in all its executables.
-pub fn bound(plan: &Plan, set: &MeasurementSetPlan) -> Plan {
+pub(crate) fn bound(plan: &Plan, set: &MeasurementSetPlan) -> Plan {
     Plan { executables: Mounts::of(plan, set).put_into_all(&plan.executables), ..plan.clone() }
 }
 
 /// Processes that an MPI launcher among the words starts on this machine; 1 without one, or where it names other hosts.
 ///
 /// wsclean-mp takes threads and memory for each process: they share what a measurement set may use.
-pub fn processes(words: &[String]) -> usize {
+pub(crate) fn processes(words: &[String]) -> usize {
     let is_launcher = |word: &String| {
         Path::new(word).file_name().is_some_and(|name| LAUNCHERS.iter().any(|launcher| name == *launcher))
     };
@@ -128,14 +128,14 @@ pub fn processes(words: &[String]) -> usize {
 }
 
 /// Whether a program of the plan runs in a container.
-pub fn in_use(plan: &Plan) -> bool {
+pub(crate) fn in_use(plan: &Plan) -> bool {
     let e = &plan.executables;
     let mounts = Mounts { folders: vec![PathBuf::from("/x")] };
     [&e.wsclean, &e.casa, &e.quartical, &e.imager, &e.calibrator].iter().any(|words| mounts.put_into(words) != **words)
 }
 
 /// What cannot be bound, in words.
-pub fn warnings(plan: &Plan) -> Vec<String> {
+pub(crate) fn warnings(plan: &Plan) -> Vec<String> {
     if !in_use(plan) {
         return Vec::new();
     }

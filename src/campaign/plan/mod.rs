@@ -3,12 +3,12 @@
 //! A [`Plan`] is a value: it can be printed (`cleanloop plan`), stored and compared. The driver's journal keeps the
 //! hashes of its parts, so that a changed campaign file shows which steps must be done again.
 
-pub mod containers;
+pub(crate) mod containers;
 mod measurement_sets;
 mod paths;
 pub mod preview;
 mod resolve;
-pub mod share;
+pub(crate) mod share;
 mod strategy;
 mod text;
 mod types;

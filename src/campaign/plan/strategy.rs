@@ -21,19 +21,19 @@ pub(crate) struct Options<'a> {
 }
 
 /// The round whose entry in the strategy holds the options of `round`; `None`: defaults alone.
-pub fn listed_round(campaign: &CampaignFile, round: usize) -> Option<usize> {
+pub(super) fn listed_round(campaign: &CampaignFile, round: usize) -> Option<usize> {
     let last = *campaign.rounds.keys().next_back()?;
     let listed = round.min(last);
     campaign.rounds.contains_key(&listed).then_some(listed)
 }
 
 impl<'a> Options<'a> {
-    pub fn new(campaign: &'a CampaignFile, environment: &'a dyn Fn(&str) -> Option<String>) -> Self {
+    pub(super) fn new(campaign: &'a CampaignFile, environment: &'a dyn Fn(&str) -> Option<String>) -> Self {
         Self { campaign, environment }
     }
 
     /// The merged options of a mode: only those that are written somewhere.
-    pub fn map(&self, round: usize, mode: &str) -> Result<Map<String, Json>, ConfigError> {
+    pub(super) fn map(&self, round: usize, mode: &str) -> Result<Map<String, Json>, ConfigError> {
         let campaign = self.campaign;
         let listed = listed_round(campaign, round);
         let round_name = listed.map(|round| round.to_string()).unwrap_or_default();
@@ -61,7 +61,7 @@ impl<'a> Options<'a> {
     }
 
     /// The same as the tool's type, with its defaults filled in.
-    pub fn typed<T: DeserializeOwned>(&self, round: usize, mode: &str) -> Result<T, ConfigError> {
+    pub(super) fn typed<T: DeserializeOwned>(&self, round: usize, mode: &str) -> Result<T, ConfigError> {
         let map = Json::Object(self.map(round, mode)?);
         // Options that are fine by themselves may not go together once they are merged.
         if let Some((key, message)) = invalid_values(mode, map.clone()).into_iter().next() {
@@ -82,7 +82,7 @@ impl<'a> Options<'a> {
     }
 
     /// Noise options: `mask.noise`, or flint's `bane` where the strategy has it, updated by the mode `noise`.
-    pub fn noise(&self, round: usize, settings: &NoiseOptions) -> Result<NoiseOptions, ConfigError> {
+    pub(super) fn noise(&self, round: usize, settings: &NoiseOptions) -> Result<NoiseOptions, ConfigError> {
         let campaign = self.campaign;
         let bane = |maps: &crate::campaign::file::ModeMaps| maps.contains_key("bane");
         let listed = listed_round(campaign, round).map(|round| &campaign.rounds[&round]);
@@ -110,7 +110,7 @@ impl<'a> Options<'a> {
     }
 
     /// The `campaign:` block.
-    pub fn block(&self) -> Result<CampaignBlock, ConfigError> {
+    pub(super) fn block(&self) -> Result<CampaignBlock, ConfigError> {
         let expanded = self.expand(&self.campaign.block_data, &["campaign"], "campaign")?;
         serde_json::from_value(expanded)
             .map_err(|error| self.campaign.error_at(&["campaign"], format!("`campaign`: {error}"), "mend it"))

@@ -30,7 +30,7 @@ mod step;
 #[cfg(test)]
 mod tests;
 
-pub use settings::{DatasetSettings, MaskSource};
+pub(crate) use settings::{DatasetSettings, MaskSource};
 
 use super::events::{Emitter, Event, Place};
 use super::journal::{Journal, JournalEvent, Step};
@@ -45,10 +45,10 @@ use indexmap::IndexMap;
 use kept::Attempted;
 
 /// Called with the record whenever it has changed enough to be shown (after each round, and at the end).
-pub type OnRecord<'a> = &'a mut dyn FnMut(&DatasetRecord, &[ToolVersion]) -> Result<()>;
+pub(crate) type OnRecord<'a> = &'a mut dyn FnMut(&DatasetRecord, &[ToolVersion]) -> Result<()>;
 
 /// Runs the loop for one measurement set.
-pub struct DatasetRun<'a> {
+pub(crate) struct DatasetRun<'a> {
     settings: DatasetSettings,
     backend: &'a mut dyn Backend,
     events: Emitter,
@@ -78,7 +78,7 @@ impl<'a> DatasetRun<'a> {
     ///
     /// # Errors
     /// A folder that cannot be written; a journal that is damaged or of another version.
-    pub fn new(settings: DatasetSettings, backend: &'a mut dyn Backend, events: Emitter) -> Result<Self> {
+    pub(crate) fn new(settings: DatasetSettings, backend: &'a mut dyn Backend, events: Emitter) -> Result<Self> {
         fs::make(settings.layout.root())?;
         let journal = Journal::open(settings.layout.journal())?;
         let record = DatasetRecord {
@@ -114,7 +114,7 @@ impl<'a> DatasetRun<'a> {
     ///
     /// # Errors
     /// Bad input, an external program's failure, an interruption: all journalled, and the folder can be resumed.
-    pub fn run(mut self, on_record: OnRecord<'_>) -> (DatasetRecord, Result<State>) {
+    pub(crate) fn run(mut self, on_record: OnRecord<'_>) -> (DatasetRecord, Result<State>) {
         self.record.state = State::Running;
         let ended = match self.run_rounds(on_record) {
             // Whatever else failed then failed because all of us were asked to stop.

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 /// Settings of a run over one measurement set, apart from its backend.
 #[derive(Debug, Clone)]
-pub struct DatasetSettings {
+pub(crate) struct DatasetSettings {
     /// Short name, unique in the campaign.
     pub name: String,
     /// The user's measurement sets, for the record.
@@ -39,7 +39,7 @@ pub struct DatasetSettings {
 
 /// Images of an earlier round from which a mask is made.
 #[derive(Debug, Clone)]
-pub struct MaskSource {
+pub(crate) struct MaskSource {
     /// Changes when the images do.
     pub key: StepKey,
     /// The images.

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 /// Files of an attempt that was judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AttemptFiles {
+pub(crate) struct AttemptFiles {
     /// Its folder (`round-NN`).
     pub folder: PathBuf,
     /// Its images must stay.
@@ -28,7 +28,7 @@ pub struct AttemptFiles {
 
 /// Files that are to be removed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Chosen {
+pub(crate) struct Chosen {
     /// The files.
     pub files: Vec<PathBuf>,
     /// Room that they take, bytes.
@@ -68,7 +68,7 @@ fn files_in(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// Bytes below a folder; a file with several names (`final/` holds links) counts once.
-pub fn usage(folder: &Path) -> u64 {
+pub(crate) fn usage(folder: &Path) -> u64 {
     let mut seen = HashSet::new();
     files_in(folder)
         .iter()
@@ -80,7 +80,7 @@ pub fn usage(folder: &Path) -> u64 {
 
 /// Files of old rounds that must go for the folder `root` to take at most `budget` bytes, or all that may go; never those
 /// that are `wanted` otherwise.
-pub fn choose(budget: u64, root: &Path, attempts: &[AttemptFiles], wanted: &dyn Fn(&Path) -> bool) -> Chosen {
+pub(crate) fn choose(budget: u64, root: &Path, attempts: &[AttemptFiles], wanted: &dyn Fn(&Path) -> bool) -> Chosen {
     let mut chosen = Chosen { left: usage(root), ..Chosen::default() };
     if chosen.left <= budget {
         return chosen;

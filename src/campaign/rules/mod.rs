@@ -1,5 +1,5 @@
 //! Rules of a campaign, as pure functions: which rounds are accepted, which solution intervals are tried, which files go.
 
 pub mod acceptance;
-pub mod budget;
+pub(crate) mod budget;
 pub mod solution_intervals;

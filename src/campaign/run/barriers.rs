@@ -7,7 +7,7 @@ use crate::campaign::plan::Plan;
 
 /// A stretch of the work; one begins when the one before it has ended for every measurement set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
+pub(crate) enum Stage {
     /// Each measurement set goes through these rounds, however far the others are.
     Rounds {
         /// First round.
@@ -23,7 +23,7 @@ pub enum Stage {
 }
 
 /// The stages of a plan, in order.
-pub fn of(plan: &Plan) -> Vec<Stage> {
+pub(crate) fn of(plan: &Plan) -> Vec<Stage> {
     let waits: Vec<bool> = plan.rounds.iter().map(|r| r.waits_for_all).collect();
     split(&waits)
 }

@@ -6,7 +6,7 @@ mod cancel;
 mod mask_source;
 mod options;
 mod record_keeping;
-pub mod renamed_sets;
+pub(crate) mod renamed_sets;
 mod report_refresh;
 mod restart;
 mod selection;
@@ -36,9 +36,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// Name of the frozen copy of the campaign file.
-pub const FROZEN_CONFIG: &str = "campaign.yaml";
+pub(crate) const FROZEN_CONFIG: &str = "campaign.yaml";
 /// Name of the resolved plan beside it.
-pub const FROZEN_PLAN: &str = "plan.json";
+pub(crate) const FROZEN_PLAN: &str = "plan.json";
 
 /// How long a run waits for the steward of the campaign's jobs, which holds the lock while it looks after them.
 const STEWARD_PATIENCE: Duration = Duration::from_secs(30);

@@ -13,7 +13,7 @@ use crate::campaign::record::{CampaignRecord, Level};
 use std::collections::HashSet;
 
 /// The plan with the names under which renamed measurement sets were known. `identity` reads a set's identity.
-pub fn under_known_names(
+pub(crate) fn under_known_names(
     plan: &Plan,
     identity: &dyn Fn(&MeasurementSetPlan) -> Result<String>,
     events: &Emitter,

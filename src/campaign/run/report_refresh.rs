@@ -18,7 +18,7 @@ struct Inner {
 }
 
 /// A record that is worked on by many and shown by one.
-pub struct ReportRefresh<'a> {
+pub(super) struct ReportRefresh<'a> {
     inner: Mutex<Inner>,
     wake: Condvar,
     show: &'a (dyn Fn(&CampaignRecord) -> Result<()> + Sync),
@@ -27,7 +27,7 @@ pub struct ReportRefresh<'a> {
 
 impl<'a> ReportRefresh<'a> {
     /// `show` writes what people see; `failed` gets the first failure: it stops nobody's work.
-    pub fn new(
+    pub(super) fn new(
         record: CampaignRecord,
         show: &'a (dyn Fn(&CampaignRecord) -> Result<()> + Sync),
         failed: &'a (dyn Fn(&crate::Error) + Sync),
@@ -41,7 +41,7 @@ impl<'a> ReportRefresh<'a> {
     }
 
     /// Changes the record; it is shown soon.
-    pub fn change(&self, change: impl FnOnce(&mut CampaignRecord)) {
+    pub(super) fn change(&self, change: impl FnOnce(&mut CampaignRecord)) {
         let mut inner = self.lock();
         change(&mut inner.record);
         inner.changed = true;
@@ -49,7 +49,7 @@ impl<'a> ReportRefresh<'a> {
     }
 
     /// Does `work` while another thread shows the record whenever it has changed.
-    pub fn during<T>(&self, work: impl FnOnce() -> T) -> T {
+    pub(super) fn during<T>(&self, work: impl FnOnce() -> T) -> T {
         struct End<'e, 'a>(&'e ReportRefresh<'a>);
         impl Drop for End<'_, '_> {
             fn drop(&mut self) {
@@ -93,12 +93,12 @@ impl<'a> ReportRefresh<'a> {
     }
 
     /// The record, once nobody works on it any more.
-    pub fn into_record(self) -> CampaignRecord {
+    pub(super) fn into_record(self) -> CampaignRecord {
         self.inner.into_inner().unwrap_or_else(PoisonError::into_inner).record
     }
 
     /// The record as it is now.
-    pub fn record(&self) -> CampaignRecord {
+    pub(super) fn record(&self) -> CampaignRecord {
         self.lock().record.clone()
     }
 }

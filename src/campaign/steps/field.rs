@@ -19,8 +19,6 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-/// Folder of the field's images in the campaign's folder.
-pub const FOLDER: &str = "field";
 /// Name of the file that says what a field image was made from.
 const ABOUT: &str = "field.json";
 
@@ -56,7 +54,7 @@ impl FieldImage {
 ///
 /// # Errors
 /// There is none.
-pub fn load(output: &Path, round: usize) -> Result<FieldImage> {
+pub(crate) fn load(output: &Path, round: usize) -> Result<FieldImage> {
     let path = field_folder(output, round).join(ABOUT);
     let unusable = |e: String| {
         Error::internal(format!("{}: the field image of round {round} cannot be used: {e}", path.display()))
@@ -77,7 +75,7 @@ struct Part {
 ///
 /// # Errors
 /// No measurement set has an image, or the images cannot be combined.
-pub fn make(plan: &Plan, round: usize, records: &[DatasetRecord], tell: &dyn Fn(Level, String)) -> Result<()> {
+pub(crate) fn make(plan: &Plan, round: usize, records: &[DatasetRecord], tell: &dyn Fn(Level, String)) -> Result<()> {
     let Some(mask) = plan.rounds.get(round).and_then(|r| r.mask.as_ref()) else { return Ok(()) };
     let mut parts = Vec::new();
     let mut left_out = Vec::new();
@@ -179,7 +177,7 @@ fn dish_of(layout: &Layout) -> Option<f64> {
 
 /// A field's mask and its reasons.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct FieldMask {
+pub(crate) struct FieldMask {
     /// The file.
     pub path: PathBuf,
     /// Scales, a bit each.
@@ -194,7 +192,7 @@ pub struct FieldMask {
 ///
 /// # Errors
 /// An image that cannot be used, invalid options.
-pub fn mask_of(field: &FieldImage, mask: &MaskPlan, caution: f64) -> Result<FieldMask> {
+pub(crate) fn mask_of(field: &FieldImage, mask: &MaskPlan, caution: f64) -> Result<FieldMask> {
     // All measurement sets of this process want it at the same time; other processes make the same file.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);

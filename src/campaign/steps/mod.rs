@@ -2,9 +2,9 @@
 //! measurements). The driver sees this trait, paths and metrics; never pixels or command lines.
 
 mod attempt;
-pub mod field;
+pub(crate) mod field;
 pub mod masks;
-pub mod programs;
+pub(crate) mod programs;
 mod recipe;
 
 pub use attempt::{AttemptPlan, CalibrationStep, CycleMasking, ImagingInputs, ImagingStep, MaskStep, Proposal};

@@ -17,7 +17,7 @@ pub struct Args {
 ///
 /// # Errors
 /// No such campaign; Slurm does not answer; a run on another machine.
-pub fn run(args: Args) -> Result<ExitStatus> {
+pub(crate) fn run(args: Args) -> Result<ExitStatus> {
     let folder =
         if args.campaign.is_dir() { args.campaign } else { Campaign::load(&args.campaign)?.plan()?.output.clone() };
     match campaign::cancel(&folder, log_only())? {

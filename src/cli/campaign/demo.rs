@@ -29,7 +29,7 @@ pub struct Args {
 ///
 /// # Errors
 /// What is missing and cannot be installed; the failure of a step.
-pub fn run(args: Args, terminal: Terminal) -> Result<ExitStatus> {
+pub(crate) fn run(args: Args, terminal: Terminal) -> Result<ExitStatus> {
     if find_program("wsclean").is_none() {
         return Err(Error::bad_input(
             "wsclean is not installed. As root on Debian or Ubuntu: `apt-get install wsclean`; without root, image with \

@@ -59,7 +59,7 @@ pub struct Args {
 ///
 /// # Errors
 /// Bad input, the failure of the imager, an interruption.
-pub fn run(args: Args, terminal: Terminal) -> Result<ExitStatus> {
+pub(crate) fn run(args: Args, terminal: Terminal) -> Result<ExitStatus> {
     let plan = args.campaign.load()?.plan()?.imaging_alone(args.round, args.column)?;
     let outcome = run_plan(plan, RunOptions { restart: args.restart, ..terminal.run_options() })?;
     Ok(outcome.exit_status())

@@ -48,7 +48,7 @@ pub struct Args {
 ///
 /// # Errors
 /// It exists already, or cannot be written.
-pub fn run(args: Args) -> Result<ExitStatus> {
+pub(crate) fn run(args: Args) -> Result<ExitStatus> {
     let text = args.preset.text();
     if args.file.as_os_str() == "-" {
         print!("{text}");

@@ -1,14 +1,14 @@
 //! The commands of campaigns, one file per subcommand, and the arguments that they share.
 
 mod campaign_args;
-pub mod cancel;
-pub mod demo;
-pub mod image;
-pub mod init;
-pub mod plan;
-pub mod report;
-pub mod run;
-pub mod schema;
-pub mod status;
-pub mod task;
-pub mod validate;
+pub(super) mod cancel;
+pub(super) mod demo;
+pub(super) mod image;
+pub(super) mod init;
+pub(super) mod plan;
+pub(super) mod report;
+pub(super) mod run;
+pub(super) mod schema;
+pub(super) mod status;
+pub(super) mod task;
+pub(super) mod validate;

@@ -18,7 +18,7 @@ pub struct Args {
 ///
 /// # Errors
 /// The campaign file has mistakes, or names files that do not exist.
-pub fn run(args: Args) -> Result<ExitStatus> {
+pub(crate) fn run(args: Args) -> Result<ExitStatus> {
     let plan = args.campaign.load()?.plan()?;
     if args.json {
         println!("{:#}", plan.json());

@@ -21,7 +21,7 @@ pub struct Args {
 ///
 /// # Errors
 /// A folder without a campaign's record, or one that cannot be written.
-pub fn run(args: Args) -> Result<ExitStatus> {
+pub(crate) fn run(args: Args) -> Result<ExitStatus> {
     let record = CampaignRecord::load(&args.folder)?;
     let write = if args.changed { report::write } else { report::rewrite };
     let page = write(&record, &args.folder)?;

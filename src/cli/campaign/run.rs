@@ -36,7 +36,7 @@ impl Args {
 
 /// What is shown on the terminal while a campaign runs.
 #[derive(Debug, Clone, Copy)]
-pub struct Terminal {
+pub(crate) struct Terminal {
     /// No bars.
     pub quiet: bool,
     /// Log lines in JSON, and no bars.
@@ -59,7 +59,7 @@ impl Terminal {
 ///
 /// # Errors
 /// Bad input, the failure of an external program, an interruption.
-pub fn run(args: Args, terminal: Terminal) -> Result<ExitStatus> {
+pub(crate) fn run(args: Args, terminal: Terminal) -> Result<ExitStatus> {
     let plan = args.campaign.load()?.plan()?;
     let outcome =
         run_plan(plan, RunOptions { restart: args.restart, follow: args.follow(), ..terminal.run_options() })?;
@@ -70,7 +70,7 @@ pub fn run(args: Args, terminal: Terminal) -> Result<ExitStatus> {
 ///
 /// # Errors
 /// As [`run`].
-pub(super) fn run_plan(plan: CampaignPlan, options: RunOptions) -> Result<Outcome> {
+pub(crate) fn run_plan(plan: CampaignPlan, options: RunOptions) -> Result<Outcome> {
     interrupt::install().map_err(Error::internal)?;
     let outcome = plan.run(options)?;
     println!("report: {}", outcome.folder.join("report").join("index.html").display());

@@ -16,7 +16,7 @@ pub struct Args {
 ///
 /// # Errors
 /// The document cannot be read or written, or names a table that does not exist.
-pub fn run(args: Args) -> Result<ExitStatus> {
+pub(crate) fn run(args: Args) -> Result<ExitStatus> {
     let Some(path) = args.document else {
         print!("{}", schema::text());
         return Ok(ExitStatus::Done);

@@ -22,7 +22,7 @@ pub struct Args {
 ///
 /// # Errors
 /// A folder without the record of a campaign.
-pub fn run(args: Args) -> Result<ExitStatus> {
+pub(crate) fn run(args: Args) -> Result<ExitStatus> {
     let status = campaign::status(&args.folder)?;
     if args.json {
         println!("{:#}", serde_json::to_value(&status.record).expect("records are plain data"));
@@ -38,7 +38,7 @@ pub fn run(args: Args) -> Result<ExitStatus> {
 }
 
 /// The status for people.
-pub fn text(record: &CampaignRecord) -> String {
+pub(super) fn text(record: &CampaignRecord) -> String {
     let mut out = format!("campaign {}: {}\n", record.name, words::state(record.state));
     for message in &record.messages {
         out.push_str(&format!("  {}\n", message.text));

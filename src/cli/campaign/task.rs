@@ -46,7 +46,7 @@ pub struct Args {
 ///
 /// # Errors
 /// As the work itself; exit statuses other than 0 keep Slurm from starting the jobs that depend on this one.
-pub fn run(args: Args) -> Result<ExitStatus> {
+pub(crate) fn run(args: Args) -> Result<ExitStatus> {
     interrupt::install().map_err(Error::internal)?;
     let job = match (args.round, args.barrier, args.steward) {
         (Some(round), _, _) => JobWork::Round(TaskOf { round, index: args.offset + args.index.unwrap_or_default() }),

@@ -18,7 +18,7 @@ pub struct Args {
 ///
 /// # Errors
 /// All mistakes of the file; then the files and environment variables that are missing.
-pub fn run(args: Args) -> Result<ExitStatus> {
+pub(crate) fn run(args: Args) -> Result<ExitStatus> {
     let campaign = args.campaign.load()?;
     let file = campaign.file();
     let path = file.path.display();

@@ -177,7 +177,7 @@ fn parse_angle(text: &str, bare: f64) -> Result<f64, String> {
 ///
 /// # Errors
 /// Those of [`run_cycle`].
-pub fn run(args: Args) -> Result<ExitStatus> {
+pub(crate) fn run(args: Args) -> Result<ExitStatus> {
     if args.reset {
         StateFolder::reset(&args.state).map_err(Error::from)?;
     }

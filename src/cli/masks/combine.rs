@@ -294,7 +294,7 @@ fn check_image(image: &FitsImage, grid: &Grid) -> Result<()> {
 /// # Errors
 /// Files that cannot be read or do not match, region files that are not understood, an output that would replace an
 /// input.
-pub fn run(args: Args) -> Result<ExitStatus> {
+pub(crate) fn run(args: Args) -> Result<ExitStatus> {
     let mut combination = Combination::open(&args)?;
     let (polarisations, channels) = (combination.grid.polarisations, combination.grid.channels);
     let (mut rows, mut masked) = (Vec::new(), 0);

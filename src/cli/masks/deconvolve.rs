@@ -126,7 +126,7 @@ pub struct Args {
 ///
 /// # Errors
 /// Images that are not there or do not fit each other, invalid options, an empty mask, CASA's failure.
-pub fn run(args: Args) -> Result<ExitStatus> {
+pub(crate) fn run(args: Args) -> Result<ExitStatus> {
     let failed =
         |e: std::io::Error, path: &Path| Error::bad_input(format!("{}: cannot be written: {e}", path.display()));
     let base = std::path::absolute(&args.output).map_err(|e| failed(e, &args.output))?;

@@ -29,7 +29,7 @@ pub struct Args {
 /// # Errors
 /// Images that cannot be read or have no celestial coordinates, a mosaic of several planes, an output that would
 /// replace the mosaic.
-pub fn run(args: Args) -> Result<ExitStatus> {
+pub(crate) fn run(args: Args) -> Result<ExitStatus> {
     let output = args.output.unwrap_or_else(|| sidecar_path(&args.beam_image, "mask"));
     for input in [&args.mosaic_mask, &args.beam_image] {
         if same_file(&output, input) {

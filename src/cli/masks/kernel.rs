@@ -37,7 +37,7 @@ pub struct Args {
 ///
 /// # Errors
 /// An image without a beam or with pixels that are not square, a response outside (0, 1), a negative scale.
-pub fn run(args: Args) -> Result<ExitStatus> {
+pub(crate) fn run(args: Args) -> Result<ExitStatus> {
     if !(args.response > 0.0 && args.response < 1.0) {
         return Err(Error::bad_input(format!("--response is {}; it must be between 0 and 1", args.response)));
     }

@@ -121,7 +121,7 @@ pub struct Args {
 ///
 /// # Errors
 /// As [`maker::make`]; options that do not go together.
-pub fn run(args: Args) -> Result<ExitStatus> {
+pub(crate) fn run(args: Args) -> Result<ExitStatus> {
     let recipe = recipe_of(&args)?;
     warn_of_unused(&args);
     let default = sidecar_path(&args.image, if recipe.flint.convolve_first { "scalemask" } else { "mask" });

@@ -1,10 +1,10 @@
 //! The commands of masks and images, one file per subcommand, and what they share.
 
-pub mod automask;
-pub mod combine;
-pub mod deconvolve;
-pub mod extractmask;
+pub(super) mod automask;
+pub(super) mod combine;
+pub(super) mod deconvolve;
+pub(super) mod extractmask;
 mod given;
-pub mod kernel;
-pub mod mask;
-pub mod mosaic;
+pub(super) mod kernel;
+pub(super) mod mask;
+pub(super) mod mosaic;

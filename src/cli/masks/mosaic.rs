@@ -44,7 +44,7 @@ pub struct Args {
 ///
 /// # Errors
 /// Images that cannot be read, are cubes, or have no celestial coordinates or no data; options that do not fit.
-pub fn run(args: Args) -> Result<ExitStatus> {
+pub(crate) fn run(args: Args) -> Result<ExitStatus> {
     if !(0.0..1.0).contains(&args.cutoff) {
         return Err(Error::bad_input(format!("--cutoff {}: a fraction from 0 to below 1 was expected", args.cutoff)));
     }

@@ -59,7 +59,7 @@ pub struct Args {
 ///
 /// # Errors
 /// Cubes that cannot be read or do not match; files that cannot be written.
-pub fn run(args: Args) -> Result<ExitStatus> {
+pub(crate) fn run(args: Args) -> Result<ExitStatus> {
     let files = ConfettiFiles {
         model: args.model,
         residual: args.residual,

@@ -50,7 +50,7 @@ struct ImageEntry<'a> {
 ///
 /// # Errors
 /// A file that cannot be read, does not fit its image, or companions that are not one for each image.
-pub fn run(args: Args) -> Result<ExitStatus> {
+pub(crate) fn run(args: Args) -> Result<ExitStatus> {
     let count = args.images.len();
     check_count("--residual", &args.residual, count, false)?;
     check_count("--model", &args.model, count, false)?;
@@ -101,7 +101,7 @@ fn check_count(option: &str, files: &[PathBuf], images: usize, one_serves_all: b
 }
 
 /// A flux with an SI prefix, 4 significant digits: `3.812 m`, `-21.50 u`.
-pub fn with_prefix(value: f64) -> String {
+pub(super) fn with_prefix(value: f64) -> String {
     let (scale, prefix) = match value.abs() {
         0.0 => (1.0, ""),
         a if a >= 1.0 => (1.0, ""),

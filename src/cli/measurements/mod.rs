@@ -1,5 +1,5 @@
 //! The commands that measure images, one file per subcommand.
 
-pub mod confetti;
-pub mod metrics;
-pub mod noise;
+pub(super) mod confetti;
+pub(super) mod metrics;
+pub(super) mod noise;

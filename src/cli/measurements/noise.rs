@@ -26,7 +26,7 @@ pub struct Args {
 ///
 /// # Errors
 /// An image that cannot be read or has no finite pixel, options that cannot be used.
-pub fn run(args: Args) -> Result<ExitStatus> {
+pub(crate) fn run(args: Args) -> Result<ExitStatus> {
     args.noise.validate()?;
     let mut image = FitsImage::open(&args.image)?;
     let beam = noise::beam_of(&image);

@@ -15,7 +15,7 @@ pub struct Args {
 ///
 /// # Errors
 /// None.
-pub fn run(args: Args) -> Result<ExitStatus> {
+pub(crate) fn run(args: Args) -> Result<ExitStatus> {
     clap_complete::generate(args.shell, &mut crate::cli::Cli::command(), "cleanloop", &mut std::io::stdout());
     Ok(ExitStatus::Done)
 }

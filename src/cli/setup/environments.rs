@@ -28,7 +28,7 @@ pub enum What {
 ///
 /// # Errors
 /// No suitable Python, pip's failure, too small a disk; `check` has none.
-pub fn run(args: Args) -> Result<ExitStatus> {
+pub(crate) fn run(args: Args) -> Result<ExitStatus> {
     match args.what {
         What::Casa => make(Kind::Casa),
         What::Quartical => make(Kind::Quartical),

@@ -15,7 +15,7 @@ pub struct Args {
 ///
 /// # Errors
 /// The folder cannot be written.
-pub fn run(args: Args) -> Result<ExitStatus> {
+pub(crate) fn run(args: Args) -> Result<ExitStatus> {
     // The pages of `help SUBCOMMAND` would only repeat the others.
     let mut command = crate::cli::Cli::command().disable_help_subcommand(true);
     command.build();

@@ -1,6 +1,6 @@
 //! The commands of the installation, one file per subcommand: environments, simulated data, completions, manual pages.
 
-pub mod completions;
-pub mod environments;
-pub mod man;
-pub mod simulate;
+pub(super) mod completions;
+pub(super) mod environments;
+pub(super) mod man;
+pub(super) mod simulate;

@@ -149,7 +149,7 @@ pub enum Preset {
 ///
 /// # Errors
 /// CASA is not set up, or failed; the measurement set is there already.
-pub fn run(args: Args) -> Result<ExitStatus> {
+pub(crate) fn run(args: Args) -> Result<ExitStatus> {
     crate::process::interrupt::install().map_err(crate::Error::internal)?;
     let answer = Casa::open(&[], None)?.ask_with_events(&Simulate::from(args), None, &mut |event| {
         tracing::info!("channel {} of {}", event["done"], event["total"]);

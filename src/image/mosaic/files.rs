@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 /// The primary beam of an image, as far as it is known.
 #[derive(Debug, Clone, PartialEq)]
-pub enum PrimaryBeam {
+pub(crate) enum PrimaryBeam {
     /// Nothing: it counts as 1.
     Unknown,
     /// A map on the image's own grid.
@@ -24,7 +24,7 @@ pub enum PrimaryBeam {
 
 /// One image of a mosaic.
 #[derive(Debug, Clone, PartialEq)]
-pub struct MosaicInput {
+pub(crate) struct MosaicInput {
     /// An image of one plane, not corrected for the primary beam.
     pub image: PathBuf,
     /// Its primary beam.
@@ -33,7 +33,7 @@ pub struct MosaicInput {
 
 /// A mosaic to be made.
 #[derive(Debug, Clone, PartialEq)]
-pub struct MosaicRequest<'a> {
+pub(crate) struct MosaicRequest<'a> {
     /// The images, at least one.
     pub inputs: &'a [MosaicInput],
     /// Image whose grid the mosaic gets; `None`: the smallest SIN grid, north up, that holds all images.
@@ -51,7 +51,7 @@ pub struct MosaicRequest<'a> {
 
 /// A mosaic that was made.
 #[derive(Debug, Clone, PartialEq)]
-pub struct MosaicSummary {
+pub(crate) struct MosaicSummary {
     /// `(ny, nx)`.
     pub shape: (usize, usize),
     /// Pixels that an image has data for.
@@ -154,7 +154,7 @@ fn grid(request: &MosaicRequest<'_>, inputs: &[Opened<'_>]) -> Result<(Header, (
 ///
 /// # Errors
 /// Images that cannot be read, are cubes, or have no celestial coordinates, no data or no noise.
-pub fn write(request: &MosaicRequest<'_>) -> Result<MosaicSummary> {
+pub(crate) fn write(request: &MosaicRequest<'_>) -> Result<MosaicSummary> {
     let inputs = request.inputs.iter().map(Opened::open).collect::<Result<Vec<_>>>()?;
     let (mut header, shape) = grid(request, &inputs)?;
     copy_beam(&inputs[0].header, &mut header);

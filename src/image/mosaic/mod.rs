@@ -5,7 +5,7 @@
 //! (Cornwell 1988; the `linmos` of MIRIAD and ASKAPsoft). It is corrected for the primary beam; its noise is
 //! 1 / sqrt(sum(A^2 / sigma^2)).
 
-pub mod files;
+pub(crate) mod files;
 
 use super::{CelestialWcs, Header, SkyPosition, WcsError};
 use ndarray::{Array2, ArrayView2, Axis, Zip, s};

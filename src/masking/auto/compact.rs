@@ -14,7 +14,7 @@ use ndarray::{ArrayView2, Zip};
 
 /// Levels that a compact island reaches.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct CompactLimits {
+pub(crate) struct CompactLimits {
     /// Side of the box, pixels.
     pub box_size: usize,
     /// Seeds exceed this times the local noise, above the local background.
@@ -34,7 +34,7 @@ pub struct CompactLimits {
 ///
 /// # Panics
 /// When maps and image differ in shape.
-pub fn compact_seeds(image: ArrayView2<'_, f32>, noise: &NoiseMaps, limits: &CompactLimits) -> SeedsAndFloor {
+pub(crate) fn compact_seeds(image: ArrayView2<'_, f32>, noise: &NoiseMaps, limits: &CompactLimits) -> SeedsAndFloor {
     let deepest = rolling_minimum(image, limits.box_size.max(1));
     let exceeding = |sigma: f64, negative: f64, least: f64| -> BitMask {
         let (negative, least) = (negative as f32, least as f32);
@@ -53,7 +53,7 @@ pub fn compact_seeds(image: ArrayView2<'_, f32>, noise: &NoiseMaps, limits: &Com
 ///
 /// # Panics
 /// When maps and image differ in shape.
-pub fn significant(image: ArrayView2<'_, f32>, noise: &NoiseMaps, sigma: f64) -> BitMask {
+pub(crate) fn significant(image: ArrayView2<'_, f32>, noise: &NoiseMaps, sigma: f64) -> BitMask {
     let sigma = sigma as f32;
     let found = Zip::from(image)
         .and(&noise.background)

@@ -93,7 +93,7 @@ fn without_main_lobe(psf: &Array2<f32>, fwhm: f64) -> Array2<f32> {
 
 /// Levels by which a plane of emission is judged.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct ExtendedLimits {
+pub(crate) struct ExtendedLimits {
     /// FWHM of the beam, pixels.
     pub fwhm: f64,
     /// Solid angle of the beam, pixels.
@@ -152,7 +152,7 @@ impl std::fmt::Display for ScaleFound {
 
 /// Effects of bright sources on the image near them, `[y, x]`.
 #[derive(Debug, Clone, Copy)]
-pub struct Halo<'a> {
+pub(crate) struct Halo<'a> {
     /// The local noise, Jy/beam.
     pub noise: ArrayView2<'a, f32>,
     /// The brightest pixel nearby, Jy/beam.
@@ -167,7 +167,7 @@ pub struct Halo<'a> {
 ///
 /// # Panics
 /// When the three differ in shape.
-pub fn extended_islands(
+pub(crate) fn extended_islands(
     image: ArrayView2<'_, f32>,
     compact: ArrayView2<'_, bool>,
     halo: &Halo<'_>,

@@ -8,11 +8,11 @@
 //! tuned by hand on a simulated field (docs/acceptance.md).
 
 mod choice;
-pub mod compact;
-pub mod extended;
+pub(crate) mod compact;
+pub(crate) mod extended;
 mod options;
 mod state;
-pub mod vetting;
+pub(crate) mod vetting;
 
 pub use choice::{AutoChoice, choose};
 pub use extended::PsfSidelobes;

@@ -64,7 +64,7 @@ fn islands_with_peaks(labels: &Labels, image: ArrayView2<'_, f32>) -> Vec<Island
 
 /// The image in which islands are judged.
 #[derive(Debug, Clone, Copy)]
-pub struct Surroundings<'a> {
+pub(crate) struct Surroundings<'a> {
     /// The image, `[y, x]`, Jy/beam.
     pub image: ArrayView2<'a, f32>,
     /// The brightest pixel near each, from [`brightest_nearby`].
@@ -79,7 +79,7 @@ fn box_side(beams: f64, state: &ImageState) -> usize {
 }
 
 /// The brightest pixel within reach of each, `[y, x]`: of the image before cleaning where `image` is a residual.
-pub fn brightest_nearby(
+pub(crate) fn brightest_nearby(
     image: ArrayView2<'_, f32>,
     uncleaned: Option<ArrayView2<'_, f32>>,
     state: &ImageState,
@@ -109,7 +109,7 @@ fn beside(
 
 /// Takes islands out of a mask that are not to be believed: artefacts beside bright sources, and islands that the last
 /// round should have shown but did not. All scales of an island go together. Islands that touch `extended` stay.
-pub fn check(
+pub(crate) fn check(
     mask: MaskBits,
     surroundings: &Surroundings<'_>,
     last: Option<LastRound<'_>>,

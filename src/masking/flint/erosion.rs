@@ -1,20 +1,14 @@
 //! Erosion by the shape of the restoring beam, at one or several scales.
 
 use crate::image::PixelBeam;
+use crate::kernels::beam_footprint;
 use crate::kernels::bitmask::BitMask;
 use crate::kernels::morphology::footprint_erosion::eroded_rows;
 use crate::kernels::runs::{Run, row_starts};
-use crate::kernels::{beam_footprint, footprint_erosion};
 use crate::masking::MaskBits;
-use ndarray::{Array2, ArrayView2};
-
-/// Keeps the pixels around which the beam, smoothed to `scale` pixels and cut at `response`, lies in the mask.
-pub fn erode(mask: ArrayView2<'_, bool>, beam: &PixelBeam, response: f64, scale: u32) -> Array2<bool> {
-    footprint_erosion(mask, beam_footprint(beam, response, f64::from(scale)).view())
-}
 
 /// Erodes at each scale; pixels that survive at scale number n, from 0, have bit n.
-pub fn erode_scales(mask: &BitMask, beam: &PixelBeam, response: f64, scales: &[u32]) -> MaskBits {
+pub(crate) fn erode_scales(mask: &BitMask, beam: &PixelBeam, response: f64, scales: &[u32]) -> MaskBits {
     let mut bits = MaskBits::empty(mask.dim(), scales.len());
     let (runs, starts) = runs_and_starts(mask);
     for (n, &scale) in scales.iter().enumerate() {
@@ -48,6 +42,13 @@ fn set_rows(bits: &mut MaskBits, n: usize, rows: Vec<(usize, Vec<(isize, isize)>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernels::footprint_erosion;
+    use ndarray::{Array2, ArrayView2};
+
+    /// Keeps the pixels around which the beam, smoothed to `scale` pixels and cut at `response`, lies in the mask.
+    fn erode(mask: ArrayView2<'_, bool>, beam: &PixelBeam, response: f64, scale: u32) -> Array2<bool> {
+        footprint_erosion(mask, beam_footprint(beam, response, f64::from(scale)).view())
+    }
 
     #[test]
     fn wider_scales_keep_less() {

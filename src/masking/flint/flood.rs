@@ -1,31 +1,24 @@
 //! Islands grown from seeds, and large islands of low signal.
 
-use super::seeds::{Clip, SeedsAndFloor, clip_rows, rows_of};
+use super::seeds::SeedsAndFloor;
 use crate::kernels::bitmask::BitMask;
 use crate::kernels::{Connectivity, closing_bits, geodesic_dilation_bits, remove_small_islands_bits};
-use ndarray::{Array2, ArrayView2};
 
 /// Seeds grow at most this many pixels (flint's number of dilations).
-pub const MOST_GROWTH_STEPS: usize = 1000;
+pub(crate) const MOST_GROWTH_STEPS: usize = 1000;
 /// Dilations, and then erosions, that close the gaps of an island of low signal.
 const CLOSING_ITERATIONS: usize = 2;
 
 /// Grows the seeds inside the floor, corners included, at most [`MOST_GROWTH_STEPS`] pixels far.
-pub fn grow(found: SeedsAndFloor) -> BitMask {
+pub(crate) fn grow(found: SeedsAndFloor) -> BitMask {
     let SeedsAndFloor { mut seeds, floor } = found;
     geodesic_dilation_bits(&mut seeds, &floor, Connectivity::Eight, Some(MOST_GROWTH_STEPS));
     seeds
 }
 
-/// Islands of at least `size` pixels of signal above `clip`, gaps closed. Pixels without data are never among them.
-pub fn low_snr_islands(signal: ArrayView2<'_, f32>, clip: f64, size: usize) -> Array2<bool> {
-    let Ok((mut masks, _)) = clip_rows(signal.dim(), &rows_of(signal), &[Clip::Exceeds(clip as f32), Clip::Valid]);
-    let (valid, above) = (masks.pop().expect("two"), masks.pop().expect("two"));
-    islands_above(above, &valid, size).to_bools()
-}
-
-/// [`low_snr_islands`] of the mask of pixels above the clip and that of pixels with data.
-pub fn islands_above(above: BitMask, valid: &BitMask, size: usize) -> BitMask {
+/// Islands of at least `size` pixels of `above`, the pixels above a clip, gaps closed. Pixels outside `valid`, those
+/// without data, are never among them.
+pub(crate) fn islands_above(above: BitMask, valid: &BitMask, size: usize) -> BitMask {
     let mut islands = closing_bits(above, Connectivity::Eight, CLOSING_ITERATIONS);
     remove_small_islands_bits(&mut islands, size, Connectivity::Eight);
     islands.and_with(valid);
@@ -36,6 +29,15 @@ pub fn islands_above(above: BitMask, valid: &BitMask, size: usize) -> BitMask {
 mod tests {
     use super::*;
     use crate::kernels::picture::{draw, mask};
+    use crate::masking::flint::seeds::{Clip, clip_rows, rows_of};
+    use ndarray::{Array2, ArrayView2};
+
+    /// Islands of at least `size` pixels of signal above `clip`, gaps closed. Pixels without data are never among them.
+    fn low_snr_islands(signal: ArrayView2<'_, f32>, clip: f64, size: usize) -> Array2<bool> {
+        let Ok((mut masks, _)) = clip_rows(signal.dim(), &rows_of(signal), &[Clip::Exceeds(clip as f32), Clip::Valid]);
+        let (valid, above) = (masks.pop().expect("two"), masks.pop().expect("two"));
+        islands_above(above, &valid, size).to_bools()
+    }
 
     #[test]
     fn gaps_are_closed_and_small_islands_dropped() {

@@ -2,12 +2,14 @@
 //! [`flood`] (growth, islands of low signal), [`erosion`] (by the beam, at one or many scales), or [`convolve_first`]
 //! (all of it scale by scale). docs/masking.md explains them with pictures.
 
+#[doc(hidden)]
 pub mod convolve_first;
-pub mod erosion;
-pub mod flood;
+pub(crate) mod erosion;
+pub(crate) mod flood;
 mod notes;
 mod options;
 pub(super) mod pipeline;
+#[doc(hidden)]
 pub mod seeds;
 
 pub use notes::MaskNote;

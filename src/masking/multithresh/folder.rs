@@ -28,9 +28,9 @@ const LOCK_PAUSE: Duration = Duration::from_millis(20);
 const BEAM_TOLERANCE: f64 = 1e-4;
 
 /// Pixel of a state cube: in the positive mask.
-pub const POSITIVE: u8 = 1;
+pub(crate) const POSITIVE: u8 = 1;
 /// Pixel of a state cube: in the mask, but not in the positive one.
-pub const OTHER: u8 = 2;
+pub(crate) const OTHER: u8 = 2;
 
 /// Identity of a run; the same for all its calls.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -276,7 +276,7 @@ fn remove_cubes(path: &Path, keep: Option<&str>) -> std::io::Result<()> {
 }
 
 /// Pixel values of a state cube.
-pub fn encode(state: &ChannelMaskState, out: &mut [u8]) {
+pub(crate) fn encode(state: &ChannelMaskState, out: &mut [u8]) {
     let (ny, nx) = state.mask.dim();
     assert_eq!(out.len(), ny * nx);
     out.fill(0);
@@ -291,7 +291,7 @@ pub fn encode(state: &ChannelMaskState, out: &mut [u8]) {
 ///
 /// # Errors
 /// The cube cannot be read.
-pub fn read_channel(
+pub(crate) fn read_channel(
     cube: &mut FitsImage,
     channel: usize,
     counters: ChannelCounters,

@@ -19,14 +19,17 @@ mod calls;
 mod channels;
 mod cube;
 mod cycle;
-pub mod folder;
+pub(crate) mod folder;
+#[doc(hidden)]
 pub mod grow;
-pub mod options;
-pub mod plane;
+pub(crate) mod options;
+pub(crate) mod plane;
+#[doc(hidden)]
 pub mod smooth;
-pub mod state;
+pub(crate) mod state;
+#[doc(hidden)]
 pub mod statistics;
-pub mod thresholds;
+pub(crate) mod thresholds;
 
 pub use calls::{CycleInputs, CycleSummary};
 pub use cycle::run_cycle;

@@ -68,19 +68,18 @@ impl Thresholds {
 
 /// A cut: strictly above a threshold, or strictly below one that is negative. NaN never passes.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Cut(pub f32);
-
-impl Cut {
-    /// Whether the value passes.
-    #[inline(always)]
-    pub fn passes(self, value: f32) -> bool {
-        if self.0 < 0.0 { value < self.0 } else { value > self.0 }
-    }
-}
+pub(crate) struct Cut(pub f32);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Cut {
+        /// Whether the value passes.
+        fn passes(self, value: f32) -> bool {
+            if self.0 < 0.0 { value < self.0 } else { value > self.0 }
+        }
+    }
 
     fn thresholds(median: f32, sigma: f32, peak: f32) -> Thresholds {
         let options =

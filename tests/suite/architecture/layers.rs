@@ -19,7 +19,7 @@ fn layer(layers: &[&str], module: &[String]) -> Option<usize> {
 }
 
 /// What breaks the order of the layers, a line each.
-pub fn upward_arrows(source: &Crate, layers: &[&str]) -> Vec<String> {
+pub(super) fn upward_arrows(source: &Crate, layers: &[&str]) -> Vec<String> {
     let mut found = Vec::new();
     for module in source.modules.keys().filter(|m| !m.is_empty()) {
         let Some(own) = layer(layers, module) else {
@@ -43,7 +43,7 @@ pub fn upward_arrows(source: &Crate, layers: &[&str]) -> Vec<String> {
 
 /// Modules that use each other in a circle, a line a circle. That a module uses what its parent defines is no arrow: the
 /// parent holds what its children share.
-pub fn circles(source: &Crate) -> Vec<String> {
+pub(super) fn circles(source: &Crate) -> Vec<String> {
     let arrows: BTreeMap<&ItemPath, BTreeSet<ItemPath>> = source
         .modules
         .keys()
@@ -75,7 +75,7 @@ fn reached<'a>(arrows: &'a BTreeMap<&ItemPath, BTreeSet<ItemPath>>, from: &'a It
 }
 
 /// Folders and files that are too large, a line each.
-pub fn too_large(files: &BTreeMap<String, String>) -> Vec<String> {
+pub(super) fn too_large(files: &BTreeMap<String, String>) -> Vec<String> {
     let mut found = Vec::new();
     let mut folders: BTreeMap<&str, usize> = BTreeMap::new();
     for (path, text) in files {

@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Names from the crate's root to a module or an item.
-pub type ItemPath = Vec<String>;
+pub(super) type ItemPath = Vec<String>;
 
 /// One module, without its tests.
-pub struct Module {
+pub(super) struct Module {
     pub items: Vec<syn::Item>,
-    /// Whether it is declared `pub`.
+    /// Whether it is declared `pub`, and not hidden from the documentation.
     pub public: bool,
     /// The names that its `use` lines bring in, with the paths that they stand for.
     pub imports: Vec<Import>,
@@ -19,7 +19,7 @@ pub struct Module {
 
 /// One name of a `use` line.
 #[derive(Clone)]
-pub struct Import {
+pub(super) struct Import {
     /// `*` for everything.
     pub name: String,
     /// As it is written: it may begin with `crate`, `self`, `super`, a module or another crate.
@@ -29,7 +29,7 @@ pub struct Import {
 
 /// Where a path leads.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Target {
+pub(super) struct Target {
     /// The module, or that in which the item is defined.
     pub module: ItemPath,
     /// None where the path names a module.
@@ -37,12 +37,12 @@ pub struct Target {
 }
 
 /// All modules of a crate by their paths; that of the crate itself is empty.
-pub struct Crate {
+pub(super) struct Crate {
     pub modules: BTreeMap<ItemPath, Module>,
 }
 
 /// The Rust files below a folder, by their paths from there.
-pub fn files_below(folder: &Path) -> BTreeMap<String, String> {
+pub(super) fn files_below(folder: &Path) -> BTreeMap<String, String> {
     let mut files = BTreeMap::new();
     for entry in std::fs::read_dir(folder).expect("a folder").map(|e| e.expect("an entry")) {
         let (path, name) = (entry.path(), entry.file_name().into_string().expect("a name in UTF-8"));
@@ -57,7 +57,7 @@ pub fn files_below(folder: &Path) -> BTreeMap<String, String> {
 
 impl Crate {
     /// The crate whose root is `lib.rs` among these files.
-    pub fn new(files: &BTreeMap<String, String>) -> Self {
+    pub(super) fn new(files: &BTreeMap<String, String>) -> Self {
         let mut all = Self { modules: BTreeMap::new() };
         let items = syn::parse_file(&files["lib.rs"]).expect("Rust").items;
         all.add(files, Vec::new(), items, true);
@@ -80,11 +80,12 @@ impl Crate {
                             .expect("Rust")
                             .items
                     });
-                    self.add(files, child, items, matches!(inner.vis, syn::Visibility::Public(_)));
+                    let public = matches!(inner.vis, syn::Visibility::Public(_)) && !is_hidden(&inner.attrs);
+                    self.add(files, child, items, public);
                     continue;
                 }
                 syn::Item::Use(line) => {
-                    let public = matches!(line.vis, syn::Visibility::Public(_));
+                    let public = matches!(line.vis, syn::Visibility::Public(_)) && !is_hidden(&line.attrs);
                     let leaves = leaves(&line.tree.to_token_stream().into_iter().collect::<Vec<_>>());
                     module.imports.extend(leaves.into_iter().map(|(name, path)| Import { name, path, public }));
                 }
@@ -97,7 +98,7 @@ impl Crate {
     }
 
     /// Where a path that is written in a module leads; `None` for other crates and for local names.
-    pub fn resolve(&self, from: &[String], path: &[String]) -> Option<Target> {
+    pub(super) fn resolve(&self, from: &[String], path: &[String]) -> Option<Target> {
         self.resolve_within(from, path, 8)
     }
 
@@ -156,7 +157,7 @@ impl Crate {
     }
 
     /// Everything of this crate that the code of a module names: in `use` lines, in paths, and inside macros.
-    pub fn used_by(&self, module: &[String]) -> Vec<Target> {
+    pub(super) fn used_by(&self, module: &[String]) -> Vec<Target> {
         let mut paths = Vec::new();
         for item in &self.modules[module].items {
             scan(item.to_token_stream(), &mut paths);
@@ -246,7 +247,7 @@ fn is_path(tokens: &[TokenTree]) -> bool {
 }
 
 /// The attributes of an item that is not a macro's.
-pub fn attributes(item: &syn::Item) -> &[syn::Attribute] {
+pub(super) fn attributes(item: &syn::Item) -> &[syn::Attribute] {
     match item {
         syn::Item::Const(i) => &i.attrs,
         syn::Item::Enum(i) => &i.attrs,
@@ -272,12 +273,17 @@ fn attributes_of_impl_item(item: &syn::ImplItem) -> &[syn::Attribute] {
     }
 }
 
+/// Whether the documentation leaves an item out, which is then no part of what users are promised.
+pub(super) fn is_hidden(attributes: &[syn::Attribute]) -> bool {
+    attributes.iter().any(|a| a.to_token_stream().to_string().replace(' ', "") == "#[doc(hidden)]")
+}
+
 fn is_test(attributes: &[syn::Attribute]) -> bool {
     attributes.iter().any(|a| a.to_token_stream().to_string().replace(' ', "") == "#[cfg(test)]")
 }
 
 /// The name that an item defines.
-pub fn name_of(item: &syn::Item) -> Option<String> {
+pub(super) fn name_of(item: &syn::Item) -> Option<String> {
     Some(match item {
         syn::Item::Const(i) => i.ident.to_string(),
         syn::Item::Enum(i) => i.ident.to_string(),

@@ -6,7 +6,7 @@
 //! INSTA_UPDATE=always cargo test --test suite architecture::surface
 //! ```
 
-use super::source::{Crate, ItemPath, attributes, files_below, name_of};
+use super::source::{Crate, ItemPath, attributes, files_below, is_hidden, name_of};
 use quote::ToTokens;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -101,8 +101,11 @@ impl Surface<'_> {
         }
     }
 
-    /// One item, where it is public in its own module.
+    /// One item, where it is public in its own module and not hidden.
     fn item(&mut self, module: &[String], item: &syn::Item, public: &str) {
+        if is_hidden(attributes(item)) {
+            return;
+        }
         let Some(name) = name_of(item) else { return };
         let path = format!("{public}::{name}");
         let is_public = |v: &Visibility| matches!(v, Visibility::Public(_));
@@ -218,7 +221,7 @@ impl Surface<'_> {
         }
         for inner in &block.items {
             match inner {
-                syn::ImplItem::Fn(f) if matches!(f.vis, Visibility::Public(_)) => {
+                syn::ImplItem::Fn(f) if matches!(f.vis, Visibility::Public(_)) && !is_hidden(&f.attrs) => {
                     let at = format!("{path}::{}", f.sig.ident);
                     self.add(&at, signature(&f.sig, &at));
                 }
@@ -289,7 +292,7 @@ fn the_public_surface_is_as_agreed() {
 #[test]
 fn what_a_user_can_name_is_listed_and_nothing_else() {
     let files = [
-        ("lib.rs", "pub mod open; mod hidden; pub use hidden::{Shown, inner}; pub use open::Plain as Other; mod all; pub use all::*;"),
+        ("lib.rs", "pub mod open; #[doc(hidden)] pub mod undocumented; mod hidden; pub use hidden::{Shown, inner}; pub use open::Plain as Other; mod all; pub use all::*;"),
         (
             "open.rs",
             "#[derive(Clone, Debug)] #[non_exhaustive] pub struct Plain { pub a: Vec<u8>, b: u8 }
@@ -298,10 +301,12 @@ fn what_a_user_can_name_is_listed_and_nothing_else() {
              impl Own { pub fn not_shown() {} }
              impl From<u8> for Plain { fn from(a: u8) -> Self { todo() } }
              pub enum Kind { One, Two(u8), Three { side: f64 } }
-             #[cfg(test)] pub fn for_tests() {}",
+             #[cfg(test)] pub fn for_tests() {}
+             #[doc(hidden)] pub fn for_benches() {}",
         ),
+        ("undocumented.rs", "pub fn not_promised() {}"),
         ("hidden.rs", "pub struct Shown(pub u8); pub struct NotShown; pub mod inner { pub fn deep<'a>(x: &'a str) -> &'a str { x } }
-                       impl Shown { pub fn get(&self) -> u8 { 0 } }"),
+                       impl Shown { pub fn get(&self) -> u8 { 0 } #[doc(hidden)] pub fn raw(&self) {} }"),
         ("all.rs", "pub trait Does: Send { type Out; fn must(&mut self, f: impl Fn(u8) -> u8); fn can(&self) {} } fn private() {}"),
     ];
     let source = Crate::new(&files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect());

@@ -1,3 +1,3 @@
 //! Campaigns on a batch system.
 
-pub mod slurm;
+pub(crate) mod slurm;

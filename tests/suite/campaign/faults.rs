@@ -16,7 +16,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 /// The first round of calibration alone.
-pub static CAMPAIGN: LazyLock<String> = LazyLock::new(|| {
+pub(crate) static CAMPAIGN: LazyLock<String> = LazyLock::new(|| {
     let last = "  2: {gaincal: {solint: 60s, calmode: p}}\n";
     crate::campaign::whole::CAMPAIGN.replace("rounds: 2,", "rounds: 1,").replace(last, "")
 });

@@ -1,12 +1,12 @@
 //! Campaigns: the file, whole runs, faults, many measurement sets.
 
-pub mod calibrators;
-pub mod confetti_loop;
-pub mod facade;
-pub mod faults;
-pub mod file;
-pub mod many;
-pub mod strategies;
-pub mod surveys;
-pub mod survival;
-pub mod whole;
+pub(crate) mod calibrators;
+pub(crate) mod confetti_loop;
+pub(crate) mod facade;
+pub(crate) mod faults;
+pub(crate) mod file;
+pub(crate) mod many;
+pub(crate) mod strategies;
+pub(crate) mod surveys;
+pub(crate) mod survival;
+pub(crate) mod whole;

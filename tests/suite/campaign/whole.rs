@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// Three rounds on 15 antennas and 20 minutes: a few seconds each.
-pub const CAMPAIGN: &str = "
+pub(crate) const CAMPAIGN: &str = "
 version: 0.2
 campaign: {name: small, measurement_sets: [field.ms], output: out, rounds: 2, imager: wsclean, calibrator: casa,
            mask: {rounds: 1}, resources: {threads: 1}}
@@ -35,12 +35,12 @@ fn cleanloop() -> Command {
 }
 
 /// A folder with `field.ms` and `campaign.yaml`, for the real wsclean and CASA.
-pub fn prepared(campaign: &str) -> tempfile::TempDir {
+pub(crate) fn prepared(campaign: &str) -> tempfile::TempDir {
     prepared_with(campaign, &json!({"antennas": 15, "duration_s": 1200}))
 }
 
 /// The same with other data.
-pub fn prepared_with(campaign: &str, data: &serde_json::Value) -> tempfile::TempDir {
+pub(crate) fn prepared_with(campaign: &str, data: &serde_json::Value) -> tempfile::TempDir {
     let casa = real::casa();
     real::require("wsclean");
     let folder = tempfile::tempdir().unwrap();

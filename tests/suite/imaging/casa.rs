@@ -37,7 +37,7 @@ fn calibrator(casa: &Casa, value: Value) -> Box<dyn Calibrator> {
 }
 
 /// Mean of cos(phase error) of solved against true gains, relative to the reference antenna: 1 is perfect.
-pub fn agreement(stats: &cleanloop::quality::solutions::SolutionStats, gains: &Path) -> f64 {
+pub(crate) fn agreement(stats: &cleanloop::quality::solutions::SolutionStats, gains: &Path) -> f64 {
     let truth: Value = serde_json::from_str(&std::fs::read_to_string(gains).expect("read")).expect("JSON");
     let numbers =
         |v: &Value| v.as_array().expect("a list").iter().map(|x| x.as_f64().expect("a number")).collect::<Vec<_>>();

@@ -1,8 +1,8 @@
 //! Imaging and the CASA worker, with the real programs.
 
-pub mod casa;
-pub mod deconvolve;
-pub mod one_round;
-pub mod tclean;
+pub(crate) mod casa;
+pub(crate) mod deconvolve;
+pub(crate) mod one_round;
+pub(crate) mod tclean;
 mod worker;
-pub mod wsclean;
+pub(crate) mod wsclean;

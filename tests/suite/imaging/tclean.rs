@@ -24,7 +24,7 @@ fn options(value: &Value) -> TcleanOptions {
     serde_json::from_value(value.clone()).expect("valid options")
 }
 
-pub fn job(ms: &Path, folder: &Path, update_model: bool) -> ImagingJob {
+pub(crate) fn job(ms: &Path, folder: &Path, update_model: bool) -> ImagingJob {
     ImagingJob {
         measurement_sets: vec![ms.to_owned()],
         data_column: "DATA".into(),

@@ -18,7 +18,7 @@ struct Case {
 }
 
 /// Folders with golden cases: the committed selection, and all of them where they are at hand.
-pub fn golden_folders() -> Vec<PathBuf> {
+pub(crate) fn golden_folders() -> Vec<PathBuf> {
     std::iter::once(references::selected("golden/flint")).chain(references::full("flint")).collect()
 }
 

@@ -1,11 +1,11 @@
 //! Masks: flint's and CASA's pixels, files, commands.
 
-pub mod automatic;
-pub mod combine;
-pub mod fields;
-pub mod flint_masks;
-pub mod mask_command;
-pub mod multithresh;
-pub mod multithresh_pclean;
-pub mod multithresh_runs;
-pub mod permissions;
+pub(crate) mod automatic;
+pub(crate) mod combine;
+pub(crate) mod fields;
+pub(crate) mod flint_masks;
+pub(crate) mod mask_command;
+pub(crate) mod multithresh;
+pub(crate) mod multithresh_pclean;
+pub(crate) mod multithresh_runs;
+pub(crate) mod permissions;

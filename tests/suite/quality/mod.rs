@@ -1,5 +1,5 @@
 //! Metrics, noise maps and confetti.
 
-pub mod confetti;
-pub mod metrics;
-pub mod noise;
+pub(crate) mod confetti;
+pub(crate) mod metrics;
+pub(crate) mod noise;

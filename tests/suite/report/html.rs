@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-pub fn pages(report: &Path) -> Vec<PathBuf> {
+pub(crate) fn pages(report: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![report.to_path_buf()];
     while let Some(folder) = folders.pop() {
@@ -21,7 +21,7 @@ pub fn pages(report: &Path) -> Vec<PathBuf> {
 }
 
 /// Values of an attribute, entities resolved.
-pub fn attributes(html: &str, name: &str) -> Vec<String> {
+pub(crate) fn attributes(html: &str, name: &str) -> Vec<String> {
     let start = format!(" {name}=\"");
     let values = html.split(&start).skip(1).map(|rest| rest.split('"').next().unwrap());
     values.map(|v| v.replace("&amp;", "&").replace("&lt;", "<").replace("&#x2f;", "/")).collect()
@@ -81,7 +81,7 @@ fn assert_well_formed(page: &Path, html: &str) {
     assert!(open.is_empty(), "{}: never closed: {open:?}", page.display());
 }
 
-pub fn assert_sound(report: &Path) {
+pub(crate) fn assert_sound(report: &Path) {
     let all = pages(report);
     assert!(!all.is_empty());
     for page in &all {
@@ -116,12 +116,12 @@ pub fn assert_sound(report: &Path) {
     }
 }
 
-pub fn read(path: impl AsRef<Path>) -> String {
+pub(crate) fn read(path: impl AsRef<Path>) -> String {
     std::fs::read_to_string(path.as_ref()).unwrap_or_else(|e| panic!("{}: {e}", path.as_ref().display()))
 }
 
 /// Text of a table's cells by row.
-pub fn cells(html: &str, table: &str) -> Vec<Vec<(String, Option<f64>)>> {
+pub(crate) fn cells(html: &str, table: &str) -> Vec<Vec<(String, Option<f64>)>> {
     let start = html.find(&format!("<table class=\"{table}")).unwrap_or_else(|| panic!("no table {table}"));
     let body = html[start..].split("<tbody>").nth(1).unwrap().split("</tbody>").next().unwrap();
     body.split("<tr")
@@ -152,7 +152,7 @@ pub fn cells(html: &str, table: &str) -> Vec<Vec<(String, Option<f64>)>> {
 }
 
 /// The words of a page in lines: no style, script or figures, and `#` for every number, which may depend on the machine.
-pub fn words(html: &str) -> String {
+pub(crate) fn words(html: &str) -> String {
     let mut text = html.replace("&#x2f;", "/").replace("&#x27;", "'");
     for (from, to) in [("<style", "</style>"), ("<script", "</script>"), ("<svg class", "</svg>\n")] {
         while let Some(start) = text.find(from) {

@@ -1,5 +1,5 @@
 //! The report.
 
 mod browser;
-pub mod html;
+pub(crate) mod html;
 mod pages;

@@ -43,20 +43,20 @@ echo "end $name $round" >>"$here/ledger"
 "#;
 
 /// A folder with measurement sets `b0000.ms`, ..., a campaign file and the imager.
-pub struct Fake {
+pub(crate) struct Fake {
     pub folder: tempfile::TempDir,
 }
 
 impl Fake {
     /// `sets` measurement sets, rounds 0 to `last`; `block` is added to the campaign block.
-    pub fn new(sets: usize, last: usize, block: &str) -> Self {
+    pub(crate) fn new(sets: usize, last: usize, block: &str) -> Self {
         // In memory where that is possible: the tests are about counting, not about disks.
         let memory = Path::new("/dev/shm");
         let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
         Self::within(folder, sets, last, block)
     }
 
-    pub fn within(folder: tempfile::TempDir, sets: usize, last: usize, block: &str) -> Self {
+    pub(crate) fn within(folder: tempfile::TempDir, sets: usize, last: usize, block: &str) -> Self {
         let fake = Self { folder };
         for i in 0..sets {
             measurement_set(&fake.path(&format!("b{i:04}.ms")));
@@ -94,57 +94,57 @@ impl Fake {
         fake
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// What the imager does in its next calls for this set and round.
-    pub fn order(&self, set: usize, round: usize, orders: &str) {
+    pub(crate) fn order(&self, set: usize, round: usize, orders: &str) {
         fs::write(self.path(&format!("imager/orders/b{set:04}.round-{round:02}")), orders).unwrap();
     }
 
     /// The imager's next `times` calls for this set and round do not end before [`Fake::release`].
-    pub fn hold(&self, set: usize, round: usize, times: usize) {
+    pub(crate) fn hold(&self, set: usize, round: usize, times: usize) {
         fs::write(self.path("imager/hold"), "").unwrap();
         self.order(set, round, &"hold\n".repeat(times));
     }
 
     /// All calls that are held back go on, and those to come are not held back.
-    pub fn release(&self) {
+    pub(crate) fn release(&self) {
         fs::remove_file(self.path("imager/hold")).unwrap();
     }
 
     /// No call of this round goes on before [`Fake::open`].
-    pub fn close(&self, round: usize) {
+    pub(crate) fn close(&self, round: usize) {
         fs::write(self.path(&format!("imager/gate.round-{round:02}")), "").unwrap();
     }
 
-    pub fn open(&self, round: usize) {
+    pub(crate) fn open(&self, round: usize) {
         fs::remove_file(self.path(&format!("imager/gate.round-{round:02}"))).unwrap();
     }
 
-    pub fn command(&self, words: &[&str]) -> Command {
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::cargo_bin("cleanloop").expect("the binary is built");
         command.current_dir(self.folder.path()).args(words);
         command
     }
 
-    pub fn run(&self) -> std::process::Output {
+    pub(crate) fn run(&self) -> std::process::Output {
         self.command(&["run", "campaign.yaml", "--quiet"]).output().unwrap()
     }
 
-    pub fn succeed(&self) -> CampaignRecord {
+    pub(crate) fn succeed(&self) -> CampaignRecord {
         let output = self.run();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         self.record()
     }
 
-    pub fn record(&self) -> CampaignRecord {
+    pub(crate) fn record(&self) -> CampaignRecord {
         CampaignRecord::load(&self.path("out")).unwrap()
     }
 
     /// How often the imager began and ended, by `b0000 round-00`.
-    pub fn ledger(&self) -> BTreeMap<String, (usize, usize)> {
+    pub(crate) fn ledger(&self) -> BTreeMap<String, (usize, usize)> {
         let mut all: BTreeMap<String, (usize, usize)> = BTreeMap::new();
         for line in fs::read_to_string(self.path("imager/ledger")).unwrap().lines() {
             let (what, place) = line.split_once(' ').unwrap();
@@ -158,7 +158,7 @@ impl Fake {
     }
 
     /// Every round of every set was made exactly once, and begun as often as `begun` says (once, where it says nothing).
-    pub fn assert_each_once(&self, sets: usize, last: usize, begun: &dyn Fn(usize, usize) -> Option<usize>) {
+    pub(crate) fn assert_each_once(&self, sets: usize, last: usize, begun: &dyn Fn(usize, usize) -> Option<usize>) {
         let ledger = self.ledger();
         for set in 0..sets {
             for round in 0..=last {
@@ -179,7 +179,7 @@ const PIXEL_DEG: f64 = 0.01;
 
 /// Gives each set an image of its own part of one sky, an eighth of an image further west each; returns where the only
 /// source is, 1 Jy.
-pub fn beams(fake: &Fake, sets: usize) -> SkyPosition {
+pub(crate) fn beams(fake: &Fake, sets: usize) -> SkyPosition {
     let source = SkyPosition { lon_deg: 30.0, lat_deg: -10.0 };
     for set in 0..sets {
         let folder = fake.path(&format!("imager/products.b{set:04}"));
@@ -218,7 +218,7 @@ pub fn beams(fake: &Fake, sets: usize) -> SkyPosition {
 }
 
 /// A folder that passes for a measurement set where nobody reads the data.
-pub fn measurement_set(path: &Path) {
+pub(crate) fn measurement_set(path: &Path) {
     for name in ["ANTENNA", "SPECTRAL_WINDOW", "FIELD", "OBSERVATION", "POLARIZATION"] {
         fs::create_dir_all(path.join(name)).unwrap();
         fs::write(path.join(name).join("table.f0"), format!("{name} of {}", path.display())).unwrap();
@@ -227,7 +227,7 @@ pub fn measurement_set(path: &Path) {
     fs::write(path.join("table.f1"), "data").unwrap();
 }
 
-pub fn executable(path: &Path) {
+pub(crate) fn executable(path: &Path) {
     use std::os::unix::fs::PermissionsExt;
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }

@@ -1,8 +1,8 @@
 //! What tests of several subjects share: the real programs, fake ones, simulated data, reference results.
 
-pub mod fake;
-pub mod real;
-pub mod record;
-pub mod references;
-pub mod running;
-pub mod simulated;
+pub(crate) mod fake;
+pub(crate) mod real;
+pub(crate) mod record;
+pub(crate) mod references;
+pub(crate) mod running;
+pub(crate) mod simulated;

@@ -10,22 +10,22 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 /// A CASA worker of the caller's own.
-pub fn casa() -> Casa {
+pub(crate) fn casa() -> Casa {
     Casa::open(&[], None).unwrap_or_else(|e| panic!("this test needs CASA: {e}"))
 }
 
 /// Fails the test if a program is not on the PATH.
-pub fn require(program: &str) {
+pub(crate) fn require(program: &str) {
     assert!(find_program(program).is_some(), "this test needs {program}, which is not installed");
 }
 
 /// Fails the test if QuartiCal is not set up.
-pub fn quartical() {
+pub(crate) fn quartical() {
     set_up(Kind::Quartical);
 }
 
 /// Fails the test if MPI for CASA is not set up.
-pub fn mpi() {
+pub(crate) fn mpi() {
     set_up(Kind::Mpi);
 }
 
@@ -36,7 +36,7 @@ fn set_up(kind: Kind) {
 }
 
 /// A simulated field.
-pub struct Field {
+pub(crate) struct Field {
     /// The measurement set, the caller's own copy.
     pub ms: PathBuf,
     /// The true sky.
@@ -53,7 +53,7 @@ const SIMULATION: [&str; 3] = [
 ];
 
 /// A copy in `folder` of the field that `options` of `cleanloop simulate` (the worker's names) give; simulated once.
-pub fn field(casa: &Casa, folder: &Path, options: &Value) -> Field {
+pub(crate) fn field(casa: &Casa, folder: &Path, options: &Value) -> Field {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let name: String = options.to_string().chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
     // The sources of the simulation are part of the name: a change makes new fields.
@@ -74,17 +74,17 @@ pub fn field(casa: &Casa, folder: &Path, options: &Value) -> Field {
 }
 
 /// Puts the true sky of a field into its `MODEL_DATA`.
-pub fn fill_model(casa: &Casa, field: &Field) {
+pub(crate) fn fill_model(casa: &Casa, field: &Field) {
     casa.ask(&FillModel { ms: field.ms.clone(), sky: field.sky.clone() }, None).expect("filled");
 }
 
 /// The smallest field on which gains can be solved for: 9 antennas, 10 minutes.
-pub fn tiny(casa: &Casa, folder: &Path) -> Field {
+pub(crate) fn tiny(casa: &Casa, folder: &Path) -> Field {
     field(casa, folder, &json!({"antennas": 9, "duration_s": 600}))
 }
 
 /// Runs a Python program in CASA's environment; `tb` is a table tool, `ms` the measurement set.
-pub fn python(ms: &Path, program: &str) -> String {
+pub(crate) fn python(ms: &Path, program: &str) -> String {
     let environment = Environment::ready(Kind::Casa).expect("set up");
     let text = format!(
         "import sys\nimport numpy as np\nfrom casatools import table\nms = sys.argv[1]\ntb = table()\n{program}"

@@ -280,7 +280,7 @@ static FIELD: LazyLock<Made> = LazyLock::new(|| {
 });
 
 /// One measurement set with four rounds; the last was rejected once. All sets share the files of the first.
-pub fn dataset(folder: &Path, name: &str, rms_factor: f64) -> DatasetRecord {
+pub(crate) fn dataset(folder: &Path, name: &str, rms_factor: f64) -> DatasetRecord {
     let (record, files) = &*FIELD;
     for (path, bytes) in files {
         let path = folder.join(path);
@@ -453,7 +453,7 @@ fn make_dataset(folder: &Path, name: &str) -> DatasetRecord {
     }
 }
 
-pub fn campaign(datasets: Vec<DatasetRecord>) -> CampaignRecord {
+pub(crate) fn campaign(datasets: Vec<DatasetRecord>) -> CampaignRecord {
     CampaignRecord {
         config: "version: 0.2\ncampaign: {name: field, rounds: 3}  # <b>not markup</b>\n".into(),
         config_path: Some("field.yaml".into()),
@@ -471,7 +471,7 @@ pub fn campaign(datasets: Vec<DatasetRecord>) -> CampaignRecord {
 }
 
 /// A cube of eight channels cleaned in four cycles, with confetti.
-pub fn cube(folder: &Path) -> DatasetRecord {
+pub(crate) fn cube(folder: &Path) -> DatasetRecord {
     let channels = 8;
     let all: Vec<Planes> = (0..channels)
         .map(|c| {
@@ -574,7 +574,7 @@ pub fn cube(folder: &Path) -> DatasetRecord {
 }
 
 /// Several measurement sets: one noisy, one failed.
-pub fn survey(folder: &Path) -> CampaignRecord {
+pub(crate) fn survey(folder: &Path) -> CampaignRecord {
     let mut all: Vec<DatasetRecord> =
         (0..4).map(|i| dataset(folder, &format!("beam{i:02}"), if i == 2 { 3.0 } else { 1.0 })).collect();
     all[3].state = State::Failed;

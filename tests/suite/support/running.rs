@@ -7,10 +7,10 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 /// Longest time that a busy machine may take for anything that a test waits for.
-pub const PATIENCE: Duration = Duration::from_secs(600);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Returns as soon as the condition holds; fails the test, in these words, if it does not within the limit.
-pub fn wait_until(what: &str, limit: Duration, mut condition: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, limit: Duration, mut condition: impl FnMut() -> bool) {
     let waiting = Instant::now();
     while !condition() {
         assert!(waiting.elapsed() < limit, "waited {} s for {what}", limit.as_secs());
@@ -19,7 +19,7 @@ pub fn wait_until(what: &str, limit: Duration, mut condition: impl FnMut() -> bo
 }
 
 /// A run of `cleanloop`, killed if the test ends before it.
-pub struct Running {
+pub(crate) struct Running {
     /// None once it has ended.
     child: Option<Child>,
     /// What it wrote to its standard error so far.
@@ -29,12 +29,12 @@ pub struct Running {
 
 impl Running {
     /// Starts `cleanloop` in a folder.
-    pub fn start(folder: &Path, words: &[&str]) -> Self {
+    pub(crate) fn start(folder: &Path, words: &[&str]) -> Self {
         Self::start_as(Command::new(env!("CARGO_BIN_EXE_cleanloop")).current_dir(folder).args(words))
     }
 
     /// Starts it with an environment and words of the caller's own.
-    pub fn start_as(command: &mut Command) -> Self {
+    pub(crate) fn start_as(command: &mut Command) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let errors = folder.path().join("errors");
         let file = std::fs::File::create(&errors).expect("a file");
@@ -46,21 +46,21 @@ impl Running {
         self.child.as_mut().expect("it has not ended")
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.as_ref().expect("it has not ended").id()
     }
 
     /// The file to which its standard error goes.
-    pub fn errors_file(&self) -> PathBuf {
+    pub(crate) fn errors_file(&self) -> PathBuf {
         self.errors.clone()
     }
 
-    pub fn errors(&self) -> String {
+    pub(crate) fn errors(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(&self.errors).expect("its words")).into_owned()
     }
 
     /// Waits for something that must come before the run ends.
-    pub fn wait_until(&mut self, what: &str, mut condition: impl FnMut() -> bool) {
+    pub(crate) fn wait_until(&mut self, what: &str, mut condition: impl FnMut() -> bool) {
         wait_until(what, PATIENCE, || {
             let ended = self.child().try_wait().expect("a child").is_some();
             let holds = condition();
@@ -69,12 +69,12 @@ impl Running {
         });
     }
 
-    pub fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(i32::try_from(self.pid()).expect("a process")), signal).expect("sent");
     }
 
     /// Whether it ended by itself within this time.
-    pub fn ends_within(&mut self, time: Duration) -> bool {
+    pub(crate) fn ends_within(&mut self, time: Duration) -> bool {
         let waiting = Instant::now();
         while waiting.elapsed() < time {
             if self.child().try_wait().expect("a child").is_some() {
@@ -86,13 +86,13 @@ impl Running {
     }
 
     /// SIGKILL.
-    pub fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.child().kill().expect("killed");
         self.child.take().expect("it runs").wait().expect("gone");
     }
 
     /// Waits for its end; returns its exit code and what it wrote to its standard error.
-    pub fn finish(mut self) -> (Option<i32>, String) {
+    pub(crate) fn finish(mut self) -> (Option<i32>, String) {
         let Output { status, .. } = self.child.take().expect("it runs").wait_with_output().expect("it ends");
         (status.code(), self.errors())
     }
@@ -108,7 +108,7 @@ impl Drop for Running {
 }
 
 /// The processor time that a process has used.
-pub fn processor_time(pid: i32) -> Duration {
+pub(crate) fn processor_time(pid: i32) -> Duration {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // Behind the name in brackets: state, parent, ...; user and system time are fields 14 and 15 of all, in 1/100 s.
     let behind = stat.rsplit_once(')').map_or("", |(_, behind)| behind);

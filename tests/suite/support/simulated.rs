@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 /// A small field: 27 antennas, 30 integrations, 4 channels, 10,530 rows. Never written to: tests copy it.
-pub fn field() -> &'static Path {
+pub(crate) fn field() -> &'static Path {
     static FIELD: OnceLock<PathBuf> = OnceLock::new();
     FIELD.get_or_init(|| {
         simulated("small", &["--duration", "1800", "--integration", "60", "--phase-rms", "0", "--amp-rms", "0"])
@@ -13,7 +13,7 @@ pub fn field() -> &'static Path {
 }
 
 /// A small line cube of ALMA: 8 channels, emission in the middle ones, empty ends.
-pub fn line_cube() -> &'static Path {
+pub(crate) fn line_cube() -> &'static Path {
     static CUBE: OnceLock<PathBuf> = OnceLock::new();
     CUBE.get_or_init(|| {
         let size = ["--channels", "8", "--antennas", "30", "--duration", "600"];

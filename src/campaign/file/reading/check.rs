@@ -11,12 +11,12 @@ use serde_json::{Map, Value as Json};
 /// Checks a tree and returns it as JSON, with whole numbers where the schema wants them (`1e6` for an integer).
 ///
 /// `place` names the map in messages (`selfcal.1.wsclean`; empty for the whole file).
-pub fn check(node: &Node, schema: &Json, root: &Json, place: &str, problems: &mut Vec<Problem>) -> Json {
+pub(crate) fn check(node: &Node, schema: &Json, root: &Json, place: &str, problems: &mut Vec<Problem>) -> Json {
     Checker { root, problems }.any(node, schema, place)
 }
 
 /// Follows `$ref` into the schema's definitions.
-pub fn resolve<'a>(mut schema: &'a Json, root: &'a Json) -> &'a Json {
+pub(crate) fn resolve<'a>(mut schema: &'a Json, root: &'a Json) -> &'a Json {
     while let Some(target) = schema.get("$ref").and_then(Json::as_str) {
         match root.pointer(target.trim_start_matches('#')) {
             Some(found) => schema = found,
@@ -320,7 +320,7 @@ fn fits(value: &Value, kind: &str) -> bool {
 }
 
 /// The expectation of a schema, in words.
-pub fn describe(schema: &Json) -> String {
+pub(crate) fn describe(schema: &Json) -> String {
     if let Some(words) = words(schema) {
         return one_of(&words);
     }

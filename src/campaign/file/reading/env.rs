@@ -2,13 +2,13 @@
 
 /// A variable that is not set.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Undefined(pub String);
+pub(crate) struct Undefined(pub String);
 
 /// Replaces the variables of a text.
 ///
 /// # Errors
 /// The first variable that `lookup` does not know.
-pub fn expand(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Result<String, Undefined> {
+pub(crate) fn expand(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Result<String, Undefined> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('$') {

@@ -5,6 +5,7 @@ pub(crate) mod env;
 pub(super) mod findings;
 mod maps;
 mod problem;
+#[doc(hidden)]
 pub mod schema;
 mod setting;
 pub(super) mod typed;

@@ -16,7 +16,7 @@ const MAX_ALIAS_NODES: usize = 100_000;
 
 /// A value and its place.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Node {
+pub(crate) struct Node {
     /// Where it stands.
     pub span: Span,
     /// What it is.
@@ -25,7 +25,7 @@ pub struct Node {
 
 /// Content of a node.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Value {
+pub(crate) enum Value {
     /// `null`, `~` or nothing at all.
     Null,
     /// `true`, `false` and YAML 1.1's other words for them.
@@ -44,7 +44,7 @@ pub enum Value {
 
 /// One key of a map.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// The key as text (`1` and `"1"` are the same).
     pub key: String,
     /// Where the key stands.
@@ -55,7 +55,7 @@ pub struct Entry {
 
 impl Node {
     /// The entry of a key, if this is a map that has it.
-    pub fn entry(&self, key: &str) -> Option<&Entry> {
+    pub(crate) fn entry(&self, key: &str) -> Option<&Entry> {
         match &self.value {
             Value::Map(entries) => entries.iter().find(|entry| entry.key == key),
             _ => None,
@@ -63,17 +63,17 @@ impl Node {
     }
 
     /// The value of a key, if this is a map that has it.
-    pub fn get(&self, key: &str) -> Option<&Node> {
+    pub(crate) fn get(&self, key: &str) -> Option<&Node> {
         self.entry(key).map(|entry| &entry.value)
     }
 
     /// The value at a path of keys.
-    pub fn at(&self, path: &[&str]) -> Option<&Node> {
+    pub(crate) fn at(&self, path: &[&str]) -> Option<&Node> {
         path.iter().try_fold(self, |node, key| node.get(key))
     }
 
     /// The same without places; numbers that are not finite never get here.
-    pub fn to_json(&self) -> serde_json::Value {
+    pub(crate) fn to_json(&self) -> serde_json::Value {
         use serde_json::Value as Json;
         match &self.value {
             Value::Null => Json::Null,
@@ -101,7 +101,7 @@ impl Node {
 ///
 /// # Errors
 /// All duplicate keys, keys that are not plain values and numbers that are not finite; or the first syntax error.
-pub fn parse(text: &str) -> Result<Node, Vec<Problem>> {
+pub(crate) fn parse(text: &str) -> Result<Node, Vec<Problem>> {
     let mut builder = Builder {
         parser: Parser::new_from_str(text),
         anchors: HashMap::new(),

@@ -19,7 +19,7 @@ const SUBMIT_PATIENCE: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// Slurm does not answer, or a job does not end.
-pub fn cancel(output: &Path, system: &dyn BatchSystem) -> Result<usize> {
+pub(crate) fn cancel(output: &Path, system: &dyn BatchSystem) -> Result<usize> {
     let ledger = Ledger::new(output);
     let state = ledger.state();
     // First of all nobody must submit them again.
@@ -57,7 +57,7 @@ pub fn cancel(output: &Path, system: &dyn BatchSystem) -> Result<usize> {
 ///
 /// # Errors
 /// There are such jobs.
-pub fn refuse_if_queued(output: &Path, system: &dyn BatchSystem, why: &str) -> Result<()> {
+pub(crate) fn refuse_if_queued(output: &Path, system: &dyn BatchSystem, why: &str) -> Result<()> {
     let ledger = Ledger::new(output);
     if !ledger.exists() {
         return Ok(());

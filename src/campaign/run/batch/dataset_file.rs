@@ -10,7 +10,7 @@ use crate::util::fs;
 use serde::{Deserialize, Serialize};
 
 /// A measurement set's record, written by its jobs; `record.json` of the campaign is put together from these.
-pub const DATASET_RECORD: &str = "dataset.json";
+pub(super) const DATASET_RECORD: &str = "dataset.json";
 
 /// A job's part of the campaign's record.
 #[derive(Debug, Default, Serialize, Deserialize)]

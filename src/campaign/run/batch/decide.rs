@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 
 /// How far a measurement set is, as its journal shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
+pub(super) struct Progress {
     /// The first round that is not done.
     pub next_round: usize,
     /// How the last run of it ended; `None`: it did not come to an end.
@@ -19,7 +19,7 @@ pub struct Progress {
 
 /// How a run of a measurement set ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
+pub(super) enum End {
     /// The rounds that were asked for are done.
     Paused,
     /// A signal ended it.
@@ -186,7 +186,7 @@ pub(super) fn of_latest_waves(submissions: &[Submission]) -> Vec<Submission> {
 
 /// Where a campaign stands after [`Batch::advance`].
 #[derive(Debug, Clone, PartialEq)]
-pub struct Outlook {
+pub(crate) struct Outlook {
     pub(super) next: Vec<Next>,
     /// Something is in the queue, runs, or will be submitted.
     pub going_on: bool,

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 ///
 /// # Errors
 /// As [`run::run`]; also a Slurm that does not answer or refuses.
-pub fn run(campaign: CampaignRun<'_>, mut record: CampaignRecord, system: &dyn BatchSystem) -> Result<Outcome> {
+pub(crate) fn run(campaign: CampaignRun<'_>, mut record: CampaignRecord, system: &dyn BatchSystem) -> Result<Outcome> {
     let CampaignRun { plan, events, .. } = campaign;
     let follow = campaign.settings.follow;
     let mut batch = Batch::new(campaign, system);
@@ -91,7 +91,7 @@ fn finish(batch: &Batch<'_>, record: CampaignRecord, outlook: &Outlook) -> Resul
 ///
 /// # Errors
 /// As [`Batch::advance`].
-pub fn steward(campaign: CampaignRun<'_>, system: &dyn BatchSystem) -> Result<()> {
+pub(crate) fn steward(campaign: CampaignRun<'_>, system: &dyn BatchSystem) -> Result<()> {
     let CampaignRun { plan, events, .. } = campaign;
     let Ok(_lock) = Lock::take_in_role(&plan.output, CAMPAIGN_LOCK, STEWARD) else {
         events.message(None, Level::Info, "a run follows these jobs; nothing to do");
@@ -112,7 +112,7 @@ pub fn steward(campaign: CampaignRun<'_>, system: &dyn BatchSystem) -> Result<()
 
 impl Batch<'_> {
     /// Puts the campaign's record together, and emits events for what is new in it.
-    pub fn collect(&mut self, record: &mut CampaignRecord, outlook: &Outlook) {
+    pub(crate) fn collect(&mut self, record: &mut CampaignRecord, outlook: &Outlook) {
         for (index, next) in outlook.next.iter().enumerate() {
             let set = &self.campaign.plan.measurement_sets[index];
             let layout = self.campaign.plan.layout_of(set);

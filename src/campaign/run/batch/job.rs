@@ -35,7 +35,7 @@ pub(super) fn barrier_file(output: &Path, generation: u32, round: usize) -> Path
 ///
 /// # Errors
 /// No campaign has run there.
-pub fn frozen_plan(output: &Path) -> Result<Plan> {
+pub(crate) fn frozen_plan(output: &Path) -> Result<Plan> {
     let mut plan = Plan::load(&output.join(FROZEN_PLAN))?;
     // The folder may have been moved since.
     plan.output = std::path::absolute(output).map_err(Error::internal)?;
@@ -44,7 +44,7 @@ pub fn frozen_plan(output: &Path) -> Result<Plan> {
 
 /// One round of one measurement set, as a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TaskOf {
+pub(crate) struct TaskOf {
     /// The round.
     pub round: usize,
     /// Index of the measurement set in the plan.
@@ -53,7 +53,7 @@ pub struct TaskOf {
 
 /// The work before a round that needs all measurement sets, as a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BarrierOf {
+pub(crate) struct BarrierOf {
     /// The round that waits.
     pub round: usize,
     /// The run of the campaign that the job belongs to.
@@ -74,7 +74,7 @@ fn check_plan(plan: &Plan, hash: &str) -> Result<()> {
 ///
 /// # Errors
 /// As a local run of that measurement set.
-pub fn task(campaign: CampaignRun<'_>, hash: &str, of: TaskOf) -> Result<State> {
+pub(crate) fn task(campaign: CampaignRun<'_>, hash: &str, of: TaskOf) -> Result<State> {
     let CampaignRun { plan, events, .. } = campaign;
     check_plan(plan, hash)?;
     let set = plan.measurement_sets.get(of.index).ok_or_else(|| Error::bad_input("no such measurement set"))?;
@@ -132,7 +132,7 @@ fn share(plan: &Plan, round: usize) -> Share {
 ///
 /// # Errors
 /// The work failed, or the folder cannot be written.
-pub fn barrier(campaign: CampaignRun<'_>, hash: &str, at: BarrierOf) -> Result<()> {
+pub(crate) fn barrier(campaign: CampaignRun<'_>, hash: &str, at: BarrierOf) -> Result<()> {
     let CampaignRun { plan, settings, events } = campaign;
     let BarrierOf { round, generation } = at;
     check_plan(plan, hash)?;

@@ -17,10 +17,11 @@ mod submit;
 #[cfg(test)]
 mod tests;
 
-pub use cancel::{cancel, refuse_if_queued};
-pub use follow::{run, steward};
-pub use job::{BarrierOf, TaskOf, barrier, frozen_plan, task};
-pub use status::{JobsStatus, status};
+pub(crate) use cancel::{cancel, refuse_if_queued};
+pub(crate) use follow::{run, steward};
+pub(crate) use job::{BarrierOf, TaskOf, barrier, frozen_plan, task};
+pub use status::JobsStatus;
+pub(crate) use status::status;
 
 use super::{CampaignRun, plan_hashes};
 use crate::batch_system::ledger::{Ledger, LedgerState, Submission, Work};
@@ -49,7 +50,7 @@ pub enum Follow {
 }
 
 /// A campaign and its batch system.
-pub struct Batch<'a> {
+pub(crate) struct Batch<'a> {
     campaign: CampaignRun<'a>,
     system: &'a dyn BatchSystem,
     ledger: Ledger,
@@ -65,7 +66,7 @@ pub struct Batch<'a> {
 }
 
 /// Hash of what decides the results: jobs of another one must not mix with ours.
-pub fn hash_of_work(plan: &Plan) -> String {
+pub(crate) fn hash_of_work(plan: &Plan) -> String {
     let p = plan;
     let deciding = (
         (&p.measurement_sets, &p.rounds, &p.acceptance, &p.solint, &p.stop),
@@ -76,7 +77,7 @@ pub fn hash_of_work(plan: &Plan) -> String {
 
 impl<'a> Batch<'a> {
     /// Nothing is asked or written yet.
-    pub fn new(campaign: CampaignRun<'a>, system: &'a dyn BatchSystem) -> Self {
+    pub(crate) fn new(campaign: CampaignRun<'a>, system: &'a dyn BatchSystem) -> Self {
         let plan = campaign.plan;
         Self {
             campaign,
@@ -95,7 +96,7 @@ impl<'a> Batch<'a> {
     ///
     /// # Errors
     /// Jobs of another plan are still queued; Slurm does not answer; the folder cannot be written.
-    pub fn begin(&mut self) -> Result<()> {
+    pub(crate) fn begin(&mut self) -> Result<()> {
         let submissions = of_latest_waves(&self.adopt()?);
         let states = self.states(&submissions)?;
         let live = |s: &Submission| states.iter().any(|((n, _), state)| *n == s.number && state.is_live());
@@ -161,7 +162,7 @@ impl<'a> Batch<'a> {
     ///
     /// # Errors
     /// Slurm does not answer or refuses; the folder cannot be written.
-    pub fn advance(&mut self) -> Result<Outlook> {
+    pub(crate) fn advance(&mut self) -> Result<Outlook> {
         let ledger_state = self.ledger.state();
         let generation = ledger_state.generation;
         let submissions = self.adopt()?;

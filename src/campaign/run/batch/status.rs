@@ -26,7 +26,7 @@ pub struct JobsStatus {
 ///
 /// # Errors
 /// The ledger cannot be read. A Slurm that does not answer is the inner error.
-pub fn status(
+pub(crate) fn status(
     output: &Path,
     record: &mut CampaignRecord,
     system: &dyn BatchSystem,

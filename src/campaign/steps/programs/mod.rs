@@ -30,7 +30,7 @@ use intervals::Intervals;
 use std::path::Path;
 
 /// Programs of one measurement set.
-pub struct Programs<'p> {
+pub(crate) struct Programs<'p> {
     plan: &'p Plan,
     /// Those of the plan, with their bind mounts.
     executables: Executables,
@@ -43,7 +43,7 @@ pub struct Programs<'p> {
 
 impl<'p> Programs<'p> {
     /// Programs of `set`, which may use `share` of the machine.
-    pub fn new(plan: &'p Plan, set: &MeasurementSetPlan, share: Share) -> Self {
+    pub(crate) fn new(plan: &'p Plan, set: &MeasurementSetPlan, share: Share) -> Self {
         let mounts = Mounts::of(plan, set);
         Self {
             plan,
