@@ -1,13 +1,13 @@
 #!/bin/sh
-# Cleans a measurement set with wsclean, with the mask of CASA's auto-multithresh made anew before each major cycle.
+# Cleans a measurement set with wsclean, with a new mask from CASA's auto-multithresh before each major cycle.
 #
 #   automask_with_wsclean.sh MEASUREMENT_SET NAME [-size 1024 1024 -scale 1asec ...]
 #
-# Everything after NAME is given to wsclean (image size, weighting, columns). Settings by environment:
-#   CYCLES   major cycles at most (5)            NITER       minor-cycle iterations a cycle (2000)
+# Everything after NAME is passed to wsclean (image size, weighting, columns). Settings by environment:
+#   CYCLES   most major cycles (5)               NITER       minor-cycle iterations per cycle (2000)
 #   THRESHOLD  stop cleaning here, Jy (0.0)      PRESET      parameter set of cleanloop automask (vla)
 #
-# Each turn is one wsclean call with one major iteration (-nmiter 1): a minor cycle inside the mask, a prediction and
+# Each pass is one wsclean call with one major iteration (-nmiter 1): a minor cycle inside the mask, a prediction and
 # a new residual, from which cleanloop makes the next mask. The folder NAME-automask keeps the state. One output
 # channel: with several, give each its own NAME, as wsclean 3.1 uses the first plane of a mask cube for all of them.
 set -eu

@@ -1,8 +1,8 @@
 #!/bin/sh
 # usage: dp3_selfcal.sh MS SOLINT CALMODE FOLDER THREADS
 #
-# Translates a round's settings into DP3's. DP3 counts intervals in integrations: INTEGRATION is one of them, seconds.
-# DP3 names the program, e.g. DP3.py of the Python package.
+# Translates a round's settings into DP3's. DP3 counts intervals in integrations; the environment variable INTEGRATION is
+# the length of one in seconds, and DP3 names the program, e.g. DP3.py of the Python package.
 set -eu
 integration=${INTEGRATION:-10}
 in_integrations() { awk -v s="$1" -v i="$integration" 'BEGIN { n = int(s / i + 0.5); print (n > 1 ? n : 1) }'; }

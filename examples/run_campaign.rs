@@ -1,11 +1,11 @@
-//! Runs a campaign from Rust and prints what happens.
+//! Runs a campaign from Rust and prints its events.
 //!
 //! ```text
 //! cargo run --example run_campaign -- FOLDER
 //! ```
 //!
 //! So that it runs anywhere in a moment, the campaign is tiny: its imager is a shell script that copies images of one
-//! source, and nothing is calibrated. With `imager: wsclean` and measurement sets of yours it is a real one.
+//! source, and nothing is calibrated. With `imager: wsclean` and your own measurement sets it is a real one.
 
 use cleanloop::campaign::events::{Consumer, Event};
 use cleanloop::campaign::{Campaign, Outcome, RunOptions};
@@ -22,7 +22,7 @@ const IMAGER: &str = "#!/bin/sh\n[ \"$1\" = image ] || exit 0\ncp \"${0%/*}\"/pr
 /// Side of the images, pixels.
 const SIZE: usize = 24;
 
-/// Prints the events of a run, one a line.
+/// Prints the events of a run, one per line.
 struct Print;
 
 impl Consumer for Print {

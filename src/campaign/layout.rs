@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// One attempt at one round.
 ///
 /// Attempts are counted from 1, for people and for programs alike; attempt 1 has the settings of the plan, each further
-/// one gentler settings. Its name is that of its folder: `round-02`, `round-02-retry`, `round-02-retry2`, ...
+/// one relaxed settings. Its name is that of its folder: `round-02`, `round-02-retry`, `round-02-retry2`, ...
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct AttemptId {
     /// Round, 0 first.

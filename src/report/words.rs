@@ -50,14 +50,14 @@ pub(crate) fn verdict_class(verdict: Verdict) -> &'static str {
     }
 }
 
-/// What follows a decision: `the next round`, `the end`, `a gentler attempt: phases only`.
+/// The course after a decision: `the next round`, `the end`, `a relaxed attempt: phases only`.
 pub(crate) fn next(next: &Next) -> String {
     match next {
         Next::Continue => "the next round".into(),
         Next::Stop => "the end".into(),
         Next::RetryRelaxed { changes } => {
             let words: Vec<String> = changes.iter().map(ToString::to_string).collect();
-            format!("a gentler attempt: {}", words.join(", "))
+            format!("a relaxed attempt: {}", words.join(", "))
         }
     }
 }

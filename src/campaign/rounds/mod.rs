@@ -246,7 +246,7 @@ impl<'a> DatasetRun<'a> {
     }
 }
 
-/// A retry of a retry is gentler still: factors multiply, the rest is kept once.
+/// A retry of a retry is relaxed further: factors multiply, the rest is kept once.
 fn combined(so_far: &[Relaxation], more: &[Relaxation]) -> Vec<Relaxation> {
     let mut all = so_far.to_vec();
     for change in more {

@@ -29,7 +29,7 @@ pub struct AttemptPlan {
     pub id: AttemptId,
     /// One line for people, e.g. `phase, solint 60s, with a mask`.
     pub about: String,
-    /// What makes it gentler than the plan; empty for the first attempt.
+    /// Relaxations of the plan's settings; empty for the first attempt.
     pub changes: Vec<Relaxation>,
     /// The calibration; `None`: this round images without a new one.
     pub calibration: Option<CalibrationStep>,
@@ -86,7 +86,7 @@ impl CalibrationStep {
 pub struct MaskStep {
     /// Method and options.
     pub mask: MaskPlan,
-    /// Multiplies levels that are chosen from the image: 1, or more in a gentler attempt.
+    /// Factor on levels that are chosen from the image: 1, or more in a relaxed attempt.
     pub caution: f64,
     /// The field image that the mask comes from; `None`: it is made from the measurement set's own image.
     pub field: Option<FieldImage>,

@@ -105,7 +105,7 @@ pub struct Reason {
     pub words: String,
 }
 
-/// A change that makes a round gentler; the driver applies all that are listed.
+/// A change of a round's settings for a relaxed attempt; the driver applies all that are listed.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "change")]
 #[non_exhaustive]

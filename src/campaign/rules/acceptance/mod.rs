@@ -1,4 +1,4 @@
-//! Whether a round is kept, undone, tried again more gently, or the last one. Pure functions of metrics.
+//! Decides whether a round is kept, undone, tried again with relaxed settings, or the last one. Pure functions of metrics.
 //!
 //! The rules extend those of NRAO's auto_selfcal (accept when the S/N does not fall, the beam grows by less than
 //! 5 % and the noise rises by less than 5 %; tolerate a small loss for the first, longest interval) and CARACal

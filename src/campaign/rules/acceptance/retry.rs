@@ -1,4 +1,4 @@
-//! After a rejected round: another attempt with gentler settings, or the end.
+//! After a rejected round: another attempt with relaxed settings, or the end.
 
 use super::{AcceptanceOptions, Next, Reason, Relaxation, RoundMetrics, RoundOutcome, Rule, Verdict, last_accepted};
 
@@ -23,7 +23,7 @@ pub(super) fn after_failure(
                 before: None,
                 after: Some(tried as f64),
                 limit: Some(options.retries as f64),
-                words: format!("a gentler setting was tried {tried} time{} without success", plural(tried)),
+                words: format!("relaxed settings were tried {tried} time{} without success", plural(tried)),
             });
         }
         return Next::Stop;

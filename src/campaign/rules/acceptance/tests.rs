@@ -122,7 +122,7 @@ fn convergence_waits_for_other_settings_and_can_be_turned_off() {
 }
 
 #[test]
-fn a_rejected_round_is_tried_once_more_gently_and_then_it_is_over() {
+fn a_rejected_round_is_tried_once_more_with_relaxed_settings_and_then_it_is_over() {
     let options = AcceptanceOptions::default();
     let bad = RoundMetrics { amplitudes: true, ..round(60.0) };
     let history = run(&[round(100.0), bad.clone()], &options);
@@ -140,7 +140,7 @@ fn a_rejected_round_is_tried_once_more_gently_and_then_it_is_over() {
 }
 
 #[test]
-fn the_gentler_setting_answers_the_fault() {
+fn the_relaxed_settings_answer_the_fault() {
     let options = AcceptanceOptions::default();
     let changes = |change: fn(&mut RoundMetrics)| {
         let mut candidate = round(110.0);

@@ -80,7 +80,7 @@ fn about(plan: &RoundPlan, changes: &[Relaxation]) -> String {
         about.push_str(", with a mask");
     }
     for change in changes {
-        about.push_str(&format!("; gentler: {change}"));
+        about.push_str(&format!("; relaxed: {change}"));
     }
     about
 }

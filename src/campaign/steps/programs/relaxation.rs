@@ -4,7 +4,7 @@ use crate::calibrator::options::{ApplyMode, CalMode, Solint};
 use crate::campaign::plan::RoundPlan;
 use crate::campaign::rules::acceptance::Relaxation;
 
-/// Makes a round gentler, as the acceptance rules ask.
+/// Relaxes a round's settings by one change of the acceptance rules.
 pub(super) fn relax(plan: &mut RoundPlan, change: &Relaxation, integration_s: f64) {
     match change {
         Relaxation::LongerInterval { factor } => {
