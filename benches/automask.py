@@ -52,7 +52,7 @@ def convolve(image):
 
 
 def residuals(size, sources, seed, calls=3):
-    """One plane a call: the same noise, sources that are cleaned away."""
+    """One plane per call: the same noise, sources that are cleaned away."""
     rng = np.random.default_rng(seed)
     noise = convolve(rng.standard_normal((size, size)))
     noise /= noise.std()

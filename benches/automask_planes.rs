@@ -1,5 +1,5 @@
 //! Times auto-multithresh on planes in memory: `automask_planes --size N RESIDUAL...` reads one raw little-endian
-//! float32 plane a call and prints a JSON list of seconds (best of some runs) and masked pixels, call by call.
+//! float32 plane per call and prints a JSON list of seconds (best of some runs) and masked pixels, call by call.
 //! Run by benches/automask.py; a plane is one thread's work.
 
 use cleanloop::image::PixelBeam;

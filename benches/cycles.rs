@@ -18,7 +18,7 @@ use std::time::Instant;
 const SIGMA: f64 = 8.0;
 /// Masked pixels around each of them: a beam is about three pixels wide.
 const MARGIN: usize = 2;
-/// Stop level in noise sigma, deep enough that the major cycles decide.
+/// Threshold in units of the noise, deep enough that the major cycles decide.
 const STOP_SIGMA: f64 = 1.0;
 /// Clock ticks of a second in `/proc/self/stat`, on every Linux.
 const TICKS: f64 = 100.0;

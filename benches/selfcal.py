@@ -190,7 +190,7 @@ def result_of(options, folder, field, variant, sky):
             shutil.rmtree(os.path.join(folder, "selfcal", "data"), ignore_errors=True)
             result = {**begun, "seconds": time.time() - start}
             write_json(path, result)
-        # Scored anew each time, so that a changed definition needs no new campaign.
+        # Scored again each time, so that a changed definition needs no new campaign.
         return {**score(os.path.join(folder, "selfcal", "final"), sky), "seconds": result["seconds"]}
 
 

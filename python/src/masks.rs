@@ -54,7 +54,7 @@ fn mask_array(py: Python<'_>, mask: MaskBits) -> Bound<'_, PyAny> {
     }
 }
 
-/// What automatic levels are compared with and made with; see `cleanloop.automatic_mask`.
+/// Inputs of automatic levels; see `cleanloop.automatic_mask`.
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
 pub struct AutomaticArguments<'py> {

@@ -4,7 +4,7 @@ use crate::util::duration::TimeLimit;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What one job asks for; what is not set here is taken from `scheduler`.
+/// Settings of one job; those that are not set here come from `scheduler`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct JobOptions {

@@ -1,4 +1,4 @@
-//! What was handed to a batch system: one small file a submission, written before and after, so that no job is ever
+//! Submissions to a batch system: one small file each, written before and after, so that no job is ever
 //! submitted twice or forgotten, whoever dies when.
 //!
 //! `slurm/00007.json` is made (exclusively: two submitters cannot both make it) before sbatch is called, and gets the
@@ -24,13 +24,13 @@ pub enum LedgerError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What was tried.
+        /// The attempted action.
         action: &'static str,
         /// The operating system's words.
         source: std::io::Error,
     },
     /// Somebody else made the submission that we were about to make.
-    #[error("{}: somebody else submits jobs of this campaign at this moment; try again", path.display())]
+    #[error("{}: another process is submitting jobs of this campaign; try again", path.display())]
     Taken {
         /// The file.
         path: PathBuf,
@@ -43,7 +43,7 @@ impl From<LedgerError> for crate::Error {
     }
 }
 
-/// What a submission does.
+/// The work of a submission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "work")]
 pub(crate) enum Work {
@@ -52,7 +52,7 @@ pub(crate) enum Work {
         /// The round.
         round: usize,
     },
-    /// What is made of all measurement sets before a round.
+    /// The product of all measurement sets before a round.
     Barrier {
         /// The round that waits.
         round: usize,
@@ -83,7 +83,7 @@ pub(crate) struct Submission {
     pub wave: u32,
     /// The job's name.
     pub name: String,
-    /// What it does.
+    /// Its work.
     #[serde(flatten)]
     pub work: Work,
     /// Hash of the plan.
@@ -94,7 +94,7 @@ pub(crate) struct Submission {
     pub job: Option<u64>,
 }
 
-/// What holds for the ledger as a whole.
+/// State of the ledger as a whole.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LedgerState {
     /// Times that `cleanloop run` was called.

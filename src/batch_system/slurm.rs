@@ -29,7 +29,7 @@ pub enum SlurmError {
     Refused {
         /// The command line.
         command: String,
-        /// What it said.
+        /// Its output.
         words: String,
     },
     /// A client did not come to an end: whether the controller did what it was asked for is not known.
@@ -41,7 +41,7 @@ pub enum SlurmError {
     /// The user may have no more jobs in the queue at present.
     #[error("Slurm takes no more jobs at present: {words}")]
     Full {
-        /// What sbatch said.
+        /// sbatch's output.
         words: String,
     },
     /// A job script cannot be written.
@@ -74,7 +74,7 @@ pub(crate) struct Job {
     pub at_once: Option<usize>,
     /// Slurm's words, e.g. `aftercorr:12`.
     pub dependency: Option<String>,
-    /// What it asks for.
+    /// Its resources.
     pub resources: JobOptions,
     /// Shell lines before the command.
     pub setup: Vec<String>,

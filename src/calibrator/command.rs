@@ -20,7 +20,7 @@ const COLUMN_FOLDER: &str = "corrected";
 pub const PLACEHOLDERS: [&str; 9] =
     ["ms", "model_column", "data_column", "corrected_column", "solint", "calmode", "round", "folder", "threads"];
 
-/// What is wrong with a calibrator of this kind.
+/// Errors of a calibrator of this kind.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CommandError {
@@ -31,17 +31,17 @@ pub enum CommandError {
         placeholders()
     )]
     NoTemplate,
-    /// A name in braces that stands for nothing.
-    #[error("executables.calibrator: {{{name}}} stands for nothing: there are {}", placeholders())]
+    /// An unknown name in braces.
+    #[error("executables.calibrator: unknown placeholder {{{name}}}; known are {}", placeholders())]
     UnknownPlaceholder {
         /// The name.
         name: String,
     },
     /// The measurement set is named nowhere.
-    #[error("executables.calibrator: no word holds {{ms}}: the program would not know what to calibrate")]
+    #[error("executables.calibrator: no word holds {{ms}}: the program needs the measurement set")]
     NoMeasurementSet,
     /// Exit status 0, but nothing was written.
-    #[error("{command} ended well, but did not write CORRECTED_DATA of {ms} (it still equals DATA)\n  log: {log}")]
+    #[error("{command} succeeded, but did not write CORRECTED_DATA of {ms} (it still equals DATA)\n  log: {log}")]
     NothingWritten {
         /// The command.
         command: String,
@@ -243,7 +243,7 @@ mod tests {
         let error = |list: &[&str]| check_template(&words(list)).expect_err("bad").to_string();
         assert!(error(&[]).contains("needs a template"));
         assert!(
-            error(&["DP3", "{ms}", "{solints}"]).starts_with("executables.calibrator: {solints} stands for nothing")
+            error(&["DP3", "{ms}", "{solints}"]).starts_with("executables.calibrator: unknown placeholder {solints}")
         );
         assert!(error(&["DP3"]).contains("no word holds {ms}"));
     }

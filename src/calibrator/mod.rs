@@ -99,7 +99,7 @@ pub trait Calibrator: Send {
     /// Tables that cannot be read or written.
     fn set_identity_gains(&mut self, tables: &[SolutionTable], antennas: &[String], log: &Path) -> Result<()>;
 
-    /// What would be run, one line of words a step, for `plan`.
+    /// Command lines of a calibration, one list of words per step, for `plan`.
     fn command_lines(&self, request: &SolveRequest) -> Vec<Vec<String>>;
 
     /// The line (or lines) that apply the tables to another measurement set, `OTHER.ms`, with the tables in the

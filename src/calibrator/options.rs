@@ -174,7 +174,7 @@ pub enum RefantMode {
     Strict,
 }
 
-/// What is done with data that have no solution.
+/// Treatment of data without a solution.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ApplyMode {

@@ -1,4 +1,4 @@
-//! What the driver tells while it works. The loop never prints: it emits events, and terminal, log and tests are
+//! Events of a run. The loop never prints: it emits events, and terminal, log and tests are
 //! consumers of them.
 
 use super::journal::State;
@@ -69,7 +69,7 @@ pub enum Event {
         step: Step,
         /// How far it is, 0 to 1, where that is known.
         fraction: Option<f64>,
-        /// What it is doing, e.g. `major iteration 3: cleaning`.
+        /// Its activity, e.g. `major iteration 3: cleaning`.
         words: String,
     },
     /// A step has ended.

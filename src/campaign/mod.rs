@@ -155,9 +155,9 @@ fn with_real_programs<T>(
 pub(crate) enum JobWork {
     /// A round of one measurement set.
     Round(TaskOf),
-    /// What is made of all measurement sets before a round.
+    /// The product of all measurement sets before a round.
     Barrier(BarrierOf),
-    /// Looking after the other jobs.
+    /// The check of the other jobs.
     Steward,
 }
 

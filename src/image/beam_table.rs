@@ -31,7 +31,7 @@ impl BeamTable {
         };
         let (majors, minors, angles) = (column("BMAJ")?, column("BMIN")?, column("BPA")?);
         let place = |mut numbers: Result<Vec<f64>, ImageError>| {
-            // A table of one row a channel may leave the numbers out.
+            // A table of one row per channel may leave the numbers out.
             numbers.as_mut().map_or_else(|_| Vec::new(), |n| n.iter().map(|&v| v.max(0.0) as usize).collect::<Vec<_>>())
         };
         let (channel_of, pol_of) = (place(column("CHAN")), place(column("POL")));

@@ -24,7 +24,7 @@ pub use wcs::{CelestialWcs, Frame, PixelMap, SkyPosition, WcsError};
 
 use std::path::PathBuf;
 
-/// What can be wrong with an image file.
+/// Errors of image files.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImageError {
@@ -41,7 +41,7 @@ pub enum ImageError {
     Unsuitable {
         /// The file.
         path: PathBuf,
-        /// What was found, what was expected.
+        /// Value found and value expected.
         reason: String,
     },
     /// Writing failed; no partial file is left.

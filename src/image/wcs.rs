@@ -9,7 +9,7 @@ use wcs::{ImgXY, WCSParams, WCSProj};
 
 /// Offset of 0-based pixel coordinates from those of FITS.
 const FITS_FIRST_PIXEL: f64 = 1.0;
-/// Projections whose coordinates are held against wcslib in the tests.
+/// Projections whose coordinates are compared with wcslib in the tests.
 const PROJECTIONS: [&str; 10] = ["SIN", "TAN", "NCP", "ARC", "STG", "ZEA", "CAR", "SFL", "AIT", "MOL"];
 /// Those of them about a pole at the reference point, whose orientation is exact.
 const ZENITHAL: [&str; 6] = ["SIN", "TAN", "NCP", "ARC", "STG", "ZEA"];
@@ -31,7 +31,7 @@ pub enum WcsError {
     /// A projection, or a distortion, that is not supported.
     #[error("has the projection '{found}', which is not supported (supported: {})", PROJECTIONS.join(", "))]
     Projection {
-        /// What CTYPE says.
+        /// Value of CTYPE.
         found: String,
     },
     /// FK4 and others.
@@ -178,7 +178,7 @@ impl CelestialWcs {
     /// Reads CTYPE, CRPIX, CRVAL, CD or PC, CDELT, CROTA2, PV2, LONPOLE, LATPOLE, RADESYS and EQUINOX of axes 1, 2.
     ///
     /// # Errors
-    /// What [`WcsError`] lists.
+    /// See [`WcsError`].
     pub fn from_header(header: &Header) -> Result<Self, WcsError> {
         let text = |key: &str| header.get(key).filter(|v| !v.is_empty());
         let number = |key: &str| header.get_f64(key);

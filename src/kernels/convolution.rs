@@ -42,7 +42,7 @@ impl Covariance {
 /// Done by Fourier transforms with the Gaussian's own transform, so that a Gaussian much narrower than a pixel has its
 /// exact effect, too (as in racs-tools). That holds for images whose sources are sampled well (a beam of 3 pixels and
 /// more); a single bright pixel gets faint rings from a Gaussian narrower than 2 pixels. Beyond the image there is nothing. NaN counts as 0 and stays
-/// NaN. O(pixels log pixels); needs 4 bytes a pixel beside image and result.
+/// NaN. O(pixels log pixels); needs 4 bytes per pixel beside image and result.
 ///
 /// ```text
 /// circular Gaussian of 2 pixels FWHM (values in %):

@@ -1,6 +1,6 @@
 //! Pixels in, pixels out: pure functions of array views and plain numbers. Arrays are `[y, x]`.
 //!
-//! Masks are `bool` arrays (one byte a pixel) or [`bitmask::BitMask`] (one bit a pixel; the functions named `..._bits`
+//! Masks are `bool` arrays (one byte per pixel) or [`bitmask::BitMask`] (one bit per pixel; the functions named `..._bits`
 //! work on it, and are what large images are masked with), never floats. NaN is *no data*: minima, maxima, counts and medians
 //! ignore it. Hot loops are compiled for AVX2, too, and chosen at run time (`multiversion`): the same
 //! operations in the same order. Kernels use rayon's threads; results do not depend on how many there are.

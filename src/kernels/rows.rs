@@ -15,7 +15,7 @@ pub(crate) trait RowStream {
     fn next_row(&mut self, out: &mut [f32]);
 }
 
-/// What lies beyond the first and last row.
+/// Values beyond the first and last row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outside {
     /// The image repeats.

@@ -1,4 +1,4 @@
-//! What comes after a look at the residual: pure rules, in the order in which they are asked.
+//! Decisions after each residual: pure rules, in the order in which they are applied.
 
 use super::channels::{ChannelState, channel_controls, iterations_left};
 use super::notes::{Finished, best_cycle, iterations};
@@ -6,7 +6,7 @@ use super::{CycleMask, CycleRecord, StopRules};
 use crate::imager::{MinorControls, StopReason};
 use crate::quality::residual::{PlaneResidual, ResidualState};
 
-/// What the loop does next.
+/// The loop's next step.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Step {
     /// Clean inside the mask, within these limits.

@@ -1,4 +1,4 @@
-//! What is written down of each major cycle, for the report and for other tools.
+//! Records of major cycles, for the report and for other tools.
 
 use crate::imager::StopReason;
 use crate::quality::confetti::Verdict;
@@ -97,7 +97,7 @@ pub struct ConfettiRecord {
     pub spectrum: Vec<Option<f64>>,
     /// Zero-based channel of the spectrum's first entry.
     pub spectrum_first: usize,
-    /// What was done about it.
+    /// The action taken.
     pub action: String,
     /// Picture of the channels around it (SVG).
     pub picture: Option<PathBuf>,

@@ -5,7 +5,7 @@ use crate::kernels::bitmask::BitMask;
 use ndarray::{Array2, ArrayView2, Zip};
 use std::ops::Range;
 
-/// A mask with one bit a scale, `[y, x]`; a plain mask has bit 0 alone.
+/// A mask with one bit per scale, `[y, x]`; a plain mask has bit 0 alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MaskBits {
     /// One scale.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-/// What a table description has just before the name of a column, and within how many bytes.
+/// Bytes just before the name of a column in a table description, and within how many bytes the name follows.
 const DESCRIPTION: &[u8] = b"ColumnDesc<";
 const DESCRIPTION_BYTES: usize = 32;
 

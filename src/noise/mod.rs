@@ -42,7 +42,7 @@ pub enum NoiseMethod {
     MinimumFilter,
 }
 
-/// What `global` measures the rms with.
+/// Statistic with which `global` measures the rms.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, clap::ValueEnum, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum NoiseStatistic {
@@ -53,7 +53,7 @@ pub enum NoiseStatistic {
     Std,
 }
 
-/// What `global` takes for the background.
+/// Background of the method `global`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, clap::ValueEnum, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum GlobalBackground {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 /// How often a waiting call looks whether the program has ended.
 const TICK: Duration = Duration::from_millis(5);
 
-/// What a program said.
+/// Output and exit status of a program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Said {
     /// Exit status; `None`: ended by a signal, or by us at the time limit.

@@ -1,4 +1,4 @@
-//! What an image, a model or a round is worth.
+//! Metrics of images and models, statistics of gain solutions, confetti.
 
 pub mod confetti;
 pub mod metrics;

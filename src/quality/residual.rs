@@ -1,4 +1,4 @@
-//! What a residual says between major cycles: peak, peak inside the mask, robust noise, channel by channel.
+//! Measures of a residual between major cycles: peak, peak inside the mask, robust noise, channel by channel.
 
 use crate::Result;
 use crate::image::FitsImage;

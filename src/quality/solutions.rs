@@ -64,7 +64,7 @@ pub struct AntennaSolutions {
     pub flagged_fraction: f64,
     /// Median S/N of the unflagged solutions.
     pub median_snr: Option<f64>,
-    /// Series for plots, one a table and polarisation.
+    /// Series for plots, one per table and polarisation.
     pub series: Vec<GainSeries>,
 }
 

@@ -17,17 +17,17 @@ pub enum DiskError {
     NoRoom {
         /// Where.
         folder: PathBuf,
-        /// What is needed, GB.
+        /// Needed space, GB.
         needed_gb: f64,
-        /// What is there, GB.
+        /// Available space, GB.
         available_gb: f64,
-        /// What needs it.
+        /// The user of the space, in words.
         what: String,
-        /// What else can be done.
+        /// The remedy.
         cure: &'static str,
     },
     /// The system does not tell.
-    #[error("{}: the free room cannot be found out: {source}", path.display())]
+    #[error("{}: the free space cannot be measured: {source}", path.display())]
     Unknown {
         /// File or folder.
         path: PathBuf,

@@ -15,7 +15,7 @@ impl TimeLimit {
     fn from_seconds<E: de::Error>(seconds: f64) -> Result<Self, E> {
         match Duration::try_from_secs_f64(seconds) {
             Ok(limit) if !limit.is_zero() => Ok(Self(limit)),
-            _ => Err(E::custom(format!("{seconds} s is no time limit: expected more than 0 seconds"))),
+            _ => Err(E::custom(format!("{seconds} s is not a time limit: expected more than 0 seconds"))),
         }
     }
 }
@@ -60,7 +60,7 @@ impl<'de> Deserialize<'de> for TimeLimit {
                 match duration {
                     Ok(duration) => TimeLimit::from_seconds(duration.as_secs_f64()),
                     Err(_) => {
-                        Err(E::custom(format!("`{text}` is no time: expected seconds, or text like `90m` or `2d`")))
+                        Err(E::custom(format!("`{text}` is not a time: expected seconds, or text like `90m` or `2d`")))
                     }
                 }
             }

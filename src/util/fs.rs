@@ -127,7 +127,7 @@ mod tests {
         std::fs::write(&file, "").unwrap();
         std::os::unix::fs::symlink("a", &link).unwrap();
         assert!(same_file(&file, &link) && !same_file(&file, folder.path()));
-        assert!(!same_file(&folder.path().join("c"), &folder.path().join("c")), "what is absent is no file");
+        assert!(!same_file(&folder.path().join("c"), &folder.path().join("c")), "a missing file is not the same");
         assert_eq!((folder_of(Path::new("a")), folder_of(Path::new("b/a"))), (Path::new("."), Path::new("b")));
     }
 

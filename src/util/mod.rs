@@ -1,4 +1,4 @@
-//! What every part of the program needs of the operating system: files, locks, room on disks, threads.
+//! Services of the operating system for every part of the program: files, locks, disk space, threads.
 
 pub(crate) mod digest;
 pub(crate) mod disk;

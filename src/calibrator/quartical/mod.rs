@@ -37,7 +37,7 @@ const GRID: &str = "grid.json";
 #[non_exhaustive]
 pub enum QuarticalError {
     /// It ended well, but left nothing.
-    #[error("QuartiCal ended well, but left no gains in {folder}\n  log: {log}")]
+    #[error("QuartiCal succeeded, but wrote no gains to {folder}\n  log: {log}")]
     NoGains {
         /// Where they should be.
         folder: String,
@@ -55,9 +55,9 @@ pub enum QuarticalError {
     NoAntenna {
         /// The measurement set.
         ms: String,
-        /// What was asked for.
+        /// The requested name.
         name: String,
-        /// What there is.
+        /// The known names.
         known: String,
     },
     /// The statistics are gone or unreadable.
@@ -65,7 +65,7 @@ pub enum QuarticalError {
     Statistics {
         /// The file.
         path: String,
-        /// What is wrong.
+        /// The reason.
         reason: String,
     },
 }

@@ -79,7 +79,7 @@ impl FlintArchiveOptions {
 fn no_expression(pattern: &str) -> Option<String> {
     let error = regex::Regex::new(pattern).err()?.to_string();
     let why = error.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-    Some(format!("`{pattern}` is no regular expression that is understood here: {why}"))
+    Some(format!("`{pattern}` is not a regular expression that is supported here: {why}"))
 }
 
 impl ArchiveOptions {

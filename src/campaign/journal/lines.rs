@@ -39,7 +39,7 @@ pub enum JournalError {
         path: PathBuf,
         /// Line number, from 1.
         line: usize,
-        /// What is wrong.
+        /// The parser's message.
         reason: String,
     },
     /// Another version of the program wrote it.
@@ -122,7 +122,7 @@ fn check_header(path: &Path, line: &[u8]) -> Result<(), JournalError> {
     }
 }
 
-/// What the first line of a journal of version 0.1 holds at least.
+/// Least content of the first line of a journal of version 0.1.
 #[derive(Deserialize)]
 struct FirstEntry {
     #[serde(rename = "seq")]

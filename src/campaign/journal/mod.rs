@@ -1,4 +1,4 @@
-//! What was done: an append-only file of JSON lines, each made durable before the next step begins.
+//! Record of finished steps: an append-only file of JSON lines, each made durable before the next step begins.
 //!
 //! A step has an identity (`round-02/image`), a key (a digest of everything that decides its result: its own options and
 //! the keys of the steps it builds on) and, once done, a result. A step that is done with the same key is not repeated.

@@ -29,7 +29,7 @@ pub enum Step {
     Revert,
     /// The best round's products are collected.
     Finish,
-    /// What is to be kept is copied and packed.
+    /// Files of the archive are copied and packed.
     Archive,
 }
 

@@ -1,4 +1,4 @@
-//! What a journal keeps through crashes, damage and other versions.
+//! Journals after crashes, damage, and other versions.
 
 use super::*;
 use crate::campaign::layout::AttemptId;

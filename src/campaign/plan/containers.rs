@@ -134,7 +134,7 @@ pub(crate) fn in_use(plan: &Plan) -> bool {
     [&e.wsclean, &e.casa, &e.quartical, &e.imager, &e.calibrator].iter().any(|words| mounts.put_into(words) != **words)
 }
 
-/// What cannot be bound, in words.
+/// Warnings of paths that cannot be bound.
 pub(crate) fn warnings(plan: &Plan) -> Vec<String> {
     if !in_use(plan) {
         return Vec::new();

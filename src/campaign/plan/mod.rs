@@ -30,7 +30,7 @@ pub enum PlanError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// A measurement set or pattern of the command line names nothing.
-    #[error("--ms {0}: no such measurement set; name existing ones, or a pattern that matches some")]
+    #[error("--ms {0}: no such measurement set; name existing ones, or a matching pattern")]
     NoSuchSet(String),
     /// Two measurement sets are one and the same.
     #[error("the measurement set {} is listed twice", .0.display())]

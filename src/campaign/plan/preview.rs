@@ -27,9 +27,9 @@ pub struct RoundLines {
     pub imaging: Vec<PlannedCall>,
     /// The imager and its version.
     pub imager: String,
-    /// What it can do, and what happens where it cannot: subject and words.
+    /// Abilities of the imager, and the fallback where one is missing: subject and words.
     pub capabilities: Vec<(&'static str, String)>,
-    /// What cannot be shown, and why.
+    /// Parts that cannot be shown, with the reason.
     pub notes: Vec<String>,
 }
 
@@ -111,7 +111,7 @@ fn calibration(plan: &Plan, round: &RoundPlan, layout: &Layout, measurement_set:
     Ok(calibrator::open(kind, calibration.gaincal.clone(), casa, Limits::default())?.command_lines(&request))
 }
 
-/// What the words of a chain stand for.
+/// Meaning of the words in capital letters in a chain of calls.
 const CHAIN: &str = "masks are made between the calls. LEVEL follows before each from the residual's noise (or is the \
                      threshold given), BMAJ BMIN BPA is the beam that the first call fits; a stop rule may end it earlier, \
                      and divergence goes back to the last good cycle";

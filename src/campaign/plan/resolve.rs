@@ -86,7 +86,7 @@ pub fn resolve_with(campaign: &CampaignFile, environment: &dyn Fn(&str) -> Optio
     Ok(plan)
 }
 
-/// What is collected at the end: `campaign.archive`, and the strategy's mode `archive` where a folder is named for it
+/// The archive at the end: `campaign.archive`, and the strategy's mode `archive` where a folder is named for it
 /// (without one flint archives nothing, either: then the second part says so).
 fn archive(
     campaign: &CampaignFile,

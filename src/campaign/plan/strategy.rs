@@ -95,7 +95,7 @@ impl<'a> Options<'a> {
             campaign.error_at(
                 &["defaults", "noise"],
                 format!("the noise options of round {round}: {error}"),
-                "mend them",
+                "fix them",
             )
         };
         let mut merged = match serde_json::to_value(&base) {

@@ -55,7 +55,7 @@ pub struct Plan {
     pub start_column: StartColumn,
     /// Where the work runs.
     pub scheduler: SchedulerOptions,
-    /// What happens to the other measurement sets when one fails.
+    /// Whether the other measurement sets go on when one fails.
     pub on_failure: OnFailure,
     /// Files that are collected at the end.
     pub archive: ArchiveOptions,

@@ -1,4 +1,4 @@
-//! What a campaign has done, as people and programs look at it afterwards: the data of the report.
+//! The record of a campaign, for people and programs: the data of the report.
 //!
 //! The driver keeps one [`CampaignRecord`] up to date from its journal and saves it as `record.json` in the campaign
 //! folder; the report, `cleanloop status` and other tools read it. Most fields have a default, so that the record of
@@ -28,7 +28,7 @@ pub const FILE_NAME: &str = "record.json";
 /// Version of the format; a later one is read as far as its fields are known, an earlier one is refused.
 pub const FORMAT: u32 = 2;
 
-/// What can go wrong with a record file.
+/// Errors of a record file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecordError {
@@ -41,11 +41,11 @@ pub enum RecordError {
         source: std::io::Error,
     },
     /// It is not a record.
-    #[error("{}: is not a campaign record: {source}; run the campaign again to have it written again", path.display())]
+    #[error("{}: is not a campaign record: {source}; run the campaign again to write it again", path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
-        /// What the parser found, with line and column.
+        /// The parser's error, with line and column.
         source: serde_json::Error,
     },
     /// An earlier version of the program wrote it.
@@ -106,9 +106,9 @@ pub struct CampaignRecord {
     pub updated: Option<Timestamp>,
     /// Where it stands.
     pub state: State,
-    /// One entry a measurement set (or group of them that is imaged together).
+    /// One entry per measurement set (or group of them that is imaged together).
     pub datasets: Vec<DatasetRecord>,
-    /// What concerns the campaign as a whole.
+    /// Messages about the campaign as a whole.
     pub messages: Vec<MessageRecord>,
 }
 
@@ -146,7 +146,7 @@ pub struct DatasetRecord {
     pub best_why: String,
     /// The line that applies the best tables to another measurement set.
     pub apply_line: Option<String>,
-    /// What is worth telling.
+    /// Messages about it.
     pub messages: Vec<MessageRecord>,
 }
 
@@ -212,9 +212,9 @@ pub struct RoundRecord {
     pub imager: String,
     /// Final files.
     pub products: Option<Products>,
-    /// What its images are worth.
+    /// Metrics of its images.
     pub metrics: Option<ImageMetrics>,
-    /// One entry a major cycle, where the campaign drove them one by one.
+    /// One entry per major cycle, where the campaign drove them one by one.
     pub cycles: Vec<CycleRecord>,
     /// Why cleaning ended.
     pub stopped: Option<StopReason>,
@@ -224,7 +224,7 @@ pub struct RoundRecord {
     pub commands: Vec<CommandRecord>,
     /// Confetti that was found (cubes).
     pub confetti: Vec<ConfettiRecord>,
-    /// What is worth telling.
+    /// Messages about it.
     pub messages: Vec<MessageRecord>,
 }
 
@@ -238,7 +238,7 @@ pub struct DecisionRecord {
     pub summary: String,
     /// Every rule that was looked at.
     pub rules: Vec<RuleRecord>,
-    /// What follows.
+    /// The course after it.
     pub next: Next,
 }
 
@@ -275,7 +275,7 @@ pub struct RuleRecord {
     pub limit: Option<f64>,
 }
 
-/// What a mask was made from.
+/// Origin of a mask.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MaskOrigin {

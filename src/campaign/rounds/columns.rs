@@ -1,4 +1,4 @@
-//! What the columns of the measurement set hold, and what is put back when a round is rejected.
+//! Content of the measurement set's columns, and their restoration when a round is rejected.
 
 use super::DatasetRun;
 use super::kept::Attempted;

@@ -111,7 +111,7 @@ impl DatasetRun<'_> {
     }
 }
 
-/// What a mask is made from.
+/// Inputs of a mask.
 struct MaskInputs<'a> {
     source: &'a MaskSource,
     /// The attempt that made those images, if it was one of this run.

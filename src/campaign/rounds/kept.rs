@@ -1,4 +1,4 @@
-//! What a run keeps of its attempts, and the calibration that is active.
+//! Results of attempts that a run keeps, and the active calibration.
 
 use crate::calibrator::SolutionTable;
 use crate::campaign::journal::StepKey;
@@ -27,7 +27,7 @@ pub(super) struct Attempted {
 pub(super) struct ActiveCalibration {
     /// The column to be imaged.
     pub(super) column: &'static str,
-    /// What `CORRECTED_DATA` must hold; `None`: `DATA` is imaged.
+    /// The calibration that `CORRECTED_DATA` must hold; `None`: `DATA` is imaged.
     pub(super) applied: Option<Applied>,
 }
 

@@ -198,7 +198,7 @@ impl<'a> DatasetRun<'a> {
         Ok(end)
     }
 
-    /// What follows a decision about an attempt.
+    /// The course after a decision about an attempt.
     fn course(&mut self, id: AttemptId, changes: &[Relaxation], decision: &Decision) -> Course {
         match &decision.next {
             Next::RetryRelaxed { changes: more } => return Course::Attempt(id.retry(), combined(changes, more)),

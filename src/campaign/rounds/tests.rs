@@ -30,7 +30,7 @@ use indexmap::IndexMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What the fake sky gives: dynamic range by `(round, attempt)`; rounds beyond the list repeat the last.
+/// Metrics of the fake sky: dynamic range by `(round, attempt)`; rounds beyond the list repeat the last.
 #[derive(Clone)]
 struct Script {
     dynamic_range: Vec<Vec<f64>>,

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 /// How long a run on this machine may take to stop its programs.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What was ended.
+/// The kind of work that was ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cancelled {
     /// This many jobs.

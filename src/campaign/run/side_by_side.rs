@@ -14,7 +14,7 @@ use crate::util::parallel;
 use crate::{Error, Result};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// What became of each measurement set; `None`: it was not begun.
+/// Outcome of each measurement set; `None`: it was not begun.
 pub(crate) type Outcomes = Vec<Option<Result<State>>>;
 
 /// Works through the stages; at a barrier all measurement sets wait for each other.

@@ -121,7 +121,7 @@ pub struct CycleMasking {
     pub caution: f64,
 }
 
-/// What an image is made from, apart from options.
+/// Inputs of an image, apart from options.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct ImagingInputs<'a> {
     /// Key of the data.

@@ -1,5 +1,5 @@
-//! What the driver asks of the world: the one seam between *when* (the driver) and *what* (imagers, calibrators, masks,
-//! measurements). The driver sees this trait, paths and metrics; never pixels or command lines.
+//! Steps that the driver asks of the world: the one seam between *when* (the driver) and *what* (imagers, calibrators,
+//! masks, measurements). The driver sees this trait, paths and metrics; never pixels or command lines.
 
 mod attempt;
 pub(crate) mod field;
@@ -55,7 +55,7 @@ pub struct Solved {
 pub struct Prepared {
     /// The measurement set to work on (the copy, or the user's own).
     pub measurement_set: PathBuf,
-    /// What is in it.
+    /// Summary of its content.
     pub summary: MsSummary,
     /// Facts worth showing, label to text.
     pub facts: IndexMap<String, String>,

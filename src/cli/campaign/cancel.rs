@@ -21,8 +21,8 @@ pub(crate) fn run(args: Args) -> Result<ExitStatus> {
     let folder =
         if args.campaign.is_dir() { args.campaign } else { Campaign::load(&args.campaign)?.plan()?.output.clone() };
     match campaign::cancel(&folder, log_only())? {
-        Cancelled::Jobs(count) => println!("{count} job(s) cancelled; `cleanloop run` goes on from what is done"),
-        Cancelled::Run => println!("the run was ended; `cleanloop run` goes on from what is done"),
+        Cancelled::Jobs(count) => println!("{count} job(s) cancelled; `cleanloop run` resumes the campaign"),
+        Cancelled::Run => println!("the run was ended; `cleanloop run` resumes the campaign"),
         Cancelled::Nothing => println!("{}: nothing is at work here", folder.display()),
     }
     Ok(ExitStatus::Done)

@@ -28,7 +28,7 @@ pub struct Args {
 /// Sets up CASA if need be, simulates a field with drifting antenna gains, and self-calibrates it in four rounds.
 ///
 /// # Errors
-/// What is missing and cannot be installed; the failure of a step.
+/// A program that is missing and cannot be installed; the failure of a step.
 pub(crate) fn run(args: Args, terminal: Terminal) -> Result<ExitStatus> {
     if find_program("wsclean").is_none() {
         return Err(Error::bad_input(

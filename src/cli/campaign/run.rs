@@ -34,7 +34,7 @@ impl Args {
     }
 }
 
-/// What is shown on the terminal while a campaign runs.
+/// Output on the terminal while a campaign runs.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Terminal {
     /// No bars.

@@ -53,7 +53,7 @@ pub(super) fn text(record: &CampaignRecord) -> String {
 fn jobs_text(jobs: &JobsStatus) -> String {
     let mut out = String::from("\njobs in Slurm");
     if jobs.cancelled {
-        out.push_str(" (cancelled; `cleanloop run` goes on from what is done)");
+        out.push_str(" (cancelled; `cleanloop run` resumes the campaign)");
     }
     out.push('\n');
     for ((what, state), count) in &jobs.counts {

@@ -29,7 +29,7 @@ pub struct Args {
     #[arg(long)]
     pub index: Option<usize>,
 
-    /// What is done once before this round, from all measurement sets.
+    /// Do the work that is needed once before this round, from all measurement sets.
     #[arg(long, conflicts_with = "round", requires = "generation")]
     pub barrier: Option<usize>,
 

@@ -167,7 +167,7 @@ fn parse_angle(text: &str, bare: f64) -> Result<f64, String> {
         "arcmin" => 1.0 / 60.0,
         "deg" => 1.0,
         "rad" => 1f64.to_degrees(),
-        other => return Err(format!("{other:?} is no unit of angle; expected mas, arcsec, arcmin, deg or rad")),
+        other => return Err(format!("{other:?} is not a unit of angle; expected mas, arcsec, arcmin, deg or rad")),
     };
     let value: f64 = number.trim().parse().map_err(|_| format!("{text:?} is not a number"))?;
     if value.is_finite() { Ok(value * scale) } else { Err(format!("{text:?} is not finite")) }
@@ -320,8 +320,8 @@ mod tests {
         for (text, words) in [
             ("1,2", "expected three values"),
             ("1,2,0", "bmaj >= bmin"),
-            ("1furlong,1,0", "\"furlong\" is no unit"),
-            ("x,1,0", "is no unit"),
+            ("1furlong,1,0", "\"furlong\" is not a unit"),
+            ("x,1,0", "is not a unit"),
             ("1,,0", "is not a number"),
         ] {
             let error = parse_beam(text).unwrap_err();

@@ -11,7 +11,7 @@ pub struct Args {
     pub what: What,
 }
 
-/// What `setup` does.
+/// Actions of `setup`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum What {
     /// CASA: simulation, calibration with gaincal and applycal, imaging with tclean.

@@ -1,4 +1,4 @@
-//! `cleanloop man DIR`: manual pages, one a subcommand.
+//! `cleanloop man DIR`: manual pages, one per subcommand.
 
 use crate::{Error, ExitStatus, Result};
 use clap::CommandFactory;

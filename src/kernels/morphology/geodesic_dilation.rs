@@ -73,7 +73,7 @@ struct Growth<'a> {
     floor: &'a [u64],
     /// Words in a row.
     stride: usize,
-    /// What the next step gains, ...
+    /// Pixels that the next step gains, ...
     gains: Vec<u64>,
     /// ... and the words where it gains anything.
     gaining: Vec<usize>,

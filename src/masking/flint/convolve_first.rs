@@ -19,7 +19,7 @@ const KERNEL_SIDE_IN_SIGMA: f64 = 5.0;
 /// Least flood factor at scale 0.
 const LEAST_FLOOD_FACTOR_AT_SCALE_0: f64 = 0.8;
 
-/// One bit a scale: the image opened and smoothed to the scale, seeds and floor by the minimum absolute clip with a box
+/// One bit per scale: the image opened and smoothed to the scale, seeds and floor by the minimum absolute clip with a box
 /// enlarged by the scale, holes of the floor filled, seeds grown, and (with a beam) eroded by the beam at that scale.
 ///
 /// `image` is `[y, x]`. Behaves as flint's `convolve_first` (2026-08); see docs/masking.md for its oddities.

@@ -55,6 +55,6 @@ pub struct CycleSummary {
     pub mask_pixels: usize,
     /// Channel by channel.
     pub planes: Vec<PlaneSummary>,
-    /// What the user should know.
+    /// Warnings for the user.
     pub warnings: Vec<String>,
 }

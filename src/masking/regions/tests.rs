@@ -11,7 +11,7 @@ fn drawn(text: &str, ny: usize, nx: usize) -> Vec<String> {
     picture::draw(rasterise(&regions(text), None, (ny, nx)).unwrap().view())
 }
 
-/// A field at (40, -30) with pixels of 0.001 degrees, 100 a side; north up, east left.
+/// A field at (40, -30) with pixels of 0.001 degrees, 100 per side; north up, east left.
 fn wcs(more: &[(&str, f64)]) -> CelestialWcs {
     let mut header = Header::default();
     header.set_str("CTYPE1", "RA---SIN");

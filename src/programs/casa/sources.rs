@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 /// The package that is started.
 pub(super) const PACKAGE: &str = "cleanloop_worker";
-/// What runs in QuartiCal's Python, below the folder of the sources.
+/// Script that runs in QuartiCal's Python, below the folder of the sources.
 pub(crate) const QUARTICAL_SCRIPT: &str = "cleanloop_worker/quartical_gains.py";
 
 /// Path and text of files below `workers/`.

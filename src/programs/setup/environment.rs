@@ -52,7 +52,7 @@ pub enum State {
 /// A virtual environment made by cleanloop.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Environment {
-    /// What it holds.
+    /// Kind of the environment.
     pub kind: Kind,
     /// Its folder, absolute.
     pub root: PathBuf,

@@ -6,7 +6,7 @@ use crate::process::{Output, ProcessError, Program, find_program};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-/// What to do where the disk is too small.
+/// Remedy for a disk that is too small.
 const ELSEWHERE: &str = "set CLEANLOOP_HOME to a folder elsewhere";
 /// Prints `MAJOR MINOR` of a Python.
 const VERSION_STATEMENT: &str = "import sys; print(sys.version_info[0], sys.version_info[1])";

@@ -19,7 +19,7 @@ pub const HOME_VARIABLE: &str = "CLEANLOOP_HOME";
 /// Variable that names the Python to make environments with.
 pub const PYTHON_VARIABLE: &str = "CLEANLOOP_PYTHON";
 
-/// What can be set up.
+/// Kinds of environments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, clap::ValueEnum)]
 pub enum Kind {
     /// casatools and casatasks: simulation, calibration, tclean.
@@ -107,7 +107,7 @@ pub fn home() -> Result<PathBuf, SetupError> {
 #[non_exhaustive]
 pub enum SetupError {
     /// No place for it.
-    #[error("no place for the environments: set {HOME_VARIABLE} (or XDG_DATA_HOME, or HOME) to a folder")]
+    #[error("no folder for the environments: set {HOME_VARIABLE} (or XDG_DATA_HOME, or HOME) to a folder")]
     NoHome,
     /// A file operation failed.
     #[error("{}: {reason}", path.display())]
@@ -146,7 +146,7 @@ pub enum SetupError {
     NoVenv {
         /// The Python.
         python: String,
-        /// What it said.
+        /// Its output.
         words: String,
     },
     /// pip failed.
@@ -160,7 +160,7 @@ pub enum SetupError {
         kind: &'static str,
         /// Its error lines.
         words: String,
-        /// Everything it said.
+        /// Its whole output.
         log: PathBuf,
     },
     /// Installed, but does not run.
@@ -168,9 +168,9 @@ pub enum SetupError {
     Probe {
         /// `casa` or `quartical`.
         kind: &'static str,
-        /// What Python said.
+        /// The last line of Python's output.
         words: String,
-        /// Everything it said.
+        /// Its whole output.
         log: PathBuf,
     },
     /// The disk is too small.

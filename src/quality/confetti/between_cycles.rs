@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 /// Where a veto writes.
 #[derive(Debug, Clone, Copy)]
 pub struct VetoFiles<'a> {
-    /// Cube of all vetoes so far (1: never again in the mask); read if it is there, and written anew.
+    /// Cube of all vetoes so far (1: never again in the mask); read if it is there, and written again.
     pub veto: &'a Path,
     /// The repaired model.
     pub model: &'a Path,
@@ -35,7 +35,7 @@ pub struct Vetoed {
     pub picture: Option<PathBuf>,
 }
 
-/// What a veto did.
+/// Result of a veto.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct VetoReport {
     /// The pixels, by channel.

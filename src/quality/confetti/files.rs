@@ -38,7 +38,7 @@ pub struct ConfettiFiles {
     pub beam_pixels: Option<f64>,
 }
 
-/// What was found in a cube.
+/// Findings in a cube.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ConfettiReport {
     /// The cubes.
@@ -69,7 +69,7 @@ pub struct Counts {
     pub real: usize,
 }
 
-/// What a person wants to see of a candidate.
+/// Cut-outs around a candidate, for people.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cutouts {
     /// The candidate.

@@ -167,13 +167,13 @@ pub struct Candidate {
     pub isolation: f64,
     /// Sum of the negative model around it over the pixel, as a positive fraction.
     pub pedestal: f64,
-    /// What the model claims: model smoothed with the beam, over the mean of the neighbouring channels, Jy/beam.
+    /// Claim of the model: model smoothed with the beam, over the mean of the neighbouring channels, Jy/beam.
     pub claim: f64,
     /// The same excess in the restored cube, in units of the noise; `None` without one.
     pub image_excess: Option<f64>,
     /// The same excess in the dirty cube, Jy/beam; `None` without one.
     pub dirty_excess: Option<f64>,
-    /// What the dirty cube shows of the claim: 1 is all of it; `None` without one, or where its noise hides the claim.
+    /// Fraction of the claim in the dirty cube: 1 is all of it; `None` without one, or where its noise hides the claim.
     pub support: Option<f64>,
     /// By how many sigma of the dirty cube the claim is missed.
     pub missing_sigma: Option<f64>,
@@ -181,6 +181,6 @@ pub struct Candidate {
     pub score: f64,
     /// The judgement.
     pub verdict: Verdict,
-    /// What decided it.
+    /// The reason of the verdict.
     pub why: String,
 }

@@ -1,4 +1,4 @@
-//! What a campaign does about confetti between two major cycles.
+//! Vetoes and repairs of confetti between two major cycles.
 
 use super::statistic::{ChannelPlanes, footprint, judge_channel};
 use super::{Candidate, ConfettiOptions, Verdict};
@@ -35,7 +35,7 @@ pub struct ChannelVeto {
 /// Judges one channel; of each pixel that is confetti, vetoes a guard radius and repairs the patch.
 ///
 /// The patch (radius [`ConfettiOptions::pedestal_radius`]) becomes the mean of the neighbouring channels' models
-/// where both exist and agree in flux, else zero. The next major cycle computes the residual anew.
+/// where both exist and agree in flux, else zero. The next major cycle computes the residual again.
 pub fn veto_channel(planes: &ChannelPlanes<'_>, beam: PixelBeam, options: &ConfettiOptions) -> ChannelVeto {
     let candidates = judge_channel(planes, beam, options);
     let confetti: Vec<[usize; 2]> =

@@ -113,7 +113,7 @@ fn quartical_solves_applies_and_is_undone() {
     assert_eq!((of("DATA"), of("FLAG")), (data, flags), "neither is ever written");
 }
 
-/// Delays of a few ns, one an antenna, about the middle of the band: what terms of the type `delay` solve for.
+/// Delays of a few ns, one per antenna, around the middle of the band, for terms of the type `delay`.
 const DELAYS: &str = "
 tb.open(ms + '/SPECTRAL_WINDOW'); frequency = tb.getcell('CHAN_FREQ', 0); tb.close()
 tb.open(ms, nomodify=False)
@@ -128,7 +128,7 @@ import shutil
 from casatasks import mstransform
 mstransform(vis=ms, outputvis=ms + '.two', datacolumn='all', regridms=True, nspw=2, outframe='')
 shutil.rmtree(ms); shutil.move(ms + '.two', ms)
-# QuartiCal takes a table of feeds with a row an antenna only.
+# QuartiCal takes only a table of feeds with one row per antenna.
 tb.open(ms + '/FEED', nomodify=False)
 tb.removerows(np.flatnonzero(tb.getcol('SPECTRAL_WINDOW_ID') > 0))
 tb.putcol('SPECTRAL_WINDOW_ID', np.full(tb.nrows(), -1)); tb.close()

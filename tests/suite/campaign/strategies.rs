@@ -1,4 +1,4 @@
-//! flint strategies run unmodified: the options that each round gets, held against the tables of flint's options.
+//! flint strategies run unmodified: the options that each round gets, compared with the tables of flint's options.
 
 use cleanloop::campaign::file::{self, Overrides};
 use cleanloop::campaign::plan::preview;

@@ -165,7 +165,7 @@ fn a_strategy_runs_with_masks_from_the_field() {
     };
     let imaged = images_done();
     assert!(imaged >= 2, "two rounds and no less");
-    // The same command again does nothing anew, though files are gone.
+    // The same command does nothing again, though files are gone.
     let made = std::fs::metadata(&mosaic).unwrap().modified().unwrap();
     let again = text(&cleanloop(folder.path(), &words));
     assert_eq!(std::fs::metadata(&mosaic).unwrap().modified().unwrap(), made, "{again}");

@@ -317,7 +317,7 @@ fn the_continuum_example_cleans_joined_channels_in_one_mask() {
         let zero = |bits: &u32| f32::from_bits(*bits) == 0.0;
         assert!(model.iter().zip(&inside).all(|(m, i)| zero(m) || !zero(i)), "and only inside the mask");
     }
-    // What ran is in the record: the start, then a call a cycle.
+    // The calls are in the record: the start, then one per cycle.
     let lines: Vec<String> = round.commands.iter().map(|c| c.words.join(" ")).collect();
     assert_eq!(lines.len(), 3, "{lines:?}");
     assert!(lines[0].contains("-make-psf") && !lines[1].contains("-continue") && lines[2].contains("-continue"));
@@ -593,7 +593,7 @@ fn plan_shows_the_chain_and_what_the_imager_can_do() {
     {
         assert!(round.contains(words), "{words} in {round}");
     }
-    // A cube: a process a channel, and the models together at the end.
+    // A cube: one process per channel, and the models together at the end.
     let text = plan(&["--set", "wsclean.channels_out=4"]);
     assert!(text.contains("-channel-range FIRST END") && text.contains("a process for each channel"));
     assert!(text.contains("-predict") && text.contains("MODEL_DATA"));

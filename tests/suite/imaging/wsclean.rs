@@ -326,7 +326,7 @@ fn a_cube_has_a_mask_and_a_stop_for_each_channel() {
     assert_eq!(cube(&products.image).shape(), [4, SIZE, SIZE]);
     assert!(dirty(&bench, "m", "MODEL_DATA").iter().any(|v| v.abs() > 0.01), "the channels' models are in the data");
 
-    // One long call with the same mask cube: also a process a channel with this version.
+    // One long call with the same mask cube: also one process per channel with this version.
     let mut once = bench.imager("once", cube_options);
     let products = once.image_once(Some(&bench.folder.path().join("cube-mask.fits"))).expect("images");
     let model = cube(&products.model);

@@ -99,7 +99,11 @@ impl<'a> Checker<'a> {
                     if patterns.is_some() {
                         let problem = Problem::new(
                             entry.key_span,
-                            format!("`{}` is no whole number; {} maps rounds to their options", entry.key, here(place)),
+                            format!(
+                                "`{}` is not a whole number; {} maps rounds to their options",
+                                entry.key,
+                                here(place)
+                            ),
                         );
                         self.problems.push(problem.help("name rounds by numbers from 0"));
                     } else {
@@ -205,7 +209,7 @@ impl<'a> Checker<'a> {
         if words.contains(&given) {
             return Json::String(given);
         }
-        let mut problem = Problem::new(node.span, format!("`{given}` is no value of `{place}`"))
+        let mut problem = Problem::new(node.span, format!("`{given}` is not a value of `{place}`"))
             .help(format!("expected {}", one_of(words)));
         if let Some(near) = nearest(&given, words.iter().map(String::as_str)) {
             problem = problem.help(format!("did you mean `{near}`?"));

@@ -36,7 +36,7 @@ pub struct Problem {
     pub span: Option<Span>,
     /// The mistake.
     pub message: String,
-    /// What was expected, or what to do.
+    /// Hints: the expected value, or a remedy.
     pub help: Vec<String>,
     /// Another place that explains it.
     pub context: Option<(Span, &'static str)>,

@@ -19,7 +19,7 @@ const MAX_ALIAS_NODES: usize = 100_000;
 pub(crate) struct Node {
     /// Where it stands.
     pub span: Span,
-    /// What it is.
+    /// The value.
     pub value: Value,
 }
 
@@ -281,7 +281,7 @@ impl<'a> Builder<'a> {
         }
         let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
         if [".inf", ".Inf", ".INF", ".nan", ".NaN", ".NAN"].contains(&digits) {
-            self.problems.push(Problem::new(span, format!("`{text}` is no finite number")));
+            self.problems.push(Problem::new(span, format!("`{text}` is not a finite number")));
             return Value::Null;
         }
         // Underscores between digits are YAML 1.1's thousands separators.
@@ -307,7 +307,7 @@ impl<'a> Builder<'a> {
         match plain.parse::<f64>() {
             Ok(number) if number.is_finite() => Value::Float(number),
             Ok(_) => {
-                self.problems.push(Problem::new(span, format!("`{text}` is no finite number")));
+                self.problems.push(Problem::new(span, format!("`{text}` is not a finite number")));
                 Value::Null
             }
             Err(_) => Value::Str(text.to_owned()),

@@ -1,4 +1,4 @@
-//! What is collected, under which names, and after a kill.
+//! Files of the archive, their names, and a kill in between.
 
 use super::patterns::flint_name;
 use super::*;

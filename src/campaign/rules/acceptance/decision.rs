@@ -163,7 +163,7 @@ pub struct Decision {
     pub verdict: Verdict,
     /// Every rule that was looked at, passed or not.
     pub reasons: Vec<Reason>,
-    /// What the driver does.
+    /// The course of the campaign after it.
     pub next: Next,
 }
 
@@ -196,7 +196,7 @@ impl Decision {
 pub struct RoundOutcome {
     /// The attempt.
     pub id: AttemptId,
-    /// What it was judged by.
+    /// The metrics that it was judged by.
     pub metrics: RoundMetrics,
     /// The judgement.
     pub decision: Decision,

@@ -8,7 +8,7 @@ use super::{Choice, Interval, Observation, SolintOptions, SolveMode, Tried};
 /// two rounds are: intervals of nearly the same length always give nearly the same phases.
 const STILL_PAYS: f64 = 0.1;
 
-/// What all choices depend on.
+/// Inputs of every choice.
 pub(super) struct Search<'a> {
     pub(super) image_snr: f64,
     pub(super) observation: &'a Observation,
@@ -54,7 +54,7 @@ impl Search<'_> {
 
     fn solve(&self, interval: Interval, mode: SolveMode, why: String) -> Choice {
         let snr = self.estimate(interval);
-        Choice::Solve { interval, mode, snr, why: format!("{why}; estimated S/N {snr:.1} an antenna") }
+        Choice::Solve { interval, mode, snr, why: format!("{why}; estimated S/N {snr:.1} per antenna") }
     }
 
     /// The next choice; `shortest` is the shortest interval with enough S/N.

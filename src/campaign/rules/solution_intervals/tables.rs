@@ -1,4 +1,4 @@
-//! What tables say: useless ones, hopeless antennas, and how much phases change.
+//! Judgement of solution tables: useless tables, hopeless antennas, changes of the phases.
 
 use super::{MIN_ANTENNAS, SolintOptions, Tried};
 use crate::quality::solutions::{AntennaSolutions, GainSeries, SolutionStats};

@@ -76,7 +76,7 @@ fn a_campaign_of_three_calibrated_rounds_comes_down_to_amplitudes() {
     let third = choose(&history, &image(1561.0), &field(), 1, &options);
     assert_eq!(chosen(&third), (Interval::Seconds(120.0), SolveMode::AmplitudePhase));
     let Choice::Solve { why, .. } = third else { unreachable!() };
-    insta::assert_snapshot!(why, @"this is the last round: amplitudes, too; estimated S/N 41.1 an antenna");
+    insta::assert_snapshot!(why, @"this is the last round: amplitudes, too; estimated S/N 41.1 per antenna");
 }
 
 #[test]

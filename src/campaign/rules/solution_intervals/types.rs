@@ -139,7 +139,7 @@ impl fmt::Display for Interval {
     }
 }
 
-/// What a calibration solves for.
+/// Quantities that a calibration solves for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum SolveMode {

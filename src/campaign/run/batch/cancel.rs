@@ -28,7 +28,7 @@ pub(crate) fn cancel(output: &Path, system: &dyn BatchSystem) -> Result<usize> {
     let mut asked: Option<Instant> = None;
     let mut ended: BTreeSet<(u64, Option<usize>)> = BTreeSet::new();
     loop {
-        // Anew each time: a run may be submitting at this very moment.
+        // Again each time: a run may be submitting at this very moment.
         let (mut jobs, mut on_the_way) = (Vec::new(), 0);
         for submission in ledger.submissions()? {
             match submission.job.map_or_else(|| system.job_named(&submission.name), |job| Ok(Some(job)))? {

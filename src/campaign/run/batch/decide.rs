@@ -190,7 +190,7 @@ pub(crate) struct Outlook {
     pub(super) next: Vec<Next>,
     /// Something is in the queue, runs, or will be submitted.
     pub going_on: bool,
-    /// What went wrong for the campaign as a whole.
+    /// Trouble of the campaign as a whole.
     pub trouble: Option<String>,
     /// Jobs were cancelled by somebody.
     pub cancelled: bool,

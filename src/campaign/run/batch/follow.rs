@@ -43,7 +43,7 @@ pub(crate) fn run(campaign: CampaignRun<'_>, mut record: CampaignRecord, system:
         }
         if follow == Follow::Detach {
             let text = format!(
-                "the jobs are submitted and go on without this program; `cleanloop status {0}` shows where they stand, \
+                "the jobs are submitted and go on without this program; `cleanloop status {0}` shows their state, \
                  `cleanloop cancel {0}` ends them",
                 plan.output.display()
             );

@@ -32,7 +32,7 @@ struct Chunk {
     members: Vec<Member>,
 }
 
-/// What differs from job to job.
+/// Settings that differ from job to job.
 struct JobSpec {
     indices: Option<Vec<usize>>,
     dependency: Option<String>,

@@ -177,7 +177,7 @@ impl Field {
         Self { folder, plan }
     }
 
-    /// What the jobs would write: rounds up to this one are done, or the set has ended.
+    /// Writes as the jobs would: rounds up to this one are done, or the set has ended.
     fn journal(&self, set: usize, event: journal::JournalEvent) {
         let layout = self.plan.layout_of(&self.plan.measurement_sets[set]);
         fs::make(layout.root()).unwrap();

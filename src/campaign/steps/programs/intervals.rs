@@ -13,7 +13,7 @@ use indexmap::IndexMap;
 /// Intervals and modes of the attempts so far.
 #[derive(Debug, Default)]
 pub(super) struct Intervals {
-    /// What was solved for in each attempt.
+    /// Interval and mode of each attempt's solutions.
     solved: IndexMap<AttemptId, (Interval, SolveMode)>,
     /// The automatic choice of each attempt.
     chosen: IndexMap<AttemptId, Choice>,

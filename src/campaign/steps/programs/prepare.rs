@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 const PIXEL_BYTES: u64 = 4;
 /// Full-size images that a round leaves behind: image, residual, model, psf, dirty, mask, and the imager's own.
 const IMAGES_A_ROUND: u64 = 12;
-/// What to do where a disk is too small.
+/// Remedy for a disk that is too small.
 const LESS_ROOM: &str = "choose another output, or use `work_on: original`";
 
 impl Programs<'_> {
@@ -91,7 +91,7 @@ impl Programs<'_> {
         }
     }
 
-    /// What is in the measurement set, which must have the column that is imaged first.
+    /// Summary of the measurement set, which must have the column that is imaged first.
     fn checked_summary(&self, casa: Option<&Casa>) -> Result<MsSummary> {
         let (source, start) = (&self.set.path, self.plan.start_column);
         let summary = match casa {
