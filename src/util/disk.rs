@@ -92,7 +92,7 @@ mod tests {
         assert!(words.contains("needed (the working copy). Free some space, or wait"), "{words}");
         assert_eq!(crate::Error::from(error).exit_status(), crate::ExitStatus::BadInput);
         let error = check_room(Path::new("/no/such/folder"), 1, "nothing", "").unwrap_err().to_string();
-        assert!(error.starts_with("/no/such/folder: the free room cannot be found out"), "{error}");
+        assert!(error.starts_with("/no/such/folder: the free space cannot be measured"), "{error}");
     }
 
     #[test]
