@@ -22,5 +22,5 @@ pub use cycle::{
 };
 pub use job::{ChannelProducts, ImagingJob, Products};
 pub use lifecycle::{CycleImager, Guarded, Imager};
-pub use options::{ImagerOptions, open};
+pub use options::{ImagerKind, ImagerOptions, open};
 pub use preview::{Capabilities, ImagerPreview, PlannedCall, PlannedCycles, PlannedMasks};

@@ -11,9 +11,49 @@ use super::wsclean::{self, WscleanImager, WscleanOptions};
 use crate::Result;
 use crate::measurement_set::has_column;
 use crate::programs::casa::Casa;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
+
+/// The program that images.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum ImagerKind {
+    /// wsclean, with the options of the mode `wsclean`.
+    #[default]
+    Wsclean,
+    /// CASA's tclean, with the options of the mode `tclean`.
+    Casa,
+    /// Any program, called as `executables.imager` says.
+    Command,
+}
+
+impl ImagerKind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Wsclean, Self::Casa, Self::Command];
+
+    /// Name of its map of options in a campaign file; `None`: it has no options but its template.
+    pub fn mode(self) -> Option<&'static str> {
+        match self {
+            Self::Wsclean => Some("wsclean"),
+            Self::Casa => Some("tclean"),
+            Self::Command => None,
+        }
+    }
+
+    /// The imager with the options of its map, or with the template of its command line.
+    ///
+    /// # Errors
+    /// An unknown key, or a value of the wrong type.
+    pub fn options(self, map: Value, template: &[String]) -> serde_json::Result<ImagerOptions> {
+        Ok(match self {
+            Self::Wsclean => ImagerOptions::Wsclean(serde_json::from_value(map)?),
+            Self::Casa => ImagerOptions::Tclean(serde_json::from_value(map)?),
+            Self::Command => ImagerOptions::Command(CommandOptions { template: template.to_vec() }),
+        })
+    }
+}
 
 /// The program that images, with its options.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,22 +1,10 @@
 //! `campaign.imager`, `calibrator`, `executables`: which programs do the work, and how they are called.
 
 use super::reading::findings::Findings;
+pub use crate::imager::ImagerKind;
 use crate::imager::ImagerOptions;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
-
-/// The imager.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum ImagerKind {
-    /// wsclean, with the options of the mode `wsclean`.
-    #[default]
-    Wsclean,
-    /// CASA's tclean, with the options of the mode `tclean`.
-    Casa,
-    /// Any program, called as `executables.imager` says.
-    Command,
-}
 
 /// The calibrator.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]

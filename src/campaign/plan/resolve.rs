@@ -5,11 +5,10 @@ use super::paths::{absolute, folder_name};
 use super::strategy::{self, Options};
 use super::{CalibrationPlan, MaskPlan, Plan, PlanError, RoundPlan, containers};
 use crate::campaign::file::{
-    ArchiveOptions, CalibratorKind, CampaignBlock, CampaignFile, FlintArchiveOptions, ImagerKind, MaskCadence,
-    MaskImage, MaskMethod, ModeMaps, consider_mask_round,
+    ArchiveOptions, CalibratorKind, CampaignBlock, CampaignFile, FlintArchiveOptions, MaskCadence, MaskImage,
+    MaskMethod, ModeMaps, consider_mask_round,
 };
 use crate::imager::ImagerOptions;
-use crate::imager::command::CommandOptions;
 use std::path::{Path, PathBuf};
 
 /// Resolves a campaign: measurement sets found, options merged, environment variables replaced.
@@ -172,11 +171,7 @@ fn imaging(
     block: &CampaignBlock,
     round: usize,
 ) -> Result<ImagerOptions, PlanError> {
-    let mut imaging = match block.imager {
-        ImagerKind::Wsclean => ImagerOptions::Wsclean(options.typed(round, "wsclean")?),
-        ImagerKind::Casa => ImagerOptions::Tclean(options.typed(round, "tclean")?),
-        ImagerKind::Command => ImagerOptions::Command(CommandOptions { template: block.executables.imager.clone() }),
-    };
+    let mut imaging = options.imager(round, block)?;
     // The imager runs in a folder of its own: relative paths start at the campaign file's folder.
     for path in imaging.paths_mut() {
         *path = absolute(&campaign.folder().join(&*path))?;

@@ -8,6 +8,7 @@ use crate::campaign::file::env::{self, Undefined};
 use crate::campaign::file::{
     BaneOptions, CampaignBlock, CampaignFile, ConfigError, ImagerKind, Problem, invalid_values,
 };
+use crate::imager::ImagerOptions;
 use crate::noise::NoiseOptions;
 use crate::options::Validate;
 use indexmap::IndexMap;
@@ -72,13 +73,23 @@ impl<'a> Options<'a> {
             let help = format!("round {round} has the options of `defaults`, updated by its own");
             return Err(self.campaign.error_at(place, message, help));
         }
-        serde_json::from_value(map).map_err(|error| {
-            self.campaign.error_at(
-                &[],
-                format!("the options of `{mode}` in round {round}: {error}"),
-                "see the defaults",
-            )
-        })
+        serde_json::from_value(map).map_err(|error| self.unreadable(round, mode, &error))
+    }
+
+    /// Options of the imager that does the work.
+    ///
+    /// # Errors
+    /// As [`Options::typed`].
+    pub fn imager(&self, round: usize, block: &CampaignBlock) -> Result<ImagerOptions, ConfigError> {
+        let mode = block.imager.mode();
+        let map: Json = mode.map(|mode| self.typed(round, mode)).transpose()?.unwrap_or_default();
+        let template = &block.executables.imager;
+        block.imager.options(map, template).map_err(|error| self.unreadable(round, mode.unwrap_or_default(), &error))
+    }
+
+    fn unreadable(&self, round: usize, mode: &str, error: &serde_json::Error) -> ConfigError {
+        let text = format!("the options of `{mode}` in round {round}: {error}");
+        self.campaign.error_at(&[], text, "see the defaults")
     }
 
     /// Noise options: `mask.noise`, or flint's `bane` where the strategy has it, updated by the mode `noise`.
@@ -165,12 +176,8 @@ pub(crate) fn warnings(campaign: &CampaignFile, block: &CampaignBlock) -> Vec<St
                 .to_owned(),
         );
     }
-    let unused = match block.imager {
-        ImagerKind::Wsclean => &["tclean"][..],
-        ImagerKind::Casa => &["wsclean"],
-        ImagerKind::Command => &["wsclean", "tclean"],
-    };
-    for mode in unused.iter().filter(|mode| all().any(|maps| maps.get(**mode).is_some_and(|map| !map.is_empty()))) {
+    let others = ImagerKind::ALL.into_iter().filter(|kind| *kind != block.imager).filter_map(ImagerKind::mode);
+    for mode in others.filter(|mode| all().any(|maps| maps.get(*mode).is_some_and(|map| !map.is_empty()))) {
         warnings.push(format!("the options of `{mode}` are not used: the imager is another one"));
     }
     if all().any(|maps| maps.contains_key("bane")) {
