@@ -69,6 +69,26 @@ struct Way {
     folder: PathBuf,
 }
 
+/// The ways that are compared. The first chain comes first: the ordinary run gets the mask that it ends with, for the
+/// same depth.
+fn ways(folder: &Path) -> [Way; 5] {
+    let way = |name: &'static str, chain: Option<(usize, f64)>| Way {
+        name,
+        chain,
+        wall: Vec::new(),
+        processor: Vec::new(),
+        calls: 1,
+        folder: folder.join(name.replace(|c: char| !c.is_ascii_alphanumeric(), "-")),
+    };
+    [
+        way("every: 1, freeze_change: 0", Some((1, 0.0))),
+        way("one ordinary run", None),
+        way("every: 1, freeze_change: 0.01", Some((1, 0.01))),
+        way("every: 2, freeze_change: 0.01", Some((2, 0.01))),
+        way("every: 3, freeze_change: 0.01", Some((3, 0.01))),
+    ]
+}
+
 fn plane(path: &Path) -> Result<Array2<f32>> {
     Ok(FitsImage::open(path)?.read_plane(0, 0)?)
 }
@@ -112,22 +132,7 @@ fn main() -> Result<()> {
         };
         WscleanImager::new(job, options.clone(), ImagerContext::default())
     };
-    let way = |name: &'static str, chain: Option<(usize, f64)>| Way {
-        name,
-        chain,
-        wall: Vec::new(),
-        processor: Vec::new(),
-        calls: 1,
-        folder: folder.path().join(name.replace(|c: char| !c.is_ascii_alphanumeric(), "-")),
-    };
-    // The first chain comes first: the ordinary run gets the mask that it ends with, for the same depth.
-    let mut ways = [
-        way("every: 1, freeze_change: 0", Some((1, 0.0))),
-        way("one ordinary run", None),
-        way("every: 1, freeze_change: 0.01", Some((1, 0.01))),
-        way("every: 2, freeze_change: 0.01", Some((2, 0.01))),
-        way("every: 3, freeze_change: 0.01", Some((3, 0.01))),
-    ];
+    let mut ways = ways(folder.path());
     let mut last_mask = None;
     for _ in 0..turns {
         for way in &mut ways {
@@ -168,10 +173,15 @@ fn main() -> Result<()> {
         }
     }
     println!("{size} x {size}, {gridder}, {cycles} major cycles, {turns} turns; medians");
+    print_table(&ways)
+}
+
+/// Prints times, and the noise, peak and flux that each way ends with.
+fn print_table(ways: &[Way]) -> Result<()> {
     println!("{:30} calls  wall s  ratio   cpu s  ratio  noise Jy/b   peak Jy/b  flux Jy  differs", "");
     let reference = plane(&ways[0].folder.join("image.fits"))?;
     let (ordinary_wall, ordinary_processor) = (ways[1].wall.clone(), ways[1].processor.clone());
-    for way in &ways {
+    for way in ways {
         let middle = |values: &[f64]| median(&mut values.to_vec()).unwrap_or(f64::NAN);
         let ratio = |values: &[f64], of: &[f64]| middle(&values.iter().zip(of).map(|(a, b)| a / b).collect::<Vec<_>>());
         let residual = plane(&way.folder.join("residual.fits"))?;

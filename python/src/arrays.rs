@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 
 /// A restoring beam: `(major, minor, position angle)`, FWHM in pixels and degrees; one number is a round beam.
 #[derive(Debug, Clone, Copy, FromPyObject)]
-pub enum Beam {
+pub(crate) enum Beam {
     /// Major axis, minor axis, position angle.
     Elliptical(f64, f64, f64),
     /// FWHM.
@@ -18,7 +18,7 @@ pub enum Beam {
 
 impl Beam {
     /// The beam, if it is one.
-    pub fn checked(self) -> PyResult<PixelBeam> {
+    pub(crate) fn checked(self) -> PyResult<PixelBeam> {
         let (major, minor, pa_deg) = match self {
             Self::Elliptical(major, minor, pa_deg) => (major, minor, pa_deg),
             Self::Round(fwhm) => (fwhm, fwhm, 0.0),
@@ -68,12 +68,12 @@ fn typed<'py, T: Element, D: ndarray::Dimension>(
 }
 
 /// A float32 plane, `[y, x]`.
-pub fn plane<'py>(value: &Bound<'py, PyAny>, name: &str) -> PyResult<PyReadonlyArray<'py, f32, Ix2>> {
+pub(crate) fn plane<'py>(value: &Bound<'py, PyAny>, name: &str) -> PyResult<PyReadonlyArray<'py, f32, Ix2>> {
     typed(value, name, "float32", "[y, x]")
 }
 
 /// A plane that may be left out.
-pub fn maybe_plane<'py>(
+pub(crate) fn maybe_plane<'py>(
     value: Option<&Bound<'py, PyAny>>,
     name: &str,
 ) -> PyResult<Option<PyReadonlyArray<'py, f32, Ix2>>> {
@@ -81,11 +81,11 @@ pub fn maybe_plane<'py>(
 }
 
 /// A float32 cube, `[channel, y, x]`.
-pub fn cube<'py>(value: &Bound<'py, PyAny>, name: &str) -> PyResult<PyReadonlyArray<'py, f32, Ix3>> {
+pub(crate) fn cube<'py>(value: &Bound<'py, PyAny>, name: &str) -> PyResult<PyReadonlyArray<'py, f32, Ix3>> {
     typed(value, name, "float32", "[channel, y, x]")
 }
 
 /// A plane of booleans, `[y, x]`; of numbers, those that are not 0.
-pub fn bools<'py>(value: &Bound<'py, PyAny>, name: &str) -> PyResult<PyReadonlyArray<'py, bool, Ix2>> {
+pub(crate) fn bools<'py>(value: &Bound<'py, PyAny>, name: &str) -> PyResult<PyReadonlyArray<'py, bool, Ix2>> {
     typed(value, name, "bool", "[y, x]")
 }

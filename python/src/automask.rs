@@ -86,7 +86,7 @@ impl AutomaskState {
     first_plane_full=false, **options
 ))]
 #[allow(clippy::too_many_arguments)] // They are the keywords of the Python function.
-pub fn automask_plane<'py>(
+pub(crate) fn automask_plane<'py>(
     residual: &Bound<'py, PyAny>,
     beam: Beam,
     sidelobe_level: f32,

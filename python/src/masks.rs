@@ -25,7 +25,7 @@ use pyo3::types::{PyDict, PyTuple};
 /// Raises TypeError for unknown options, ValueError for invalid values and for shapes that differ.
 #[pyfunction]
 #[pyo3(signature = (image, *, background=None, rms=None, beam=None, **options))]
-pub fn mask<'py>(
+pub(crate) fn mask<'py>(
     image: &Bound<'py, PyAny>,
     background: Option<&Bound<'py, PyAny>>,
     rms: Option<&Bound<'py, PyAny>>,
@@ -57,7 +57,7 @@ fn mask_array(py: Python<'_>, mask: MaskBits) -> Bound<'_, PyAny> {
 /// Inputs of automatic levels; see `cleanloop.automatic_mask`.
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
-pub struct AutomaticArguments<'py> {
+pub(crate) struct AutomaticArguments<'py> {
     beam: Option<Beam>,
     psf: Option<Bound<'py, PyAny>>,
     uncleaned: Option<Bound<'py, PyAny>>,
@@ -71,7 +71,7 @@ pub struct AutomaticArguments<'py> {
 /// An automatic mask; `cleanloop.automatic_mask` has the keywords one by one.
 #[pyfunction]
 #[pyo3(signature = (image, arguments, limits))]
-pub fn automatic_mask<'py>(
+pub(crate) fn automatic_mask<'py>(
     image: &Bound<'py, PyAny>,
     arguments: AutomaticArguments<'py>,
     limits: &Bound<'py, PyDict>,
@@ -140,7 +140,7 @@ fn result(py: Python<'_>, made: auto::AutoMask) -> PyResult<Bound<'_, PyAny>> {
 /// Masks that change the combination after the first ones; see `cleanloop.combine`.
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
-pub struct CombineSteps<'py> {
+pub(crate) struct CombineSteps<'py> {
     add: Vec<Bound<'py, PyAny>>,
     remove: Vec<Bound<'py, PyAny>>,
     keep_touching: Vec<Bound<'py, PyAny>>,
@@ -150,7 +150,7 @@ pub struct CombineSteps<'py> {
 /// Masks combined; `cleanloop.combine` has the keywords one by one.
 #[pyfunction]
 #[pyo3(signature = (masks, operation, steps, tidy))]
-pub fn combine_masks<'py>(
+pub(crate) fn combine_masks<'py>(
     py: Python<'py>,
     masks: Vec<Bound<'py, PyAny>>,
     operation: &str,

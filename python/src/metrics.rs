@@ -11,7 +11,7 @@ use serde_json::Value;
 /// The planes besides the image, and the beam; see `cleanloop.metrics`.
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
-pub struct MetricsArguments<'py> {
+pub(crate) struct MetricsArguments<'py> {
     residual: Option<Bound<'py, PyAny>>,
     model: Option<Bound<'py, PyAny>>,
     mask: Option<Bound<'py, PyAny>>,
@@ -23,7 +23,10 @@ pub struct MetricsArguments<'py> {
 /// Metrics of a plane; `cleanloop.metrics` has the keywords one by one.
 #[pyfunction]
 #[pyo3(signature = (image, arguments))]
-pub fn plane_metrics<'py>(image: &Bound<'py, PyAny>, arguments: MetricsArguments<'py>) -> PyResult<Bound<'py, PyAny>> {
+pub(crate) fn plane_metrics<'py>(
+    image: &Bound<'py, PyAny>,
+    arguments: MetricsArguments<'py>,
+) -> PyResult<Bound<'py, PyAny>> {
     let py = image.py();
     let MetricsArguments { residual, model, mask, islands, beam, pixel_deg } = arguments;
     let image = plane(image, "image")?;

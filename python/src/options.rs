@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Number, Value};
 
 /// The options with the given keywords in place of their defaults.
-pub fn read<T: DeserializeOwned + Serialize + Default>(given: Option<&Bound<'_, PyDict>>) -> PyResult<T> {
+pub(crate) fn read<T: DeserializeOwned + Serialize + Default>(given: Option<&Bound<'_, PyDict>>) -> PyResult<T> {
     let Value::Object(defaults) = serde_json::to_value(T::default()).map_err(wrong)? else {
         unreachable!("options are a map");
     };

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 const NESTED: [(&str, &str); 2] = [("thresholds", "Thresholds"), ("model", "ModelMetrics")];
 
 /// A value of the library as the class `name`, whose fields have the same names; lists become tuples.
-pub fn typed<'py>(py: Python<'py>, name: &str, value: &impl Serialize) -> PyResult<Bound<'py, PyAny>> {
+pub(crate) fn typed<'py>(py: Python<'py>, name: &str, value: &impl Serialize) -> PyResult<Bound<'py, PyAny>> {
     match serde_json::to_value(value).map_err(wrong)? {
         Value::Object(map) => built(py, name, &map),
         other => plain(py, &other),
@@ -32,12 +32,12 @@ fn built<'py>(py: Python<'py>, name: &str, map: &Map<String, Value>) -> PyResult
 }
 
 /// A class of `cleanloop.types`.
-pub fn class<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+pub(crate) fn class<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
     py.import("cleanloop.types")?.getattr(name)
 }
 
 /// Numbers, text, tuples and dictionaries.
-pub fn plain<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyAny>> {
+pub(crate) fn plain<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyAny>> {
     match value {
         Value::Null => Ok(py.None().into_bound(py)),
         Value::Bool(b) => b.into_bound_py_any(py),

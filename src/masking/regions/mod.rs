@@ -204,20 +204,21 @@ fn paint(region: &Region, wcs: Option<&CelestialWcs>, mask: &mut Array2<bool>) -
     match &region.shape {
         Shape::Annulus { centre, radii } => {
             let [inner, outer] = pair(radii, centre)?;
-            around(centre, outer, 0.0, need, mask, region.include, |u, v| {
+            around(&Extent { centre, reach: outer, angle: 0.0 }, need, mask, region.include, |u, v| {
                 let r = u.hypot(v);
                 r <= outer && (inner == 0.0 || r > inner)
             })
         }
         Shape::Ellipse { centre, axes, angle } => {
             let [a, b] = pair(axes, centre)?;
-            around(centre, a.max(b), *angle, need, mask, region.include, |u, v| {
+            around(&Extent { centre, reach: a.max(b), angle: *angle }, need, mask, region.include, |u, v| {
                 (u / a).powi(2) + (v / b).powi(2) <= 1.0
             })
         }
         Shape::Box { centre, sides, angle } => {
             let [a, b] = pair(sides, centre)?.map(|side| side / 2.0);
-            around(centre, a.hypot(b), *angle, need, mask, region.include, |u, v| u.abs() <= a && v.abs() <= b)
+            let extent = Extent { centre, reach: a.hypot(b), angle: *angle };
+            around(&extent, need, mask, region.include, |u, v| u.abs() <= a && v.abs() <= b)
         }
         Shape::Polygon { vertices } => {
             let mut points = Vec::with_capacity(vertices.len());
@@ -239,17 +240,23 @@ fn paint(region: &Region, wcs: Option<&CelestialWcs>, mask: &mut Array2<bool>) -
     }
 }
 
-/// Sets the pixels whose offsets from the centre, along and across `angle`, are inside.
-fn around<'a>(
-    centre: &Place,
+/// A shape's place, the distance within which all of it lies, in the units of the place, and its angle, degrees.
+struct Extent<'a> {
+    centre: &'a Place,
     reach: f64,
     angle: f64,
+}
+
+/// Sets the pixels whose offsets from the centre, along and across the angle, are inside.
+fn around<'a>(
+    extent: &Extent<'_>,
     wcs: impl FnOnce() -> Result<&'a CelestialWcs, RegionError>,
     mask: &mut Array2<bool>,
     value: bool,
     inside: impl Fn(f64, f64) -> bool + Sync,
 ) -> Result<usize, RegionError> {
     let (ny, nx) = mask.dim();
+    let &Extent { centre, reach, angle } = extent;
     let (sin, cos) = angle.to_radians().sin_cos();
     match *centre {
         Place::Pixel { x: cx, y: cy } => {

@@ -65,7 +65,7 @@ pub(crate) fn source(path: &str) -> Result<PathBuf> {
 /// There is no place for it, or it cannot be written.
 pub(super) fn write_sources() -> Result<PathBuf> {
     let mut hash = Sha256::new();
-    for (path, text) in SOURCES.iter().copied() {
+    for (path, text) in SOURCES {
         hash.update(path.as_bytes());
         hash.update(text.as_bytes());
     }

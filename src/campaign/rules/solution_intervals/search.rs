@@ -69,7 +69,7 @@ impl Search<'_> {
         let failed = |t: &Tried| t.mode == SolveMode::AmplitudePhase && !usable(t, self.options);
         let amplitudes_failed = history.last().is_some_and(failed);
         let wait = amplitudes_failed || !(phases.settled || last_chance);
-        let amplitudes_due = !self.options.phase_only && !(phases.may_shorten && wait);
+        let amplitudes_due = !(self.options.phase_only || phases.may_shorten && wait);
         if phases.may_shorten
             && !amplitudes_due
             && let Some(choice) = self.shorter_phases(&phases, shortest, amplitudes_failed)

@@ -95,6 +95,19 @@ pub(crate) fn mask_plane(cube: &Path, channel: usize, to: &Path) -> Result<(), W
 }
 
 #[cfg(test)]
+pub(super) fn write_test_image(folder: &Path, name: &str, value: f32, frequency: f64) -> PathBuf {
+    let mut header = Header::default();
+    header.set_str("CTYPE3", "FREQ");
+    header.set_f64("CRVAL3", frequency);
+    header.set_f64("BMAJ", 0.001 * f64::from(value));
+    header.set_f64("BMIN", 0.0005);
+    let path = folder.join(name);
+    crate::image::write_plane(&path, ndarray::array![[value, 0.0, 2.0]].view(), PixelType::F32, &header, 4)
+        .expect("written");
+    path
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use ndarray::array;
@@ -112,17 +125,4 @@ mod tests {
         assert_eq!(mask.read_plane(0, 0).expect("plane"), array![[0.0, 0.0, 1.0]], "NaN is no data");
         assert_eq!(mask.bitpix(), 8);
     }
-}
-
-#[cfg(test)]
-pub(super) fn write_test_image(folder: &Path, name: &str, value: f32, frequency: f64) -> PathBuf {
-    let mut header = Header::default();
-    header.set_str("CTYPE3", "FREQ");
-    header.set_f64("CRVAL3", frequency);
-    header.set_f64("BMAJ", 0.001 * f64::from(value));
-    header.set_f64("BMIN", 0.0005);
-    let path = folder.join(name);
-    crate::image::write_plane(&path, ndarray::array![[value, 0.0, 2.0]].view(), PixelType::F32, &header, 4)
-        .expect("written");
-    path
 }
