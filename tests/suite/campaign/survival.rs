@@ -118,6 +118,7 @@ fn a_clock_that_jumps_steers_nothing() {
     let text = fs::read_to_string(fake.path("out/b0000/journal.jsonl")).unwrap();
     let years: Vec<i32> = text
         .lines()
+        .skip(1) // The format.
         .map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap()["time"].as_str().unwrap()[..4].parse().unwrap())
         .collect();
     assert!(years.windows(2).any(|w| w[1] < w[0] - 10), "the clock did jump: {years:?}");

@@ -111,7 +111,7 @@ fn a_campaign_improves_the_image_and_leaves_the_data_alone() {
     let text = journal();
     let new: Vec<&str> = text.lines().filter(|l| l.contains(r#""event":"started""#)).skip(steps).collect();
     assert!(
-        new.iter().all(|l| l.contains("round-02") || l.contains("round-01/predict") || l.contains("finish")),
+        new.iter().all(|l| l.contains("round-02") || l.contains("round-01/revert") || l.contains("finish")),
         "{new:?}"
     );
     assert!(new.iter().any(|l| l.contains("round-02/solve")));
