@@ -68,7 +68,7 @@ pub(crate) struct Member {
     pub index: usize,
     /// Name of the measurement set.
     pub set: String,
-    /// How often its round was lost before.
+    /// Number of times that its round was lost before.
     pub attempt: u32,
 }
 

@@ -9,7 +9,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// How a step ended.
+/// The end of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StepEnd {
@@ -67,7 +67,7 @@ pub enum Event {
         place: Place,
         /// Which.
         step: Step,
-        /// How far it is, 0 to 1, where that is known.
+        /// Its progress, 0 to 1, where that is known.
         fraction: Option<f64>,
         /// Its activity, e.g. `major iteration 3: cleaning`.
         words: String,
@@ -78,7 +78,7 @@ pub enum Event {
         place: Place,
         /// Which.
         step: Step,
-        /// How.
+        /// Its outcome.
         end: StepEnd,
         /// Wall time, seconds.
         seconds: f64,
@@ -102,21 +102,21 @@ pub enum Event {
     DatasetFinished {
         /// Its name.
         dataset: String,
-        /// How.
+        /// Its outcome.
         state: State,
         /// Its best round.
         best_round: Option<usize>,
     },
     /// The campaign has ended.
     CampaignFinished {
-        /// How.
+        /// Its outcome.
         state: State,
     },
     /// Words for people.
     Message {
         /// Where, if it concerns one dataset.
         dataset: Option<String>,
-        /// How grave.
+        /// Its level.
         level: Level,
         /// The words.
         text: String,

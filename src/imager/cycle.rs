@@ -40,7 +40,7 @@ pub struct MinorControls {
     pub iterations_left: u64,
     /// Threshold of the whole run, Jy/beam.
     pub threshold_jy: f64,
-    /// How many major iterations this call may contain (1: a fresh mask for each).
+    /// Most major iterations of this call (1: a fresh mask for each).
     pub major_iterations: usize,
     /// This is the last call: write the model to the data.
     pub last: bool,

@@ -1,4 +1,4 @@
-//! How many pixels of the box around each pixel satisfy a condition.
+//! Number of pixels in the box around each pixel that satisfy a condition.
 
 use super::rows::{CountRows, bands, split_rows};
 use ndarray::{Array2, ArrayView2};

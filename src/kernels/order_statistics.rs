@@ -17,7 +17,7 @@ const BINS: usize = 1 << 16;
 /// Median and median absolute deviation of the values that were used.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MedianMad {
-    /// How many values were used.
+    /// Number of values that were used.
     pub count: u64,
     /// Their median (the mean of the two middle ones of an even number).
     pub median: f64,

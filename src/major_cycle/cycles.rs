@@ -63,7 +63,7 @@ struct Cycles<'a> {
     noted: Option<Reverted>,
 }
 
-/// How the loop ended.
+/// Outcome of the loop.
 struct Ended {
     reason: StopReason,
     /// The record of the cycle that was not cleaned any more.

@@ -1,4 +1,4 @@
-//! How a mask is made, whatever it is made from: the method, its options, and the rule that combines two methods.
+//! Recipe of a mask, whatever its image: the method, its options, and the rule that combines two methods.
 
 use super::MaskingOptions;
 use super::auto::AutoMaskOptions;

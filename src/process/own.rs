@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 /// The words that the program was called with, its own name first.
 static WORDS: OnceLock<Vec<OsString>> = OnceLock::new();
 
-/// Takes down the words that the program was called with (its own name first), once.
+/// Stores the words that the program was called with (its own name first), once.
 pub fn set_words(words: impl IntoIterator<Item = OsString>) -> &'static [OsString] {
     WORDS.get_or_init(|| words.into_iter().collect())
 }

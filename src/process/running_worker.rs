@@ -26,7 +26,7 @@ pub(crate) struct Handshake {
     pub check: fn(&Value) -> Result<(), String>,
 }
 
-/// How to start a worker.
+/// Command and environment of a worker.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct WorkerCommand {
     /// Name for messages, e.g. `CASA`.

@@ -15,14 +15,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
-/// How long a group may take to end after SIGTERM, unless [`Limits::grace`] says otherwise.
+/// Time that a group may take to end after SIGTERM, unless [`Limits::grace`] says otherwise.
 const GRACE: Duration = Duration::from_secs(5);
 /// Within what time a signal that ended our program reaches us, too, if it was meant for both.
 const SHARED_SIGNAL: Duration = Duration::from_millis(500);
 /// Pieces of output that may wait for the caller before the program has to wait.
 const BACKLOG: usize = 256;
 
-/// How long a program may run, and be silent.
+/// Limits of a program's run time and silence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Wall-clock time of the whole run; `None`: no limit.

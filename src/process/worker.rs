@@ -40,7 +40,7 @@ pub enum WorkerError {
         operation: String,
         /// The reason that it gave.
         message: String,
-        /// Where its code was, if it told.
+        /// Place in its code, if it reports one.
         traceback: String,
         /// Where all its words are.
         log: Option<PathBuf>,

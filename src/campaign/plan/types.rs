@@ -45,7 +45,7 @@ pub struct Plan {
     pub stop: StopOptions,
     /// Threads, memory, time and disk.
     pub resources: Resources,
-    /// How external programs are called.
+    /// Commands of the external programs.
     pub executables: Executables,
     /// Reference antenna; `None`: chosen by the program.
     pub reference_antenna: Option<String>,
@@ -82,11 +82,11 @@ pub struct MeasurementSetPlan {
 pub struct RoundPlan {
     /// Its number; 0 images before any calibration.
     pub round: usize,
-    /// How it calibrates before imaging; `None`: not at all.
+    /// Calibration before imaging; `None`: none.
     pub calibration: Option<CalibrationPlan>,
     /// The mask it is cleaned with; `None`: none.
     pub mask: Option<MaskPlan>,
-    /// How it images.
+    /// Imaging.
     pub imaging: ImagerOptions,
     /// Column that is imaged, if no round is rejected on the way.
     pub data_column: String,
@@ -109,7 +109,7 @@ pub struct CalibrationPlan {
 /// Mask of a round.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MaskPlan {
-    /// How it is made; never [`MaskMethod::None`].
+    /// Its method; never [`MaskMethod::None`].
     pub method: MaskMethod,
     /// The image that it is made from.
     #[serde(default, skip_serializing_if = "MaskImage::is_default")]
@@ -117,11 +117,11 @@ pub struct MaskPlan {
     /// With image `field`: how that is made.
     #[serde(default, skip_serializing_if = "FieldOptions::is_default")]
     pub field: FieldOptions,
-    /// How often.
+    /// Its cadence.
     pub cadence: MaskCadence,
     /// With cadence cycle: before every n-th major cycle.
     pub every: usize,
-    /// How two masks become one.
+    /// Rule that combines two masks.
     pub combine: CombineRule,
     /// Options of flint's pipeline.
     pub masking: MaskingOptions,

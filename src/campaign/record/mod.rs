@@ -150,7 +150,7 @@ pub struct DatasetRecord {
     pub messages: Vec<MessageRecord>,
 }
 
-/// How grave a message is.
+/// Level of a message.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
@@ -169,7 +169,7 @@ pub enum Level {
 pub struct MessageRecord {
     /// When.
     pub at: Option<Timestamp>,
-    /// How grave.
+    /// Its level.
     pub level: Level,
     /// The words.
     pub text: String,
@@ -288,7 +288,7 @@ pub enum MaskOrigin {
     Cycles,
 }
 
-/// How a mask was made.
+/// Method and origin of a mask.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct MaskRecord {

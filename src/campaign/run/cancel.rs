@@ -12,7 +12,7 @@ use nix::unistd::Pid;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// How long a run on this machine may take to stop its programs.
+/// Time that a run on this machine may take to stop its programs.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The kind of work that was ended.

@@ -52,7 +52,7 @@ pub trait ReportWriter: Send + Sync {
     fn write(&self, record: &CampaignRecord, folder: &Path) -> Result<()>;
 }
 
-/// How a run of a campaign ended.
+/// Outcome of a campaign's run.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Outcome {

@@ -112,7 +112,7 @@ pub struct ImagingStep {
     pub mask_scales: usize,
 }
 
-/// How masks are made between major cycles.
+/// Masks between major cycles.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CycleMasking {
     /// Method and options.

@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
-/// How a residual is deconvolved: names, defaults and units of CASA's tclean.
+/// Options of a deconvolution: names, defaults and units of CASA's tclean.
 #[derive(Debug, Clone, PartialEq, Serialize, clap::Args)]
 #[command(next_help_heading = "Deconvolution")]
 pub struct DeconvolveOptions {

@@ -76,7 +76,7 @@ pub struct AutoMask {
     pub state: ImageState,
     /// Masked pixels over pixels with data.
     pub fraction: f64,
-    /// How often it was made again with higher levels, because too much was masked.
+    /// Number of times that it was made again with higher levels, because too much was masked.
     pub raised: usize,
     /// Islands that were not believed.
     pub removed: Vec<RemovedIsland>,
@@ -104,7 +104,7 @@ pub enum AutoMaskError {
         fraction: f64,
         /// Largest fraction that is allowed.
         allowed: f64,
-        /// How often the levels were raised.
+        /// Number of times that the levels were raised.
         raised: usize,
     },
     /// The pipeline failed.

@@ -45,7 +45,7 @@ impl From<MaskingError> for crate::Error {
 pub struct MaskOutput {
     /// The mask, one bit per scale.
     pub mask: MaskBits,
-    /// How many bits are in use.
+    /// Number of bits in use.
     pub bits: usize,
     /// Notes for the user, most important first.
     pub notes: Vec<MaskNote>,

@@ -14,7 +14,7 @@ pub(super) struct Masks<'a> {
     pub(super) first: &'a Path,
     /// flint's; without it, the first is taken as it is.
     pub(super) second: Option<&'a Path>,
-    /// How they become one.
+    /// Rule that combines them.
     pub(super) rule: CombineRule,
 }
 

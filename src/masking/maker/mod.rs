@@ -148,7 +148,7 @@ pub struct Mask {
     pub flint: Option<MaskingOptions>,
     /// Notes for the user, plane by plane.
     pub notes: Vec<PlaneNote>,
-    /// How automatic levels were chosen.
+    /// Choice of the automatic levels.
     pub automatic: Option<AutoSummary>,
     /// Warnings of auto-multithresh.
     pub warnings: Vec<String>,
@@ -178,7 +178,7 @@ pub struct PlaneNote {
     pub note: MaskNote,
 }
 
-/// How the levels of an automatic mask were chosen.
+/// Choice of an automatic mask's levels.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct AutoSummary {
     /// Strength of the artefacts in the first plane: 0 none, 1 the worst.

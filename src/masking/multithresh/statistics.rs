@@ -55,7 +55,7 @@ pub struct MedianMad {
 struct Interval {
     low: f32,
     high: f32,
-    /// How many values of the list lie in it.
+    /// Number of the list's values in it.
     count: usize,
 }
 

@@ -65,7 +65,7 @@ impl Content {
     }
 }
 
-/// How a map is drawn.
+/// Options of a map.
 #[derive(Debug, Clone)]
 pub(crate) struct Style<'a> {
     /// Kind of its pixels.

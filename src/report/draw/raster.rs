@@ -7,7 +7,7 @@ use rayon::prelude::*;
 /// Colours of a palette; the last entry of a picture's palette is transparent: no data.
 pub(crate) const LEVELS: usize = 96;
 
-/// How several pixels become one.
+/// Rule by which several pixels become one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reduce {
     /// The brightest: faint point sources stay visible.

@@ -84,7 +84,7 @@ pub enum Rule {
     Convergence,
     /// There is no accepted round to compare with.
     FirstRound,
-    /// How many attempts were made.
+    /// Number of attempts.
     Retries,
 }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// How long a cancelled job may take to end.
+/// Time that a cancelled job may take to end.
 const CANCEL_PATIENCE: Duration = Duration::from_secs(90);
 /// After this time jobs that are still there are cancelled again: Slurm may have missed some that were just starting.
 const CANCEL_AGAIN: Duration = Duration::from_secs(10);

@@ -8,7 +8,7 @@ use crate::campaign::record::State;
 use indexmap::IndexMap;
 use std::collections::{BTreeMap, HashMap};
 
-/// How far a measurement set is, as its journal shows.
+/// Progress of a measurement set according to its journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Progress {
     /// The first round that is not done.
@@ -17,7 +17,7 @@ pub(super) struct Progress {
     pub end: Option<End>,
 }
 
-/// How a run of a measurement set ended.
+/// The end of a run of a measurement set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
     /// The rounds that were asked for are done.

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How long a job waits for the lock of its measurement set: that of a job on a node that died may linger.
+/// Time that a job waits for the lock of its measurement set: that of a job on a node that died may linger.
 const LOCK_PATIENCE: Duration = Duration::from_secs(60);
 /// Set by Slurm: how often it started this job again.
 const RESTARTS: &str = "SLURM_RESTART_COUNT";

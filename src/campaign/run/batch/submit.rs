@@ -220,7 +220,7 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// Announces, submits and takes down one job; `None` when there is no room.
+    /// Announces, submits and records one job; `None` when there is no room.
     fn submit(&self, wave: &mut Wave, work: Work, members: Vec<Member>, spec: JobSpec) -> Result<Option<u64>> {
         // `cleanloop cancel` may have come between two submissions.
         if self.ledger.state().cancelled {

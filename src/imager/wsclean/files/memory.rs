@@ -26,7 +26,7 @@ pub(crate) fn folder(data: &[PathBuf], executable: &[String]) -> Option<PathBuf>
     (needed < free / PART_OF_FREE).then(|| PathBuf::from(MEMORY))
 }
 
-/// Start of the names of our folders outside of the job's own: it tells whose they are.
+/// Start of the names of our folders outside of the job's own: it identifies the owner.
 pub(crate) fn prefix() -> String {
     format!("cleanloop-{}-", std::process::id())
 }

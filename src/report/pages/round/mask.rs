@@ -1,4 +1,4 @@
-//! How the mask of a round was made, and what changed.
+//! The mask of a round: method, counts and changes.
 
 use crate::campaign::record::MaskRecord;
 use crate::report::figures::RoundFigures;
