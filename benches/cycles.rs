@@ -5,7 +5,7 @@
 
 use cleanloop::image::{FitsImage, Header, PixelType, write_plane};
 use cleanloop::imager::wsclean::{WscleanImager, WscleanOptions};
-use cleanloop::imager::{Imager, ImagerContext, ImagingJob, Residual};
+use cleanloop::imager::{Imager, ImagerContext, ImagingJob, Residual, StopLimits};
 use cleanloop::kernels::order_statistics::{median, median_and_mad};
 use cleanloop::major_cycle::{self, CycleMask, CycleMasks, MaskMoment, Measures, StopRules};
 use cleanloop::quality::residual::{measure, model_fluxes};
@@ -144,16 +144,18 @@ fn main() -> Result<()> {
                 None => drop(imager.image_once(last_mask.as_deref())?),
                 Some((every, freeze_change)) => {
                     let rules = StopRules {
-                        threshold_jy: None,
-                        nsigma: Some(STOP_SIGMA),
-                        iterations: options.niter,
-                        major_cycles: cycles as usize,
+                        limits: StopLimits {
+                            threshold_jy: None,
+                            nsigma: Some(STOP_SIGMA),
+                            iterations: options.niter,
+                            major_cycles: cycles as usize,
+                            independent_channels: false,
+                        },
                         every,
                         freeze_change,
                         least_new_flux: 0.0,
                         peak_growth: 10.0,
                         rms_growth: 10.0,
-                        independent_channels: false,
                     };
                     let mut masks = Growing { folder: way.folder.clone(), mask: None };
                     let measures = Measures { residual: &measure, flux: &model_fluxes };

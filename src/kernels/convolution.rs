@@ -1,6 +1,5 @@
 //! Convolution with an elliptical Gaussian.
 
-use super::gaussian::FWHM_PER_SIGMA;
 use ndarray::{Array2, ArrayView2, Axis, Zip};
 use rayon::prelude::*;
 use realfft::RealFftPlanner;
@@ -25,12 +24,6 @@ pub struct Covariance {
 }
 
 impl Covariance {
-    /// Of a circular Gaussian with this full width at half maximum, pixels.
-    pub fn circular(fwhm: f64) -> Self {
-        let variance = (fwhm / FWHM_PER_SIGMA).powi(2);
-        Self { xx: variance, xy: 0.0, yy: variance }
-    }
-
     /// The Gaussian's Fourier transform (its integral being 1) at `u` and `v` cycles a pixel along x and y.
     fn transfer(&self, u: f64, v: f64) -> f64 {
         (-2.0 * PI * PI * (self.xx * u * u + 2.0 * self.xy * u * v + self.yy * v * v)).exp()
@@ -151,7 +144,14 @@ fn rows_backward(mut spectrum: Array2<Complex<f32>>, (ny, nx): (usize, usize), p
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernels::FWHM_PER_SIGMA;
     use proptest::prelude::*;
+
+    /// Of a circular Gaussian with this full width at half maximum, pixels.
+    fn circular(fwhm: f64) -> Covariance {
+        let variance = (fwhm / FWHM_PER_SIGMA).powi(2);
+        Covariance { xx: variance, xy: 0.0, yy: variance }
+    }
 
     fn point(shape: (usize, usize), at: (usize, usize)) -> Array2<f32> {
         let mut image = Array2::zeros(shape);
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn picture() {
-        let out = gaussian_convolution(point((5, 5), (2, 2)).view(), &Covariance::circular(2.0));
+        let out = gaussian_convolution(point((5, 5), (2, 2)).view(), &circular(2.0));
         let percent = out.mapv(|v| (100.0 * v).round() as i32);
         let expected = [[0, 1, 1, 1, 0], [1, 6, 11, 6, 1], [1, 11, 22, 11, 1], [1, 6, 11, 6, 1], [0, 1, 1, 1, 0]];
         assert_eq!(percent, ndarray::arr2(&expected));
@@ -196,7 +196,7 @@ mod tests {
     fn edges_do_not_meet_and_no_data_stays_so() {
         let mut image = point((12, 9), (0, 0));
         image[[5, 5]] = f32::NAN;
-        let out = gaussian_convolution(image.view(), &Covariance::circular(3.0));
+        let out = gaussian_convolution(image.view(), &circular(3.0));
         assert!(out[[5, 5]].is_nan() && out.iter().filter(|v| v.is_nan()).count() == 1);
         assert!(out[[11, 0]].abs() < 1e-4 && out[[0, 8]].abs() < 1e-4, "nothing comes back on the other side");
         assert!((out[[1, 1]] - out[[0, 0]] * (-8.0 * std::f32::consts::LN_2 / 9.0).exp()).abs() < 1e-3);
@@ -209,7 +209,7 @@ mod tests {
                 let inside = (20..ny + 20).contains(&y) && (20..nx + 20).contains(&x);
                 if inside { ((seed as usize % 97 + 31 * x + 17 * y) % 13) as f32 } else { 0.0 }
             });
-            let covariance = Covariance::circular(fwhm);
+            let covariance = circular(fwhm);
             let out = gaussian_convolution(image.view(), &covariance);
             let (before, after) = (image.sum(), out.sum());
             prop_assert!((before - after).abs() <= 1e-3 * before.abs() + 1e-3, "{} became {}", before, after);

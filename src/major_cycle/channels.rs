@@ -18,7 +18,7 @@ pub(super) struct ChannelState {
 
 /// Where each plane of the residual stands after the finished cycles.
 pub(super) fn channel_states(state: &ResidualState, finished: &[Finished], rules: &StopRules) -> Vec<ChannelState> {
-    let independent = rules.independent_channels && state.channels.len() > 1;
+    let independent = rules.limits.independent_channels && state.channels.len() > 1;
     let of_channel = |(index, plane): (usize, &PlaneResidual)| {
         let cycles = || finished.iter().filter_map(|f| f.minor.channels.get(index));
         let iterations = cycles().map(|c| c.iterations).sum();
@@ -31,7 +31,7 @@ pub(super) fn channel_states(state: &ResidualState, finished: &[Finished], rules
         let stopped = before
             .or_else(|| diverged.then_some(StopReason::Diverged))
             .or_else(|| rules.nothing_left(plane))
-            .or_else(|| (independent && iterations >= rules.iterations).then_some(StopReason::Iterations))
+            .or_else(|| (independent && iterations >= rules.limits.iterations).then_some(StopReason::Iterations))
             .or_else(|| (idle || no_progress(index, plane, finished, rules)).then_some(StopReason::NoNewFlux));
         ChannelState { iterations, stopped, long_stopped }
     };
@@ -63,11 +63,11 @@ fn no_progress(index: usize, plane: &PlaneResidual, finished: &[Finished], rules
 
 /// Minor iterations that the imager may still do; for independent channels the most that one of them may.
 pub(super) fn iterations_left(channels: &[ChannelState], done: u64, rules: &StopRules) -> u64 {
-    if rules.independent_channels && channels.len() > 1 {
+    if rules.limits.independent_channels && channels.len() > 1 {
         let going_on = channels.iter().filter(|c| c.stopped.is_none());
-        return going_on.map(|c| rules.iterations.saturating_sub(c.iterations)).max().unwrap_or(0);
+        return going_on.map(|c| rules.limits.iterations.saturating_sub(c.iterations)).max().unwrap_or(0);
     }
-    rules.iterations.saturating_sub(done)
+    rules.limits.iterations.saturating_sub(done)
 }
 
 /// The limits of each channel of a cube; none for a single plane. `done` is the number of minor iterations so far.
@@ -82,7 +82,7 @@ pub(super) fn channel_controls(
     }
     let controls = |(plane, now): (&PlaneResidual, &ChannelState)| ChannelControls {
         active: now.stopped.is_none(),
-        iterations_left: rules.iterations.saturating_sub(if rules.independent_channels {
+        iterations_left: rules.limits.iterations.saturating_sub(if rules.limits.independent_channels {
             now.iterations
         } else {
             done

@@ -224,7 +224,7 @@ impl<'a> Cycles<'a> {
         let Some(last) = self.notes.finished.last_mut().filter(|_| !reverts.is_empty()) else { return Ok(true) };
         for revert in &reverts {
             let channel = &mut look.record.channels[revert.channel];
-            (channel.done, channel.stopped) = (true, Some(StopReason::Diverged));
+            channel.stopped = Some(StopReason::Diverged);
         }
         last.reverted = Some(Reverted {
             channels: reverts.clone(),
@@ -309,7 +309,6 @@ pub(super) fn describe(
         rms: Some(plane.rms),
         threshold: Some(rules.threshold(plane.rms)),
         masked_pixels: Some(plane.masked_pixels),
-        done: now.stopped.is_some(),
         stopped: now.stopped.clone(),
         ..ChannelRecord::default()
     };

@@ -73,7 +73,7 @@ fn major_iterations(finished: &[Finished]) -> usize {
 fn controls(situation: &Situation<'_>, rules: &StopRules) -> MinorControls {
     let Situation { look, mask, finished, cheap, .. } = *situation;
     let frozen = mask.settled || (!mask.same && has_settled(finished, Some(&mask.mask), rules));
-    let left = rules.major_cycles - major_iterations(finished);
+    let left = rules.limits.major_cycles - major_iterations(finished);
     let call = match (cheap, frozen) {
         (true, _) => 1,
         (false, true) => left,
@@ -124,7 +124,7 @@ fn reason_to_stop(look: &Look, finished: &[Finished], rules: &StopRules) -> Opti
     if iterations_left(&look.channels, iterations(finished), rules) == 0 {
         return Some(StopReason::Iterations);
     }
-    if major_iterations(finished) >= rules.major_cycles {
+    if major_iterations(finished) >= rules.limits.major_cycles {
         return Some(StopReason::MajorCycles);
     }
     let last = finished.last()?;

@@ -8,14 +8,9 @@ use serde::{Deserialize, Serialize};
 /// Limits at which the loop ends, with everything resolved.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StopRules {
-    /// Level of the peak inside the mask, Jy/beam.
-    pub threshold_jy: Option<f64>,
-    /// The same as a multiple of the residual's robust noise.
-    pub nsigma: Option<f64>,
-    /// Minor iterations over all cycles.
-    pub iterations: u64,
-    /// Major iterations over all calls.
-    pub major_cycles: usize,
+    /// Those of the cleaning itself. Of independent channels of a cube each has all the iterations, and one that finds
+    /// nothing to do is stopped.
+    pub limits: StopLimits,
     /// A fresh mask before every n-th major iteration.
     pub every: usize,
     /// A mask that changes by less than this fraction of its pixels is kept for the rest, which runs in one call; in
@@ -27,31 +22,30 @@ pub struct StopRules {
     pub peak_growth: f64,
     /// Divergence: the noise over the lowest so far.
     pub rms_growth: f64,
-    /// Channels of a cube are images of their own: the limit of iterations holds for each, and one that finds nothing
-    /// to do is stopped.
-    pub independent_channels: bool,
 }
 
 impl StopRules {
     /// The user's rules, with the imager's own limits where the user gives none.
     pub fn new(stop: &StopOptions, imager: &StopLimits, every: usize, freeze_change: f64) -> Self {
         Self {
-            threshold_jy: stop.threshold_jy.or(imager.threshold_jy),
-            nsigma: stop.nsigma.or(imager.nsigma),
-            iterations: stop.iterations.unwrap_or(imager.iterations),
-            major_cycles: stop.major_cycles.unwrap_or(imager.major_cycles).max(1),
+            limits: StopLimits {
+                threshold_jy: stop.threshold_jy.or(imager.threshold_jy),
+                nsigma: stop.nsigma.or(imager.nsigma),
+                iterations: stop.iterations.unwrap_or(imager.iterations),
+                major_cycles: stop.major_cycles.unwrap_or(imager.major_cycles).max(1),
+                independent_channels: imager.independent_channels,
+            },
             every: every.max(1),
             freeze_change,
             least_new_flux: stop.least_new_flux,
             peak_growth: stop.peak_growth,
             rms_growth: stop.rms_growth,
-            independent_channels: imager.independent_channels,
         }
     }
 
     /// Threshold down to which a plane with this noise is cleaned, Jy/beam.
     pub(super) fn threshold(&self, rms: f64) -> f64 {
-        self.threshold_jy.unwrap_or(0.0).max(self.nsigma.unwrap_or(0.0) * rms)
+        self.limits.threshold_jy.unwrap_or(0.0).max(self.limits.nsigma.unwrap_or(0.0) * rms)
     }
 
     /// Why nothing is left to clean in this plane, if that is so.
@@ -59,7 +53,7 @@ impl StopRules {
         if plane.masked_pixels == 0 {
             return Some(StopReason::EmptyMask);
         }
-        let by_threshold = self.threshold_jy.is_some_and(|t| t >= self.nsigma.unwrap_or(0.0) * plane.rms);
+        let by_threshold = self.limits.threshold_jy.is_some_and(|t| t >= self.limits.nsigma.unwrap_or(0.0) * plane.rms);
         let reason = if by_threshold { StopReason::Threshold } else { StopReason::NSigma };
         (plane.peak_in_mask <= self.threshold(plane.rms)).then_some(reason)
     }

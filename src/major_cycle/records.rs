@@ -65,9 +65,7 @@ pub struct ChannelRecord {
     pub model_flux: Option<f64>,
     /// Minor iterations of the cycle.
     pub iterations: Option<u64>,
-    /// The channel is done, and is not cleaned any more.
-    pub done: bool,
-    /// Why.
+    /// Why the channel is not cleaned any more; `None`: it still is.
     pub stopped: Option<StopReason>,
 }
 

@@ -165,6 +165,13 @@ fn rules() -> StopRules {
     StopRules::new(&StopOptions::default(), &limits, 1, 0.01)
 }
 
+/// [`rules`] with other limits.
+fn limited(change: impl FnOnce(&mut StopLimits)) -> StopRules {
+    let mut rules = rules();
+    change(&mut rules.limits);
+    rules
+}
+
 fn go(imager: &mut FakeImager, masks: &[u64], rules: &StopRules) -> CycleReport {
     let folder = tempfile::tempdir().unwrap();
     run(imager, &mut FakeMasks(masks.to_vec()), MEASURES, rules, folder.path()).unwrap()
@@ -250,10 +257,10 @@ fn confetti_is_not_forgotten_when_a_run_is_cut_off_after_the_repair() {
 }
 
 #[rstest::rstest]
-#[case(StopRules { threshold_jy: None, nsigma: Some(9.0), ..rules() }, StopReason::NSigma, 2)]
-#[case(StopRules { iterations: 20, ..rules() }, StopReason::Iterations, 2)]
-#[case(StopRules { major_cycles: 3, ..rules() }, StopReason::MajorCycles, 3)]
-#[case(StopRules { every: 2, major_cycles: 4, ..rules() }, StopReason::MajorCycles, 2)]
+#[case(limited(|l| (l.threshold_jy, l.nsigma) = (None, Some(9.0))), StopReason::NSigma, 2)]
+#[case(limited(|l| l.iterations = 20), StopReason::Iterations, 2)]
+#[case(limited(|l| l.major_cycles = 3), StopReason::MajorCycles, 3)]
+#[case(StopRules { every: 2, ..limited(|l| l.major_cycles = 4) }, StopReason::MajorCycles, 2)]
 fn limits_end_it(#[case] rules: StopRules, #[case] reason: StopReason, #[case] calls: usize) {
     let mut imager = FakeImager::new();
     let report = go(&mut imager, &[10, 20, 30, 40, 50], &rules);
@@ -281,7 +288,7 @@ fn after_a_settled_mask_it_still_goes_down_to_its_level() {
 }
 
 #[test]
-fn divergence_goes_back_to_the_best_cycle() {
+fn divergence_reverts_to_the_best_cycle() {
     let mut imager = FakeImager { worse_at: Some(3), ..FakeImager::new() };
     let report = go(&mut imager, &[10, 20, 30, 40, 50], &rules());
     assert_eq!(report.stopped, StopReason::Diverged);
@@ -292,8 +299,8 @@ fn divergence_goes_back_to_the_best_cycle() {
 /// Three channels: the first meets its level at once, the second after two cycles, the third runs out of iterations.
 /// Later masks find more in the first two.
 #[test]
-fn a_channel_that_is_done_stays_done() {
-    let rules = StopRules { independent_channels: true, iterations: 30, freeze_change: 0.0, ..rules() };
+fn a_converged_channel_stays_so() {
+    let rules = StopRules { freeze_change: 0.0, ..limited(|l| (l.independent_channels, l.iterations) = (true, 30)) };
     let peaks = [[0.5, 4.0, 9.0], [3.0, 2.0, 8.0], [3.0, 0.9, 7.0], [3.0, 5.0, 6.0]];
     let plane = |p: f64| PlaneResidual { peak: p, peak_in_mask: p, rms: 0.1, masked_pixels: 5 };
     let mut finished: Vec<Finished> = Vec::new();
@@ -461,7 +468,7 @@ fn measured_cube(residual: &Path, _: Option<&Path>, _: Option<&Path>) -> Result<
 const CUBE: Measures<'static> = Measures { residual: &measured_cube, flux: &flux };
 
 #[test]
-fn a_channel_that_diverges_goes_back_alone() {
+fn a_channel_that_diverges_reverts_alone() {
     let t = true;
     let folder = tempfile::tempdir().unwrap();
     let mut imager = FakeCube::new(false);
@@ -475,7 +482,7 @@ fn a_channel_that_diverges_goes_back_alone() {
     let reasons: Vec<_> = report.cycles.last().unwrap().channels.iter().map(|c| c.stopped.clone()).collect();
     assert_eq!(reasons, [StopReason::Threshold, StopReason::Diverged, StopReason::Threshold].map(Some));
     let third = &report.cycles[3].channels[1];
-    assert_eq!((third.peak, third.done), (Some(16.0), true), "the record tells what was seen");
+    assert_eq!((third.peak, &third.stopped), (Some(16.0), &Some(StopReason::Diverged)), "the record has what was seen");
     assert_eq!(report.cycles[4].channels[1].peak, Some(2.0));
 
     // Cut off while it goes back, it does the same.
@@ -490,7 +497,7 @@ fn a_channel_that_diverges_goes_back_alone() {
 }
 
 #[test]
-fn a_lost_channel_has_diverged_and_one_that_was_done_is_not_looked_at() {
+fn a_lost_channel_has_diverged_and_a_converged_one_is_not_looked_at() {
     let plane = |p: f64, rms: f64| PlaneResidual { peak: p, peak_in_mask: p, rms, masked_pixels: 5 };
     let of = |p: f64| ChannelRecord { peak: Some(p), rms: Some(1.0), ..Default::default() };
     let record = |peaks: [f64; 4]| CycleRecord { channels: peaks.map(of).to_vec(), ..Default::default() };
@@ -505,7 +512,7 @@ fn a_lost_channel_has_diverged_and_one_that_was_done_is_not_looked_at() {
 }
 
 #[test]
-fn a_channel_without_progress_is_done_and_the_others_go_on() {
+fn a_channel_without_progress_stops_and_the_others_go_on() {
     let rules = StopRules { least_new_flux: 0.01, ..rules() };
     let of = |flux: f64, iterations: u64| ChannelRecord {
         model_flux: Some(flux),
@@ -694,7 +701,7 @@ fn a_settled_mask_gets_all_that_is_left_and_cheap_calls_are_single() {
 }
 
 #[test]
-fn an_imager_that_cannot_revert_channels_goes_back_as_a_whole() {
+fn an_imager_that_cannot_revert_channels_reverts_as_a_whole() {
     let (look, finished, mask) = (look_at(4.0, 0.5, 10), past(&[(16.0, None), (3.0, None)]), fresh(10));
     let situation = Situation { cannot_revert: true, ..situation(&look, &finished, &mask) };
     assert_eq!(decide(&situation, &rules()), Step::RollBack { cycle: 1 });

@@ -1,6 +1,6 @@
 //! Masks of several scales: one bit per scale.
 
-use crate::image::{ImageError, PixelType, PlaneWriter};
+use crate::image::{ImageError, PlaneWriter};
 use crate::kernels::bitmask::BitMask;
 use ndarray::{Array2, ArrayView2, Zip};
 use std::ops::Range;
@@ -128,11 +128,6 @@ impl MaskBits {
             Self::Narrow(a) => Zip::from(a).par_fold(|| 0, |n, &v| n + usize::from(v != 0), |a, b| a + b),
             Self::Wide(a) => Zip::from(a).par_fold(|| 0, |n, &v| n + usize::from(v != 0), |a, b| a + b),
         }
-    }
-
-    /// The smallest FITS type that holds `scales` bits.
-    pub fn fits_type(scales: usize) -> PixelType {
-        PixelType::for_bits(scales)
     }
 }
 

@@ -28,11 +28,6 @@ impl MsSummary {
         self.columns.iter().any(|c| c == name)
     }
 
-    /// Whether the telescope's hands are circular (R, L) rather than linear (X, Y).
-    pub fn is_circular(&self) -> bool {
-        self.correlation_types.iter().any(|c| (5..=8).contains(c))
-    }
-
     /// Length from the first to the last integration, s.
     pub fn duration_s(&self) -> f64 {
         self.time_end_s - self.time_start_s

@@ -7,6 +7,7 @@
 //! NaN and infinities are no data: they take no part in any statistic and are NaN in the maps.
 
 mod bane;
+mod files;
 mod grid;
 mod local;
 mod minimum_filter;
@@ -14,6 +15,7 @@ mod minimum_filter;
 use crate::image::{FitsImage, PixelBeam};
 use crate::kernels::order_statistics::median_and_mad;
 use crate::options::{Checks, OptionError, Validate};
+pub use files::{MapRange, NoiseMapFiles, write_maps};
 use grid::Grid;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
 use rayon::prelude::*;

@@ -145,10 +145,10 @@ fn planned_masks(round: &RoundPlan, stop: &StopOptions, layout: &Layout) -> Plan
             let rules = StopRules::new(stop, &round.imaging.stop_limits(), mask.every, mask.freeze_change);
             PlannedMasks::PerCycle(PlannedCycles {
                 masks,
-                iterations: rules.iterations,
-                major_cycles: rules.major_cycles,
+                iterations: rules.limits.iterations,
+                major_cycles: rules.limits.major_cycles,
                 every: rules.every,
-                threshold_jy: rules.threshold_jy.filter(|_| rules.nsigma.is_none()),
+                threshold_jy: rules.limits.threshold_jy.filter(|_| rules.limits.nsigma.is_none()),
             })
         }
         Some(_) => PlannedMasks::Fixed(masks.join("mask.fits")),

@@ -15,7 +15,7 @@ pub(crate) struct Heat<'a> {
     /// `[cycle, channel]`; `None` is left blank.
     pub(crate) values: Array2<Option<f64>>,
     /// Cells whose channel had converged before.
-    pub(crate) done: &'a Array2<bool>,
+    pub(crate) stopped: &'a Array2<bool>,
     /// Labels of the rows.
     pub(crate) rows: &'a [String],
     /// Unit without prefix; empty for counts.
@@ -104,7 +104,7 @@ impl Layout<'_> {
         let cell = self.cell();
         let mut strokes = String::new();
         if self.columns() <= MAX_STROKES {
-            for ((y, x), _) in self.spec.done.indexed_iter().filter(|(_, done)| **done) {
+            for ((y, x), _) in self.spec.stopped.indexed_iter().filter(|(_, stopped)| **stopped) {
                 let (cx, cy) = (LEFT + x as f64 * cell, TOP + (y as f64 + 0.5) * self.row_height);
                 let _ = write!(strokes, "M{} {}h{}", c(cx + 0.15 * cell), c(cy), c(0.7 * cell));
             }
@@ -164,9 +164,9 @@ mod tests {
     #[test]
     fn heat_maps_have_their_first_cycle_on_top() {
         let values = ndarray::array![[Some(1.0), Some(2.0)], [Some(3.0), None]];
-        let done = ndarray::array![[false, false], [false, true]];
+        let stopped = ndarray::array![[false, false], [false, true]];
         let rows = ["0".to_string(), "1".to_string()];
-        let svg = draw(&Heat { title: "Peak", values, done: &done, rows: &rows, unit: "Jy/beam" }).unwrap();
+        let svg = draw(&Heat { title: "Peak", values, stopped: &stopped, rows: &rows, unit: "Jy/beam" }).unwrap();
         assert!(svg.contains("Peak by channel and cycle: 1 to 3 Jy/beam"), "{svg}");
         assert_eq!(svg.matches("class=\"done\" d=\"M").count(), 1);
     }

@@ -340,21 +340,24 @@ fn the_line_cube_example_leaves_finished_channels_alone() {
     let mut ended = std::collections::BTreeSet::new();
     for channel in 0..8 {
         let of: Vec<_> = cycles.iter().map(|c| &c.channels[channel]).collect();
-        let first_done = of.iter().position(|c| c.done).unwrap_or(of.len());
-        ended.insert(first_done);
-        assert!(of[first_done..].iter().all(|c| c.done), "channel {channel} never becomes active again");
-        assert!(of[..first_done].iter().all(|c| !c.done && c.iterations.is_none_or(|n| n > 0)));
-        for window in of[first_done..].windows(2) {
+        let first_stopped = of.iter().position(|c| c.stopped.is_some()).unwrap_or(of.len());
+        ended.insert(first_stopped);
+        assert!(
+            of[first_stopped..].iter().all(|c| c.stopped.is_some()),
+            "channel {channel} never becomes active again"
+        );
+        assert!(of[..first_stopped].iter().all(|c| c.stopped.is_none() && c.iterations.is_none_or(|n| n > 0)));
+        for window in of[first_stopped..].windows(2) {
             assert_eq!(window[0].iterations.unwrap_or(0), 0, "channel {channel} is left alone");
             assert_eq!((window[0].peak, window[0].rms), (window[1].peak, window[1].rms));
         }
-        if first_done < of.len() {
-            assert!(of[first_done].stopped.is_some(), "it says why");
+        if first_stopped < of.len() {
+            assert!(of[first_stopped].stopped.is_some(), "it says why");
         }
         // One call of wsclean for each cycle in which the channel was active, and no other.
         let log = path.join(format!("cube/imaging-00/round-00/logs/imager.channel-{channel:04}.log"));
         let calls = fs::read_to_string(log).unwrap_or_default().matches("WSClean version").count();
-        assert_eq!(calls, first_done.min(cycles.len() - 1), "channel {channel}");
+        assert_eq!(calls, first_stopped.min(cycles.len() - 1), "channel {channel}");
     }
     assert!(ended.len() > 1, "channels end at different cycles: {ended:?}");
     let empty = |channel: usize| cycles[0].channels[channel].masked_pixels == Some(0);
@@ -377,7 +380,7 @@ fn the_line_cube_example_leaves_finished_channels_alone() {
 /// wsclean with a gain that makes the third call of a chain diverge: the state after the second is taken.
 #[test]
 #[ignore = "needs wsclean and CASA"]
-fn divergence_goes_back_to_the_last_good_cycle() {
+fn divergence_reverts_to_the_last_good_cycle() {
     let folder = prepared(CAMPAIGN);
     let path = folder.path();
     let script = path.join("wsclean-that-goes-wrong");
@@ -408,7 +411,7 @@ exec wsclean \"${words[@]}\"
 /// One channel of a cube diverges: it goes back to its best cycle and stays there, the others end as without it.
 #[test]
 #[ignore = "needs wsclean and CASA"]
-fn a_channel_that_diverges_goes_back_and_the_others_go_on() {
+fn a_channel_that_diverges_reverts_and_the_others_go_on() {
     real::require("wsclean");
     let source = simulated::line_cube();
     let cube = |folder: &Path, more: &[&str]| {
@@ -441,7 +444,7 @@ exec wsclean \"${words[@]}\"
     let of = |channel: usize| spoilt.cycles.iter().map(|c| c.channels[channel].clone()).collect::<Vec<_>>();
     let fourth = of(4);
     assert_eq!(fourth[2].stopped, Some(cleanloop::imager::StopReason::Diverged), "{fourth:?}");
-    assert!(!fourth[1].done && fourth[2].done && fourth[2].peak > fourth[1].peak.map(|p| 1.2 * p));
+    assert!(fourth[1].stopped.is_none() && fourth[2].peak > fourth[1].peak.map(|p| 1.2 * p));
     assert_eq!(fs::read_to_string(bad.path().join("count")).expect("counted").lines().count(), 2, "no third call");
     for later in &fourth[3..] {
         assert_eq!((later.peak, later.iterations.unwrap_or(0)), (fourth[1].peak, 0), "as after its first cycle");

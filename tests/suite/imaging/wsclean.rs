@@ -244,7 +244,7 @@ fn an_interrupted_chain_goes_on_and_ends_the_same() {
 
 #[test]
 #[ignore = "needs wsclean and CASA"]
-fn a_chain_goes_back_to_an_earlier_cycle() {
+fn a_chain_reverts_to_an_earlier_cycle() {
     let bench = StepContext::new();
     let image = bench.imager("first", json!({"nmiter": 1})).image_once(None).expect("an image").image;
     let mask = bench.mask(&image, 0.08, "mask.fits");

@@ -518,7 +518,6 @@ pub(crate) fn cube(folder: &Path) -> DatasetRecord {
                 masked_pixels: Some(100 * (c as u64 + i as u64)),
                 model_flux: Some(0.1 * (i * c) as f64),
                 iterations: Some(10 * c as u64),
-                done: i > c,
                 stopped: (i > c).then_some(StopReason::Threshold),
             })
             .collect(),

@@ -54,10 +54,11 @@ fn heats(round: &RoundRecord) -> Vec<FigureView> {
     ];
     let rows: Vec<String> = round.cycles.iter().map(|c| c.cycle.to_string()).collect();
     let shape = (rows.len(), columns);
-    let done = Array2::from_shape_fn(shape, |(y, x)| round.cycles[y].channels.get(x).is_some_and(|c| c.done));
+    let stopped =
+        Array2::from_shape_fn(shape, |(y, x)| round.cycles[y].channels.get(x).is_some_and(|c| c.stopped.is_some()));
     let draw = |(title, unit, of): &(&str, &str, Of)| {
         let values = Array2::from_shape_fn(shape, |(y, x)| round.cycles[y].channels.get(x).and_then(of));
-        let svg = heat::draw(&Heat { title, values, done: &done, rows: &rows, unit })?;
+        let svg = heat::draw(&Heat { title, values, stopped: &stopped, rows: &rows, unit })?;
         Some(FigureView::bare(title, svg))
     };
     shown.iter().filter_map(draw).collect()
@@ -78,12 +79,12 @@ fn ends(round: &RoundRecord) -> Table {
         Heading::number("Model flux", &flux.name),
     ];
     let row = |channel: usize| {
-        let done = of(channel).find(|(_, c)| c.done);
-        let why = done.and_then(|(_, c)| c.stopped.as_ref()).map(words::stop_reason);
+        let stopped = of(channel).find(|(_, c)| c.stopped.is_some());
+        let why = stopped.and_then(|(_, c)| c.stopped.as_ref()).map(words::stop_reason);
         let iterations: u64 = of(channel).filter_map(|(_, c)| c.iterations).sum();
         Row::plain(vec![
             Cell::number(Some(channel as f64), |n| n.to_string()),
-            Cell::number(done.map(|(cycle, _)| cycle as f64), |n| n.to_string()),
+            Cell::number(stopped.map(|(cycle, _)| cycle as f64), |n| n.to_string()),
             Cell::text(why.unwrap_or_else(|| "cleaned to the end".into())),
             Cell::number(Some(iterations as f64), |n| grouped(n as u64)),
             Cell::number(last_flux(channel), |v| flux.number(v)),

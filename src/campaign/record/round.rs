@@ -1,0 +1,160 @@
+//! One attempt at one round: its steps, its products, its verdict.
+
+use super::mask::MaskRecord;
+use super::message::MessageRecord;
+use crate::calibrator::SolutionTable;
+use crate::calibrator::options::CalMode;
+use crate::campaign::journal::{State, Step};
+use crate::campaign::layout::AttemptId;
+use crate::campaign::rules::acceptance::{Decision, Next, Rule, Verdict};
+use crate::imager::{Products, StopReason};
+use crate::major_cycle::{ConfettiRecord, CycleRecord};
+use crate::quality::metrics::ImageMetrics;
+use crate::quality::solutions::SolutionStats;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// One attempt at one round.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RoundRecord {
+    /// Round, 0 first.
+    pub round: usize,
+    /// Attempt at this round, 1 first.
+    pub attempt: usize,
+    /// Where it stands.
+    pub state: State,
+    /// Start.
+    pub started: Option<Timestamp>,
+    /// End.
+    pub finished: Option<Timestamp>,
+    /// Column that was imaged.
+    pub data_column: String,
+    /// Calibrator, e.g. `casa`; empty in a round without calibration.
+    pub calibrator: String,
+    /// Solution interval, as given to the calibrator.
+    pub solint: Option<String>,
+    /// Mode that was solved for.
+    pub calmode: Option<CalMode>,
+    /// Why this interval and mode, where the program chose them.
+    pub solint_why: Option<String>,
+    /// Statistics of its solutions.
+    pub solutions: Option<SolutionStats>,
+    /// JSON file of [`SolutionStats`] with the series for plots; a campaign of many measurement sets leaves the series
+    /// out of `solutions`, so that the record stays small.
+    pub solutions_file: Option<PathBuf>,
+    /// The tables, in the order in which they are applied.
+    pub tables: Vec<SolutionTable>,
+    /// The mask that the round was cleaned with; `None`: without one.
+    pub mask: Option<MaskRecord>,
+    /// Imager, e.g. `wsclean`.
+    pub imager: String,
+    /// Final files.
+    pub products: Option<Products>,
+    /// Metrics of its images.
+    pub metrics: Option<ImageMetrics>,
+    /// One entry per major cycle, where the campaign drove them one by one.
+    pub cycles: Vec<CycleRecord>,
+    /// Why cleaning ended.
+    pub stopped: Option<StopReason>,
+    /// The verdict.
+    pub decision: Option<DecisionRecord>,
+    /// Programs that were run, in order.
+    pub commands: Vec<CommandRecord>,
+    /// Confetti that was found (cubes).
+    pub confetti: Vec<ConfettiRecord>,
+    /// Messages about it.
+    pub messages: Vec<MessageRecord>,
+}
+
+/// A verdict with the numbers behind it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DecisionRecord {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// One sentence.
+    pub summary: String,
+    /// Every rule that was looked at.
+    pub rules: Vec<RuleRecord>,
+    /// The course after it.
+    pub next: Next,
+}
+
+impl From<&Decision> for DecisionRecord {
+    fn from(decision: &Decision) -> Self {
+        let rules = decision.reasons.iter().map(|r| RuleRecord {
+            rule: r.rule,
+            text: r.words.clone(),
+            kept: r.passed,
+            value: r.after,
+            limit: r.limit,
+        });
+        Self {
+            verdict: decision.verdict,
+            summary: decision.summary(),
+            rules: rules.collect(),
+            next: decision.next.clone(),
+        }
+    }
+}
+
+/// One rule of a decision.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RuleRecord {
+    /// Which rule.
+    pub rule: Rule,
+    /// One sentence with the numbers and units.
+    pub text: String,
+    /// The rule was kept.
+    pub kept: bool,
+    /// The value of this round.
+    pub value: Option<f64>,
+    /// The value that it was compared with.
+    pub limit: Option<f64>,
+}
+
+/// A program that was run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CommandRecord {
+    /// The step that ran it.
+    pub step: Step,
+    /// The exact words (for a worker: its request).
+    pub words: Vec<String>,
+    /// Wall time, seconds.
+    pub seconds: Option<f64>,
+    /// Its own words.
+    pub log: Option<PathBuf>,
+    /// Exit status; `None` for a worker's request.
+    pub status: Option<i32>,
+}
+
+impl RoundRecord {
+    /// The record of an attempt that begins now.
+    pub fn begun(id: AttemptId) -> Self {
+        Self {
+            round: id.round,
+            attempt: id.attempt,
+            state: State::Running,
+            started: Some(Timestamp::now()),
+            ..Self::default()
+        }
+    }
+
+    /// The attempt.
+    pub fn id(&self) -> AttemptId {
+        AttemptId { round: self.round, attempt: self.attempt }
+    }
+
+    /// It was judged, and its products may be used.
+    pub fn is_accepted(&self) -> bool {
+        self.decision.as_ref().is_some_and(|d| d.verdict.is_accepted())
+    }
+
+    /// Wall time, seconds, once it has ended; at least that of its programs, some of which an earlier run may have run.
+    pub fn seconds(&self) -> Option<f64> {
+        let wall = self.finished?.duration_since(self.started?).as_secs_f64();
+        Some(wall.max(self.commands.iter().filter_map(|c| c.seconds).sum()))
+    }
+}
