@@ -1,10 +1,9 @@
 //! Surveys: many measurement sets, a flint strategy as it is, masks from the field's image, containers, the archive.
 
-use crate::support::real;
+use crate::support::{real, scripts};
 use cleanloop::image::FitsImage;
 use cleanloop::masking::maker::{CutRequest, UserPixels, cut};
 use serde_json::{Value, json};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -172,23 +171,6 @@ fn a_strategy_runs_with_masks_from_the_field() {
     assert_eq!(images_done(), imaged, "no round is imaged again");
 }
 
-/// A stand-in for apptainer: writes down its words and when the program runs, and runs the program itself.
-fn stand_in(folder: &Path) -> PathBuf {
-    let path = folder.join("apptainer");
-    let record = folder.join("record.txt");
-    let script = format!(
-        "#!/bin/sh\nrecord={}\nlock() {{ flock \"$record\" sh -c 'cat >> \"$0\"' \"$record\"; }}\n\
-         [ \"$1\" = exec ] || exit 9\nall=\"$*\"\nshift\n\
-         while :; do case \"$1\" in --bind) shift 2;; --*) shift;; *) break;; esac; done\nshift\n\
-         echo \"start $all\" | lock\n\"$@\"\nstatus=$?\necho \"end $all\" | lock\nexit $status\n",
-        record.display()
-    );
-    std::fs::write(&path, script).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-    std::fs::write(record, "").unwrap();
-    path
-}
-
 /// Threads and memory of three measurement sets, two at a time, in a container: bound, and never oversubscribed.
 #[test]
 #[ignore = "needs wsclean and CASA"]
@@ -204,7 +186,7 @@ fn containers_are_bound_and_the_machine_is_not_oversubscribed() {
         std::fs::rename(field.ms, data.join(format!("{beam}.ms"))).unwrap();
     }
     drop(casa);
-    let apptainer = stand_in(&here);
+    let apptainer = scripts::apptainer(&here);
     let campaign = format!(
         "version: 0.2\n\
          campaign:\n  name: boxed\n  measurement_sets: [data/*.ms]\n  rounds: 0\n  calibrator: none\n\

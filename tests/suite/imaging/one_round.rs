@@ -1,7 +1,7 @@
 //! `cleanloop image` with the real wsclean: one round's imaging alone, killed and resumed, and with what can be wrong.
 
 use crate::support::running::Running;
-use crate::support::{real, simulated};
+use crate::support::{real, scripts, simulated};
 use assert_cmd::Command;
 use cleanloop::campaign::record::{CampaignRecord, State};
 use cleanloop::image::FitsImage;
@@ -383,20 +383,7 @@ fn the_line_cube_example_leaves_finished_channels_alone() {
 fn divergence_reverts_to_the_last_good_cycle() {
     let folder = prepared(CAMPAIGN);
     let path = folder.path();
-    let script = path.join("wsclean-that-goes-wrong");
-    let text = "#!/bin/bash
-count=$(dirname \"$0\")/count
-case \" $* \" in *' -continue '*) echo again >> \"$count\" ;; esac
-words=()
-for word in \"$@\"; do
-  if [ \"$word\" = 0.1 ] && [ -f \"$count\" ] && [ $(wc -l < \"$count\") -ge 2 ]; then word=2.01; fi
-  words+=(\"$word\")
-done
-exec wsclean \"${words[@]}\"
-";
-    fs::write(&script, text).expect("written");
-    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    fs::set_permissions(&script, executable).expect("executable");
+    let script = scripts::diverging_wsclean(path, "-continue");
     let wrong = format!("campaign.executables.wsclean={}", script.display());
     let record = succeed(path, &["image", "campaign.yaml", "--set", &wrong, "--set", "campaign.stop.major_cycles=5"]);
     let round = &record.datasets[0].rounds[0];
@@ -423,22 +410,7 @@ fn a_channel_that_diverges_reverts_and_the_others_go_on() {
     };
     let (good, bad) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
     let whole = cube(good.path(), &[]);
-    let script = bad.path().join("wsclean-that-goes-wrong");
-    // The second call of channel 4, and any later one.
-    let text = "#!/bin/bash
-count=$(dirname \"$0\")/count
-words=()
-case \" $* \" in *' -channel-range 4 5 '*) echo again >> \"$count\" ;; esac
-for word in \"$@\"; do
-  case \" $* \" in *' -channel-range 4 5 '*)
-    if [ \"$word\" = 0.1 ] && [ $(wc -l < \"$count\") -ge 2 ]; then word=2.01; fi ;;
-  esac
-  words+=(\"$word\")
-done
-exec wsclean \"${words[@]}\"
-";
-    fs::write(&script, text).expect("written");
-    fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("executable");
+    let script = scripts::diverging_wsclean(bad.path(), "-channel-range 4 5");
     let wrong = format!("campaign.executables.wsclean={}", script.display());
     let spoilt = cube(bad.path(), &["--set", &wrong]);
     let of = |channel: usize| spoilt.cycles.iter().map(|c| c.channels[channel].clone()).collect::<Vec<_>>();
@@ -515,10 +487,7 @@ fn a_signal_leaves_whole_cycles_and_nothing_else() {
 fn a_failure_in_a_cycle_keeps_what_is_whole() {
     let folder = prepared(CAMPAIGN);
     let path = folder.path();
-    let script = path.join("wsclean-that-fails");
-    let text = "#!/bin/bash\ncase \" $* \" in *' -continue '*) echo 'no more'; exit 9 ;; esac\nexec wsclean \"$@\"\n";
-    fs::write(&script, text).expect("written");
-    fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("executable");
+    let script = scripts::failing_wsclean(path, "-continue");
     let wrong = format!("campaign.executables.wsclean={}", script.display());
     let output = without_casa(path, &["image", "campaign.yaml", "--set", &wrong]);
     let error = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -154,9 +154,9 @@ pub(crate) fn cells(html: &str, table: &str) -> Vec<Vec<(String, Option<f64>)>> 
 /// The words of a page in lines: no style, script or figures, and `#` for every number, which may depend on the machine.
 pub(crate) fn words(html: &str) -> String {
     let mut text = html.replace("&#x2f;", "/").replace("&#x27;", "'");
-    for (from, to) in [("<style", "</style>"), ("<script", "</script>"), ("<svg class", "</svg>\n")] {
-        while let Some(start) = text.find(from) {
-            let end = text[start..].find(to).map_or(text.len(), |i| start + i + to.len());
+    for name in ["style", "script", "svg"] {
+        while let Some(start) = text.find(&format!("<{name}")) {
+            let end = start + length(&text[start..], name);
             text.replace_range(start..end, "\n");
         }
     }
@@ -169,7 +169,7 @@ pub(crate) fn words(html: &str) -> String {
                 inside = false;
                 plain.push('\n');
             }
-            c if inside => drop(c),
+            _ if inside => {}
             c if c.is_ascii_digit() => {
                 if !plain.ends_with('#') {
                     plain.push('#');
@@ -181,4 +181,22 @@ pub(crate) fn words(html: &str) -> String {
     let plain = plain.replace("#.#", "#").replace("#\u{202f}#", "#");
     let has_words = |line: &&str| line.chars().any(char::is_alphabetic);
     plain.lines().map(str::trim).filter(has_words).collect::<Vec<_>>().join("\n")
+}
+
+/// Bytes of the element that the text begins with; elements of the same name may be inside.
+fn length(text: &str, name: &str) -> usize {
+    let (open, close) = (format!("<{name}"), format!("</{name}>"));
+    let (mut depth, mut at) = (1, open.len());
+    while depth > 0 {
+        let end = at + text[at..].find(&close).unwrap_or_else(|| panic!("a {name} is never closed"));
+        depth = depth + text[at..end].matches(&open).count() - 1;
+        at = end + close.len();
+    }
+    at
+}
+
+#[test]
+fn titles_between_adjoining_figures_are_among_the_words() {
+    let figure = "<svg class=\"a\"><text>axis</text><svg x=\"1\"><text>inset</text></svg><text>more</text></svg>";
+    assert_eq!(words(&format!("<h2>First</h2>{figure}<h2>Second</h2>{figure}<p>Last</p>")), "First\nSecond\nLast");
 }

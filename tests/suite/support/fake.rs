@@ -1,6 +1,7 @@
 //! Campaigns whose imager is a small shell script: it takes a moment, sometimes fails, and keeps a ledger, so that a
 //! test sees what was run and how often. The measurement sets are folders that only look like ones.
 
+use super::scripts::script;
 use assert_cmd::Command;
 use cleanloop::campaign::record::CampaignRecord;
 use cleanloop::image::{CelestialWcs, Header, PixelType, SkyPosition, write_plane};
@@ -63,8 +64,7 @@ impl Fake {
         }
         fs::create_dir_all(fake.path("imager/products")).unwrap();
         fs::create_dir_all(fake.path("imager/orders")).unwrap();
-        fs::write(fake.path("imager/imager.sh"), IMAGER).unwrap();
-        executable(&fake.path("imager/imager.sh"));
+        script(&fake.path("imager/imager.sh"), IMAGER);
         fs::write(fake.path("imager/ledger"), "").unwrap();
         for (name, scale) in [("image", 1.0), ("residual", 0.01), ("model", 0.0), ("psf", 1.0)] {
             let plane = Array2::from_shape_fn((SIZE, SIZE), |(y, x)| {
@@ -225,9 +225,4 @@ pub(crate) fn measurement_set(path: &Path) {
     }
     fs::write(path.join("table.dat"), "main").unwrap();
     fs::write(path.join("table.f1"), "data").unwrap();
-}
-
-pub(crate) fn executable(path: &Path) {
-    use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }

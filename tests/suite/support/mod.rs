@@ -5,4 +5,5 @@ pub(crate) mod real;
 pub(crate) mod record;
 pub(crate) mod references;
 pub(crate) mod running;
+pub(crate) mod scripts;
 pub(crate) mod simulated;
