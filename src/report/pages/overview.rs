@@ -69,7 +69,7 @@ fn cards(entries: &[OverviewEntry<'_>]) -> Vec<Card> {
     for e in entries {
         *states.entry(words::state(e.dataset.state)).or_default() += 1;
     }
-    let mut cards = vec![Card::new("Datasets", entries.len().to_string())];
+    let mut cards = vec![Card::new("Measurement sets", entries.len().to_string())];
     cards.extend(states.iter().map(|(word, n)| Card::new(capital(word), n.to_string())));
     let troubled = entries.iter().filter(|e| e.trouble.score > 0.0).count();
     cards.push(Card::new("With trouble", troubled.to_string()));
@@ -80,7 +80,7 @@ fn table(entries: &[OverviewEntry<'_>]) -> Table {
     let largest = entries.iter().filter_map(OverviewEntry::best).fold(0f64, |m, b| m.max(b.rms));
     let rms_unit = Unit::for_values("Jy/beam", largest);
     let headings = vec![
-        Heading::words("Dataset"),
+        Heading::words("Measurement set"),
         Heading::words("State"),
         Heading::number("Trouble", "")
             .explained("the higher, the sooner someone should look; docs/report.md has the rules"),
@@ -94,7 +94,7 @@ fn table(entries: &[OverviewEntry<'_>]) -> Table {
         Heading::number("Time", "").explained("wall time of all rounds"),
     ];
     let rows = entries.iter().map(|e| row(e, &rms_unit)).collect();
-    Table { caption: "All datasets, most trouble first".into(), sortable: true, headings, rows }
+    Table { caption: "All measurement sets, most trouble first".into(), sortable: true, headings, rows }
 }
 
 fn row(e: &OverviewEntry<'_>, rms_unit: &Unit) -> Row {
@@ -134,8 +134,13 @@ fn curves(entries: &[OverviewEntry<'_>]) -> Vec<FigureView> {
     let of = |title: &str, unit: &str, get: fn(&ImageMetrics) -> f64| {
         let values = sorted.iter().map(|e| e.best().map(get)).collect();
         let series = vec![Series { name: title, colour: 0, values }];
-        let svg = chart::curve(&Curve { title, x_name: "dataset", x: &x, marks: &[], series, unit, joined: false })?;
-        Some(FigureView { title: format!("{title} of the best round"), svg, caption: "datasets by name".into() })
+        let svg =
+            chart::curve(&Curve { title, x_name: "measurement set", x: &x, marks: &[], series, unit, joined: false })?;
+        Some(FigureView {
+            title: format!("{title} of the best round"),
+            svg,
+            caption: "measurement sets by name".into(),
+        })
     };
     [of("Noise (rms)", "Jy/beam", |m| m.rms), of("Dynamic range", "", |m| m.dynamic_range)]
         .into_iter()

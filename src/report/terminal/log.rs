@@ -30,7 +30,7 @@ impl Consumer for Log {
                 tracing::info!(dataset = %place.dataset, round = place.at.round, rms, peak, dynamic_range, "round {}: {why}", words::verdict(*verdict));
             }
             Event::DatasetFinished { dataset, state, best_round } => {
-                tracing::info!(dataset = %dataset, best_round, "dataset {}", words::state(*state));
+                tracing::info!(dataset = %dataset, best_round, "measurement set {}", words::state(*state));
             }
             Event::CampaignFinished { state } => tracing::info!("campaign {}", words::state(*state)),
             Event::Message { dataset, level, text } => {
