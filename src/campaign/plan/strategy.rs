@@ -80,7 +80,7 @@ impl<'a> Options<'a> {
     ///
     /// # Errors
     /// As [`Options::typed`].
-    pub fn imager(&self, round: usize, block: &CampaignBlock) -> Result<ImagerOptions, ConfigError> {
+    pub(crate) fn imager(&self, round: usize, block: &CampaignBlock) -> Result<ImagerOptions, ConfigError> {
         let mode = block.imager.mode();
         let map: Json = mode.map(|mode| self.typed(round, mode)).transpose()?.unwrap_or_default();
         let template = &block.executables.imager;

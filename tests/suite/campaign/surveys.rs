@@ -73,26 +73,31 @@ fn a_strategy_is_planned_as_flint_would_run_it() {
     assert!(line.contains(" w.sif wsclean -name "), "{line}");
 }
 
-/// Two overlapping beams and a third measurement set that is broken: the strategy's rounds run with real programs, masks
-/// come from the field's image, the broken one is left out, the disk budget is kept and the archive collected.
-#[test]
-#[ignore = "needs wsclean and CASA"]
-fn a_strategy_runs_with_masks_from_the_field() {
+/// Two overlapping beams, and a measurement set that is none.
+fn observe_two_beams_and_a_broken_set(folder: &Path) {
     let casa = real::casa();
-    real::require("wsclean");
-    let folder = tempfile::tempdir().unwrap();
-    let at = |name: &str| folder.path().join(name);
+    let at = |name: &str| folder.join(name);
     for (beam, east) in [("beam00", -200.0), ("beam01", 200.0)] {
         let options = json!({
             "antennas": 12, "duration_s": 600, "field_arcsec": 350.0, "pointing_arcsec": [east, 0.0],
             "bright_jy": 6.0, "phase_rms_deg": 15.0, "amplitude_rms": 0.03
         });
-        let field = real::field(&casa, folder.path(), &options);
+        let field = real::field(&casa, folder, &options);
         std::fs::rename(field.ms, at(&format!("{beam}.ms"))).unwrap();
     }
-    drop(casa);
     std::fs::create_dir(at("beam02.ms")).unwrap();
     std::fs::write(at("beam02.ms/table.dat"), "broken").unwrap();
+}
+
+/// Two overlapping beams and a third measurement set that is broken: the strategy's rounds run with real programs, masks
+/// come from the field's image, the broken one is left out, the disk budget is kept and the archive collected.
+#[test]
+#[ignore = "needs wsclean and CASA"]
+fn a_strategy_runs_with_masks_from_the_field() {
+    real::require("wsclean");
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    observe_two_beams_and_a_broken_set(folder.path());
     let strategy = strategy();
     let mut words: Vec<&str> =
         vec!["run", "--strategy", &strategy, "--ms", "beam*.ms", "--rounds", "1", "--use-beam-masks-from", "1"];

@@ -60,6 +60,14 @@ struct Slow {
     rule: Option<Rule>,
 }
 
+/// Where the run stands when a mask is updated.
+#[derive(Clone, Copy)]
+struct Moment {
+    first_full: bool,
+    iterdone: u64,
+    reached: bool,
+}
+
 #[derive(Clone)]
 struct State {
     mask: Mask,
@@ -163,15 +171,8 @@ impl Slow {
         if self.has(Rule::GrownMaskKeepsAll) { or(mask, &and(&grown, allowed)) } else { and(&grown, allowed) }
     }
 
-    fn update(
-        &self,
-        plane: &Array2<f32>,
-        valid: &Mask,
-        first_full: bool,
-        iterdone: u64,
-        reached: bool,
-        old: &State,
-    ) -> State {
+    fn update(&self, plane: &Array2<f32>, valid: &Mask, moment: Moment, old: &State) -> State {
+        let Moment { first_full, iterdone, reached } = moment;
         if old.skip {
             return old.clone();
         }
@@ -290,10 +291,14 @@ fn differences(name: &str, rule: Option<Rule>) -> (usize, usize) {
         let residuals = planes(cycle["residual_file"].as_str().unwrap()).unwrap();
         let masks = planes(cycle["mask_file"].as_str().unwrap()).unwrap();
         let first_full = count(&states[0].mask) == states[0].mask.len();
-        let (iterdone, reached) = (cycle["iterdone"].as_u64().unwrap(), cycle["threshold_reached"].as_bool().unwrap());
+        let moment = Moment {
+            first_full,
+            iterdone: cycle["iterdone"].as_u64().unwrap(),
+            reached: cycle["threshold_reached"].as_bool().unwrap(),
+        };
         for &channel in &chosen {
             let old = &states[channel];
-            let new = slow.update(&residuals[channel], &valid[channel], first_full, iterdone, reached, old);
+            let new = slow.update(&residuals[channel], &valid[channel], moment, old);
             let casa = nonzero(masks[channel].clone());
             differing += new.mask.iter().zip(&casa).filter(|(a, b)| a != b).count();
             flags += usize::from(new.skip != cycle["channels"][channel]["skip"].as_bool().unwrap());

@@ -184,6 +184,42 @@ fn pixel_of(s: &Source) -> [usize; 2] {
     [s.x, s.y].map(|v| (v + (SIDE / 2) as f64).round() as usize)
 }
 
+/// Puts confetti anywhere, in the empty field as well as on the extended source, apart from the other sources.
+fn add_confetti(count: usize, result: &mut Simulation, models: &mut [Array2<f64>], random: &mut Random) {
+    for i in 0..count {
+        let (channel, [x, y]) = loop {
+            let channel = (random.uniform() * CHANNELS as f64) as usize;
+            let p @ [x, y] = [0; 2].map(|_: usize| random.between(6.0, SIDE as f64 - 6.0) as usize);
+            let others = result.narrow.iter().chain(&result.confetti).map(|o| o.1);
+            let apart = |[a, b]: [usize; 2]| (a as f64 - x as f64).hypot(b as f64 - y as f64) > 3.0 * FWHM;
+            if others.into_iter().all(apart) {
+                break (channel, p);
+            }
+        };
+        let flux = random.between(8.0, 60.0);
+        let cancelled = if i % 2 == 0 { 1.0 } else { random.between(0.5, 0.9) };
+        let patch = gaussian(random.between(0.9, 1.4) * FWHM, SIDE, (y, x));
+        models[channel].scaled_add(-cancelled * flux, &patch);
+        models[channel][(y, x)] = flux;
+        result.confetti.push((channel, [x, y]));
+    }
+}
+
+/// The residual with the model's pixels as restoring beams on it.
+fn restored(model: &Array2<f64>, residual: &Array2<f32>) -> Array2<f32> {
+    let mut image = residual.clone();
+    for ((y, x), &v) in model.indexed_iter().filter(|(_, v)| **v != 0.0) {
+        let reach = (2.0 * FWHM) as usize;
+        for py in y.saturating_sub(reach)..(y + reach + 1).min(SIDE) {
+            for px in x.saturating_sub(reach)..(x + reach + 1).min(SIDE) {
+                let squared = (py as f64 - y as f64).powi(2) + (px as f64 - x as f64).powi(2);
+                image[(py, px)] += (v * (-4.0 * LN_2 * squared / (FWHM * FWHM)).exp()) as f32;
+            }
+        }
+    }
+    image
+}
+
 /// Noise of 1. Line widths: one channel (4 sources of 8 to 60), resolved (4, of 10 to 80), an extended source whose
 /// extent changes with the channel; then `confetti` pixels of 8 to 60 that their patch cancels in part or in full.
 fn simulate(seed: u64, confetti: usize) -> Simulation {
@@ -244,36 +280,9 @@ fn simulate(seed: u64, confetti: usize) -> Simulation {
         result.residual.push(residual.mapv(|v| v as f32));
         models.push(model);
     }
-    // Confetti anywhere, in the empty field as well as on the extended source, apart from the other sources.
-    for i in 0..confetti {
-        let (channel, [x, y]) = loop {
-            let channel = (random.uniform() * CHANNELS as f64) as usize;
-            let p @ [x, y] = [0; 2].map(|_: usize| random.between(6.0, SIDE as f64 - 6.0) as usize);
-            let others = result.narrow.iter().chain(&result.confetti).map(|o| o.1);
-            let apart = |[a, b]: [usize; 2]| (a as f64 - x as f64).hypot(b as f64 - y as f64) > 3.0 * FWHM;
-            if others.into_iter().all(apart) {
-                break (channel, p);
-            }
-        };
-        let flux = random.between(8.0, 60.0);
-        let cancelled = if i % 2 == 0 { 1.0 } else { random.between(0.5, 0.9) };
-        let patch = gaussian(random.between(0.9, 1.4) * FWHM, SIDE, (y, x));
-        models[channel].scaled_add(-cancelled * flux, &patch);
-        models[channel][(y, x)] = flux;
-        result.confetti.push((channel, [x, y]));
-    }
+    add_confetti(confetti, &mut result, &mut models, &mut random);
     for (model, residual) in models.into_iter().zip(&result.residual) {
-        let mut image = residual.clone();
-        for ((y, x), &v) in model.indexed_iter().filter(|(_, v)| **v != 0.0) {
-            let reach = (2.0 * FWHM) as usize;
-            for py in y.saturating_sub(reach)..(y + reach + 1).min(SIDE) {
-                for px in x.saturating_sub(reach)..(x + reach + 1).min(SIDE) {
-                    let squared = (py as f64 - y as f64).powi(2) + (px as f64 - x as f64).powi(2);
-                    image[(py, px)] += (v * (-4.0 * LN_2 * squared / (FWHM * FWHM)).exp()) as f32;
-                }
-            }
-        }
-        result.image.push(image);
+        result.image.push(restored(&model, residual));
         result.model.push(model.mapv(|v| v as f32));
     }
     result

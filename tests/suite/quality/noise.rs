@@ -38,7 +38,7 @@ fn bane_gives_the_maps_of_the_real_bane() {
         let theirs = plane(&references::selected(&format!("bane/sim_a_{kind}_every8.fits.gz")));
         let ours = ours.slice(s![3..;8, 3..;8]);
         assert_eq!(ours.dim(), theirs.dim());
-        let worst = worst_relative_difference(&ours, &theirs);
+        let worst = worst_relative_difference(ours, &theirs);
         assert!(worst < 1e-4, "{kind}: {worst:e}");
     }
     let (Some(bane), Some(flint)) = (references::full("bane"), references::full("flint")) else { return };

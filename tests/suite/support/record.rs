@@ -12,7 +12,7 @@ use cleanloop::campaign::rules::acceptance::{Next, Relaxation, Rule};
 use cleanloop::image::{Header, PixelType, PlaneWriter, write_plane};
 use cleanloop::imager::{Products, StopReason};
 use cleanloop::quality::confetti;
-use cleanloop::quality::metrics::{RoundFiles, of_files};
+use cleanloop::quality::metrics::{ImageMetrics, RoundFiles, of_files};
 use cleanloop::quality::solutions::{AntennaSolutions, GainSeries, SolutionStats};
 use ndarray::Array2;
 use std::path::{Path, PathBuf};
@@ -297,17 +297,118 @@ pub(crate) fn dataset(folder: &Path, name: &str, rms_factor: f64) -> DatasetReco
     record
 }
 
-fn make_dataset(folder: &Path, name: &str) -> DatasetRecord {
-    let qualities = [
+fn products(path: impl Fn(&str) -> PathBuf) -> Products {
+    Products {
+        image: path("image.fits"),
+        residual: path("residual.fits"),
+        model: path("model.fits"),
+        psf: path("psf.fits"),
+        dirty: None,
+        pb: None,
+        pbcor: None,
+        channels: Vec::new(),
+    }
+}
+
+fn metrics(path: impl Fn(&str) -> PathBuf, islands: Option<PathBuf>) -> ImageMetrics {
+    of_files(&RoundFiles {
+        image: path("image.fits"),
+        residual: Some(path("residual.fits")),
+        model: Some(path("model.fits")),
+        mask: Some(path("mask.fits")),
+        islands,
+    })
+    .unwrap()
+}
+
+fn mask(path: PathBuf, source: PathBuf, pixels: u64) -> MaskRecord {
+    MaskRecord {
+        path,
+        method: MaskMethod::Flint,
+        origin: MaskOrigin::Image,
+        source: Some(source),
+        options: [("flood_fill_positive_seed_clip".to_string(), "1.4".to_string())].into_iter().collect(),
+        numbers: [("seed level (Jy/beam)".to_string(), 0.0123)].into_iter().collect(),
+        pixels,
+        islands: Some(7),
+        added: Some(120),
+        removed: Some(14),
+        why: "the negative peaks fell, so the clip went deeper".into(),
+    }
+}
+
+fn decision_of(round: usize, attempt: usize) -> DecisionRecord {
+    match (round, attempt) {
+        (0, _) => decision(
+            Verdict::Accepted,
+            "accepted: first image: there is nothing to compare it with",
+            Next::Continue,
+            &[(Rule::Finite, "every pixel is a number", true)],
+        ),
+        (3, 1) => decision(
+            Verdict::Rejected,
+            "rejected: noise rose by 140 % (limit 5 %); 25 % of the solutions are flagged",
+            Next::RetryRelaxed { changes: vec![Relaxation::LongerInterval { factor: 2.0 }] },
+            &[
+                (Rule::Rms, "the noise rose from 1.2 to 2.9 mJy/beam, by 140 % (limit 5 %)", false),
+                (Rule::BeamArea, "the beam has the same area", true),
+            ],
+        ),
+        _ => decision(
+            Verdict::Accepted,
+            "accepted: dynamic range rose, noise fell",
+            Next::Continue,
+            &[(Rule::DynamicRange, "the dynamic range rose", true), (Rule::Rms, "the noise fell", true)],
+        ),
+    }
+}
+
+fn commands(at: &str) -> Vec<CommandRecord> {
+    vec![
+        CommandRecord {
+            step: Step::Image,
+            words: ["wsclean", "-size", "1280", "1280", "-weight", "briggs", "0", "-name", "a name"]
+                .map(String::from)
+                .to_vec(),
+            seconds: Some(212.0),
+            log: Some(format!("{at}/logs/image.log").into()),
+            status: Some(0),
+        },
+        CommandRecord {
+            step: Step::Solve,
+            words: vec!["gaincal".into()],
+            seconds: None,
+            log: Some("gone.log".into()),
+            status: None,
+        },
+    ]
+}
+
+fn flagged_antenna(at: jiff::Timestamp) -> MessageRecord {
+    MessageRecord {
+        at: Some(at),
+        level: Level::Warning,
+        text: "antenna ea14: 70 % of its solutions are flagged; it gets identity gains".into(),
+    }
+}
+
+/// Number of the attempt, interval and mode of its calibration, and how good its image is.
+type Attempt = (usize, Option<(&'static str, &'static str)>, Quality);
+
+fn attempts() -> [Attempt; 5] {
+    [
         (1, None, Quality { noise: 3.8e-3, artefacts: 0.05, mask_level: 0.05, cleaned: 0.93 }),
         (1, Some(("180s", "p")), Quality { noise: 1.8e-3, artefacts: 0.012, mask_level: 0.02, cleaned: 0.97 }),
         (1, Some(("60s", "p")), Quality { noise: 1.2e-3, artefacts: 0.006, mask_level: 0.01, cleaned: 0.98 }),
         (1, Some(("10s", "ap")), Quality { noise: 2.9e-3, artefacts: 0.05, mask_level: 0.008, cleaned: 0.98 }),
         (2, Some(("120s", "ap")), Quality { noise: 0.95e-3, artefacts: 0.002, mask_level: 0.006, cleaned: 0.985 }),
-    ];
+    ]
+}
+
+fn make_dataset(folder: &Path, name: &str) -> DatasetRecord {
     let mut rounds: Vec<RoundRecord> = Vec::new();
     let mut earlier_mask: Option<PathBuf> = None;
-    for (i, (attempt, calibration, quality)) in qualities.into_iter().enumerate() {
+    for (i, (attempt, calibration, quality)) in attempts().into_iter().enumerate() {
         let round = i.min(3);
         let at = format!("{name}/round-{round:02}-{attempt}");
         let p = planes(quality, 7 + i as u64);
@@ -319,14 +420,7 @@ fn make_dataset(folder: &Path, name: &str) -> DatasetRecord {
         }
         std::fs::create_dir_all(folder.join(&at).join("logs")).unwrap();
         std::fs::write(folder.join(&at).join("logs/image.log"), "wsclean's own words\n").unwrap();
-        let metrics = of_files(&RoundFiles {
-            image: folder.join(path("image.fits")),
-            residual: Some(folder.join(path("residual.fits"))),
-            model: Some(folder.join(path("model.fits"))),
-            mask: Some(folder.join(path("mask.fits"))),
-            islands: earlier_mask.as_ref().map(|m| folder.join(m)),
-        })
-        .unwrap();
+        let metrics = metrics(|file| folder.join(path(file)), earlier_mask.as_ref().map(|m| folder.join(m)));
         let rejected = (round, attempt) == (3, 1);
         let stats = calibration.map(|(solint, mode)| {
             let seconds: f64 = solint.trim_end_matches('s').parse().unwrap();
@@ -354,82 +448,17 @@ fn make_dataset(folder: &Path, name: &str) -> DatasetRecord {
                     spectral_window: None,
                 })
                 .collect(),
-            mask: (round > 0).then(|| MaskRecord {
-                path: path("mask.fits"),
-                method: MaskMethod::Flint,
-                origin: MaskOrigin::Image,
-                source: Some(format!("{name}/round-{:02}-1/image/image.fits", round - 1).into()),
-                options: [("flood_fill_positive_seed_clip".to_string(), "1.4".to_string())].into_iter().collect(),
-                numbers: [("seed level (Jy/beam)".to_string(), 0.0123)].into_iter().collect(),
-                pixels: metrics.masked_pixels.unwrap(),
-                islands: Some(7),
-                added: Some(120),
-                removed: Some(14),
-                why: "the negative peaks fell, so the clip went deeper".into(),
+            mask: (round > 0).then(|| {
+                let source = format!("{name}/round-{:02}-1/image/image.fits", round - 1).into();
+                mask(path("mask.fits"), source, metrics.masked_pixels.unwrap())
             }),
             imager: "wsclean".into(),
-            products: Some(Products {
-                image: path("image.fits"),
-                residual: path("residual.fits"),
-                model: path("model.fits"),
-                psf: path("psf.fits"),
-                dirty: None,
-                pb: None,
-                pbcor: None,
-                channels: Vec::new(),
-            }),
+            products: Some(products(path)),
             cycles: if round == 1 || round == 2 { cycles(folder, &at, quality, 7 + i as u64) } else { Vec::new() },
             stopped: Some(StopReason::NSigma),
-            decision: Some(match (round, attempt) {
-                (0, _) => decision(
-                    Verdict::Accepted,
-                    "accepted: first image: there is nothing to compare it with",
-                    Next::Continue,
-                    &[(Rule::Finite, "every pixel is a number", true)],
-                ),
-                (3, 1) => decision(
-                    Verdict::Rejected,
-                    "rejected: noise rose by 140 % (limit 5 %); 25 % of the solutions are flagged",
-                    Next::RetryRelaxed { changes: vec![Relaxation::LongerInterval { factor: 2.0 }] },
-                    &[
-                        (Rule::Rms, "the noise rose from 1.2 to 2.9 mJy/beam, by 140 % (limit 5 %)", false),
-                        (Rule::BeamArea, "the beam has the same area", true),
-                    ],
-                ),
-                _ => decision(
-                    Verdict::Accepted,
-                    "accepted: dynamic range rose, noise fell",
-                    Next::Continue,
-                    &[(Rule::DynamicRange, "the dynamic range rose", true), (Rule::Rms, "the noise fell", true)],
-                ),
-            }),
-            commands: vec![
-                CommandRecord {
-                    step: Step::Image,
-                    words: ["wsclean", "-size", "1280", "1280", "-weight", "briggs", "0", "-name", "a name"]
-                        .map(String::from)
-                        .to_vec(),
-                    seconds: Some(212.0),
-                    log: Some(format!("{at}/logs/image.log").into()),
-                    status: Some(0),
-                },
-                CommandRecord {
-                    step: Step::Solve,
-                    words: vec!["gaincal".into()],
-                    seconds: None,
-                    log: Some("gone.log".into()),
-                    status: None,
-                },
-            ],
-            messages: if rejected {
-                vec![MessageRecord {
-                    at: Some(started),
-                    level: Level::Warning,
-                    text: "antenna ea14: 70 % of its solutions are flagged; it gets identity gains".into(),
-                }]
-            } else {
-                Vec::new()
-            },
+            decision: Some(decision_of(round, attempt)),
+            commands: commands(&at),
+            messages: if rejected { vec![flagged_antenna(started)] } else { Vec::new() },
             metrics: Some(metrics),
             ..Default::default()
         });
@@ -470,6 +499,48 @@ pub(crate) fn campaign(datasets: Vec<DatasetRecord>) -> CampaignRecord {
     }
 }
 
+fn cube_cycle(i: usize, channels: usize, path: impl Fn(&str) -> PathBuf) -> CycleRecord {
+    CycleRecord {
+        cycle: i,
+        residual: Some(path("residual.fits")),
+        mask: Some(path("mask.fits")),
+        peak: Some(1.0 / (i + 1) as f64),
+        rms: Some(2e-3),
+        masked_pixels: Some(900 + 100 * i as u64),
+        channels: (0..channels)
+            .map(|c| ChannelRecord {
+                peak: Some((1.0 + c as f64) / (i + 1) as f64),
+                peak_in_mask: None,
+                rms: Some(2e-3 + 1e-4 * c as f64),
+                threshold: Some(0.01),
+                masked_pixels: Some(100 * (c as u64 + i as u64)),
+                model_flux: Some(0.1 * (i * c) as f64),
+                iterations: Some(10 * c as u64),
+                stopped: (i > c).then_some(StopReason::Threshold),
+            })
+            .collect(),
+        ..Default::default()
+    }
+}
+
+fn confetti() -> ConfettiRecord {
+    ConfettiRecord {
+        pixel: [120, 36],
+        channel: 5,
+        cycle: Some(2),
+        verdict: confetti::Verdict::Confetti,
+        score: 8.25,
+        flux: 0.02,
+        isolation: Some(14.0),
+        pedestal: Some(0.8),
+        support: Some(0.4),
+        spectrum: vec![Some(0.0), Some(1e-3), Some(0.02), None, Some(-1e-3)],
+        spectrum_first: 3,
+        action: "vetoed for the following cycles".into(),
+        picture: None,
+    }
+}
+
 /// A cube of eight channels cleaned in four cycles, with confetti.
 pub(crate) fn cube(folder: &Path) -> DatasetRecord {
     let channels = 8;
@@ -494,49 +565,12 @@ pub(crate) fn cube(folder: &Path) -> DatasetRecord {
     for (file, of) in files {
         write_cube(&folder.join(path(file)), &all.iter().map(of).collect::<Vec<_>>());
     }
-    let metrics = of_files(&RoundFiles {
-        image: folder.join(path("image.fits")),
-        residual: Some(folder.join(path("residual.fits"))),
-        model: Some(folder.join(path("model.fits"))),
-        mask: Some(folder.join(path("mask.fits"))),
-        islands: None,
-    })
-    .unwrap();
-    let cycles = (0..4).map(|i| CycleRecord {
-        cycle: i,
-        residual: Some(path("residual.fits")),
-        mask: Some(path("mask.fits")),
-        peak: Some(1.0 / (i + 1) as f64),
-        rms: Some(2e-3),
-        masked_pixels: Some(900 + 100 * i as u64),
-        channels: (0..channels)
-            .map(|c| ChannelRecord {
-                peak: Some((1.0 + c as f64) / (i + 1) as f64),
-                peak_in_mask: None,
-                rms: Some(2e-3 + 1e-4 * c as f64),
-                threshold: Some(0.01),
-                masked_pixels: Some(100 * (c as u64 + i as u64)),
-                model_flux: Some(0.1 * (i * c) as f64),
-                iterations: Some(10 * c as u64),
-                stopped: (i > c).then_some(StopReason::Threshold),
-            })
-            .collect(),
-        ..Default::default()
-    });
+    let metrics = metrics(|file| folder.join(path(file)), None);
     let round = RoundRecord {
         attempt: 1,
         state: State::Done,
         imager: "tclean".into(),
-        products: Some(Products {
-            image: path("image.fits"),
-            residual: path("residual.fits"),
-            model: path("model.fits"),
-            psf: path("psf.fits"),
-            dirty: None,
-            pb: None,
-            pbcor: None,
-            channels: Vec::new(),
-        }),
+        products: Some(products(path)),
         mask: Some(MaskRecord {
             path: path("mask.fits"),
             method: MaskMethod::Multithresh,
@@ -544,23 +578,9 @@ pub(crate) fn cube(folder: &Path) -> DatasetRecord {
             ..Default::default()
         }),
         metrics: Some(metrics),
-        cycles: cycles.collect(),
+        cycles: (0..4).map(|cycle| cube_cycle(cycle, channels, path)).collect(),
         decision: Some(decision(Verdict::Converged, "converged: nothing more to gain", Next::Stop, &[])),
-        confetti: vec![ConfettiRecord {
-            pixel: [120, 36],
-            channel: 5,
-            cycle: Some(2),
-            verdict: confetti::Verdict::Confetti,
-            score: 8.25,
-            flux: 0.02,
-            isolation: Some(14.0),
-            pedestal: Some(0.8),
-            support: Some(0.4),
-            spectrum: vec![Some(0.0), Some(1e-3), Some(0.02), None, Some(-1e-3)],
-            spectrum_first: 3,
-            action: "vetoed for the following cycles".into(),
-            picture: None,
-        }],
+        confetti: vec![confetti()],
         ..Default::default()
     };
     DatasetRecord {
