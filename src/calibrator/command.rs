@@ -23,7 +23,7 @@ pub const PLACEHOLDERS: [&str; 9] =
 /// Errors of a calibrator of this kind.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum CommandError {
+pub enum CalibratorCommandError {
     /// There is no template.
     #[error(
         "calibrator: command needs a template: `executables: {{calibrator: [program, '{{ms}}', ...]}}`, with the words \
@@ -65,10 +65,12 @@ pub enum CommandError {
     },
 }
 
-impl From<CommandError> for crate::Error {
-    fn from(e: CommandError) -> Self {
+impl From<CalibratorCommandError> for crate::Error {
+    fn from(e: CalibratorCommandError) -> Self {
         match e {
-            CommandError::NothingWritten { .. } | CommandError::DataChanged { .. } => Self::external(e),
+            CalibratorCommandError::NothingWritten { .. } | CalibratorCommandError::DataChanged { .. } => {
+                Self::external(e)
+            }
             _ => Self::bad_input(e),
         }
     }
@@ -138,9 +140,9 @@ fn fill(word: &str, values: &[String; PLACEHOLDERS.len()]) -> String {
     out + rest
 }
 
-fn check_template(template: &[String]) -> Result<(), CommandError> {
+fn check_template(template: &[String]) -> Result<(), CalibratorCommandError> {
     if template.is_empty() {
-        return Err(CommandError::NoTemplate);
+        return Err(CalibratorCommandError::NoTemplate);
     }
     for word in template {
         // Only plain names in braces are ours: {a,b} and {"json": 1} are the program's affair.
@@ -149,12 +151,12 @@ fn check_template(template: &[String]) -> Result<(), CommandError> {
             let plain =
                 part.contains('}') && !name.is_empty() && name.chars().all(|c| c == '_' || c.is_ascii_lowercase());
             if plain && !PLACEHOLDERS.contains(&name) {
-                return Err(CommandError::UnknownPlaceholder { name: name.to_owned() });
+                return Err(CalibratorCommandError::UnknownPlaceholder { name: name.to_owned() });
             }
         }
     }
     if !template.iter().any(|word| word.contains("{ms}")) {
-        return Err(CommandError::NoMeasurementSet);
+        return Err(CalibratorCommandError::NoMeasurementSet);
     }
     Ok(())
 }
@@ -178,12 +180,12 @@ impl Calibrator for CommandCalibrator {
         let (ms_text, log) = (ms.display().to_string(), request.log.display().to_string());
         let summary = MsSummary::read(&self.casa, ms)?;
         if measurement_set::checksum(&self.casa, ms, "DATA")? != before {
-            return Err(CommandError::DataChanged { command, ms: ms_text, log }.into());
+            return Err(CalibratorCommandError::DataChanged { command, ms: ms_text, log }.into());
         }
         if !summary.has_column("CORRECTED_DATA")
             || measurement_set::checksum(&self.casa, ms, "CORRECTED_DATA")? == before
         {
-            return Err(CommandError::NothingWritten { command, ms: ms_text, log }.into());
+            return Err(CalibratorCommandError::NothingWritten { command, ms: ms_text, log }.into());
         }
         let folder = request.folder.join(COLUMN_FOLDER);
         let column = "CORRECTED_DATA".to_owned();

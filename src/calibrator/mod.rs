@@ -10,7 +10,7 @@ pub mod options;
 mod quartical;
 
 pub use casa::CasaCalibrator;
-pub use command::{CommandCalibrator, CommandError, PLACEHOLDERS};
+pub use command::{CalibratorCommandError, CommandCalibrator, PLACEHOLDERS};
 pub use quartical::{QuarticalCalibrator, QuarticalError};
 
 use crate::Result;
@@ -109,7 +109,7 @@ pub trait Calibrator: Send {
 
 /// The programs that can calibrate.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Kind {
+pub enum SolverKind {
     /// CASA's gaincal and applycal.
     Casa,
     /// QuartiCal: the command of a Python that can import it; empty: the one that `cleanloop setup quartical` makes.
@@ -122,11 +122,16 @@ pub enum Kind {
 ///
 /// # Errors
 /// Invalid options, or an invalid template.
-pub fn open(kind: Kind, options: options::GaincalOptions, casa: Casa, limits: Limits) -> Result<Box<dyn Calibrator>> {
+pub fn open(
+    kind: SolverKind,
+    options: options::GaincalOptions,
+    casa: Casa,
+    limits: Limits,
+) -> Result<Box<dyn Calibrator>> {
     Ok(match kind {
-        Kind::Casa => Box::new(CasaCalibrator::new(casa, options)?),
-        Kind::Quartical(python) => Box::new(QuarticalCalibrator::new(python, options, casa, limits)?),
-        Kind::Command(template) => Box::new(CommandCalibrator::new(template, options, casa, limits)?),
+        SolverKind::Casa => Box::new(CasaCalibrator::new(casa, options)?),
+        SolverKind::Quartical(python) => Box::new(QuarticalCalibrator::new(python, options, casa, limits)?),
+        SolverKind::Command(template) => Box::new(CommandCalibrator::new(template, options, casa, limits)?),
     })
 }
 

@@ -13,8 +13,8 @@
 //! ```
 //!
 //! The rooms, bottom to top; each may use those before it: `layout` (places in a campaign folder), [`rules`] (pure
-//! decisions), [`file`](mod@file) (the campaign file), [`plan`] (everything resolved), [`journal`], [`record`],
-//! [`events`], [`steps`] (what the loop asks of programs), [`rounds`] (the loop), `run` (measurement sets side by side,
+//! decisions), [`file`](mod@file) (the campaign file), [`plan`] (everything resolved), `journal`, [`record`],
+//! [`events`], [`steps`] (what the loop asks of programs), `rounds` (the loop), `run` (measurement sets side by side,
 //! on this machine or as jobs). This module puts the real programs behind the loop.
 
 pub mod events;

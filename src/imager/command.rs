@@ -30,7 +30,7 @@ pub struct CommandOptions {
 /// Mistakes of a template, and failures of its command.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum CommandError {
+pub enum ImagerCommandError {
     /// There are no words.
     #[error("the imager `command` needs a command line: campaign.executables.imager is empty")]
     Empty,
@@ -57,10 +57,10 @@ pub enum CommandError {
     },
 }
 
-impl From<CommandError> for crate::Error {
-    fn from(e: CommandError) -> Self {
+impl From<ImagerCommandError> for crate::Error {
+    fn from(e: ImagerCommandError) -> Self {
         match e {
-            CommandError::NoProduct { .. } => Self::external(e),
+            ImagerCommandError::NoProduct { .. } => Self::external(e),
             _ => Self::bad_input(e),
         }
     }
@@ -78,16 +78,20 @@ impl CommandImager {
     ///
     /// # Errors
     /// It is empty, or has an unknown placeholder.
-    pub fn new(job: ImagingJob, mut options: CommandOptions, context: ImagerContext) -> Result<Self, CommandError> {
+    pub fn new(
+        job: ImagingJob,
+        mut options: CommandOptions,
+        context: ImagerContext,
+    ) -> Result<Self, ImagerCommandError> {
         if !context.executable.is_empty() {
             options.template.clone_from(&context.executable);
         }
         if options.template.is_empty() {
-            return Err(CommandError::Empty);
+            return Err(ImagerCommandError::Empty);
         }
         for word in &options.template {
             if let Some(name) = placeholders(word).into_iter().find(|n| !PLACEHOLDERS.contains(n)) {
-                return Err(CommandError::UnknownPlaceholder { name: name.to_owned(), word: word.clone() });
+                return Err(ImagerCommandError::UnknownPlaceholder { name: name.to_owned(), word: word.clone() });
             }
         }
         Ok(Self { job, options, context })
@@ -142,10 +146,10 @@ impl CommandImager {
         self.job.folder.join(".command")
     }
 
-    fn products(&self, folder: &Path) -> Result<Products, CommandError> {
+    fn products(&self, folder: &Path) -> Result<Products, ImagerCommandError> {
         Products::in_folder(folder).map_err(|path| {
             let program = self.options.template[0].clone();
-            CommandError::NoProduct { program, path, log: self.job.log.clone() }
+            ImagerCommandError::NoProduct { program, path, log: self.job.log.clone() }
         })
     }
 }
@@ -159,7 +163,7 @@ pub(super) fn preview(
     options: &CommandOptions,
     context: &ImagerContext,
     masks: &PlannedMasks,
-) -> Result<ImagerPreview, CommandError> {
+) -> Result<ImagerPreview, ImagerCommandError> {
     let imager = CommandImager::new(job.clone(), options.clone(), context.clone())?;
     let one_run = |mask: Option<&Path>| {
         let lines = imager.command_lines(mask);
@@ -240,7 +244,7 @@ impl Imager for CommandImager {
 mod tests {
     use super::*;
 
-    fn imager(folder: &Path, template: &[&str]) -> Result<CommandImager, CommandError> {
+    fn imager(folder: &Path, template: &[&str]) -> Result<CommandImager, ImagerCommandError> {
         let job = ImagingJob {
             measurement_sets: vec!["a.ms".into(), "b.ms".into()],
             data_column: "DATA".into(),
@@ -266,7 +270,7 @@ mod tests {
 
     #[test]
     fn bad_templates_are_refused() {
-        assert!(matches!(imager(Path::new("/x"), &[]), Err(CommandError::Empty)));
+        assert!(matches!(imager(Path::new("/x"), &[]), Err(ImagerCommandError::Empty)));
         let error = imager(Path::new("/x"), &["prog", "{mas}"]).err().expect("refused").to_string();
         assert!(error.contains("unknown placeholder {mas} in \"{mas}\"") && error.contains("{mask}"), "{error}");
     }

@@ -7,7 +7,7 @@ use crate::quality::residual::{PlaneResidual, ResidualState};
 
 /// Where one channel stands before a cycle.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct ChannelState {
+pub(super) struct ChannelProgress {
     /// Minor iterations so far.
     pub iterations: u64,
     /// Why it has stopped. A channel that has stopped stays so, whatever later masks hold.
@@ -17,7 +17,7 @@ pub(super) struct ChannelState {
 }
 
 /// Where each plane of the residual stands after the finished cycles.
-pub(super) fn channel_states(state: &ResidualState, finished: &[Finished], rules: &StopRules) -> Vec<ChannelState> {
+pub(super) fn channel_states(state: &ResidualState, finished: &[Finished], rules: &StopRules) -> Vec<ChannelProgress> {
     let independent = rules.limits.independent_channels && state.channels.len() > 1;
     let of_channel = |(index, plane): (usize, &PlaneResidual)| {
         let cycles = || finished.iter().filter_map(|f| f.minor.channels.get(index));
@@ -33,7 +33,7 @@ pub(super) fn channel_states(state: &ResidualState, finished: &[Finished], rules
             .or_else(|| rules.nothing_left(plane))
             .or_else(|| (independent && iterations >= rules.limits.iterations).then_some(StopReason::Iterations))
             .or_else(|| (idle || no_progress(index, plane, finished, rules)).then_some(StopReason::NoNewFlux));
-        ChannelState { iterations, stopped, long_stopped }
+        ChannelProgress { iterations, stopped, long_stopped }
     };
     state.channels.iter().enumerate().map(of_channel).collect()
 }
@@ -62,7 +62,7 @@ fn no_progress(index: usize, plane: &PlaneResidual, finished: &[Finished], rules
 }
 
 /// Minor iterations that the imager may still do; for independent channels the most that one of them may.
-pub(super) fn iterations_left(channels: &[ChannelState], done: u64, rules: &StopRules) -> u64 {
+pub(super) fn iterations_left(channels: &[ChannelProgress], done: u64, rules: &StopRules) -> u64 {
     if rules.limits.independent_channels && channels.len() > 1 {
         let going_on = channels.iter().filter(|c| c.stopped.is_none());
         return going_on.map(|c| rules.limits.iterations.saturating_sub(c.iterations)).max().unwrap_or(0);
@@ -73,14 +73,14 @@ pub(super) fn iterations_left(channels: &[ChannelState], done: u64, rules: &Stop
 /// The limits of each channel of a cube; none for a single plane. `done` is the number of minor iterations so far.
 pub(super) fn channel_controls(
     state: &ResidualState,
-    channels: &[ChannelState],
+    channels: &[ChannelProgress],
     done: u64,
     rules: &StopRules,
 ) -> Vec<ChannelControls> {
     if channels.len() < 2 {
         return Vec::new();
     }
-    let controls = |(plane, now): (&PlaneResidual, &ChannelState)| ChannelControls {
+    let controls = |(plane, now): (&PlaneResidual, &ChannelProgress)| ChannelControls {
         active: now.stopped.is_none(),
         iterations_left: rules.limits.iterations.saturating_sub(if rules.limits.independent_channels {
             now.iterations
@@ -97,7 +97,7 @@ pub(super) fn channel_controls(
 pub(super) fn diverged_channels(
     finished: &[Finished],
     state: &ResidualState,
-    channels: &[ChannelState],
+    channels: &[ChannelProgress],
     rules: &StopRules,
 ) -> Vec<ChannelRevert> {
     if channels.len() < 2 {

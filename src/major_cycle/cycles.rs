@@ -1,7 +1,7 @@
 //! The loop itself: one method a phase, in the order in which a cycle goes through them.
 
-use super::channels::{ChannelState, channel_states, diverged_channels};
-use super::decide::{ChosenMask, Look, Situation, Step, decide, has_settled};
+use super::channels::{ChannelProgress, channel_states, diverged_channels};
+use super::decide::{ChosenMask, CycleStep, Look, Situation, decide, has_settled};
 use super::notes::{Finished, Notes, Reverted};
 use super::{ChannelRecord, ConfettiRecord, CycleMask, CycleMasks, CycleRecord, StopRules};
 use crate::imager::{CycleImager, MinorControls, Products, Residual, StopReason};
@@ -128,11 +128,11 @@ impl<'a> Cycles<'a> {
             cannot_revert,
         };
         match decide(&situation, self.rules) {
-            Step::RollBack { cycle } => {
+            CycleStep::RollBack { cycle } => {
                 Ok(Some(Ended { reason: StopReason::Diverged, record: look.record, roll_back: Some(cycle) }))
             }
-            Step::Stop(reason) => Ok(Some(Ended::because(reason, look.record))),
-            Step::Clean(controls) => self.clean(&controls, mask, look.record),
+            CycleStep::Stop(reason) => Ok(Some(Ended::because(reason, look.record))),
+            CycleStep::Clean(controls) => self.clean(&controls, mask, look.record),
         }
     }
 
@@ -188,7 +188,7 @@ impl<'a> Cycles<'a> {
     }
 
     /// Measures the residual inside the mask.
-    fn measure(&self, mask: &CycleMask) -> Result<(ResidualState, Vec<ChannelState>)> {
+    fn measure(&self, mask: &CycleMask) -> Result<(ResidualState, Vec<ChannelProgress>)> {
         let state =
             (self.measures.residual)(&self.residual.residual, Some(&mask.path), self.residual.pixel_mask.as_deref())?;
         let channels = channel_states(&state, &self.notes.finished, self.rules);
@@ -299,11 +299,11 @@ impl<'a> Cycles<'a> {
 pub(super) fn describe(
     mask: &CycleMask,
     state: &ResidualState,
-    channels: &[ChannelState],
+    channels: &[ChannelProgress],
     rules: &StopRules,
 ) -> CycleRecord {
     let planes = if state.channels.len() > 1 { &state.channels[..] } else { &[] };
-    let of_channel = |(plane, now): (&PlaneResidual, &ChannelState)| ChannelRecord {
+    let of_channel = |(plane, now): (&PlaneResidual, &ChannelProgress)| ChannelRecord {
         peak: Some(plane.peak),
         peak_in_mask: Some(plane.peak_in_mask),
         rms: Some(plane.rms),

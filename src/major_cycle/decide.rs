@@ -1,6 +1,6 @@
 //! Decisions after each residual: pure rules, in the order in which they are applied.
 
-use super::channels::{ChannelState, channel_controls, iterations_left};
+use super::channels::{ChannelProgress, channel_controls, iterations_left};
 use super::notes::{Finished, best_cycle, iterations};
 use super::{CycleMask, CycleRecord, StopRules};
 use crate::imager::{MinorControls, StopReason};
@@ -8,7 +8,7 @@ use crate::quality::residual::{PlaneResidual, ResidualState};
 
 /// The loop's next step.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Step {
+pub(super) enum CycleStep {
     /// Clean inside the mask, within these limits.
     Clean(MinorControls),
     /// End: the residual is as good as it gets.
@@ -31,7 +31,7 @@ pub(super) struct ChosenMask {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Look {
     pub state: ResidualState,
-    pub channels: Vec<ChannelState>,
+    pub channels: Vec<ChannelProgress>,
     pub record: CycleRecord,
 }
 
@@ -53,14 +53,14 @@ pub(super) struct Situation<'a> {
 }
 
 /// Decides what comes next.
-pub(super) fn decide(situation: &Situation<'_>, rules: &StopRules) -> Step {
+pub(super) fn decide(situation: &Situation<'_>, rules: &StopRules) -> CycleStep {
     let Situation { look, finished, .. } = *situation;
     if situation.cannot_revert || (!look.is_cube() && has_diverged(finished, &look.record, rules)) {
-        return Step::RollBack { cycle: best_cycle(finished.iter().map(|f| f.record.peak)) };
+        return CycleStep::RollBack { cycle: best_cycle(finished.iter().map(|f| f.record.peak)) };
     }
     match reason_to_stop(look, finished, rules) {
-        Some(reason) => Step::Stop(reason),
-        None => Step::Clean(controls(situation, rules)),
+        Some(reason) => CycleStep::Stop(reason),
+        None => CycleStep::Clean(controls(situation, rules)),
     }
 }
 
@@ -134,7 +134,7 @@ fn reason_to_stop(look: &Look, finished: &[Finished], rules: &StopRules) -> Opti
 }
 
 /// The reason that says most where all channels have stopped: one that was cut short before one that came to its end.
-fn gravest(channels: &[ChannelState]) -> StopReason {
+fn gravest(channels: &[ChannelProgress]) -> StopReason {
     let order = [
         StopReason::Diverged,
         StopReason::Iterations,

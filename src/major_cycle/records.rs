@@ -1,7 +1,7 @@
 //! Records of major cycles, for the report and for other tools.
 
 use crate::imager::StopReason;
-use crate::quality::confetti::Verdict;
+use crate::quality::confetti::ConfettiVerdict;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -80,7 +80,7 @@ pub struct ConfettiRecord {
     /// Major cycle in which it was found.
     pub cycle: Option<usize>,
     /// The judgement.
-    pub verdict: Verdict,
+    pub verdict: ConfettiVerdict,
     /// Score, higher is worse.
     pub score: f64,
     /// Model brightness, Jy/pixel.

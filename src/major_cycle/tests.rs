@@ -1,8 +1,8 @@
 //! The loop with fake imagers, and its rules by tables.
 
-use super::channels::{ChannelState, channel_controls, channel_states, diverged_channels, iterations_left};
+use super::channels::{ChannelProgress, channel_controls, channel_states, diverged_channels, iterations_left};
 use super::cycles::describe;
-use super::decide::{ChosenMask, Look, Situation, Step, decide};
+use super::decide::{ChosenMask, CycleStep, Look, Situation, decide};
 use super::notes::Finished;
 use super::*;
 use crate::imager::{
@@ -315,7 +315,7 @@ fn a_converged_channel_stays_so() {
         if cycle == 3 {
             let look = Look { state: state.clone(), channels: channels.clone(), record: record.clone() };
             let step = decide(&situation(&look, &finished, &fresh(5)), &rules);
-            assert_eq!(step, Step::Stop(StopReason::Iterations), "the third was cut short");
+            assert_eq!(step, CycleStep::Stop(StopReason::Iterations), "the third was cut short");
             let stops: Vec<_> = record.channels.iter().map(|c| c.stopped.clone()).collect();
             let expected = [StopReason::Threshold, StopReason::Threshold, StopReason::Iterations].map(Some);
             assert_eq!(stops, expected);
@@ -504,7 +504,7 @@ fn a_lost_channel_has_diverged_and_a_converged_one_is_not_looked_at() {
     let finished = [record([9.0; 4]), record([5.0, 6.0, 7.0, 8.0])].map(|r| finished_cycle(r, 5, &[]));
     let planes = vec![plane(0.0, 0.0), plane(20.0, 1.0), plane(7.0, 2.0), plane(8.1, 1.1)];
     let state = ResidualState { overall: planes[1], channels: planes };
-    let mut channels = vec![ChannelState::default(); 4];
+    let mut channels = vec![ChannelProgress::default(); 4];
     channels[1].long_stopped = true;
     let back = diverged_channels(&finished, &state, &channels, &rules());
     let expected = [0, 2].map(|channel| ChannelRevert { channel, cycle: 1 });
@@ -652,30 +652,30 @@ fn past(cycles: &[(f64, Option<f64>)]) -> Vec<Finished> {
 /// Limits: threshold 1 Jy/beam, 1000 iterations, 10 major cycles, growth of the peak 1.5, of the noise 1.2.
 #[rstest::rstest]
 #[case::first(look_at(16.0, 0.5, 10), past(&[]), None)]
-#[case::empty_mask(look_at(16.0, 0.5, 0), past(&[]), Some(Step::Stop(StopReason::EmptyMask)))]
-#[case::threshold(look_at(1.0, 0.5, 10), past(&[(16.0, None)]), Some(Step::Stop(StopReason::Threshold)))]
+#[case::empty_mask(look_at(16.0, 0.5, 0), past(&[]), Some(CycleStep::Stop(StopReason::EmptyMask)))]
+#[case::threshold(look_at(1.0, 0.5, 10), past(&[(16.0, None)]), Some(CycleStep::Stop(StopReason::Threshold)))]
 #[case::goes_on(look_at(8.0, 0.5, 10), past(&[(16.0, None)]), None)]
 #[case::peak_grew_a_little(look_at(23.9, 0.5, 20), past(&[(16.0, None)]), None)]
-#[case::peak_grew(look_at(24.1, 0.5, 20), past(&[(20.0, None), (16.0, None)]), Some(Step::RollBack { cycle: 1 }))]
-#[case::noise_grew(look_at(8.0, 0.61, 10), past(&[(16.0, None)]), Some(Step::RollBack { cycle: 0 }))]
-#[case::not_finite(look_at(f64::NAN, 0.5, 10), past(&[(16.0, None)]), Some(Step::RollBack { cycle: 0 }))]
+#[case::peak_grew(look_at(24.1, 0.5, 20), past(&[(20.0, None), (16.0, None)]), Some(CycleStep::RollBack { cycle: 1 }))]
+#[case::noise_grew(look_at(8.0, 0.61, 10), past(&[(16.0, None)]), Some(CycleStep::RollBack { cycle: 0 }))]
+#[case::not_finite(look_at(f64::NAN, 0.5, 10), past(&[(16.0, None)]), Some(CycleStep::RollBack { cycle: 0 }))]
 #[case::same_peak_in_the_same_mask(
     look_at(15.9999, 0.5, 10),
     past(&[(16.0, None)]),
-    Some(Step::Stop(StopReason::NoNewFlux))
+    Some(CycleStep::Stop(StopReason::NoNewFlux))
 )]
 #[case::same_peak_in_a_larger_mask(look_at(15.9999, 0.5, 11), past(&[(16.0, None)]), None)]
 #[case::same_flux(
     look_at(4.0, 0.5, 10),
     past(&[(16.0, Some(5.0)), (8.0, Some(5.0001))]),
-    Some(Step::Stop(StopReason::NoNewFlux))
+    Some(CycleStep::Stop(StopReason::NoNewFlux))
 )]
 #[case::more_flux(look_at(4.0, 0.5, 10), past(&[(16.0, Some(5.0)), (8.0, Some(5.1))]), None)]
-#[case::major_cycles(look_at(4.0, 0.5, 10), past(&[(8.0, None); 10]), Some(Step::Stop(StopReason::MajorCycles)))]
-fn what_comes_next(#[case] look: Look, #[case] finished: Vec<Finished>, #[case] ends: Option<Step>) {
+#[case::major_cycles(look_at(4.0, 0.5, 10), past(&[(8.0, None); 10]), Some(CycleStep::Stop(StopReason::MajorCycles)))]
+fn what_comes_next(#[case] look: Look, #[case] finished: Vec<Finished>, #[case] ends: Option<CycleStep>) {
     let mask = fresh(10);
     match (decide(&situation(&look, &finished, &mask), &rules()), ends) {
-        (Step::Clean(controls), None) => {
+        (CycleStep::Clean(controls), None) => {
             assert_eq!(controls.threshold_jy, 1.0);
             assert_eq!((controls.major_iterations, controls.last), (1, false));
             assert_eq!(controls.iterations_left, 1000 - 10 * finished.len() as u64);
@@ -691,7 +691,7 @@ fn a_settled_mask_gets_all_that_is_left_and_cheap_calls_are_single() {
         let mask = ChosenMask { settled, ..fresh(10) };
         let situation = Situation { cheap, ..situation(&look, &finished, &mask) };
         match decide(&situation, &StopRules { every, ..rules() }) {
-            Step::Clean(controls) => (controls.major_iterations, controls.last),
+            CycleStep::Clean(controls) => (controls.major_iterations, controls.last),
             step => panic!("{step:?}"),
         }
     };
@@ -704,5 +704,5 @@ fn a_settled_mask_gets_all_that_is_left_and_cheap_calls_are_single() {
 fn an_imager_that_cannot_revert_channels_reverts_as_a_whole() {
     let (look, finished, mask) = (look_at(4.0, 0.5, 10), past(&[(16.0, None), (3.0, None)]), fresh(10));
     let situation = Situation { cannot_revert: true, ..situation(&look, &finished, &mask) };
-    assert_eq!(decide(&situation, &rules()), Step::RollBack { cycle: 1 });
+    assert_eq!(decide(&situation, &rules()), CycleStep::RollBack { cycle: 1 });
 }

@@ -1,6 +1,6 @@
 //! Clean masks.
 //!
-//! - [`maker`]: from image files to a mask file ([`maker::make`]), with a [`recipe`]: the way for all callers.
+//! - [`maker`]: from image files to a mask file ([`maker::make`]), with a `recipe`: the way for all callers.
 //! - [`flint`]: flint's pipeline on arrays ([`make_mask`], [`mask_of_signal`]).
 //! - [`auto`]: automatic masks, which choose levels for that pipeline from the image (docs/acceptance.md).
 //! - [`multithresh`]: CASA's auto-multithresh.

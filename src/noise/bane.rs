@@ -32,7 +32,7 @@ pub(super) fn default_step(beam: Option<PixelBeam>) -> usize {
 /// Background and rms at grid positions 0, step, 2 step, ..., and the size itself.
 pub(super) fn model(image: ArrayView2<'_, f32>, step: usize, box_size: usize) -> (Grid, Grid) {
     let (ny, nx) = image.dim();
-    let (rows, columns) = (Cuts::new(ny, step, box_size), Cuts::new(nx, step, box_size));
+    let (rows, columns) = (BoxCuts::new(ny, step, box_size), BoxCuts::new(nx, step, box_size));
     // Sums of squares keep their digits when the values are not far from 0.
     let origin = typical(image);
     let clipped = clip_boxes(&rows, &columns, |y, out| {
@@ -61,13 +61,13 @@ fn typical(image: ArrayView2<'_, f32>) -> f64 {
 }
 
 /// Along one axis: grid positions, the edges of their boxes, and each box as a range of intervals between edges.
-struct Cuts {
+struct BoxCuts {
     grid: Vec<usize>,
     edges: Vec<usize>,
     ranges: Vec<(usize, usize)>,
 }
 
-impl Cuts {
+impl BoxCuts {
     fn new(size: usize, step: usize, box_size: usize) -> Self {
         let grid: Vec<usize> = (0..size).step_by(step).chain([size]).collect();
         // The last row and column of the image are in no box, unless they are the only ones.
@@ -94,13 +94,13 @@ impl Cuts {
 
 /// Number, sum and sum of squares of some pixels.
 #[derive(Debug, Clone, Copy, Default)]
-struct Moments {
+struct BlockMoments {
     count: usize,
     sum: f64,
     squares: f64,
 }
 
-impl Moments {
+impl BlockMoments {
     fn of(values: &[f64]) -> Self {
         let (mut sum, mut squares) = (0.0, 0.0);
         for v in values {
@@ -127,7 +127,7 @@ impl Moments {
 struct Tile {
     least: f64,
     greatest: f64,
-    all: Moments,
+    all: BlockMoments,
     /// First of its values, and of its blocks, in the row of tiles.
     value_start: usize,
     block_start: usize,
@@ -139,11 +139,11 @@ struct TileRow {
     /// Finite pixels, ascending in each tile.
     values: Vec<f64>,
     /// Moments of each tile's whole blocks of sorted values.
-    blocks: Vec<Moments>,
+    blocks: Vec<BlockMoments>,
 }
 
 impl TileRow {
-    fn new(ys: std::ops::Range<usize>, columns: &Cuts, fill: &impl Fn(usize, &mut [f64])) -> Self {
+    fn new(ys: std::ops::Range<usize>, columns: &BoxCuts, fill: &impl Fn(usize, &mut [f64])) -> Self {
         let nx = *columns.grid.last().expect("a grid has a last position");
         let height = ys.len();
         let mut pixels = vec![0.0; height * nx];
@@ -161,9 +161,9 @@ impl TileRow {
             let own = &mut values[value_start..];
             own.sort_unstable_by(f64::total_cmp);
             let block_start = blocks.len();
-            let mut all = Moments::default();
+            let mut all = BlockMoments::default();
             for block in own.chunks(BLOCK) {
-                let moments = Moments::of(block);
+                let moments = BlockMoments::of(block);
                 all.add(moments);
                 blocks.push(moments);
             }
@@ -179,7 +179,7 @@ impl TileRow {
     }
 
     /// Adds the moments of the pixels strictly between `low` and `high` in tiles `range`.
-    fn add_between(&self, range: (usize, usize), low: f64, high: f64, to: &mut Moments) {
+    fn add_between(&self, range: (usize, usize), low: f64, high: f64, to: &mut BlockMoments) {
         for tile in &self.tiles[range.0..range.1] {
             if tile.least > low && tile.greatest < high {
                 to.add(tile.all);
@@ -189,13 +189,13 @@ impl TileRow {
                 let end = values.partition_point(|&v| v < high).max(first);
                 let (first_block, end_block) = (first.div_ceil(BLOCK), end / BLOCK);
                 if first_block < end_block {
-                    to.add(Moments::of(&values[first..first_block * BLOCK]));
+                    to.add(BlockMoments::of(&values[first..first_block * BLOCK]));
                     for block in &self.blocks[tile.block_start + first_block..tile.block_start + end_block] {
                         to.add(*block);
                     }
-                    to.add(Moments::of(&values[end_block * BLOCK..end]));
+                    to.add(BlockMoments::of(&values[end_block * BLOCK..end]));
                 } else {
-                    to.add(Moments::of(&values[first..end]));
+                    to.add(BlockMoments::of(&values[first..end]));
                 }
             }
         }
@@ -205,7 +205,7 @@ impl TileRow {
 /// Sigma-clipped mean and standard deviation of one box. None finite: NaN.
 fn clip_box<'a>(rows: impl Iterator<Item = &'a TileRow> + Clone, columns: (usize, usize)) -> (f64, f64) {
     let between = |low: f64, high: f64| {
-        let mut moments = Moments::default();
+        let mut moments = BlockMoments::default();
         for row in rows.clone() {
             row.add_between(columns, low, high, &mut moments);
         }
@@ -235,7 +235,7 @@ fn clip_box<'a>(rows: impl Iterator<Item = &'a TileRow> + Clone, columns: (usize
 /// Clipped mean and standard deviation of every box, `[grid row, grid column]`; `fill` gives rows of the image.
 ///
 /// Rows of tiles live only while a box needs them.
-fn clip_boxes(rows: &Cuts, columns: &Cuts, fill: impl Fn(usize, &mut [f64]) + Sync) -> Array2<(f64, f64)> {
+fn clip_boxes(rows: &BoxCuts, columns: &BoxCuts, fill: impl Fn(usize, &mut [f64]) + Sync) -> Array2<(f64, f64)> {
     let ahead = 8 + 4 * rayon::current_num_threads();
     let mut result = Array2::from_elem((rows.grid.len(), columns.grid.len()), (f64::NAN, f64::NAN));
     let mut window: VecDeque<TileRow> = VecDeque::new();

@@ -1,7 +1,7 @@
 //! Background and rms maps.
 //!
 //! [`model`] looks at a plane once and returns a [`NoiseModel`]: two numbers (`global`), values on a coarse grid
-//! (`box`, `bane`), or whole maps. A model is turned into maps with [`NoiseModel::maps`], or used without ever
+//! (`box`, `bane`), or whole maps. A model is turned into maps with [`NoiseModel::into_maps`], or used without ever
 //! holding the maps in memory ([`NoiseModel::to_signal`], [`NoiseModel::row`]). [`estimate`] does both steps.
 //!
 //! NaN and infinities are no data: they take no part in any statistic and are NaN in the maps.

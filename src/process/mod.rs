@@ -2,7 +2,7 @@
 //!
 //! Everything that cleanloop starts goes through [`Program::run`]: it stands in a process group of its own, its words
 //! go to a log file and, line by line, to the caller, it may be limited in time and in silence, and it never outlives
-//! us: on an interruption (see [`interrupt`]), a limit, an error or a panic the whole group is asked to end (SIGTERM)
+//! us: on an interruption (see `interrupt`), a limit, an error or a panic the whole group is asked to end (SIGTERM)
 //! and, after a grace, made to (SIGKILL). If cleanloop itself is killed, the kernel ends the program.
 
 mod capture;

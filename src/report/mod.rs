@@ -79,7 +79,7 @@ pub fn write(record: &CampaignRecord, folder: &Path) -> Result<PathBuf, ReportEr
     write_all(record, folder, false)
 }
 
-/// Writes the report of a campaign while it runs, as [`write`] does.
+/// Writes the report of a campaign while it runs, as [`write()`] does.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Html;
 
@@ -90,10 +90,10 @@ impl ReportWriter for Html {
     }
 }
 
-/// Like [`write`], but draws and writes every figure and page again.
+/// Like [`write()`], but draws and writes every figure and page again.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn rewrite(record: &CampaignRecord, folder: &Path) -> Result<PathBuf, ReportError> {
     write_all(record, folder, true)
 }
@@ -131,7 +131,7 @@ fn write_all(record: &CampaignRecord, folder: &Path, force: bool) -> Result<Path
         });
         templates.write(&OverviewPage::new(&campaign, &entries), &index)?;
     }
-    let mut text = serde_json::to_vec_pretty(&summary::Summary::new(record, &trouble, &names))?;
+    let mut text = serde_json::to_vec_pretty(&summary::RecordSummary::new(record, &trouble, &names))?;
     text.push(b'\n');
     write_atomically(&report.join("summary.json"), &text)?;
     Ok(index)

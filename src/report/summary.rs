@@ -13,7 +13,7 @@ const FORMAT: u32 = 1;
 
 /// The whole campaign. Fluxes are in Jy or Jy/beam, angles in degrees, times in seconds.
 #[derive(Debug, Serialize)]
-pub(crate) struct Summary<'a> {
+pub(crate) struct RecordSummary<'a> {
     format: u32,
     name: &'a str,
     program: &'a str,
@@ -71,7 +71,7 @@ struct Round<'a> {
     tables: Vec<&'a PathBuf>,
 }
 
-impl<'a> Summary<'a> {
+impl<'a> RecordSummary<'a> {
     /// `pages` are the folders of the datasets' pages below the report (empty for the report itself).
     pub(crate) fn new(record: &'a CampaignRecord, trouble: &'a [Trouble], pages: &[String]) -> Self {
         let datasets = record.datasets.iter().zip(trouble).zip(pages);

@@ -189,19 +189,19 @@ pub(crate) fn sign(round: &RoundRecord) -> char {
 }
 
 /// The judgement of a model pixel.
-pub(crate) fn confetti(verdict: confetti::Verdict) -> &'static str {
+pub(crate) fn confetti(verdict: confetti::ConfettiVerdict) -> &'static str {
     match verdict {
-        confetti::Verdict::Real => "real",
-        confetti::Verdict::Suspicious => "suspicious",
-        confetti::Verdict::Confetti => "confetti",
+        confetti::ConfettiVerdict::Real => "real",
+        confetti::ConfettiVerdict::Suspicious => "suspicious",
+        confetti::ConfettiVerdict::Confetti => "confetti",
     }
 }
 
 /// Style class of the judgement of a model pixel.
-pub(crate) fn confetti_class(verdict: confetti::Verdict) -> &'static str {
+pub(crate) fn confetti_class(verdict: confetti::ConfettiVerdict) -> &'static str {
     match verdict {
-        confetti::Verdict::Real => "good",
-        confetti::Verdict::Suspicious => "warn",
-        confetti::Verdict::Confetti => "bad",
+        confetti::ConfettiVerdict::Real => "good",
+        confetti::ConfettiVerdict::Suspicious => "warn",
+        confetti::ConfettiVerdict::Confetti => "bad",
     }
 }

@@ -37,8 +37,8 @@ impl Serialize for TimeLimit {
 
 impl<'de> Deserialize<'de> for TimeLimit {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Any;
-        impl Visitor<'_> for Any {
+        struct AnyDuration;
+        impl Visitor<'_> for AnyDuration {
             type Value = TimeLimit;
             fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
                 f.write_str("a time, as seconds or like `90m` or `1h 30m`")
@@ -65,7 +65,7 @@ impl<'de> Deserialize<'de> for TimeLimit {
                 }
             }
         }
-        deserializer.deserialize_any(Any)
+        deserializer.deserialize_any(AnyDuration)
     }
 }
 

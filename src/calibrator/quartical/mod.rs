@@ -25,7 +25,7 @@ use crate::programs::casa::{Casa, QUARTICAL_SCRIPT, source};
 use crate::programs::setup::{self, Environment};
 use crate::quality::solutions::SolutionStats;
 use std::path::Path;
-use words::{GAINS, Grid, Solved};
+use words::{GAINS, GainGrid, SolvedTerms};
 
 /// Statistics of the gains, beside them.
 const STATISTICS: &str = "statistics.json";
@@ -125,7 +125,7 @@ impl QuarticalCalibrator {
     }
 
     /// The intervals that these gains were solved on: with another number of channels the options give others.
-    fn grid_of(&self, gains: &Path) -> Grid {
+    fn grid_of(&self, gains: &Path) -> GainGrid {
         let stored = std::fs::read(gains.join(GRID)).ok().and_then(|text| serde_json::from_slice(&text).ok());
         stored.unwrap_or_else(|| self.grid(None))
     }
@@ -224,7 +224,7 @@ impl Calibrator for QuarticalCalibrator {
         let out = tempfile::tempdir().map_err(crate::Error::internal)?;
         let grid = self.grid_of(&table.path);
         let words =
-            self.apply_words(measurement_set, &reference, &Solved { gains: &table.path, grid: &grid }, out.path());
+            self.apply_words(measurement_set, &reference, &SolvedTerms { gains: &table.path, grid: &grid }, out.path());
         self.run("run", words, log)
     }
 
@@ -248,7 +248,7 @@ impl Calibrator for QuarticalCalibrator {
         let apply = self.apply_words(
             &request.measurement_set,
             &reference,
-            &Solved { gains: &gains, grid: &self.grid_of(&gains) },
+            &SolvedTerms { gains: &gains, grid: &self.grid_of(&gains) },
             out,
         );
         vec![line(self.solve_words(request, &reference, None)), line(apply)]
@@ -257,7 +257,8 @@ impl Calibrator for QuarticalCalibrator {
     fn apply_line(&self, tables: &[SolutionTable]) -> Option<String> {
         let gains = &tables.last()?.path;
         let (name, grid) = (Path::new(gains.file_name()?), self.grid_of(gains));
-        let words = self.apply_words(Path::new("OTHER.ms"), "0", &Solved { gains: name, grid: &grid }, Path::new("."));
+        let words =
+            self.apply_words(Path::new("OTHER.ms"), "0", &SolvedTerms { gains: name, grid: &grid }, Path::new("."));
         let all: Vec<String> = std::iter::once("goquartical".to_owned()).chain(words).collect();
         Some(crate::util::shell::line(&all))
     }

@@ -15,13 +15,13 @@ const TERM: &str = "G";
 const ITERATIONS: u32 = 100;
 
 /// Intervals of each term in QuartiCal's words: `[time_interval, freq_interval]`.
-pub(super) type Grid = IndexMap<String, [String; 2]>;
+pub(super) type GainGrid = IndexMap<String, [String; 2]>;
 
 /// Gains on disk: the folder of the terms, and the grid that they were solved on.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Solved<'a> {
+pub(super) struct SolvedTerms<'a> {
     pub(super) gains: &'a Path,
-    pub(super) grid: &'a Grid,
+    pub(super) grid: &'a GainGrid,
 }
 
 impl QuarticalCalibrator {
@@ -48,7 +48,7 @@ impl QuarticalCalibrator {
     }
 
     /// The intervals of the solve. `channels` of the widest window, where they are known.
-    pub(super) fn grid(&self, channels: Option<usize>) -> Grid {
+    pub(super) fn grid(&self, channels: Option<usize>) -> GainGrid {
         let o = &self.options;
         let time = match o.interval() {
             Some(Solint::Seconds(s)) => format!("{s}s"),
@@ -122,7 +122,7 @@ impl QuarticalCalibrator {
     }
 
     /// Loads gains and writes `CORRECTED_DATA`; `out` is a folder for QuartiCal's other files.
-    pub(super) fn apply_words(&self, ms: &Path, reference: &str, solved: &Solved<'_>, out: &Path) -> Vec<String> {
+    pub(super) fn apply_words(&self, ms: &Path, reference: &str, solved: &SolvedTerms<'_>, out: &Path) -> Vec<String> {
         let mut all = self.common(ms, reference, 1);
         for (key, value) in &self.options.quartical {
             // What concerns the solve alone stays out.

@@ -27,7 +27,7 @@ pub use programs::{CalibratorKind, Executables, ImagerKind};
 #[doc(hidden)]
 pub use reading::schema;
 pub(crate) use reading::typed::invalid_values;
-pub use reading::{ConfigError, LoadError, Overrides, Problem, Span, load, parse};
+pub use reading::{ConfigError, LoadError, Overrides, Problem, TextSpan, load, parse};
 pub(crate) use reading::{env, yaml};
 pub use resources::Resources;
 pub use rounds::{RoundSelection, consider_mask_round};

@@ -97,8 +97,8 @@ impl Serialize for RoundSelection {
 
 impl<'de> Deserialize<'de> for RoundSelection {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Any;
-        impl<'de> Visitor<'de> for Any {
+        struct AnyRounds;
+        impl<'de> Visitor<'de> for AnyRounds {
             type Value = RoundSelection;
             fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
                 f.write_str("`all`, `none`, a round, or a list of rounds")
@@ -123,7 +123,7 @@ impl<'de> Deserialize<'de> for RoundSelection {
                 Ok(RoundSelection::List(rounds))
             }
         }
-        deserializer.deserialize_any(Any)
+        deserializer.deserialize_any(AnyRounds)
     }
 }
 

@@ -9,7 +9,7 @@ const FORMAT: u32 = 2;
 
 /// The first line.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-struct Header {
+struct FirstLine {
     /// Version of the format.
     format: u32,
 }
@@ -68,7 +68,7 @@ impl From<JournalError> for crate::Error {
 
 /// The first line of a new journal.
 pub(super) fn header() -> Vec<u8> {
-    line_of(&Header { format: FORMAT })
+    line_of(&FirstLine { format: FORMAT })
 }
 
 /// A value as one line.
@@ -111,9 +111,9 @@ pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<(Vec<Entry>, usize), Jo
 
 fn check_header(path: &Path, line: &[u8]) -> Result<(), JournalError> {
     let path = path.to_path_buf();
-    match serde_json::from_slice::<Header>(line) {
-        Ok(Header { format: FORMAT }) => Ok(()),
-        Ok(Header { format }) => Err(JournalError::OtherVersion { path, earlier: format < FORMAT }),
+    match serde_json::from_slice::<FirstLine>(line) {
+        Ok(FirstLine { format: FORMAT }) => Ok(()),
+        Ok(FirstLine { format }) => Err(JournalError::OtherVersion { path, earlier: format < FORMAT }),
         // Journals of version 0.1 begin with their first entry.
         Err(_) if serde_json::from_slice::<FirstEntry>(line).is_ok() => {
             Err(JournalError::OtherVersion { path, earlier: true })

@@ -92,9 +92,9 @@ fn round_lines(plan: &Plan, set: &MeasurementSetPlan, round: &RoundPlan) -> Roun
 fn calibration(plan: &Plan, round: &RoundPlan, layout: &Layout, measurement_set: &Path) -> Result<Vec<Vec<String>>> {
     let Some(calibration) = &round.calibration else { return Ok(Vec::new()) };
     let kind = match calibration.calibrator {
-        CalibratorKind::Casa => calibrator::Kind::Casa,
-        CalibratorKind::Command => calibrator::Kind::Command(plan.executables.calibrator.clone()),
-        CalibratorKind::Quartical => calibrator::Kind::Quartical(plan.executables.quartical.clone()),
+        CalibratorKind::Casa => calibrator::SolverKind::Casa,
+        CalibratorKind::Command => calibrator::SolverKind::Command(plan.executables.calibrator.clone()),
+        CalibratorKind::Quartical => calibrator::SolverKind::Quartical(plan.executables.quartical.clone()),
         CalibratorKind::None => return Ok(Vec::new()),
     };
     // The worker starts at its first request, which never comes: any Python does.

@@ -62,7 +62,7 @@ impl From<RecordError> for crate::Error {
 
 /// The version of a record's format; those of the first version may lack it.
 #[derive(Deserialize)]
-struct Version {
+struct RecordVersion {
     #[serde(default)]
     format: u32,
 }
@@ -76,7 +76,7 @@ impl CampaignRecord {
         let path = folder.join(FILE_NAME);
         let text = std::fs::read(&path).map_err(|source| RecordError::Unreadable { path: path.clone(), source })?;
         let malformed = |source| RecordError::Malformed { path: path.clone(), source };
-        let Version { format } = serde_json::from_slice(&text).map_err(malformed)?;
+        let RecordVersion { format } = serde_json::from_slice(&text).map_err(malformed)?;
         if format < FORMAT {
             return Err(RecordError::EarlierVersion { path });
         }

@@ -1,7 +1,7 @@
 //! The end of a campaign: final products, and the archive.
 
 use super::DatasetRun;
-use super::archive::{self, Archived, Part};
+use super::archive::{self, ArchivePart, Archived};
 use super::attempt::file_name;
 use super::kept::Attempted;
 use super::step::{Nothing, StepSpec};
@@ -60,8 +60,9 @@ impl DatasetRun<'_> {
         let key = StepKey::of(&("archive", finish, images, &options));
         let (root, name) = (self.settings.layout.root().to_path_buf(), self.settings.name.clone());
         let spec = StepSpec { id: StepId::ARCHIVE, key, touches: &[] };
-        let archived =
-            self.step(spec, Archived::is_there, |_| archive::collect(&options, &root, Part::MeasurementSet, &name))?;
+        let archived = self.step(spec, Archived::is_there, |_| {
+            archive::collect(&options, &root, ArchivePart::MeasurementSet, &name)
+        })?;
         for pattern in &archived.unmatched {
             // Report and campaign file are matched at the end of the campaign.
             if !archive::is_of_the_campaign(pattern) {

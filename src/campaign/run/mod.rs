@@ -213,7 +213,7 @@ impl CampaignRun<'_> {
         if plan.archive.is_empty() {
             return Ok(());
         }
-        let made = archive::collect(&plan.archive, &plan.output, archive::Part::Campaign, "campaign")?;
+        let made = archive::collect(&plan.archive, &plan.output, archive::ArchivePart::Campaign, "campaign")?;
         for pattern in
             made.unmatched.iter().filter(|pattern| archive::is_of_the_campaign(pattern) && !pattern.contains('*'))
         {

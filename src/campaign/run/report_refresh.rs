@@ -50,8 +50,8 @@ impl<'a> ReportRefresh<'a> {
 
     /// Does `work` while another thread shows the record whenever it has changed.
     pub(super) fn during<T>(&self, work: impl FnOnce() -> T) -> T {
-        struct End<'e, 'a>(&'e ReportRefresh<'a>);
-        impl Drop for End<'_, '_> {
+        struct RefreshEnd<'e, 'a>(&'e ReportRefresh<'a>);
+        impl Drop for RefreshEnd<'_, '_> {
             fn drop(&mut self) {
                 self.0.lock().ended = true;
                 self.0.wake.notify_all();
@@ -61,7 +61,7 @@ impl<'a> ReportRefresh<'a> {
         std::thread::scope(|scope| {
             scope.spawn(|| self.keep_showing());
             // Also when the work panics: the other thread must not wait for ever.
-            let _end = End(self);
+            let _end = RefreshEnd(self);
             work()
         })
     }

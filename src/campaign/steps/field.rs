@@ -11,7 +11,7 @@ use crate::campaign::layout::Layout;
 use crate::campaign::layout::field_folder;
 use crate::campaign::plan::{MaskPlan, Plan};
 use crate::campaign::record::{DatasetRecord, Level, RoundRecord, Verdict};
-use crate::image::mosaic::files::{self, MosaicInput, MosaicRequest, PrimaryBeam};
+use crate::image::mosaic::files::{self, MosaicBeam, MosaicInput, MosaicRequest};
 use crate::masking::maker;
 use crate::util::fs;
 use crate::{Error, Result};
@@ -64,7 +64,7 @@ pub(crate) fn load(output: &Path, round: usize) -> Result<FieldImage> {
 }
 
 /// One measurement set's part.
-struct Part {
+struct FieldPart {
     name: String,
     key: StepKey,
     input: MosaicInput,
@@ -149,17 +149,17 @@ fn why_not(record: Option<&DatasetRecord>) -> String {
     }
 }
 
-fn part(name: &str, layout: &Layout, accepted: &RoundRecord, mask: &MaskPlan) -> Part {
+fn part(name: &str, layout: &Layout, accepted: &RoundRecord, mask: &MaskPlan) -> FieldPart {
     let products = accepted.products.clone().expect("looked at before");
     let key = Journal::last_done_key(&layout.journal(), StepId::of(accepted.id(), Step::Image))
         .unwrap_or_else(|| StepKey::of(&("image file", &products.image)));
     let dish = mask.field.dish.or_else(|| dish_of(layout));
     let primary_beam = match (products.pb, dish) {
-        (Some(pb), _) if mask.field.dish.is_none() => PrimaryBeam::Map(pb),
-        (_, Some(metres)) if metres > 0.0 => PrimaryBeam::Dish(metres),
-        _ => PrimaryBeam::Unknown,
+        (Some(pb), _) if mask.field.dish.is_none() => MosaicBeam::Map(pb),
+        (_, Some(metres)) if metres > 0.0 => MosaicBeam::Dish(metres),
+        _ => MosaicBeam::Unknown,
     };
-    Part { name: name.to_string(), key, input: MosaicInput { image: products.image, primary_beam } }
+    FieldPart { name: name.to_string(), key, input: MosaicInput { image: products.image, primary_beam } }
 }
 
 /// The dishes' diameter by the measurement set's antenna table, metres: that of most antennas.

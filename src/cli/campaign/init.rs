@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 /// Campaigns to start from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Preset {
+pub enum InitPreset {
     /// One measurement set, wsclean and CASA, one mask per round.
     #[default]
     Selfcal,
@@ -17,7 +17,7 @@ pub enum Preset {
     Survey,
 }
 
-impl Preset {
+impl InitPreset {
     /// The campaign file.
     pub fn text(self) -> &'static str {
         match self {
@@ -37,7 +37,7 @@ pub struct Args {
 
     /// The kind of campaign.
     #[arg(long, value_enum, default_value_t)]
-    pub preset: Preset,
+    pub preset: InitPreset,
 
     /// Overwrite a file that exists.
     #[arg(long)]

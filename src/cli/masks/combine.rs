@@ -94,7 +94,7 @@ impl Source {
 }
 
 /// The grid of all masks.
-struct Grid {
+struct PixelGrid {
     path: PathBuf,
     shape: (usize, usize),
     axes: Vec<usize>,
@@ -107,7 +107,7 @@ struct Grid {
     wcs: Result<CelestialWcs, ImageError>,
 }
 
-impl Grid {
+impl PixelGrid {
     fn of(image: &FitsImage) -> Self {
         Self {
             path: image.path().to_path_buf(),
@@ -169,7 +169,7 @@ impl Grid {
 
 /// One plane's island, as listed.
 #[derive(serde::Serialize)]
-struct Row {
+struct IslandRow {
     polarisation: usize,
     channel: usize,
     #[serde(flatten)]
@@ -183,7 +183,7 @@ struct Combination {
     remove: Vec<Source>,
     keep_touching: Vec<Source>,
     drop_touching: Vec<Source>,
-    grid: Grid,
+    grid: PixelGrid,
     image: Option<FitsImage>,
     writer: Option<PlaneWriter>,
 }
@@ -192,13 +192,13 @@ impl Combination {
     fn open(args: &Args) -> Result<Self> {
         let masks = Source::open_all(&args.masks)?;
         let grid = match &args.like {
-            Some(path) => Grid::of(&FitsImage::open(path)?),
+            Some(path) => PixelGrid::of(&FitsImage::open(path)?),
             None => masks
                 .iter()
-                .find_map(|m| if let Source::Fits(image) = m { Some(Grid::of(image)) } else { None })
+                .find_map(|m| if let Source::Fits(image) = m { Some(PixelGrid::of(image)) } else { None })
                 .ok_or_else(|| {
-                Error::bad_input("all masks are region files: name an image with --like that gives the grid")
-            })?,
+                    Error::bad_input("all masks are region files: name an image with --like that gives the grid")
+                })?,
         };
         refuse_to_replace(args)?;
         let sources = |paths: &[PathBuf]| Source::open_all(paths);
@@ -254,12 +254,12 @@ impl Combination {
     }
 
     /// The islands of one plane's mask, measured in the image.
-    fn islands(&mut self, mask: &Array2<bool>, polarisation: usize, channel: usize) -> Result<Vec<Row>> {
+    fn islands(&mut self, mask: &Array2<bool>, polarisation: usize, channel: usize) -> Result<Vec<IslandRow>> {
         let area = self.image.as_ref().and_then(|i| Some(i.beam()?.in_pixels(i.pixel_deg().ok()?).area()));
         let plane = self.image.as_mut().map(|image| image.read_matching(polarisation, channel)).transpose()?;
         let wcs = self.grid.wcs.as_ref().ok();
         let list = combine::islands(mask.view(), plane.as_ref().map(|p| p.view()), area, wcs);
-        Ok(list.into_iter().map(|island| Row { polarisation, channel, island }).collect())
+        Ok(list.into_iter().map(|island| IslandRow { polarisation, channel, island }).collect())
     }
 }
 
@@ -276,7 +276,7 @@ fn refuse_to_replace(args: &Args) -> Result<()> {
 }
 
 /// The image in which islands are measured has the grid's size, and one plane or as many.
-fn check_image(image: &FitsImage, grid: &Grid) -> Result<()> {
+fn check_image(image: &FitsImage, grid: &PixelGrid) -> Result<()> {
     if image.plane_shape() == grid.shape && image.serves_planes((grid.polarisations, grid.channels)) {
         return Ok(());
     }
@@ -327,7 +327,7 @@ pub(crate) fn run(args: Args) -> Result<ExitStatus> {
     Ok(ExitStatus::Done)
 }
 
-fn print_islands(args: &Args, rows: &[Row], several_planes: bool) -> Result<()> {
+fn print_islands(args: &Args, rows: &[IslandRow], several_planes: bool) -> Result<()> {
     let text = if args.json {
         serde_json::to_string_pretty(rows).map_err(Error::internal)? + "\n"
     } else if args.csv {
@@ -338,12 +338,12 @@ fn print_islands(args: &Args, rows: &[Row], several_planes: bool) -> Result<()> 
     std::io::stdout().write_all(text.as_bytes()).map_err(Error::internal)
 }
 
-fn csv(rows: &[Row]) -> String {
+fn csv(rows: &[IslandRow]) -> String {
     let optional = |v: Option<f64>| v.map_or(String::new(), |v| v.to_string());
     let mut text = String::from(
         "number,polarisation,channel,pixels,x,y,ra_deg,dec_deg,first_column,last_column,first_row,last_row,peak,peak_x,peak_y,flux\n",
     );
-    for Row { polarisation, channel, island: i } in rows {
+    for IslandRow { polarisation, channel, island: i } in rows {
         let peak = i.peak_pixel.map_or(",".into(), |[x, y]| format!("{x},{y}"));
         let _ = writeln!(
             text,
@@ -365,11 +365,11 @@ fn csv(rows: &[Row]) -> String {
     text
 }
 
-fn table(rows: &[Row], planes: bool) -> String {
+fn table(rows: &[IslandRow], planes: bool) -> String {
     let dash = || "-".to_string();
     let mut lines =
         vec![["", "plane", "pixels", "x", "y", "RA", "Dec", "peak (Jy/beam)", "flux (Jy)"].map(String::from)];
-    for Row { polarisation, channel, island: i } in rows {
+    for IslandRow { polarisation, channel, island: i } in rows {
         lines.push([
             i.number.to_string(),
             format!("{polarisation}/{channel}"),

@@ -1,7 +1,7 @@
 //! `cleanloop mosaic IMAGES...`: the images of a field's beams on one grid.
 
 use crate::image::mosaic;
-use crate::image::mosaic::files::{self, MosaicInput, MosaicRequest, PrimaryBeam};
+use crate::image::mosaic::files::{self, MosaicBeam, MosaicInput, MosaicRequest};
 use crate::image::sidecar_path;
 use crate::util::fs::same_file;
 use crate::{Error, ExitStatus, Result};
@@ -71,9 +71,9 @@ pub(crate) fn run(args: Args) -> Result<ExitStatus> {
         .map(|(i, image)| MosaicInput {
             image: image.clone(),
             primary_beam: match (args.pb.get(i), args.dish) {
-                (Some(map), _) => PrimaryBeam::Map(map.clone()),
-                (None, Some(metres)) => PrimaryBeam::Dish(metres),
-                (None, None) => PrimaryBeam::Unknown,
+                (Some(map), _) => MosaicBeam::Map(map.clone()),
+                (None, Some(metres)) => MosaicBeam::Dish(metres),
+                (None, None) => MosaicBeam::Unknown,
             },
         })
         .collect();

@@ -1,7 +1,7 @@
 //! `cleanloop confetti MODEL`: model pixels that are not on the sky.
 
 use crate::quality::confetti::{
-    Candidate, ConfettiFiles, ConfettiOptions, ConfettiReport, Verdict, draw, of_files, regions,
+    Candidate, ConfettiFiles, ConfettiOptions, ConfettiReport, ConfettiVerdict, draw, of_files, regions,
 };
 use crate::util::fs;
 use crate::{Error, ExitStatus, Result};
@@ -82,7 +82,7 @@ pub(crate) fn run(args: Args) -> Result<ExitStatus> {
         }
     }
     if !args.all {
-        report.candidates.retain(|c| c.verdict != Verdict::Real);
+        report.candidates.retain(|c| c.verdict != ConfettiVerdict::Real);
     }
     let text = if args.json { serde_json::to_string_pretty(&report).map_err(Error::internal)? } else { table(&report) };
     writeln!(std::io::stdout().lock(), "{}", text.trim_end()).map_err(Error::internal)?;

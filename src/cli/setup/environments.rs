@@ -1,6 +1,6 @@
 //! `cleanloop setup [casa|quartical|mpi|check]`.
 
-use crate::programs::setup::{Environment, Kind, State};
+use crate::programs::setup::{Environment, EnvironmentState, Kind};
 use crate::{ExitStatus, Result};
 
 /// Arguments of `setup`.
@@ -48,9 +48,9 @@ fn check() -> Result<ExitStatus> {
     for kind in Kind::ALL {
         let place = Environment::at_home(kind)?;
         let state = match place.state() {
-            State::Ready(environment) => environment.root.display().to_string(),
-            State::Absent => format!("not set up (cleanloop setup {})", kind.name()),
-            State::Broken(why) => format!("damaged: {why} (cleanloop setup {} repairs it)", kind.name()),
+            EnvironmentState::Ready(environment) => environment.root.display().to_string(),
+            EnvironmentState::Absent => format!("not set up (cleanloop setup {})", kind.name()),
+            EnvironmentState::Broken(why) => format!("damaged: {why} (cleanloop setup {} repairs it)", kind.name()),
         };
         println!("{:<10} {:<10} {state}", kind.name(), kind.version());
     }

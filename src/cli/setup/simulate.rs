@@ -18,8 +18,8 @@ pub struct Args {
     pub name: String,
 
     /// The field to observe.
-    #[arg(long, value_enum, default_value_t = Preset::Demo)]
-    pub preset: Preset,
+    #[arg(long, value_enum, default_value_t = SimulationPreset::Demo)]
+    pub preset: SimulationPreset,
 
     /// Seed of the random numbers.
     #[arg(long, default_value_t = 1)]
@@ -77,7 +77,7 @@ impl Args {
         Self {
             output,
             name: "field".into(),
-            preset: Preset::Demo,
+            preset: SimulationPreset::Demo,
             seed: 1,
             phase_rms_deg: None,
             amplitude_rms: None,
@@ -126,7 +126,7 @@ fn pair(text: &str) -> std::result::Result<[f64; 2], String> {
 
 /// Fields that the program knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Preset {
+pub enum SimulationPreset {
     /// 20 point sources, a bright one, one extended source; phases 40 degrees, amplitudes 10 %.
     Demo,
     /// Points only.

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 /// The primary beam of an image, as far as it is known.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum PrimaryBeam {
+pub(crate) enum MosaicBeam {
     /// Nothing: it counts as 1.
     Unknown,
     /// A map on the image's own grid.
@@ -28,7 +28,7 @@ pub(crate) struct MosaicInput {
     /// An image of one plane, not corrected for the primary beam.
     pub image: PathBuf,
     /// Its primary beam.
-    pub primary_beam: PrimaryBeam,
+    pub primary_beam: MosaicBeam,
 }
 
 /// A mosaic to be made.
@@ -108,12 +108,12 @@ impl<'a> Opened<'a> {
         };
         let map: Array2<f32>;
         let response = match &self.input.primary_beam {
-            PrimaryBeam::Unknown => Response::Unity,
-            PrimaryBeam::Dish(metres) => Response::Gaussian {
+            MosaicBeam::Unknown => Response::Unity,
+            MosaicBeam::Dish(metres) => Response::Gaussian {
                 centre: self.wcs.reference(),
                 fwhm_deg: mosaic::primary_beam_fwhm(*metres, frequency(path, image.header())?),
             },
-            PrimaryBeam::Map(pb) => {
+            MosaicBeam::Map(pb) => {
                 map = response_map(&image, pb)?;
                 Response::Map(map.view())
             }

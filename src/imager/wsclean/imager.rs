@@ -1,7 +1,7 @@
 //! The lifecycle of an imaging with wsclean: an ordinary run, or a chain of calls with a fresh mask for each.
 
 use super::command_line::{Arguments, Installed};
-use super::cycles::{self, State};
+use super::cycles::{self, WscleanState};
 use super::error::WscleanError;
 use super::files::{self, PREFIX};
 use super::imaging::Imaging;
@@ -23,7 +23,7 @@ const NO_BEAM: &str = "none: wsclean computes one only for the telescopes that E
 /// One imaging by wsclean; see [`CycleImager`] for the order of its steps.
 pub struct WscleanImager {
     imaging: Imaging,
-    state: State,
+    state: WscleanState,
     checked: bool,
     /// The leftovers of an earlier run were looked at: files outside of the state may go.
     opened: bool,
@@ -34,7 +34,7 @@ impl WscleanImager {
     /// An imaging of `job`; nothing is run but wsclean's help, once for each executable.
     pub fn new(job: ImagingJob, options: WscleanOptions, context: ImagerContext) -> Self {
         let imaging = Imaging::new(job, options, context);
-        let state = State::new(imaging.scratch(), imaging.job.log.clone(), imaging.options.is_cube());
+        let state = WscleanState::new(imaging.scratch(), imaging.job.log.clone(), imaging.options.is_cube());
         Self { imaging, state, checked: false, opened: false, finished: false }
     }
 

@@ -43,14 +43,14 @@ impl std::fmt::Display for RemovedIsland {
 
 /// An island with its brightest pixel.
 #[derive(Debug, Clone, Copy)]
-struct Island {
+struct VettedIsland {
     at: (usize, usize),
     peak: f64,
     pixels: usize,
 }
 
-fn islands_with_peaks(labels: &Labels, image: ArrayView2<'_, f32>) -> Vec<Island> {
-    let unknown = Island { at: (0, 0), peak: f64::NEG_INFINITY, pixels: 0 };
+fn islands_with_peaks(labels: &Labels, image: ArrayView2<'_, f32>) -> Vec<VettedIsland> {
+    let unknown = VettedIsland { at: (0, 0), peak: f64::NEG_INFINITY, pixels: 0 };
     let mut islands = vec![unknown; labels.count()];
     for ((p, &label), &v) in labels.labels.indexed_iter().zip(image.iter()).filter(|((_, l), _)| **l > 0) {
         let island = &mut islands[label as usize - 1];
@@ -91,7 +91,7 @@ pub(crate) fn brightest_nearby(
 
 /// Why an island beside a bright source may be its artefact: negatives nearby (`deepest`) are nearly as deep.
 fn beside(
-    island: &Island,
+    island: &VettedIsland,
     surroundings: &Surroundings<'_>,
     deepest: &Array2<f32>,
     options: &VettingOptions,
@@ -162,14 +162,14 @@ pub(crate) fn check(
 
 /// Whether an island looks like the artefact of a brighter one nearby, and the reason.
 fn artefact(
-    island: &Island,
-    islands: &[Island],
+    island: &VettedIsland,
+    islands: &[VettedIsland],
     surroundings: &Surroundings<'_>,
     options: &VettingOptions,
 ) -> Option<String> {
     let (image, state) = (surroundings.image, surroundings.state);
     let reach = options.artefact_reach * state.fwhm;
-    let distance = |b: &Island| (b.at.0 as f64 - island.at.0 as f64).hypot(b.at.1 as f64 - island.at.1 as f64);
+    let distance = |b: &VettedIsland| (b.at.0 as f64 - island.at.0 as f64).hypot(b.at.1 as f64 - island.at.1 as f64);
     // The source whose artefacts are strongest here: bright and near.
     let bright = islands
         .iter()
@@ -213,7 +213,7 @@ fn artefact(
 
 /// Whether the last image should have shown the island and did not, and the reason.
 fn unseen(
-    island: &Island,
+    island: &VettedIsland,
     last: ArrayView2<'_, f32>,
     last_rms: f64,
     state: &ImageState,

@@ -1,5 +1,5 @@
 //! flint's mask pipeline, in the order of its steps: [`seeds`] (seeds and floor by SNR or minimum absolute clip),
-//! [`flood`] (growth, islands of low signal), [`erosion`] (by the beam, at one or many scales), or [`convolve_first`]
+//! `flood` (growth, islands of low signal), `erosion` (by the beam, at one or many scales), or [`convolve_first`]
 //! (all of it scale by scale). docs/masking.md explains them with pictures.
 
 #[doc(hidden)]

@@ -4,14 +4,14 @@
 //! pixel for pixel. The algorithm, every parameter and what differs from other implementations is described in
 //! `docs/automask.md`; each rule is a function here:
 //!
-//! - [`options`]: tclean's parameters and the observatories' sets of them;
+//! - `options`: tclean's parameters and the observatories' sets of them;
 //! - [`statistics`]: median and MAD, Chauvenet clipping;
-//! - [`thresholds`]: which of sidelobes and noise limits, and how a cut is made;
+//! - `thresholds`: which of sidelobes and noise limits, and how a cut is made;
 //! - [`smooth`]: smoothing with the beam and the cut that follows;
 //! - [`mod@grow`]: growing into the low-noise region;
-//! - [`plane`]: one call for one plane, in order;
-//! - [`state`]: what is kept of a plane between calls;
-//! - [`folder`]: that, of all channels, on disk;
+//! - `plane`: one call for one plane, in order;
+//! - `state`: what is kept of a plane between calls;
+//! - `folder`: that, of all channels, on disk;
 //! - `cycle`: one call for an image or a cube of files ([`run_cycle`]), which the command line and [`super::maker`] use;
 //!   `cube` is the residual with its companions, `channels` runs all channels in parallel.
 

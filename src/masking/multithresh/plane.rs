@@ -2,7 +2,7 @@
 
 use super::grow::grow;
 use super::smooth::{SmoothBuffers, Smoother};
-use super::statistics::{self, MedianMad, SIGMA_PER_MAD};
+use super::statistics::{self, PlaneMedianMad, SIGMA_PER_MAD};
 use super::thresholds::{Cut, PlaneStatistics, ThresholdKind, Thresholds};
 use super::{ChannelMaskState, MultithreshError, MultithreshOptions};
 use crate::image::PixelBeam;
@@ -100,7 +100,7 @@ impl PlaneSummary {
     }
 
     /// Adds the mask after the call and the statistics that led to it.
-    fn after(&mut self, mask: &BitMask, thresholds: Thresholds, noise: Option<MedianMad>) {
+    fn after(&mut self, mask: &BitMask, thresholds: Thresholds, noise: Option<PlaneMedianMad>) {
         self.mask_pixels = mask.count();
         self.thresh_type = thresholds.kind;
         self.thresh_value = Some(thresholds.value);
@@ -251,7 +251,7 @@ impl PlaneMasker {
         mask: &BitMask,
         call: &Call,
         scratch: &mut Scratch,
-    ) -> Option<MedianMad> {
+    ) -> Option<PlaneMedianMad> {
         let nx = valid.dim().1;
         let clip = !self.options.fastnoise && (call.first_plane_full || mask.is_empty());
         let outside = (!self.options.fastnoise && !clip).then_some(mask);
@@ -259,7 +259,7 @@ impl PlaneMasker {
         if clip { statistics::clipped_median_mad(values) } else { statistics::median_mad(values) }
     }
 
-    fn thresholds(&self, noise: Option<MedianMad>, peak: f32, call: &Call) -> Thresholds {
+    fn thresholds(&self, noise: Option<PlaneMedianMad>, peak: f32, call: &Call) -> Thresholds {
         let statistics = PlaneStatistics {
             median: noise.map_or(0.0, |n| n.median as f32),
             sigma: noise.map_or(0.0, |n| (n.mad * SIGMA_PER_MAD) as f32),

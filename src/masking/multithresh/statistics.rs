@@ -43,7 +43,7 @@ const LANES: usize = 64;
 
 /// Median and median absolute deviation.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct MedianMad {
+pub struct PlaneMedianMad {
     /// The median; of an even number of values the mean of the middle two.
     pub median: f64,
     /// The median of |value - median|.
@@ -52,7 +52,7 @@ pub struct MedianMad {
 
 /// Those values of a list that lie in a closed interval.
 #[derive(Debug, Clone, Copy)]
-struct Interval {
+struct ValueRange {
     low: f32,
     high: f32,
     /// Number of the list's values in it.
@@ -60,8 +60,8 @@ struct Interval {
 }
 
 /// Median and MAD of finite values; `None` for an empty list.
-pub fn median_mad(values: &[f32]) -> Option<MedianMad> {
-    median_mad_within(values, Interval { low: f32::NEG_INFINITY, high: f32::INFINITY, count: values.len() })
+pub fn median_mad(values: &[f32]) -> Option<PlaneMedianMad> {
+    median_mad_within(values, ValueRange { low: f32::NEG_INFINITY, high: f32::INFINITY, count: values.len() })
 }
 
 /// Median and MAD of what Chauvenet's criterion leaves of finite values; `None` for an empty list.
@@ -70,7 +70,7 @@ pub fn median_mad(values: &[f32]) -> Option<MedianMad> {
 /// 0 1 2 1 0 1 2 1 0 50     mean 5.8, sd 15.5, z(10) = 2.0:  50 is clipped
 /// 0 1 2 1 0 1 2 1 0        nothing further:  median 1, MAD 1
 /// ```
-pub fn clipped_median_mad(values: &[f32]) -> Option<MedianMad> {
+pub fn clipped_median_mad(values: &[f32]) -> Option<PlaneMedianMad> {
     median_mad_within(values, chauvenet(values)?)
 }
 
@@ -121,12 +121,12 @@ impl Moments {
 }
 
 /// The interval that Chauvenet's criterion leaves.
-fn chauvenet(values: &[f32]) -> Option<Interval> {
+fn chauvenet(values: &[f32]) -> Option<ValueRange> {
     if values.is_empty() {
         return None;
     }
     let core = Core::of(values);
-    let mut interval = Interval { low: f32::NEG_INFINITY, high: f32::INFINITY, count: values.len() };
+    let mut interval = ValueRange { low: f32::NEG_INFINITY, high: f32::INFINITY, count: values.len() };
     let mut moments = core.moments_within(values, interval);
     for pass in 0..CHAUVENET_PASSES {
         let (mean, sd) = moments.mean_and_sd(core.shift);
@@ -165,7 +165,7 @@ impl Core {
         core
     }
 
-    fn moments_within(&self, values: &[f32], interval: Interval) -> Moments {
+    fn moments_within(&self, values: &[f32], interval: ValueRange) -> Moments {
         let mut moments = Moments::default();
         let all = if interval.low <= self.low && interval.high >= self.high {
             moments = self.bulk;
@@ -214,7 +214,7 @@ fn split(values: &[f32], (low, high): (f32, f32), shift: f64, outside: &mut Vec<
 
 /// Moments of the values in the interval, relative to `shift`: without a branch a value, in lanes of a fixed order.
 #[multiversion(targets("x86_64+avx2"))]
-fn moments_of(values: &[f32], interval: Interval, shift: f64) -> Moments {
+fn moments_of(values: &[f32], interval: ValueRange, shift: f64) -> Moments {
     let inside = |v: f32| (v >= interval.low) & (v <= interval.high);
     let (mut n, mut sums, mut squares) = ([0u32; 8], [0f64; 8], [0f64; 8]);
     let mut moments = Moments::default();
@@ -236,18 +236,18 @@ fn moments_of(values: &[f32], interval: Interval, shift: f64) -> Moments {
     moments
 }
 
-fn median_mad_within(values: &[f32], interval: Interval) -> Option<MedianMad> {
+fn median_mad_within(values: &[f32], interval: ValueRange) -> Option<PlaneMedianMad> {
     if interval.count == 0 {
         return None;
     }
     let (lower, upper) = middle_values(values, interval);
     let median = 0.5 * (f64::from(lower) + f64::from(upper));
     let (lower, upper) = middle_distances(values, interval, median);
-    Some(MedianMad { median, mad: 0.5 * (lower + upper) })
+    Some(PlaneMedianMad { median, mad: 0.5 * (lower + upper) })
 }
 
 /// The two middle values (twice the same for an odd count).
-fn middle_values(values: &[f32], Interval { low, high, count }: Interval) -> (f32, f32) {
+fn middle_values(values: &[f32], ValueRange { low, high, count }: ValueRange) -> (f32, f32) {
     let ranks = ((count - 1) / 2, count / 2);
     if values.len() > SMALL
         && let Some((from, to)) = bracket(sample_of(values, low, high))
@@ -264,7 +264,7 @@ fn middle_values(values: &[f32], Interval { low, high, count }: Interval) -> (f3
 }
 
 /// The two middle values of |value - centre|.
-fn middle_distances(values: &[f32], Interval { low, high, count }: Interval, centre: f64) -> (f64, f64) {
+fn middle_distances(values: &[f32], ValueRange { low, high, count }: ValueRange, centre: f64) -> (f64, f64) {
     let ranks = ((count - 1) / 2, count / 2);
     let distance = |v: f32| (f64::from(v) - centre).abs();
     if values.len() > SMALL
@@ -377,9 +377,9 @@ mod tests {
         0.5 * (values[(n - 1) / 2] + values[n / 2])
     }
 
-    fn slow(values: &[f32]) -> MedianMad {
+    fn slow(values: &[f32]) -> PlaneMedianMad {
         let median = slow_median(values.iter().map(|&v| v.into()).collect());
-        MedianMad { median, mad: slow_median(values.iter().map(|&v| (f64::from(v) - median).abs()).collect()) }
+        PlaneMedianMad { median, mad: slow_median(values.iter().map(|&v| (f64::from(v) - median).abs()).collect()) }
     }
 
     fn slow_clipped(values: &[f32]) -> Vec<f32> {
@@ -418,11 +418,11 @@ mod tests {
     #[test]
     fn picture() {
         let values = [0., 1., 2., 1., 0., 1., 2., 1., 0., 50.];
-        assert_eq!(clipped_median_mad(&values), Some(MedianMad { median: 1.0, mad: 1.0 }));
-        assert_eq!(median_mad(&[3., 1., 2., 9.]), Some(MedianMad { median: 2.5, mad: 1.0 }));
+        assert_eq!(clipped_median_mad(&values), Some(PlaneMedianMad { median: 1.0, mad: 1.0 }));
+        assert_eq!(median_mad(&[3., 1., 2., 9.]), Some(PlaneMedianMad { median: 2.5, mad: 1.0 }));
         assert_eq!(median_mad(&[]), None);
         assert_eq!(clipped_median_mad(&[]), None);
-        assert_eq!(clipped_median_mad(&[4.0]), Some(MedianMad { median: 4.0, mad: 0.0 }));
+        assert_eq!(clipped_median_mad(&[4.0]), Some(PlaneMedianMad { median: 4.0, mad: 0.0 }));
     }
 
     #[test]
@@ -449,7 +449,7 @@ mod tests {
     #[test]
     fn constant_and_coarse_planes_are_exact() {
         let flat = vec![0f32; 40_000];
-        assert_eq!(clipped_median_mad(&flat), Some(MedianMad { median: 0.0, mad: 0.0 }));
+        assert_eq!(clipped_median_mad(&flat), Some(PlaneMedianMad { median: 0.0, mad: 0.0 }));
         let coarse: Vec<f32> = noise(40_000, 3, 100, 0.0).iter().map(|v| v.round()).collect();
         assert_eq!(median_mad(&coarse), Some(slow(&coarse)));
         assert_eq!(clipped_median_mad(&coarse), Some(slow(&slow_clipped(&coarse))));

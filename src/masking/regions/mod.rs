@@ -66,7 +66,7 @@ impl From<RegionError> for crate::Error {
 
 /// A point of a region.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Place {
+pub enum RegionPlace {
     /// 0-based pixel coordinates.
     Pixel {
         /// Along FITS axis 1.
@@ -98,14 +98,14 @@ pub enum Shape {
     /// Everything between two distances from the centre; a circle has an inner radius of 0.
     Annulus {
         /// The centre.
-        centre: Place,
+        centre: RegionPlace,
         /// Inner and outer radius.
         radii: [Length; 2],
     },
     /// An ellipse.
     Ellipse {
         /// The centre.
-        centre: Place,
+        centre: RegionPlace,
         /// Semi-axes.
         axes: [Length; 2],
         /// Direction of the first axis, degrees: for a centre in pixels counter-clockwise from +x, for one on the
@@ -115,7 +115,7 @@ pub enum Shape {
     /// A rectangle.
     Box {
         /// The centre.
-        centre: Place,
+        centre: RegionPlace,
         /// Full lengths of the sides.
         sides: [Length; 2],
         /// Direction of the first side, as for an ellipse.
@@ -124,7 +124,7 @@ pub enum Shape {
     /// A closed polygon; where it crosses itself the even-odd rule holds.
     Polygon {
         /// Its vertices.
-        vertices: Vec<Place>,
+        vertices: Vec<RegionPlace>,
     },
 }
 
@@ -191,14 +191,14 @@ fn paint(region: &Region, wcs: Option<&CelestialWcs>, mask: &mut Array2<bool>) -
     let line = region.line;
     let need = || wcs.ok_or(RegionError::NoCoordinates { line });
     // Lengths in the unit of the centre.
-    let in_unit = |length: Length, centre: &Place| -> Result<f64, RegionError> {
+    let in_unit = |length: Length, centre: &RegionPlace| -> Result<f64, RegionError> {
         Ok(match (length, centre) {
-            (Length::Pixels(v), Place::Pixel { .. }) | (Length::Degrees(v), Place::Sky { .. }) => v,
-            (Length::Degrees(v), Place::Pixel { .. }) => v / need()?.pixel_area().sqrt(),
-            (Length::Pixels(v), Place::Sky { .. }) => v * need()?.pixel_area().sqrt(),
+            (Length::Pixels(v), RegionPlace::Pixel { .. }) | (Length::Degrees(v), RegionPlace::Sky { .. }) => v,
+            (Length::Degrees(v), RegionPlace::Pixel { .. }) => v / need()?.pixel_area().sqrt(),
+            (Length::Pixels(v), RegionPlace::Sky { .. }) => v * need()?.pixel_area().sqrt(),
         })
     };
-    let pair = |lengths: &[Length; 2], centre: &Place| -> Result<[f64; 2], RegionError> {
+    let pair = |lengths: &[Length; 2], centre: &RegionPlace| -> Result<[f64; 2], RegionError> {
         Ok([in_unit(lengths[0], centre)?, in_unit(lengths[1], centre)?])
     };
     match &region.shape {
@@ -224,8 +224,8 @@ fn paint(region: &Region, wcs: Option<&CelestialWcs>, mask: &mut Array2<bool>) -
             let mut points = Vec::with_capacity(vertices.len());
             for vertex in vertices {
                 match vertex {
-                    Place::Pixel { x, y } => points.push((*x, *y)),
-                    Place::Sky { position, frame } => {
+                    RegionPlace::Pixel { x, y } => points.push((*x, *y)),
+                    RegionPlace::Sky { position, frame } => {
                         let wcs = need()?;
                         points.extend(wcs.sky_to_pixel(position.in_frame(*frame, wcs.frame())));
                     }
@@ -242,7 +242,7 @@ fn paint(region: &Region, wcs: Option<&CelestialWcs>, mask: &mut Array2<bool>) -
 
 /// A shape's place, the distance within which all of it lies, in the units of the place, and its angle, degrees.
 struct Extent<'a> {
-    centre: &'a Place,
+    centre: &'a RegionPlace,
     reach: f64,
     angle: f64,
 }
@@ -259,14 +259,14 @@ fn around<'a>(
     let &Extent { centre, reach, angle } = extent;
     let (sin, cos) = angle.to_radians().sin_cos();
     match *centre {
-        Place::Pixel { x: cx, y: cy } => {
+        RegionPlace::Pixel { x: cx, y: cy } => {
             let bounds = [(cx - reach, cx + reach), (cy - reach, cy + reach)];
             Ok(set_where(mask, bounds, value, |x, y| {
                 let (dx, dy) = (x - cx, y - cy);
                 inside(dx * cos + dy * sin, dy * cos - dx * sin)
             }))
         }
-        Place::Sky { position, frame } => {
+        RegionPlace::Sky { position, frame } => {
             let wcs = wcs()?;
             let position = position.in_frame(frame, wcs.frame());
             // Another frame turns north: the angle stays relative to the region's own.
@@ -291,10 +291,10 @@ fn around<'a>(
 }
 
 /// Sine and cosine, in the frame `to`, of a direction given in the frame `from`.
-fn turned(centre: &Place, position: SkyPosition, from: Frame, to: Frame, angle: f64) -> (f64, f64) {
+fn turned(centre: &RegionPlace, position: SkyPosition, from: Frame, to: Frame, angle: f64) -> (f64, f64) {
     /// Degrees; long against rounding, short against the sky's curvature.
     const STEP: f64 = 1e-3;
-    let Place::Sky { position: original, .. } = centre else { return angle.to_radians().sin_cos() };
+    let RegionPlace::Sky { position: original, .. } = centre else { return angle.to_radians().sin_cos() };
     let aside = original.offset(angle, STEP).in_frame(from, to);
     let east = (aside.lon_deg - position.lon_deg + 540.0).rem_euclid(360.0) - 180.0;
     let (e, n) = (east * position.lat_deg.to_radians().cos(), aside.lat_deg - position.lat_deg);

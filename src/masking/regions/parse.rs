@@ -1,6 +1,6 @@
 //! DS9 region files and CASA region text files.
 
-use super::{Length, Place, Region, RegionError, Shape};
+use super::{Length, Region, RegionError, RegionPlace, Shape};
 use crate::image::{Frame, SkyPosition};
 use std::path::Path;
 
@@ -106,7 +106,8 @@ fn ds9_shape(name: &str, words: &[&str], system: System) -> Result<Option<Shape>
         }
     };
     let place = |i: usize| ds9_place(words[i], words[i + 1], system);
-    let length = |i: usize| length(words[i], if system == System::Pixel { Unit::Pixel } else { Unit::Degree });
+    let length =
+        |i: usize| length(words[i], if system == System::Pixel { LengthUnit::Pixel } else { LengthUnit::Degree });
     // DS9 turns the first axis from +x; on the sky +x is west, at position angle -90.
     let angle = |i: usize| -> Result<f64, String> {
         let given = words.get(i).map_or(Ok(0.0), |w| angle(w))?;
@@ -151,24 +152,24 @@ fn unknown_shape(name: &str) -> String {
     }
 }
 
-fn ds9_place(first: &str, second: &str, system: System) -> Result<Place, String> {
+fn ds9_place(first: &str, second: &str, system: System) -> Result<RegionPlace, String> {
     match system {
         System::Pixel => {
             let pixel = |word: &str| number(word.trim_end_matches(['i', 'p']));
             // DS9 counts pixels from 1.
-            Ok(Place::Pixel { x: pixel(first)? - 1.0, y: pixel(second)? - 1.0 })
+            Ok(RegionPlace::Pixel { x: pixel(first)? - 1.0, y: pixel(second)? - 1.0 })
         }
         System::Sky(frame) => sky(first, second, frame),
     }
 }
 
-fn sky(first: &str, second: &str, frame: Frame) -> Result<Place, String> {
+fn sky(first: &str, second: &str, frame: Frame) -> Result<RegionPlace, String> {
     let lon_deg = coordinate(first, frame != Frame::Galactic)?;
     let lat_deg = coordinate(second, false)?;
     if !(-90.0..=90.0).contains(&lat_deg) {
         return Err(format!("the latitude '{second}' is beyond 90 degrees"));
     }
-    Ok(Place::Sky { position: SkyPosition { lon_deg: lon_deg.rem_euclid(360.0), lat_deg }, frame })
+    Ok(RegionPlace::Sky { position: SkyPosition { lon_deg: lon_deg.rem_euclid(360.0), lat_deg }, frame })
 }
 
 fn number(word: &str) -> Result<f64, String> {
@@ -216,7 +217,7 @@ fn coordinate(word: &str, hours: bool) -> Result<f64, String> {
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Unit {
+enum LengthUnit {
     Pixel,
     Degree,
 }
@@ -233,7 +234,7 @@ impl Length {
 }
 
 /// A length, with a unit or in the `default` one.
-fn length(word: &str, default: Unit) -> Result<Length, String> {
+fn length(word: &str, default: LengthUnit) -> Result<Length, String> {
     const UNITS: [(&str, f64); 11] = [
         ("arcsec", 1.0 / 3600.0),
         ("arcmin", 1.0 / 60.0),
@@ -256,7 +257,7 @@ fn length(word: &str, default: Unit) -> Result<Length, String> {
         Length::Degrees(number(value).map_err(bad)? * factor)
     } else {
         let value = number(&lower).map_err(bad)?;
-        if default == Unit::Pixel { Length::Pixels(value) } else { Length::Degrees(value) }
+        if default == LengthUnit::Pixel { Length::Pixels(value) } else { Length::Degrees(value) }
     };
     match parsed {
         Length::Pixels(v) | Length::Degrees(v) if v < 0.0 => Err(format!("the length '{word}' is negative")),
@@ -356,11 +357,11 @@ fn crtf_shape(name: &str, words: &[String], system: System) -> Result<Option<Sha
             Err(format!("{name} has {} values; {form} was expected", words.len()))
         }
     };
-    let place = |i: usize| -> Result<Place, String> {
+    let place = |i: usize| -> Result<RegionPlace, String> {
         let pixel = |word: &str| word.to_lowercase().strip_suffix("pix").map(number);
         match (pixel(&words[i]), pixel(&words[i + 1]), system) {
             // CASA counts pixels from 0.
-            (Some(x), Some(y), _) => Ok(Place::Pixel { x: x?, y: y? }),
+            (Some(x), Some(y), _) => Ok(RegionPlace::Pixel { x: x?, y: y? }),
             (None, None, System::Sky(frame)) => sky(&words[i], &words[i + 1], frame),
             _ => Err(format!("'{}' and '{}' are not both pixels or both angles", words[i], words[i + 1])),
         }
@@ -369,7 +370,7 @@ fn crtf_shape(name: &str, words: &[String], system: System) -> Result<Option<Sha
         if words[i].parse::<f64>().is_ok() {
             return Err(format!("'{}' has no unit; arcsec, arcmin, deg or pix were expected", words[i]));
         }
-        length(&words[i], Unit::Degree)
+        length(&words[i], LengthUnit::Degree)
     };
     Ok(Some(match name {
         "circle" => {
@@ -384,7 +385,7 @@ fn crtf_shape(name: &str, words: &[String], system: System) -> Result<Option<Sha
             count(5, "ellipse[[x, y], [bmaj, bmin], pa]")?;
             let centre = place(0)?;
             // The first semi-axis points north (+y) at angle 0.
-            let turn = if matches!(centre, Place::Pixel { .. }) { 90.0 } else { 0.0 };
+            let turn = if matches!(centre, RegionPlace::Pixel { .. }) { 90.0 } else { 0.0 };
             Shape::Ellipse { centre, axes: [length(2)?, length(3)?], angle: angle(&words[4])? + turn }
         }
         "centerbox" | "rotbox" => {
@@ -395,7 +396,7 @@ fn crtf_shape(name: &str, words: &[String], system: System) -> Result<Option<Sha
             };
             count(n, form)?;
             let centre = place(0)?;
-            let turn = if matches!(centre, Place::Pixel { .. }) { 0.0 } else { -90.0 };
+            let turn = if matches!(centre, RegionPlace::Pixel { .. }) { 0.0 } else { -90.0 };
             let given = words.get(4).map_or(Ok(0.0), |w| angle(w))?;
             Shape::Box { centre, sides: [length(2)?, length(3)?], angle: given + turn }
         }
@@ -404,13 +405,14 @@ fn crtf_shape(name: &str, words: &[String], system: System) -> Result<Option<Sha
             let (a, b) = (place(0)?, place(2)?);
             match (a, b) {
                 // Pixels on the outline belong to it.
-                (Place::Pixel { x: x1, y: y1 }, Place::Pixel { x: x2, y: y2 }) => Shape::Box {
-                    centre: Place::Pixel { x: (x1 + x2) / 2.0, y: (y1 + y2) / 2.0 },
+                (RegionPlace::Pixel { x: x1, y: y1 }, RegionPlace::Pixel { x: x2, y: y2 }) => Shape::Box {
+                    centre: RegionPlace::Pixel { x: (x1 + x2) / 2.0, y: (y1 + y2) / 2.0 },
                     sides: [Length::Pixels((x2 - x1).abs()), Length::Pixels((y2 - y1).abs())],
                     angle: 0.0,
                 },
-                (Place::Sky { position: p, frame }, Place::Sky { position: q, .. }) => {
-                    let corner = |lon_deg, lat_deg| Place::Sky { position: SkyPosition { lon_deg, lat_deg }, frame };
+                (RegionPlace::Sky { position: p, frame }, RegionPlace::Sky { position: q, .. }) => {
+                    let corner =
+                        |lon_deg, lat_deg| RegionPlace::Sky { position: SkyPosition { lon_deg, lat_deg }, frame };
                     Shape::Polygon { vertices: vec![a, corner(q.lon_deg, p.lat_deg), b, corner(p.lon_deg, q.lat_deg)] }
                 }
                 _ => return Err("the corners of a box must both be pixels or both be on the sky".to_string()),

@@ -40,7 +40,7 @@ pub(crate) const FOREIGN_VARIABLES: [&str; 6] =
 
 /// Whether an environment can be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum State {
+pub enum EnvironmentState {
     /// Never made.
     Absent,
     /// Begun and not finished, or damaged; the words say how.
@@ -74,9 +74,9 @@ impl Environment {
     pub fn ready(kind: Kind) -> Result<Self, SetupError> {
         let not_ready = |state| SetupError::NotReady { kind: kind.name(), state };
         match Self::at_home(kind)?.state() {
-            State::Ready(environment) => Ok(environment),
-            State::Absent => Err(not_ready("not set up".into())),
-            State::Broken(why) => Err(not_ready(format!("damaged ({why})"))),
+            EnvironmentState::Ready(environment) => Ok(environment),
+            EnvironmentState::Absent => Err(not_ready("not set up".into())),
+            EnvironmentState::Broken(why) => Err(not_ready(format!("damaged ({why})"))),
         }
     }
 
@@ -108,13 +108,13 @@ impl Environment {
     }
 
     /// Looks at the stamp, the Python and the installed files; takes milliseconds.
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> EnvironmentState {
         if !self.root.exists() {
-            return State::Absent;
+            return EnvironmentState::Absent;
         }
         match self.damage() {
-            None => State::Ready(self.clone()),
-            Some(why) => State::Broken(why),
+            None => EnvironmentState::Ready(self.clone()),
+            Some(why) => EnvironmentState::Broken(why),
         }
     }
 
@@ -136,7 +136,8 @@ impl Environment {
             return Some(format!("{MANIFEST} is gone"));
         };
         if self.kind == Kind::Mpi
-            && let Ok(State::Absent | State::Broken(_)) = Self::at_home(Kind::Casa).map(|casa| casa.state())
+            && let Ok(EnvironmentState::Absent | EnvironmentState::Broken(_)) =
+                Self::at_home(Kind::Casa).map(|casa| casa.state())
         {
             return Some("CASA, which it builds on, is not whole".into());
         }

@@ -1,7 +1,7 @@
 //! Making an environment: find a Python, make a virtual environment, install the pinned wheels, try them, stamp.
 
 use super::environment::FOREIGN_VARIABLES;
-use super::{Environment, Kind, PYTHON_VARIABLE, SetupError, State, home};
+use super::{Environment, EnvironmentState, Kind, PYTHON_VARIABLE, SetupError, home};
 use crate::process::{Output, ProcessError, Program, find_program};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ impl Environment {
             Self::ensure(Kind::Casa, say)?;
         }
         let environment = Self::at_home(kind)?;
-        if let State::Ready(environment) = environment.state() {
+        if let EnvironmentState::Ready(environment) = environment.state() {
             return Ok(environment);
         }
         let home = home()?;
@@ -31,9 +31,9 @@ impl Environment {
         let _lock = lock(&home.join(format!("{}.lock", kind.name())), say)?;
         // Another process may have made it while we waited.
         match environment.state() {
-            State::Ready(environment) => return Ok(environment),
-            State::Absent => {}
-            State::Broken(why) => {
+            EnvironmentState::Ready(environment) => return Ok(environment),
+            EnvironmentState::Absent => {}
+            EnvironmentState::Broken(why) => {
                 say(&format!("{} is damaged ({why}): making it again", environment.root.display()));
                 std::fs::remove_dir_all(&environment.root)
                     .map_err(|reason| SetupError::Io { path: environment.root.clone(), reason })?;

@@ -9,7 +9,7 @@
 mod environment;
 mod install;
 
-pub use environment::{Environment, State};
+pub use environment::{Environment, EnvironmentState};
 pub(crate) use environment::{FOREIGN_VARIABLES, write_text};
 
 use std::path::PathBuf;

@@ -16,13 +16,13 @@ fn finished(folder: &tempfile::TempDir) -> Environment {
     let environment = environment(folder);
     environment.write_configuration().expect("written");
     environment.write_stamp().expect("written");
-    assert_eq!(environment.state(), State::Ready(environment.clone()));
+    assert_eq!(environment.state(), EnvironmentState::Ready(environment.clone()));
     environment
 }
 
 fn why(environment: &Environment) -> String {
     match environment.state() {
-        State::Broken(why) => why,
+        EnvironmentState::Broken(why) => why,
         other => panic!("expected damage, found {other:?}"),
     }
 }
@@ -33,7 +33,7 @@ fn an_unfinished_environment_is_not_ready() {
     let mut environment = environment(&folder);
     assert_eq!(why(&environment), "it was not finished");
     environment.root = folder.path().join("elsewhere");
-    assert_eq!(environment.state(), State::Absent);
+    assert_eq!(environment.state(), EnvironmentState::Absent);
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn damage_is_noticed_and_named() {
 
     std::fs::write(package.join("table.dat"), "more data").expect("written");
     std::fs::remove_file(package.join("table.lock")).expect("removed");
-    assert!(matches!(environment.state(), State::Ready(_)), "data tables and their locks may change");
+    assert!(matches!(environment.state(), EnvironmentState::Ready(_)), "data tables and their locks may change");
 
     std::fs::write(package.join("__init__.py"), "v").expect("written");
     assert!(why(&environment).ends_with("__init__.py has 1 bytes, expected 11"));

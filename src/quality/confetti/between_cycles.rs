@@ -2,7 +2,7 @@
 
 use super::files::beam_of;
 use super::veto::repairs;
-use super::{Candidate, ChannelPlanes, ConfettiFiles, ConfettiOptions, Verdict, apply_patches, draw, of_files};
+use super::{Candidate, ChannelPlanes, ConfettiFiles, ConfettiOptions, ConfettiVerdict, apply_patches, draw, of_files};
 use crate::Result;
 use crate::image::{FitsImage, PixelType, PlaneWriter};
 use ndarray::Array2;
@@ -55,7 +55,7 @@ pub fn veto_files(cubes: &ConfettiFiles, options: &ConfettiOptions, to: VetoFile
         return Ok(None);
     }
     let mut by_channel: BTreeMap<usize, Vec<&Candidate>> = BTreeMap::new();
-    for candidate in report.candidates.iter().filter(|c| c.verdict == Verdict::Confetti) {
+    for candidate in report.candidates.iter().filter(|c| c.verdict == ConfettiVerdict::Confetti) {
         by_channel.entry(candidate.channel).or_default().push(candidate);
     }
     let beam = beam_of(cubes)?;

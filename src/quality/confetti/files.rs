@@ -1,7 +1,7 @@
 //! Finished cubes, streamed: as many channels in memory as there are threads, and their two neighbours.
 
 use super::statistic::{ChannelPlanes, judge_channel};
-use super::{Candidate, ConfettiError, ConfettiOptions, Verdict};
+use super::{Candidate, ConfettiError, ConfettiOptions, ConfettiVerdict};
 use crate::Result;
 use crate::image::{FitsImage, PixelBeam};
 use crate::kernels::order_statistics::median_and_mad;
@@ -218,9 +218,9 @@ pub fn of_files(files: &ConfettiFiles, options: &ConfettiOptions) -> Result<Conf
         beam_pixels: [beam.major, beam.minor],
         channels,
         counts: Counts {
-            confetti: count(Verdict::Confetti),
-            suspicious: count(Verdict::Suspicious),
-            real: count(Verdict::Real),
+            confetti: count(ConfettiVerdict::Confetti),
+            suspicious: count(ConfettiVerdict::Suspicious),
+            real: count(ConfettiVerdict::Real),
         },
         candidates,
         cutouts,
@@ -248,7 +248,7 @@ fn judge(
     let half = ((CUTOUT_BEAMS * beam.major).ceil() as usize).clamp(4, CUTOUT_PIXELS);
     let cutouts = candidates
         .iter()
-        .filter(|c| c.verdict != Verdict::Real)
+        .filter(|c| c.verdict != ConfettiVerdict::Real)
         .map(|c| {
             let [x, y] = c.pixel;
             let (x0, x1) = (x.saturating_sub(half), (x + half + 1).min(nx));
@@ -290,8 +290,8 @@ fn add_spectra(cubes: &mut Cubes, cutouts: &mut [Cutouts], channels: usize) -> R
 /// DS9 regions in image coordinates (first pixel 1): circles of the beam's major axis, confetti red, suspicious yellow.
 pub fn regions(report: &ConfettiReport) -> String {
     let mut text = String::from("# Region file format: DS9 version 4.1\nglobal width=2\nimage\n");
-    for c in report.candidates.iter().filter(|c| c.verdict != Verdict::Real) {
-        let color = if c.verdict == Verdict::Confetti { "red" } else { "yellow" };
+    for c in report.candidates.iter().filter(|c| c.verdict != ConfettiVerdict::Real) {
+        let color = if c.verdict == ConfettiVerdict::Confetti { "red" } else { "yellow" };
         let [x, y] = c.pixel;
         let _ = writeln!(
             text,

@@ -131,7 +131,7 @@ impl Validate for ConfettiOptions {
 /// The judgement of a model pixel.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Verdict {
+pub enum ConfettiVerdict {
     /// It is not confetti.
     #[default]
     Real,
@@ -141,7 +141,7 @@ pub enum Verdict {
     Confetti,
 }
 
-impl fmt::Display for Verdict {
+impl fmt::Display for ConfettiVerdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Real => "real",
@@ -180,7 +180,7 @@ pub struct Candidate {
     /// 0 (real) to 1 (confetti): isolation part times the mean of the pedestal and the support part.
     pub score: f64,
     /// The judgement.
-    pub verdict: Verdict,
+    pub verdict: ConfettiVerdict,
     /// The reason of the verdict.
     pub why: String,
 }

@@ -208,7 +208,7 @@ mod tests {
             support: None,
             missing_sigma: None,
             score: 0.0,
-            verdict: crate::quality::confetti::Verdict::Confetti,
+            verdict: crate::quality::confetti::ConfettiVerdict::Confetti,
             why: String::new(),
         };
         let cutouts = Cutouts {

@@ -1,6 +1,6 @@
 //! The statistic of one channel.
 
-use super::{Candidate, ConfettiOptions, Verdict};
+use super::{Candidate, ConfettiOptions, ConfettiVerdict};
 use crate::image::PixelBeam;
 use crate::kernels::order_statistics::median_and_mad;
 use ndarray::ArrayView2;
@@ -160,7 +160,7 @@ pub fn judge_channel(planes: &ChannelPlanes<'_>, beam: PixelBeam, options: &Conf
                 support: tested.map(|((e, _), _)| e / claim),
                 missing_sigma: tested.map(|((e, _), sigma)| (claim - e) / sigma),
                 score: 0.0,
-                verdict: Verdict::Real,
+                verdict: ConfettiVerdict::Real,
                 why: String::new(),
             };
             candidate.score = score(&candidate, options);
@@ -186,10 +186,10 @@ fn score(c: &Candidate, options: &ConfettiOptions) -> f64 {
     isolation * 0.5 * (pedestal + unsupported)
 }
 
-fn verdict(c: &Candidate, options: &ConfettiOptions) -> (Verdict, String) {
+fn verdict(c: &Candidate, options: &ConfettiOptions) -> (ConfettiVerdict, String) {
     if c.isolation < options.isolation {
         let why = format!("the neighbouring channels hold it, too (only {:.1} times brighter)", c.isolation);
-        return (Verdict::Real, why);
+        return (ConfettiVerdict::Real, why);
     }
     let isolated = format!("{:.1} times brighter than the neighbouring channels", c.isolation);
     let has_pedestal = c.pedestal > options.pedestal;
@@ -197,34 +197,34 @@ fn verdict(c: &Candidate, options: &ConfettiOptions) -> (Verdict, String) {
     if c.claim < (MIN_CLAIM_FRACTION * c.flux).max(MIN_CLAIM_SNR * c.noise) {
         let smooth = "smoothed with the beam it does not stand out from the neighbouring channels";
         return if has_pedestal {
-            (Verdict::Suspicious, format!("{isolated}, {pedestal}, but {smooth}"))
+            (ConfettiVerdict::Suspicious, format!("{isolated}, {pedestal}, but {smooth}"))
         } else {
-            (Verdict::Real, smooth.to_string())
+            (ConfettiVerdict::Real, smooth.to_string())
         };
     }
     let Some((support, missing)) = c.support.zip(c.missing_sigma) else {
         return if has_pedestal {
-            (Verdict::Confetti, format!("{isolated}, {pedestal}"))
+            (ConfettiVerdict::Confetti, format!("{isolated}, {pedestal}"))
         } else if c.pedestal > WEAK_PEDESTAL * options.pedestal {
-            (Verdict::Suspicious, format!("{isolated}, {pedestal}, below the limit; no data to decide"))
+            (ConfettiVerdict::Suspicious, format!("{isolated}, {pedestal}, below the limit; no data to decide"))
         } else {
-            (Verdict::Suspicious, format!("{isolated}; no data to decide"))
+            (ConfettiVerdict::Suspicious, format!("{isolated}; no data to decide"))
         };
     };
     let data = format!("the data show {:.0} % of what the model claims", 100.0 * support);
     if support >= options.support {
         return if has_pedestal {
-            (Verdict::Suspicious, format!("{isolated}, {pedestal}, but {data}"))
+            (ConfettiVerdict::Suspicious, format!("{isolated}, {pedestal}, but {data}"))
         } else {
-            (Verdict::Real, data)
+            (ConfettiVerdict::Real, data)
         };
     }
     if has_pedestal {
-        (Verdict::Confetti, format!("{isolated}, {pedestal}, {data}"))
+        (ConfettiVerdict::Confetti, format!("{isolated}, {pedestal}, {data}"))
     } else if missing >= options.missing_sigma {
-        (Verdict::Confetti, format!("{isolated}, {data} ({missing:.1} sigma are missing)"))
+        (ConfettiVerdict::Confetti, format!("{isolated}, {data} ({missing:.1} sigma are missing)"))
     } else {
-        (Verdict::Suspicious, format!("{isolated}, {data} (only {missing:.1} sigma are missing)"))
+        (ConfettiVerdict::Suspicious, format!("{isolated}, {data} (only {missing:.1} sigma are missing)"))
     }
 }
 
@@ -308,15 +308,15 @@ mod tests {
     }
 
     #[rstest]
-    #[case::full_cancellation(1.0, None, Verdict::Confetti)]
-    #[case::partial_cancellation(0.4, None, Verdict::Confetti)]
-    #[case::data_refute(0.4, Some(0.0), Verdict::Confetti)]
-    #[case::data_support_it_in_spite_of_a_pedestal(0.4, Some(17.0), Verdict::Suspicious)]
-    #[case::no_pedestal_no_data(0.0, None, Verdict::Suspicious)]
-    #[case::no_pedestal_data_refute(0.0, Some(1.0), Verdict::Confetti)]
-    #[case::genuine(0.0, Some(20.0), Verdict::Real)]
-    #[case::weak_pedestal_data_support(0.2, Some(18.0), Verdict::Real)]
-    fn verdicts(#[case] negative: f32, #[case] dirty: Option<f32>, #[case] expected: Verdict) {
+    #[case::full_cancellation(1.0, None, ConfettiVerdict::Confetti)]
+    #[case::partial_cancellation(0.4, None, ConfettiVerdict::Confetti)]
+    #[case::data_refute(0.4, Some(0.0), ConfettiVerdict::Confetti)]
+    #[case::data_support_it_in_spite_of_a_pedestal(0.4, Some(17.0), ConfettiVerdict::Suspicious)]
+    #[case::no_pedestal_no_data(0.0, None, ConfettiVerdict::Suspicious)]
+    #[case::no_pedestal_data_refute(0.0, Some(1.0), ConfettiVerdict::Confetti)]
+    #[case::genuine(0.0, Some(20.0), ConfettiVerdict::Real)]
+    #[case::weak_pedestal_data_support(0.2, Some(18.0), ConfettiVerdict::Real)]
+    fn verdicts(#[case] negative: f32, #[case] dirty: Option<f32>, #[case] expected: ConfettiVerdict) {
         let c = judge(&pixel(negative), &Array2::zeros((31, 31)), dirty);
         assert_eq!(c.verdict, expected, "{c:?}");
         assert!((c.pedestal - f64::from(negative)).abs() < 1e-5);
@@ -340,7 +340,7 @@ mod tests {
         let mut beside = Array2::zeros((31, 31));
         beside[(16, 14)] = 10.0;
         let c = judge(&pixel(1.0), &beside, None);
-        assert_eq!((c.verdict, c.isolation), (Verdict::Real, 2.0));
+        assert_eq!((c.verdict, c.isolation), (ConfettiVerdict::Real, 2.0));
     }
 
     #[test]
@@ -351,7 +351,7 @@ mod tests {
             beside[p] = 4.0;
         }
         let c = judge(&pixel(0.0), &beside, None);
-        assert_eq!(c.verdict, Verdict::Real, "{c:?}");
+        assert_eq!(c.verdict, ConfettiVerdict::Real, "{c:?}");
         assert!(c.isolation > 3.0 && c.claim < 0.2 * c.flux);
     }
 
@@ -362,7 +362,7 @@ mod tests {
             let planes = ChannelPlanes::of_model(0, model.view(), neighbours, 1.0);
             judge_channel(&planes, BEAM, &ConfettiOptions::default())
         };
-        assert_eq!(judge([None, Some(empty.view())])[0].verdict, Verdict::Confetti);
+        assert_eq!(judge([None, Some(empty.view())])[0].verdict, ConfettiVerdict::Confetti);
         assert!(judge([None, None]).is_empty());
     }
 

@@ -1,7 +1,7 @@
 //! Vetoes and repairs of confetti between two major cycles.
 
 use super::statistic::{ChannelPlanes, footprint, judge_channel};
-use super::{Candidate, ConfettiOptions, Verdict};
+use super::{Candidate, ConfettiOptions, ConfettiVerdict};
 use crate::image::PixelBeam;
 use ndarray::{Array2, ArrayView2};
 
@@ -39,7 +39,7 @@ pub struct ChannelVeto {
 pub fn veto_channel(planes: &ChannelPlanes<'_>, beam: PixelBeam, options: &ConfettiOptions) -> ChannelVeto {
     let candidates = judge_channel(planes, beam, options);
     let confetti: Vec<[usize; 2]> =
-        candidates.iter().filter(|c| c.verdict == Verdict::Confetti).map(|c| c.pixel).collect();
+        candidates.iter().filter(|c| c.verdict == ConfettiVerdict::Confetti).map(|c| c.pixel).collect();
     if confetti.is_empty() {
         return ChannelVeto { candidates, ..ChannelVeto::default() };
     }

@@ -63,7 +63,7 @@ pub(crate) fn curve(spec: &Curve<'_>) -> Option<String> {
     }
     let axis = Axis::new(low, high, low > 0.0 && high / low > LOG_FROM_RATIO);
     let step = (WIDTH - RIGHT - LEFT) / spec.x.len().max(1) as f64;
-    let layout = Layout { spec, axis, unit: Unit::for_values(spec.unit, low.abs().max(high.abs())), step };
+    let layout = ChartLayout { spec, axis, unit: Unit::for_values(spec.unit, low.abs().max(high.abs())), step };
     let label = escape(&describe(spec, &layout.unit));
     let mut svg = format!(r#"<svg class="curve" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">"#);
     layout.grid(&mut svg);
@@ -84,7 +84,7 @@ pub(crate) fn curve(spec: &Curve<'_>) -> Option<String> {
 const FLOOR: f64 = HEIGHT - BOTTOM;
 
 /// Curves with their places in the SVG.
-struct Layout<'a> {
+struct ChartLayout<'a> {
     spec: &'a Curve<'a>,
     axis: Axis,
     unit: Unit,
@@ -92,7 +92,7 @@ struct Layout<'a> {
     step: f64,
 }
 
-impl Layout<'_> {
+impl ChartLayout<'_> {
     fn x(&self, position: usize) -> f64 {
         LEFT + (position as f64 + 0.5) * self.step
     }

@@ -1,7 +1,7 @@
 //! The frame of a map: axes, beam, colour bar, mask outline, as vectors around the raster.
 
 use super::plane::{Plane, Window};
-use super::raster::{Colours, Picture, Scale};
+use super::raster::{ColourScale, Colours, Picture};
 use super::{outline, sky};
 use crate::image::PixelBeam;
 use crate::report::numbers::{Unit, coordinate as c, escape, ticks};
@@ -26,7 +26,7 @@ pub(super) struct OutlineStyle {
 }
 
 /// Places in the SVG of a map.
-pub(super) struct Frame {
+pub(super) struct PlotFrame {
     window: Window,
     /// SVG units of a pixel.
     unit: f64,
@@ -37,7 +37,7 @@ pub(super) struct Frame {
     axes: bool,
 }
 
-impl Frame {
+impl PlotFrame {
     pub(super) fn new(window: Window, axes: bool) -> Self {
         let unit = BOX / window.nx.max(window.ny).max(1) as f64;
         let (left, top) = if axes { (LEFT, TOP) } else { (0.0, 0.0) };
@@ -208,7 +208,7 @@ impl Frame {
         );
     }
 
-    pub(super) fn colour_bar(&self, svg: &mut String, scale: Scale, colours: Colours, unit: &str) {
+    pub(super) fn colour_bar(&self, svg: &mut String, scale: ColourScale, colours: Colours, unit: &str) {
         let (low, high) = scale.ends();
         let unit = Unit::for_values(unit, low.abs().max(high.abs()));
         let (y, height) = (self.top + self.height + 42.0, 11.0);

@@ -33,7 +33,7 @@ pub(crate) struct GainPlots {
 }
 
 /// One quantity of a series.
-type Quantity = fn(&GainSeries) -> &[Option<f64>];
+type GainQuantity = fn(&GainSeries) -> &[Option<f64>];
 
 /// Fraction of flagged solutions from which an antenna is pointed out.
 pub(crate) const TROUBLED_ANTENNA: f64 = 0.3;
@@ -57,13 +57,13 @@ const MARGIN_NS: f64 = 0.5;
 
 /// A row of every antenna's plot: one quantity on one axis.
 #[derive(Debug)]
-struct Row {
+struct GainRow {
     name: &'static str,
     low: f64,
     high: f64,
     labels: Vec<f64>,
     unit: &'static str,
-    values: Quantity,
+    values: GainQuantity,
 }
 
 /// The axes that the plots of all antennas share.
@@ -71,7 +71,7 @@ struct Row {
 struct Axes {
     first_s: f64,
     last_s: f64,
-    rows: Vec<Row>,
+    rows: Vec<GainRow>,
 }
 
 /// Smallest and largest value; `None` without any.
@@ -81,7 +81,7 @@ fn range(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
 }
 
 /// Values of all antennas that are not flagged.
-fn good(stats: &SolutionStats, values: Quantity) -> impl Iterator<Item = f64> + '_ {
+fn good(stats: &SolutionStats, values: GainQuantity) -> impl Iterator<Item = f64> + '_ {
     stats.antennas.iter().flat_map(|a| &a.series).flat_map(move |s| {
         let is_flagged = |i: usize| s.flagged.get(i).copied().unwrap_or(false);
         let kept = values(s).iter().enumerate().filter(move |(i, _)| !is_flagged(*i));
@@ -150,7 +150,7 @@ impl Axes {
         }
     }
 
-    fn points(&self, svg: &mut String, antenna: &AntennaSolutions, row: &Row, top: f64) {
+    fn points(&self, svg: &mut String, antenna: &AntennaSolutions, row: &GainRow, top: f64) {
         let mut polarisations: Vec<&str> = Vec::new();
         for series in &antenna.series {
             let known = polarisations.iter().position(|p| *p == series.polarisation);
@@ -162,7 +162,7 @@ impl Axes {
         }
     }
 
-    fn series(&self, svg: &mut String, series: &GainSeries, row: &Row, top: f64, colour: usize) {
+    fn series(&self, svg: &mut String, series: &GainSeries, row: &GainRow, top: f64, colour: usize) {
         let every = series.time_s.len().div_ceil(MAX_POINTS).max(1);
         let (mut good, mut bad) = (String::new(), String::new());
         for (i, &t) in series.time_s.iter().enumerate().step_by(every).filter(|(_, t)| t.is_finite()) {
@@ -185,31 +185,31 @@ impl Axes {
     }
 }
 
-fn phases(stats: &SolutionStats) -> Option<Row> {
+fn phases(stats: &SolutionStats) -> Option<GainRow> {
     let largest = good(stats, |s| &s.phase_deg).map(f64::abs).reduce(f64::max);
     // Where every solution is flagged there is an empty row, not none.
     let no_delays = || stats.antennas.iter().flat_map(|a| &a.series).all(|s| s.delay_ns.is_empty());
     let largest = largest.or_else(|| no_delays().then_some(180.0))?;
     let limit = PHASE_LIMITS_DEG.into_iter().find(|limit| *limit >= largest).unwrap_or(180.0);
     let labels = vec![-limit, 0.0, limit];
-    Some(Row { name: "phase", low: -limit, high: limit, labels, unit: "°", values: |s| &s.phase_deg })
+    Some(GainRow { name: "phase", low: -limit, high: limit, labels, unit: "°", values: |s| &s.phase_deg })
 }
 
-fn amplitudes(stats: &SolutionStats) -> Option<Row> {
+fn amplitudes(stats: &SolutionStats) -> Option<GainRow> {
     let (low, high) = range(good(stats, |s| &s.amplitude)).filter(|(low, high)| high - low > MIN_AMPLITUDE_RANGE)?;
     let margin = MARGIN * (high - low);
     let (low, high) = ((low - margin).max(0.0), high + margin);
-    Some(Row { name: "amplitude", low, high, labels: ticks(low, high, 3), unit: "", values: |s| &s.amplitude })
+    Some(GainRow { name: "amplitude", low, high, labels: ticks(low, high, 3), unit: "", values: |s| &s.amplitude })
 }
 
-fn delays(stats: &SolutionStats) -> Option<Row> {
+fn delays(stats: &SolutionStats) -> Option<GainRow> {
     let (low, high) = range(good(stats, |s| &s.delay_ns))?;
     let margin = if high > low { MARGIN * (high - low) } else { MARGIN_NS };
     let (low, high) = (low - margin, high + margin);
-    Some(Row { name: "delay", low, high, labels: ticks(low, high, 3), unit: " ns", values: |s| &s.delay_ns })
+    Some(GainRow { name: "delay", low, high, labels: ticks(low, high, 3), unit: " ns", values: |s| &s.delay_ns })
 }
 
-impl Row {
+impl GainRow {
     fn y(&self, value: f64, top: f64) -> f64 {
         top + (1.0 - (value - self.low) / (self.high - self.low)) * ROW
     }

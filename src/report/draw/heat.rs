@@ -2,7 +2,7 @@
 
 use super::axis::LOG_FROM_RATIO;
 use super::chart::WIDTH;
-use super::raster::{Colours, Picture, Scale};
+use super::raster::{ColourScale, Colours, Picture};
 use crate::report::numbers::{Unit, coordinate as c, escape, ticks};
 use ndarray::Array2;
 use std::fmt::Write;
@@ -40,13 +40,13 @@ pub(crate) fn draw(spec: &Heat<'_>) -> Option<String> {
         return None;
     }
     let scale = if low > 0.0 && high / low > LOG_FROM_RATIO {
-        Scale::Asinh { low, high, soft: low / 2.0 }
+        ColourScale::Asinh { low, high, soft: low / 2.0 }
     } else {
-        Scale::Linear { low: if low > 0.0 && low < 0.5 * high { 0.0 } else { low }, high }
+        ColourScale::Linear { low: if low > 0.0 && low < 0.5 * high { 0.0 } else { low }, high }
     };
     let unit = Unit::for_values(spec.unit, low.abs().max(high.abs()));
     let row_height = (150.0 / rows as f64).clamp(2.0, 18.0);
-    let layout = Layout { spec, scale, unit, row_height, below: TOP + row_height * rows as f64 };
+    let layout = HeatLayout { spec, scale, unit, row_height, below: TOP + row_height * rows as f64 };
     let mut svg = format!(
         r#"<svg class="heat" viewBox="0 0 {WIDTH} {}" role="img" aria-label="{} by channel and cycle: {} to {} {}">"#,
         c(layout.below + 66.0),
@@ -64,16 +64,16 @@ pub(crate) fn draw(spec: &Heat<'_>) -> Option<String> {
 }
 
 /// A heat map with its places in the SVG.
-struct Layout<'a> {
+struct HeatLayout<'a> {
     spec: &'a Heat<'a>,
-    scale: Scale,
+    scale: ColourScale,
     unit: Unit,
     row_height: f64,
     /// Lower edge of the map.
     below: f64,
 }
 
-impl Layout<'_> {
+impl HeatLayout<'_> {
     fn columns(&self) -> usize {
         self.spec.values.ncols()
     }

@@ -1,9 +1,9 @@
 //! Maps of the sky.
 
 use super::Figure;
-use super::frame::{Frame, OutlineStyle};
+use super::frame::{OutlineStyle, PlotFrame};
 use super::plane::{Plane, Window};
-use super::raster::{Colours, Picture, Reduce, Scale, fatten, reduce, reduce_mask};
+use super::raster::{ColourScale, Colours, Picture, Reduce, fatten, reduce, reduce_mask};
 use crate::report::words::{ADDED, KEPT, REMOVED};
 use ndarray::{Array2, s};
 use std::fmt::Write;
@@ -71,7 +71,7 @@ pub(crate) struct Style<'a> {
     /// Kind of its pixels.
     pub(crate) content: Content,
     /// From values to colours.
-    pub(crate) scale: Scale,
+    pub(crate) scale: ColourScale,
     /// Longest side of the raster, pixels.
     pub(crate) max_side: usize,
     /// Part of the plane.
@@ -100,7 +100,7 @@ pub(crate) fn draw(plane: &Plane, style: &Style<'_>) -> Figure {
         small = fatten(small.view(), small.nrows().max(small.ncols()) / 250);
     }
     let picture = Picture::of_plane(small.view(), style.scale, style.content.colours());
-    let frame = Frame::new(w, style.axes);
+    let frame = PlotFrame::new(w, style.axes);
     let mut svg = frame.open(style.alt);
     frame.clip_begin(&mut svg);
     frame.picture(&mut svg, &picture, factor, w.nx.max(w.ny) <= MAX_SHARP_SIDE);
@@ -135,7 +135,7 @@ pub(crate) struct Background<'a> {
     /// The plane.
     pub(crate) plane: &'a Plane,
     /// From values to shades of grey.
-    pub(crate) scale: Scale,
+    pub(crate) scale: ColourScale,
     /// Longest side of the raster, pixels.
     pub(crate) max_side: usize,
     /// Text for those who cannot see it.
@@ -160,7 +160,7 @@ impl Background<'_> {
     }
 
     fn figure(&self, picture: &Picture) -> Figure {
-        let frame = Frame::new(self.plane.window(), true);
+        let frame = PlotFrame::new(self.plane.window(), true);
         let mut svg = frame.open_without_bar(self.alt);
         frame.clip_begin(&mut svg);
         frame.picture(&mut svg, picture, self.factor(), false);

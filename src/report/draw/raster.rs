@@ -102,7 +102,7 @@ pub(crate) fn fatten(plane: ArrayView2<'_, f32>, radius: usize) -> Array2<f32> {
 
 /// From a value to a place on the colour bar.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
-pub(crate) enum Scale {
+pub(crate) enum ColourScale {
     /// Linear from `low` (0) to `high` (1).
     Linear {
         /// Value at the lower end.
@@ -121,7 +121,7 @@ pub(crate) enum Scale {
     },
 }
 
-impl Scale {
+impl ColourScale {
     /// Value at the lower and the upper end.
     pub(crate) fn ends(self) -> (f64, f64) {
         match self {
@@ -222,7 +222,7 @@ pub(crate) struct Picture {
 
 impl Picture {
     /// `plane` (`[y, x]`, y upwards as on the sky) coloured; NaN becomes transparent.
-    pub(crate) fn of_plane(plane: ArrayView2<'_, f32>, scale: Scale, colours: Colours) -> Self {
+    pub(crate) fn of_plane(plane: ArrayView2<'_, f32>, scale: ColourScale, colours: Colours) -> Self {
         let (height, width) = plane.dim();
         let mut pixels = vec![0u8; width * height];
         pixels.par_chunks_mut(width.max(1)).enumerate().for_each(|(row, line)| {
@@ -318,7 +318,9 @@ mod tests {
 
     #[test]
     fn scales_run_from_0_to_1() {
-        for scale in [Scale::Linear { low: -2.0, high: 2.0 }, Scale::Asinh { low: -1.0, high: 100.0, soft: 1.0 }] {
+        for scale in
+            [ColourScale::Linear { low: -2.0, high: 2.0 }, ColourScale::Asinh { low: -1.0, high: 100.0, soft: 1.0 }]
+        {
             let (low, high) = scale.ends();
             assert_eq!((scale.position(low), scale.position(high)), (0.0, 1.0));
             assert_eq!((scale.position(low - 1.0), scale.position(high * 2.0)), (0.0, 1.0));
@@ -326,13 +328,13 @@ mod tests {
             assert!(ticks.len() >= 4 && ticks.contains(&0.0), "{ticks:?}");
             assert!(ticks.windows(2).all(|w| w[0] < w[1]));
         }
-        assert_eq!(Scale::Linear { low: 1.0, high: 1.0 }.position(1.0), 0.5);
+        assert_eq!(ColourScale::Linear { low: 1.0, high: 1.0 }.position(1.0), 0.5);
     }
 
     #[test]
     fn pictures_are_png_with_the_sky_upwards() {
         let plane = array![[0f32, 1.], [f32::NAN, 0.5]];
-        let picture = Picture::of_plane(plane.view(), Scale::Linear { low: 0.0, high: 1.0 }, Colours::Viridis);
+        let picture = Picture::of_plane(plane.view(), ColourScale::Linear { low: 0.0, high: 1.0 }, Colours::Viridis);
         assert_eq!(picture.pixels, [LEVELS as u8, 48, 0, LEVELS as u8 - 1], "the last row of the array is on top");
         let decoded = image::load_from_memory(&picture.png()).unwrap().to_rgba8();
         assert_eq!(decoded.dimensions(), (2, 2));

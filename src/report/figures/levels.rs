@@ -3,7 +3,7 @@
 use crate::campaign::record::RoundRecord;
 use crate::kernels::order_statistics::median_and_mad;
 use crate::report::draw::plane::Plane;
-use crate::report::draw::raster::Scale;
+use crate::report::draw::raster::ColourScale;
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -28,15 +28,19 @@ pub(crate) struct Levels {
 
 impl Levels {
     /// The scale of images.
-    pub(super) fn image(self) -> Scale {
+    pub(super) fn image(self) -> ColourScale {
         let rms = self.rms.max(f64::MIN_POSITIVE);
-        Scale::Asinh { low: -IMAGE_LOW_SIGMAS * rms, high: self.peak.max(10.0 * rms), soft: IMAGE_SOFT_SIGMAS * rms }
+        ColourScale::Asinh {
+            low: -IMAGE_LOW_SIGMAS * rms,
+            high: self.peak.max(10.0 * rms),
+            soft: IMAGE_SOFT_SIGMAS * rms,
+        }
     }
 
     /// The scale of residuals.
-    pub(super) fn residual(self) -> Scale {
+    pub(super) fn residual(self) -> ColourScale {
         let high = RESIDUAL_SIGMAS * self.rms.max(f64::MIN_POSITIVE);
-        Scale::Linear { low: -high, high }
+        ColourScale::Linear { low: -high, high }
     }
 }
 

@@ -14,7 +14,7 @@ use super::draw::map::{self, Background, Content, Style};
 use super::draw::plane::{Plane, read_mask};
 use super::words;
 use crate::campaign::record::{CycleRecord, RoundRecord};
-use round::Frame;
+use round::PictureFrame;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -53,7 +53,7 @@ pub(crate) fn blink(store: &Store, folder: &Path, round: &RoundRecord, shared: L
     store.get(&format!("{}-blink", page_name(round)), &files, &shared, || {
         let words = words::round(round);
         let mask = mask.as_ref().and_then(|path| read_mask(path, shared.channel).ok());
-        let frame = Frame { levels: shared, mask: mask.as_ref(), max_side: MEDIUM };
+        let frame = PictureFrame { levels: shared, mask: mask.as_ref(), max_side: MEDIUM };
         BlinkFrames {
             image: frame.image(&image, &format!("Restored image of {words}")),
             residual: frame.residual(&residual, &format!("Residual of {words}")),

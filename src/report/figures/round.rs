@@ -8,7 +8,7 @@ use crate::imager::Products;
 use crate::report::draw::Figure;
 use crate::report::draw::map::{self, Background, Content, Style};
 use crate::report::draw::plane::{Plane, Window, read_mask};
-use crate::report::draw::raster::Scale;
+use crate::report::draw::raster::ColourScale;
 use crate::report::numbers::{significant, with_unit};
 use crate::report::widgets::Fact;
 use crate::report::words;
@@ -166,7 +166,7 @@ impl Drawing<'_> {
         }
         drop(mask);
         if let Some(words) = before {
-            let frame = Frame { levels: self.levels, mask: before_mask.as_ref(), max_side: LARGE };
+            let frame = PictureFrame { levels: self.levels, mask: before_mask.as_ref(), max_side: LARGE };
             let image = self.files.before_image.as_ref();
             out.before_image = image.and_then(|path| frame.image(path, &format!("Restored image of {words}")));
             let residual = self.files.before_residual.as_ref();
@@ -216,7 +216,7 @@ impl Drawing<'_> {
     fn model(&self, out: &mut RoundFigures, plane: &Plane, mask: Option<&Array2<bool>>) {
         let high = plane.pixels.iter().filter(|v| v.is_finite()).fold(0f32, |m, v| m.max(v.abs()));
         let high = if high > 0.0 { f64::from(high) } else { self.levels.rms };
-        let scale = Scale::Asinh { low: -high, high, soft: MODEL_SOFT * high };
+        let scale = ColourScale::Asinh { low: -high, high, soft: MODEL_SOFT * high };
         let alt = format!("CLEAN model of {}", self.title);
         let style = large(plane, Content::Model, scale, mask, &alt);
         out.model = Some(map::draw(plane, &style));
@@ -263,7 +263,13 @@ impl RoundFigures {
 }
 
 /// The style of a large map of a whole plane.
-fn large<'a>(plane: &Plane, content: Content, scale: Scale, mask: Option<&'a Array2<bool>>, alt: &'a str) -> Style<'a> {
+fn large<'a>(
+    plane: &Plane,
+    content: Content,
+    scale: ColourScale,
+    mask: Option<&'a Array2<bool>>,
+    alt: &'a str,
+) -> Style<'a> {
     Style { content, scale, max_side: LARGE, window: plane.window(), mask, axes: true, alt }
 }
 
@@ -275,7 +281,7 @@ fn zoom_window(plane: &Plane, x: usize, y: usize) -> Window {
 
 /// One picture of a blink comparison.
 #[derive(Debug)]
-pub(super) struct Frame<'a> {
+pub(super) struct PictureFrame<'a> {
     /// Levels that all frames share.
     pub(super) levels: Levels,
     /// Mask whose outline is drawn.
@@ -284,7 +290,7 @@ pub(super) struct Frame<'a> {
     pub(super) max_side: usize,
 }
 
-impl Frame<'_> {
+impl PictureFrame<'_> {
     /// The image at `path`; `None` where it cannot be read.
     pub(super) fn image(&self, path: &Path, alt: &str) -> Option<Figure> {
         self.draw(path, Content::Image, self.levels.image(), alt)
@@ -295,7 +301,7 @@ impl Frame<'_> {
         self.draw(path, Content::Residual, self.levels.residual(), alt)
     }
 
-    fn draw(&self, path: &Path, content: Content, scale: Scale, alt: &str) -> Option<Figure> {
+    fn draw(&self, path: &Path, content: Content, scale: ColourScale, alt: &str) -> Option<Figure> {
         let plane = Plane::read(path, self.levels.channel).ok()?;
         Some(map::draw(&plane, &Style { max_side: self.max_side, ..large(&plane, content, scale, self.mask, alt) }))
     }

@@ -17,7 +17,7 @@ const MAX_ROWS: usize = 12;
 
 /// The work on one measurement set.
 #[derive(Debug, Clone, PartialEq)]
-struct Work {
+struct StepWork {
     place: Place,
     about: String,
     step: Option<Step>,
@@ -26,7 +26,7 @@ struct Work {
     expected_s: Option<f64>,
 }
 
-impl Work {
+impl StepWork {
     /// One line about it, without time and bar.
     fn line(&self, rounds: usize) -> String {
         let mut line = format!("{} · round {}", self.place.dataset, self.place.at.round);
@@ -89,32 +89,32 @@ impl Tally {
     }
 }
 
-struct Row {
+struct BarRow {
     bar: ProgressBar,
-    work: Work,
+    work: StepWork,
 }
 
-struct State {
+struct BarState {
     tally: Tally,
     overall: Option<ProgressBar>,
-    rows: BTreeMap<String, Row>,
+    rows: BTreeMap<String, BarRow>,
     started: Instant,
 }
 
 /// Bars of a campaign.
 pub(super) struct Bars {
     multi: MultiProgress,
-    state: Mutex<State>,
+    state: Mutex<BarState>,
 }
 
 impl Bars {
     /// Bars that are drawn by `multi`.
     pub(super) fn new(multi: MultiProgress) -> Self {
-        let state = State { tally: Tally::default(), overall: None, rows: BTreeMap::new(), started: Instant::now() };
+        let state = BarState { tally: Tally::default(), overall: None, rows: BTreeMap::new(), started: Instant::now() };
         Self { multi, state: Mutex::new(state) }
     }
 
-    fn start(&self, state: &mut State, name: &str, sets: usize, rounds: usize) {
+    fn start(&self, state: &mut BarState, name: &str, sets: usize, rounds: usize) {
         state.tally = Tally { rounds, sets, ..Tally::default() };
         state.started = Instant::now();
         let bar = self.multi.insert(0, ProgressBar::new(state.tally.total() as u64));
@@ -125,7 +125,7 @@ impl Bars {
     }
 
     /// Changes the bar of the measurement set at `place`, if it has one.
-    fn update(&self, state: &mut State, place: &Place, change: impl FnOnce(&mut Row)) {
+    fn update(&self, state: &mut BarState, place: &Place, change: impl FnOnce(&mut BarRow)) {
         let rounds = state.tally.rounds;
         if let Some(row) = self.row(state, place) {
             change(row);
@@ -133,14 +133,14 @@ impl Bars {
         }
     }
 
-    fn row<'a>(&self, state: &'a mut State, place: &Place) -> Option<&'a mut Row> {
+    fn row<'a>(&self, state: &'a mut BarState, place: &Place) -> Option<&'a mut BarRow> {
         if !state.rows.contains_key(&place.dataset) {
             if state.rows.len() >= MAX_ROWS {
                 return None;
             }
             let bar = self.multi.add(ProgressBar::new(BAR_STEPS));
             bar.enable_steady_tick(TICK);
-            let work = Work {
+            let work = StepWork {
                 place: place.clone(),
                 about: String::new(),
                 step: None,
@@ -148,7 +148,7 @@ impl Bars {
                 fraction: None,
                 expected_s: None,
             };
-            state.rows.insert(place.dataset.clone(), Row { bar, work });
+            state.rows.insert(place.dataset.clone(), BarRow { bar, work });
         }
         let row = state.rows.get_mut(&place.dataset)?;
         row.work.place = place.clone();
@@ -160,7 +160,7 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸─")
 }
 
-impl Row {
+impl BarRow {
     fn show(&self, rounds: usize) {
         match self.work.fraction {
             Some(fraction) => {
@@ -211,7 +211,7 @@ impl Consumer for Bars {
     }
 }
 
-impl State {
+impl BarState {
     fn clear(&mut self) {
         for row in std::mem::take(&mut self.rows).into_values() {
             row.bar.finish_and_clear();
@@ -242,7 +242,7 @@ mod tests {
 
     #[test]
     fn a_line_says_where_the_work_is() {
-        let mut work = Work {
+        let mut work = StepWork {
             place: place("beam00", 2, 1),
             about: "phase, 60s".into(),
             step: None,

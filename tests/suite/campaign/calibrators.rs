@@ -84,7 +84,7 @@ fn quartical_solves_applies_and_is_undone() {
     let (data, flags) = (of("DATA"), of("FLAG"));
     real::fill_model(&casa, &field);
     let options = serde_json::from_value(json!({"solint": "60s", "uvrange": "", "minsnr": 3})).expect("options");
-    let kind = calibrator::Kind::Quartical(Vec::new());
+    let kind = calibrator::SolverKind::Quartical(Vec::new());
     let mut quartical = calibrator::open(kind, options, casa.clone(), Limits::default()).expect("opened");
     assert_eq!(quartical.version().expect("a version"), "QuartiCal 0.2.7");
     let request = request(&field.ms, folder.path());
@@ -177,7 +177,7 @@ fn quartical_solves_for(
     if options.get("solint").is_none() {
         options["solint"] = json!("60s");
     }
-    let kind = calibrator::Kind::Quartical(Vec::new());
+    let kind = calibrator::SolverKind::Quartical(Vec::new());
     let options = serde_json::from_value(options).expect("options");
     let mut quartical = calibrator::open(kind, options, casa.clone(), Limits::default()).expect("opened");
     let request = request(&field.ms, folder.path());

@@ -12,7 +12,7 @@ use cleanloop::imager::wsclean::{WscleanImager, WscleanOptions};
 use cleanloop::imager::{CycleImager, Imager, ImagerContext, ImagingJob, MinorControls};
 use cleanloop::major_cycle::{CycleMasks, MaskMoment};
 use cleanloop::programs::casa::Casa;
-use cleanloop::quality::confetti::{ConfettiOptions, Verdict};
+use cleanloop::quality::confetti::{ConfettiOptions, ConfettiVerdict};
 use ndarray::Array2;
 use serde_json::json;
 use std::path::Path;
@@ -154,7 +154,7 @@ fn confetti_is_vetoed(imager: &mut dyn CycleImager, folder: &Path) {
 
     let veto = masks.veto(&residual, &moment).expect("judged").expect("found");
     let found: Vec<_> = veto.found.iter().map(|c| (c.pixel, c.channel, c.verdict)).collect();
-    assert_eq!(found, [(PIXEL, CHANNEL, Verdict::Confetti)]);
+    assert_eq!(found, [(PIXEL, CHANNEL, ConfettiVerdict::Confetti)]);
     let picture = veto.found[0].picture.as_ref().expect("a picture");
     assert!(std::fs::read_to_string(picture).expect("read").contains("<svg"));
     let residual = imager.replace_model(&veto.model).expect("replaced").expect("wsclean can");
@@ -262,7 +262,7 @@ fn a_campaign_on_a_cube_vetoes_confetti_and_says_so() {
     let record = CampaignRecord::load(&out).expect("a record");
     let round = &record.datasets[0].rounds[0];
     let found: Vec<_> = round.confetti.iter().map(|c| (c.pixel, c.channel, c.verdict)).collect();
-    assert_eq!(found, [([x, y], channel, Verdict::Confetti)], "the rest of the model is sound");
+    assert_eq!(found, [([x, y], channel, ConfettiVerdict::Confetti)], "the rest of the model is sound");
     assert!(round.confetti[0].cycle.is_some_and(|c| c > 0));
     assert!(round.confetti[0].action.starts_with("left the mask; its patch of the model was "), "{round:?}");
     let journal = std::fs::read_to_string(out.join("journal.jsonl")).expect("a journal");

@@ -33,7 +33,7 @@ fn simulation(value: Value) -> Simulate {
 }
 
 fn calibrator(casa: &Casa, value: Value) -> Box<dyn Calibrator> {
-    calibrator::open(calibrator::Kind::Casa, options(value), casa.clone(), Limits::default()).expect("opened")
+    calibrator::open(calibrator::SolverKind::Casa, options(value), casa.clone(), Limits::default()).expect("opened")
 }
 
 /// Mean of cos(phase error) of solved against true gains, relative to the reference antenna: 1 is perfect.
@@ -304,7 +304,7 @@ fn a_command_calibrates_and_is_checked() {
         template(&["env", &site, &python, &path.display().to_string(), "{ms}", "{solint}"])
     };
     let open = |template| {
-        let kind = calibrator::Kind::Command(template);
+        let kind = calibrator::SolverKind::Command(template);
         calibrator::open(kind, options(json!({})), casa.clone(), Limits::default()).expect("opened")
     };
     let corrected = || checksum(&casa, &field.ms, "CORRECTED_DATA").expect("a checksum");

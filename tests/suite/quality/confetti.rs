@@ -3,7 +3,7 @@
 
 use assert_cmd::Command;
 use cleanloop::image::{Header, PixelBeam, PixelType, PlaneWriter};
-use cleanloop::quality::confetti::{Candidate, ConfettiOptions, Verdict, judge_cube};
+use cleanloop::quality::confetti::{Candidate, ConfettiOptions, ConfettiVerdict, judge_cube};
 use ndarray::{Array2, ArrayView2, s};
 use rayon::prelude::*;
 use std::f64::consts::{LN_2, PI};
@@ -314,7 +314,7 @@ impl Tally {
         };
         for &place in &simulation.confetti {
             self.injected += 1;
-            if candidates.iter().any(|c| near(c, place) && c.verdict == Verdict::Confetti) {
+            if candidates.iter().any(|c| near(c, place) && c.verdict == ConfettiVerdict::Confetti) {
                 self.found += 1;
             } else {
                 self.missed.push(format!("{place:?}: {:?}", candidates.iter().find(|c| near(c, place))));
@@ -323,10 +323,10 @@ impl Tally {
         for &place in &simulation.narrow {
             let Some(c) = candidates.iter().find(|c| near(c, place)) else { continue };
             self.genuine += 1;
-            self.genuine_judged_real += usize::from(c.verdict == Verdict::Real);
-            self.genuine_vetoed += usize::from(c.verdict == Verdict::Confetti);
+            self.genuine_judged_real += usize::from(c.verdict == ConfettiVerdict::Real);
+            self.genuine_vetoed += usize::from(c.verdict == ConfettiVerdict::Confetti);
         }
-        let alarms = candidates.iter().filter(|c| c.verdict == Verdict::Confetti);
+        let alarms = candidates.iter().filter(|c| c.verdict == ConfettiVerdict::Confetti);
         self.false_alarms.extend(alarms.filter(|c| !simulation.confetti.iter().any(|&place| near(c, place))).cloned());
     }
 }

@@ -528,7 +528,7 @@ fn confetti() -> ConfettiRecord {
         pixel: [120, 36],
         channel: 5,
         cycle: Some(2),
-        verdict: confetti::Verdict::Confetti,
+        verdict: confetti::ConfettiVerdict::Confetti,
         score: 8.25,
         flux: 0.02,
         isolation: Some(14.0),

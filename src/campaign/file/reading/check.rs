@@ -3,7 +3,7 @@
 //! Knows the part of JSON schema that `schemars` writes for option structs: references, types, enumerations,
 //! alternatives, properties, pattern properties, items and limits.
 
-use super::problem::{Problem, Span};
+use super::problem::{Problem, TextSpan};
 use super::yaml::{Node, Value};
 use crate::options::nearest;
 use serde_json::{Map, Value as Json};
@@ -218,7 +218,7 @@ impl<'a> Checker<'a> {
         Json::Null
     }
 
-    fn unknown_key(&mut self, key: &str, span: Span, known: Option<&Map<String, Json>>, place: &str) {
+    fn unknown_key(&mut self, key: &str, span: TextSpan, known: Option<&Map<String, Json>>, place: &str) {
         let mut problem = Problem::new(span, format!("unknown key `{key}` in {}", here(place)));
         let names: Vec<&str> = known.map(|known| known.keys().map(String::as_str).collect()).unwrap_or_default();
         problem = match nearest(key, names.iter().copied()) {

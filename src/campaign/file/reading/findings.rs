@@ -1,6 +1,6 @@
 //! Mistakes and warnings that the checks of a campaign file's elements find.
 
-use super::{Problem, Span};
+use super::{Problem, TextSpan};
 use crate::campaign::file::CampaignFile;
 
 /// Mistakes and warnings found so far.
@@ -19,7 +19,7 @@ impl<'a> Findings<'a> {
     }
 
     /// Place of a key inside the `campaign:` block.
-    pub(in crate::campaign::file) fn span(&self, key: &[&str]) -> Option<Span> {
+    pub(in crate::campaign::file) fn span(&self, key: &[&str]) -> Option<TextSpan> {
         let path: Vec<&str> = std::iter::once("campaign").chain(key.iter().copied()).collect();
         self.campaign.tree.at(&path).map(|node| node.span)
     }

@@ -11,7 +11,7 @@ mod setting;
 pub(super) mod typed;
 pub(crate) mod yaml;
 
-pub use problem::{ConfigError, Problem, Span};
+pub use problem::{ConfigError, Problem, TextSpan};
 pub use setting::Overrides;
 
 use super::{CampaignBlock, CampaignFile, ModeMaps, archive, block, mask, programs, rounds};

@@ -6,12 +6,12 @@ use std::ops::Range;
 
 /// A stretch of text, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, PartialOrd, Ord)]
-pub struct Span {
+pub struct TextSpan {
     start: usize,
     end: usize,
 }
 
-impl Span {
+impl TextSpan {
     /// From the first byte up to, not including, `end`.
     pub fn new(start: usize, end: usize) -> Self {
         Self { start, end: end.max(start) }
@@ -33,18 +33,18 @@ impl Span {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Problem {
     /// Where it stands; `None` for what is not in the text (a missing environment variable of a default).
-    pub span: Option<Span>,
+    pub span: Option<TextSpan>,
     /// The mistake.
     pub message: String,
     /// Hints: the expected value, or a remedy.
     pub help: Vec<String>,
     /// Another place that explains it.
-    pub context: Option<(Span, &'static str)>,
+    pub context: Option<(TextSpan, &'static str)>,
 }
 
 impl Problem {
     /// A mistake at a place.
-    pub fn new(span: impl Into<Option<Span>>, message: impl Into<String>) -> Self {
+    pub fn new(span: impl Into<Option<TextSpan>>, message: impl Into<String>) -> Self {
         Self { span: span.into(), message: message.into(), help: Vec::new(), context: None }
     }
 
@@ -57,7 +57,7 @@ impl Problem {
 
     /// Adds another place that explains it.
     #[must_use]
-    pub fn context(mut self, span: Span, label: &'static str) -> Self {
+    pub fn context(mut self, span: TextSpan, label: &'static str) -> Self {
         self.context = Some((span, label));
         self
     }
@@ -113,7 +113,7 @@ impl fmt::Display for ConfigError {
 }
 
 /// The part of a span to underline: its first line, within the text.
-fn visible(text: &str, span: Span) -> Range<usize> {
+fn visible(text: &str, span: TextSpan) -> Range<usize> {
     let boundary = |mut at: usize| {
         at = at.min(text.len());
         while !text.is_char_boundary(at) {

@@ -12,9 +12,9 @@ use std::sync::OnceLock;
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields, title = "cleanloop campaign")]
 #[allow(dead_code)] // Only its schema is used.
-struct CampaignFile {
+struct FileSchema {
     /// Version of the format: 0.2.
-    version: Version,
+    version: FileVersion,
     /// The campaign: data, programs, masks, limits.
     #[schemars(default)]
     campaign: Option<CampaignBlock>,
@@ -36,9 +36,9 @@ struct CampaignFile {
     polarisation: Json,
 }
 
-struct Version;
+struct FileVersion;
 
-impl JsonSchema for Version {
+impl JsonSchema for FileVersion {
     fn inline_schema() -> bool {
         true
     }
@@ -57,7 +57,7 @@ impl JsonSchema for Version {
 pub fn value() -> &'static Json {
     static SCHEMA: OnceLock<Json> = OnceLock::new();
     SCHEMA.get_or_init(|| {
-        let mut schema = schemars::schema_for!(CampaignFile).to_value();
+        let mut schema = schemars::schema_for!(FileSchema).to_value();
         shorten(&mut schema);
         schema
     })

@@ -2,8 +2,8 @@
 
 use super::maps::mode_maps;
 use super::typed::invalid_values;
-use super::yaml::{self, Entry, Node, Value};
-use super::{ConfigError, Problem, Span, check};
+use super::yaml::{self, Node, Value, YamlEntry};
+use super::{ConfigError, Problem, TextSpan, check};
 use crate::campaign::file::{ModeMaps, Modes};
 use serde_json::{Map, Value as Json};
 use std::path::PathBuf;
@@ -28,7 +28,7 @@ pub(super) fn apply_setting(
     modes: &mut ModeMaps,
 ) -> Result<(), ConfigError> {
     let fail = |problems| ConfigError { name: "--set".to_owned(), text: setting.to_owned(), problems };
-    let whole = Span::new(0, setting.len());
+    let whole = TextSpan::new(0, setting.len());
     let Some((key, value)) = setting.split_once('=') else {
         let problem = Problem::new(whole, "a setting is KEY=VALUE").help("for example `wsclean.niter=1000`");
         return Err(fail(vec![problem]));
@@ -68,15 +68,15 @@ pub(super) fn apply_setting(
 }
 
 /// The tree that a file with this setting alone would have; places are those of the whole setting.
-fn tree_of(key: &str, value: &str, whole: Span) -> Result<Node, Vec<Problem>> {
+fn tree_of(key: &str, value: &str, whole: TextSpan) -> Result<Node, Vec<Problem>> {
     let mut node = yaml::parse(value).map_err(|problems| {
         problems.into_iter().map(|problem| Problem { span: Some(whole), context: None, ..problem }).collect::<Vec<_>>()
     })?;
-    node.span = Span::new(key.len() + 1, key.len() + 1 + value.len());
+    node.span = TextSpan::new(key.len() + 1, key.len() + 1 + value.len());
     let mut end = key.len();
     for part in key.rsplit('.') {
-        let span = Span::new(end - part.len(), end);
-        let entry = Entry { key: part.to_owned(), key_span: span, value: node };
+        let span = TextSpan::new(end - part.len(), end);
+        let entry = YamlEntry { key: part.to_owned(), key_span: span, value: node };
         node = Node { span, value: Value::Map(vec![entry]) };
         end = (end - part.len()).saturating_sub(1);
     }
@@ -84,7 +84,7 @@ fn tree_of(key: &str, value: &str, whole: Span) -> Result<Node, Vec<Problem>> {
 }
 
 /// The problem of a key without a dot.
-fn half_a_name(key: &str, whole: Span, root: &Json) -> Problem {
+fn half_a_name(key: &str, whole: TextSpan, root: &Json) -> Problem {
     let known = root["properties"].as_object().into_iter().chain(root["$defs"]["Modes"]["properties"].as_object());
     let names = known.flat_map(|map| map.keys().map(String::as_str));
     let problem = Problem::new(whole, format!("`{key}` is not the full name of an option"));

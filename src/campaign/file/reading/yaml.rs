@@ -4,7 +4,7 @@
 //! lacks a dot, and whole numbers written like `012` or `1:30` stay text. Tags (`!!python/tuple`) are accepted and
 //! ignored; anchors, aliases and merge keys (`<<`) work.
 
-use super::problem::{Problem, Span};
+use super::problem::{Problem, TextSpan};
 use serde_yaml::granit_parser::{Event, Parser, ScalarStyle, Span as ParserSpan, StrInput};
 use std::collections::HashMap;
 
@@ -18,7 +18,7 @@ const MAX_ALIAS_NODES: usize = 100_000;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Node {
     /// Where it stands.
-    pub span: Span,
+    pub span: TextSpan,
     /// The value.
     pub value: Value,
 }
@@ -39,23 +39,23 @@ pub(crate) enum Value {
     /// A list or tuple.
     Seq(Vec<Node>),
     /// A map, in the file's order, without duplicates.
-    Map(Vec<Entry>),
+    Map(Vec<YamlEntry>),
 }
 
 /// One key of a map.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Entry {
+pub(crate) struct YamlEntry {
     /// The key as text (`1` and `"1"` are the same).
     pub key: String,
     /// Where the key stands.
-    pub key_span: Span,
+    pub key_span: TextSpan,
     /// Its value.
     pub value: Node,
 }
 
 impl Node {
     /// The entry of a key, if this is a map that has it.
-    pub(crate) fn entry(&self, key: &str) -> Option<&Entry> {
+    pub(crate) fn entry(&self, key: &str) -> Option<&YamlEntry> {
         match &self.value {
             Value::Map(entries) => entries.iter().find(|entry| entry.key == key),
             _ => None,
@@ -128,16 +128,16 @@ struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    fn next(&mut self) -> Result<(Event<'a>, Span), Problem> {
+    fn next(&mut self) -> Result<(Event<'a>, TextSpan), Problem> {
         loop {
             return match self.parser.next() {
                 Some(Ok((Event::Comment(..), _))) => continue,
                 Some(Ok((event, span))) => Ok((event, place(&span))),
                 Some(Err(error)) => {
                     let at = error.marker().byte_offset().unwrap_or(0);
-                    Err(Problem::new(Span::new(at, at), format!("this is not YAML: {}", error.info())))
+                    Err(Problem::new(TextSpan::new(at, at), format!("this is not YAML: {}", error.info())))
                 }
-                None => Ok((Event::StreamEnd, Span::default())),
+                None => Ok((Event::StreamEnd, TextSpan::default())),
             };
         }
     }
@@ -167,7 +167,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn node(&mut self, event: Event<'a>, span: Span) -> Result<Node, Problem> {
+    fn node(&mut self, event: Event<'a>, span: TextSpan) -> Result<Node, Problem> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
             return Err(Problem::new(span, format!("more than {MAX_DEPTH} maps and lists inside each other")));
@@ -213,8 +213,8 @@ impl<'a> Builder<'a> {
     }
 
     /// Entries up to the end of the map, with merged ones (`<<`) after the map's own, which win.
-    fn mapping(&mut self) -> Result<(Vec<Entry>, Span), Problem> {
-        let mut entries: Vec<Entry> = Vec::new();
+    fn mapping(&mut self) -> Result<(Vec<YamlEntry>, TextSpan), Problem> {
+        let mut entries: Vec<YamlEntry> = Vec::new();
         let mut merged: Vec<Node> = Vec::new();
         let end = loop {
             let (event, span) = self.next()?;
@@ -249,7 +249,7 @@ impl<'a> Builder<'a> {
                         .context(first.key_span, "first here");
                     self.problems.push(problem);
                 }
-                None => entries.push(Entry { key, key_span: key_node.span, value }),
+                None => entries.push(YamlEntry { key, key_span: key_node.span, value }),
             }
         };
         for node in merged {
@@ -272,7 +272,7 @@ impl<'a> Builder<'a> {
         Ok((entries, end))
     }
 
-    fn resolve(&mut self, text: &str, span: Span) -> Value {
+    fn resolve(&mut self, text: &str, span: TextSpan) -> Value {
         match text {
             "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
             "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => return Value::Bool(true),
@@ -315,9 +315,9 @@ impl<'a> Builder<'a> {
     }
 }
 
-fn place(span: &ParserSpan) -> Span {
+fn place(span: &ParserSpan) -> TextSpan {
     let start = span.start.byte_offset().unwrap_or(0);
-    Span::new(start, span.end.byte_offset().unwrap_or(start))
+    TextSpan::new(start, span.end.byte_offset().unwrap_or(start))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ mod patterns;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use patterns::{Part, Wanted, is_of_the_campaign};
+pub(crate) use patterns::{ArchivePart, Wanted, is_of_the_campaign};
 
 use crate::campaign::file::ArchiveOptions;
 use crate::process::interrupt;
@@ -67,7 +67,7 @@ impl Targets {
 ///
 /// # Errors
 /// Files that cannot be read or written, an interruption.
-pub(crate) fn collect(options: &ArchiveOptions, root: &Path, part: Part, name: &str) -> Result<Archived> {
+pub(crate) fn collect(options: &ArchiveOptions, root: &Path, part: ArchivePart, name: &str) -> Result<Archived> {
     let mut archived = Archived::default();
     let targets = Targets::of(options, root, name);
     let mut all = |patterns: &[String], expressions: &[String]| {

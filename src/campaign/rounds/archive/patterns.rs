@@ -11,14 +11,14 @@ const NEVER: [&str; 4] = [super::FOLDER, "lock", "dataset.lock", "discarded-*"];
 
 /// A part of a folder that is collected by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Part {
+pub(crate) enum ArchivePart {
     /// Rounds, logs, final products: what belongs to one measurement set.
     MeasurementSet,
     /// Report, field images, campaign file, record.
     Campaign,
 }
 
-impl Part {
+impl ArchivePart {
     fn takes(self, relative: &Path) -> bool {
         let Some(Component::Normal(first)) = relative.components().next() else { return false };
         let first = first.to_string_lossy();
@@ -54,7 +54,7 @@ impl<'a> Wanted<'a> {
         let Ok(relative) = path.strip_prefix(self.root) else { return false };
         relative.ancestors().any(|part| {
             let named = !part.as_os_str().is_empty() && self.globs.iter().any(|p| p.matches_path_with(part, MATCHING));
-            named || self.expressions.match_name(&flint_name(Part::MeasurementSet, self.name, part))
+            named || self.expressions.match_name(&flint_name(ArchivePart::MeasurementSet, self.name, part))
         })
     }
 }
@@ -73,7 +73,7 @@ impl Expressions {
     }
 
     /// Files and CASA tables below `root` whose names match; other folders are looked into.
-    pub(super) fn find(&self, root: &Path, part: Part, name: &str) -> Vec<PathBuf> {
+    pub(super) fn find(&self, root: &Path, part: ArchivePart, name: &str) -> Vec<PathBuf> {
         let mut found = Vec::new();
         if !self.0.is_empty() {
             self.look_into(root, Path::new(""), part, name, &mut found);
@@ -81,7 +81,7 @@ impl Expressions {
         found
     }
 
-    fn look_into(&self, root: &Path, folder: &Path, part: Part, name: &str, found: &mut Vec<PathBuf>) {
+    fn look_into(&self, root: &Path, folder: &Path, part: ArchivePart, name: &str, found: &mut Vec<PathBuf>) {
         let Ok(entries) = std::fs::read_dir(root.join(folder)) else { return };
         for entry in entries.flatten() {
             let relative = folder.join(entry.file_name());
@@ -109,8 +109,8 @@ const TABLE_MARK: &str = "table.dat";
 /// beam03, round-04/image/image-MFS-image.fits -> beam03/round4/image/image-MFS-image.fits
 /// field/round-01/image.fits                   -> linmos/round1/image.fits
 /// ```
-pub(super) fn flint_name(part: Part, name: &str, relative: &Path) -> String {
-    let mut words: Vec<String> = if part == Part::MeasurementSet { vec![name.to_owned()] } else { Vec::new() };
+pub(super) fn flint_name(part: ArchivePart, name: &str, relative: &Path) -> String {
+    let mut words: Vec<String> = if part == ArchivePart::MeasurementSet { vec![name.to_owned()] } else { Vec::new() };
     for component in relative.components() {
         let word = component.as_os_str().to_string_lossy();
         words.push(match word.strip_prefix("round-") {
@@ -121,7 +121,7 @@ pub(super) fn flint_name(part: Part, name: &str, relative: &Path) -> String {
                     if number[digits..].starts_with(|c: char| c.is_ascii_digit()) { digits } else { digits - 1 };
                 format!("round{}", &number[digits..])
             }
-            _ if part == Part::Campaign && words.is_empty() && word == "field" => "linmos".to_owned(),
+            _ if part == ArchivePart::Campaign && words.is_empty() && word == "field" => "linmos".to_owned(),
             _ => match word.strip_suffix(".cal") {
                 Some(table) => format!("{table}.caltable"),
                 None => word.into_owned(),
@@ -136,7 +136,12 @@ const MATCHING: glob::MatchOptions =
     glob::MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: false };
 
 /// Paths relative to `root` that the patterns name.
-pub(super) fn matches(patterns: &[String], root: &Path, part: Part, unmatched: &mut Vec<String>) -> Vec<PathBuf> {
+pub(super) fn matches(
+    patterns: &[String],
+    root: &Path,
+    part: ArchivePart,
+    unmatched: &mut Vec<String>,
+) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = Vec::new();
     for pattern in patterns {
         let full = format!("{}/{pattern}", glob::Pattern::escape(&root.to_string_lossy()));

@@ -48,7 +48,7 @@ fn chosen_files_are_copied_and_packed_with_their_paths() {
     let root = folder_with(&FILES);
     let options = options(&["final/*.fits"], &["**/*.cal", "**/logs", "nothing*"]);
     let target = root.path().join("archive");
-    let made = collect(&options, root.path(), Part::MeasurementSet, "beam").unwrap();
+    let made = collect(&options, root.path(), ArchivePart::MeasurementSet, "beam").unwrap();
     assert_eq!(made.copied, [target.join("final/image.fits")]);
     assert_eq!(made.unmatched, ["nothing*"]);
     assert!(made.is_there());
@@ -65,13 +65,13 @@ fn each_part_is_collected_by_itself_and_locks_never() {
     let root = folder_with(&FILES);
     let options = options(&["*", "**/*"], &[]);
     let collect = |part, name: &str| collect(&options, root.path(), part, name);
-    let made = collect(Part::MeasurementSet, "beam").unwrap();
+    let made = collect(ArchivePart::MeasurementSet, "beam").unwrap();
     let names = |made: &Archived| -> Vec<String> {
         let archive = root.path().join("archive");
         made.copied.iter().map(|p| p.strip_prefix(&archive).unwrap().display().to_string()).collect()
     };
     assert_eq!(names(&made), ["final", "round-01"]);
-    let made = collect(Part::Campaign, "campaign").unwrap();
+    let made = collect(ArchivePart::Campaign, "campaign").unwrap();
     assert_eq!(names(&made), ["record.json", "report"]);
     assert_eq!(std::fs::read_to_string(root.path().join("archive/report/index.html")).unwrap(), "report/index.html");
 }
@@ -88,7 +88,7 @@ fn what_a_killed_run_left_does_no_harm() {
     std::fs::write(target.join(".beam.tar.gz.part"), "half").unwrap();
     std::fs::create_dir_all(target.join("final/gains.cal")).unwrap();
     std::fs::write(target.join("final/gains.cal/old"), "x").unwrap();
-    let made = collect(&options, root.path(), Part::MeasurementSet, "beam").unwrap();
+    let made = collect(&options, root.path(), ArchivePart::MeasurementSet, "beam").unwrap();
     assert!(made.is_there());
     let mut left: Vec<String> = std::fs::read_dir(target.join("final"))
         .unwrap()
@@ -151,7 +151,7 @@ fn flint_s_patterns_find_what_flint_would_call_so() {
         &[r".*linmos.*fits", r".*png", r"round4.*MFS.*(image|model)\.fits"],
         &[r".*beam[0-9]+\.ms", r".*\.caltable$", r"^beam0[0-3].*round3.*image\.fits$", "txt"],
     );
-    let (copied, tar) = names(&collect(&options, root.path(), Part::MeasurementSet, "beam03").unwrap());
+    let (copied, tar) = names(&collect(&options, root.path(), ArchivePart::MeasurementSet, "beam03").unwrap());
     assert_eq!(copied, ["round-04/image/image-MFS-image.fits"]);
     let expected = [
         "data/beam03.ms/ANTENNA/table.dat",
@@ -161,11 +161,11 @@ fn flint_s_patterns_find_what_flint_would_call_so() {
         "round-04/calibration/gains.cal/table.dat",
     ];
     assert_eq!(tar, expected);
-    let (copied, tar) = names(&collect(&options, root.path(), Part::Campaign, "campaign").unwrap());
+    let (copied, tar) = names(&collect(&options, root.path(), ArchivePart::Campaign, "campaign").unwrap());
     assert_eq!(copied, ["field/round-04/image.fits", "field/round-04/image.weight.fits", "report/plot.png"]);
     assert!(tar.is_empty(), "{tar:?}");
     // Once more: what the archive holds is not collected itself.
-    let again = collect(&re(&[], &[".*fits"]), root.path(), Part::MeasurementSet, "beam03").unwrap();
+    let again = collect(&re(&[], &[".*fits"]), root.path(), ArchivePart::MeasurementSet, "beam03").unwrap();
     assert_eq!(again.packed_files, 4);
     let wanted = |path: &str| Wanted::of(&options, root.path(), "beam03").holds(&root.path().join(path));
     assert!(wanted("round-04/image/image-MFS-image.fits") && !wanted("round-04/image/image-MFS-residual.fits"));
@@ -175,7 +175,7 @@ fn flint_s_patterns_find_what_flint_would_call_so() {
 #[test]
 fn names_are_told_in_flint_s_way() {
     let name = |part, path: &str| flint_name(part, "b1", Path::new(path));
-    assert_eq!(name(Part::MeasurementSet, "round-00/a.cal"), "b1/round0/a.caltable");
-    assert_eq!(name(Part::MeasurementSet, "round-12-retry/field/x"), "b1/round12-retry/field/x");
-    assert_eq!(name(Part::Campaign, "field/round-10/image.fits"), "linmos/round10/image.fits");
+    assert_eq!(name(ArchivePart::MeasurementSet, "round-00/a.cal"), "b1/round0/a.caltable");
+    assert_eq!(name(ArchivePart::MeasurementSet, "round-12-retry/field/x"), "b1/round12-retry/field/x");
+    assert_eq!(name(ArchivePart::Campaign, "field/round-10/image.fits"), "linmos/round10/image.fits");
 }

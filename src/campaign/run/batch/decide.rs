@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 
 /// Progress of a measurement set according to its journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Progress {
+pub(super) struct SetProgress {
     /// The first round that is not done.
     pub next_round: usize,
     /// How the last run of it ended; `None`: it did not come to an end.
@@ -28,7 +28,7 @@ pub(super) enum End {
     Ended(State),
 }
 
-impl Progress {
+impl SetProgress {
     pub(super) const NOTHING: Self = Self { next_round: 0, end: None };
 
     /// From a journal's lines. What was done under another plan does not count here: the job finds out what of it holds.
@@ -77,7 +77,7 @@ impl LastJobs {
 
 /// The next action for a measurement set.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Next {
+pub(super) enum NextJob {
     /// Its jobs are in the queue or run.
     Wait(TaskState),
     /// It is through.
@@ -94,30 +94,30 @@ pub(super) enum Next {
 
 /// The decision for one measurement set (pure).
 pub(super) fn next_of(
-    progress: Progress,
+    progress: SetProgress,
     last: Option<&LastJobs>,
     generation: u32,
     resubmit: &[Loss],
     retries: u32,
-) -> Next {
+) -> NextJob {
     if let Some(state) = last.and_then(LastJobs::live) {
-        return Next::Wait(state);
+        return NextJob::Wait(state);
     }
     if let Some(state) = progress.over() {
-        return Next::Over(state);
+        return NextJob::Over(state);
     }
     let round = progress.next_round;
-    let afresh = Next::Submit { round, attempt: 0 };
+    let afresh = NextJob::Submit { round, attempt: 0 };
     let Some(last) = last.filter(|l| l.generation == generation) else { return afresh };
     if progress.end == Some(End::Ended(State::Failed)) {
-        return Next::Failed;
+        return NextJob::Failed;
     }
     // All that was submitted is done: the rest was left for later.
     let Some((attempt, state)) = last.rounds.get(&round) else { return afresh };
     let interrupted = progress.end == Some(End::Interrupted);
     let lost = |loss: Loss, what| (resubmit.contains(&loss), what);
     let (again, what) = match state {
-        Some(TaskState::Cancelled) => return Next::Cancelled,
+        Some(TaskState::Cancelled) => return NextJob::Cancelled,
         Some(TaskState::NodeFail) => lost(Loss::NodeFail, NODE_FAILED),
         Some(TaskState::Preempted) => lost(Loss::Preempted, PREEMPTED),
         Some(TaskState::Timeout) => lost(Loss::Timeout, TIMED_OUT),
@@ -130,8 +130,8 @@ pub(super) fn next_of(
         _ => (true, "it left no word of its end; see its log, and run again"),
     };
     match again && *attempt < retries {
-        true => Next::Submit { round, attempt: attempt + 1 },
-        false => Next::GiveUp { why: format!("the job of round {round} was lost {} time(s): {what}", attempt + 1) },
+        true => NextJob::Submit { round, attempt: attempt + 1 },
+        false => NextJob::GiveUp { why: format!("the job of round {round} was lost {} time(s): {what}", attempt + 1) },
     }
 }
 
@@ -187,7 +187,7 @@ pub(super) fn of_latest_waves(submissions: &[Submission]) -> Vec<Submission> {
 /// Where a campaign stands after [`Batch::advance`].
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Outlook {
-    pub(super) next: Vec<Next>,
+    pub(super) next: Vec<NextJob>,
     /// Something is in the queue, runs, or will be submitted.
     pub going_on: bool,
     /// Trouble of the campaign as a whole.

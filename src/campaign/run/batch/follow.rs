@@ -2,7 +2,7 @@
 
 use super::cancel::cancel;
 use super::dataset_file::{DATASET_RECORD, read_dataset};
-use super::decide::{Next, Outlook};
+use super::decide::{NextJob, Outlook};
 use super::{Batch, Follow};
 use crate::batch_system::slurm::{BatchSystem, TaskState};
 use crate::campaign::events::{Event, Place};
@@ -131,12 +131,12 @@ impl Batch<'_> {
             }
             let dataset = &mut record.datasets[index];
             dataset.state = match next {
-                Next::Wait(TaskState::Running) => State::Running,
-                Next::Submit { .. } if outlook.cancelled => State::Interrupted,
-                Next::Wait(_) | Next::Submit { .. } => State::Waiting,
-                Next::Over(state) => *state,
-                Next::Failed | Next::GiveUp { .. } => State::Failed,
-                Next::Cancelled => State::Interrupted,
+                NextJob::Wait(TaskState::Running) => State::Running,
+                NextJob::Submit { .. } if outlook.cancelled => State::Interrupted,
+                NextJob::Wait(_) | NextJob::Submit { .. } => State::Waiting,
+                NextJob::Over(state) => *state,
+                NextJob::Failed | NextJob::GiveUp { .. } => State::Failed,
+                NextJob::Cancelled => State::Interrupted,
             };
         }
     }
@@ -167,14 +167,14 @@ impl Batch<'_> {
 
     /// The end of a campaign in the words of a local run.
     fn outcomes(&self, record: &CampaignRecord, outlook: &Outlook) -> Vec<Option<Result<State>>> {
-        let outcome = |(index, next): (usize, &Next)| match next {
-            Next::Over(state) => Some(Ok(*state)),
-            Next::Failed => {
+        let outcome = |(index, next): (usize, &NextJob)| match next {
+            NextJob::Over(state) => Some(Ok(*state)),
+            NextJob::Failed => {
                 let messages = &record.datasets[index].messages;
                 let why = messages.iter().rev().find(|m| m.level == Level::Error).map(|m| m.text.clone());
                 Some(Err(Error::external(why.unwrap_or_else(|| "it failed; see its log".into()))))
             }
-            Next::Cancelled if outlook.cancelled => Some(Err(Error::Interrupted)),
+            NextJob::Cancelled if outlook.cancelled => Some(Err(Error::Interrupted)),
             _ => None,
         };
         outlook.next.iter().enumerate().map(outcome).collect()

@@ -1,7 +1,7 @@
 //! The work of one job: a round of a measurement set, or what is made of all sets before a round.
 
 use super::dataset_file::{DatasetFile, read_dataset, write_dataset, write_given_up};
-use super::decide::Progress;
+use super::decide::SetProgress;
 use super::hash_of_work;
 use crate::batch_system::ledger::Ledger;
 use crate::campaign::journal::Journal;
@@ -82,8 +82,8 @@ pub(crate) fn task(campaign: CampaignRun<'_>, hash: &str, of: TaskOf) -> Result<
     let hashes = plan_hashes(plan);
     // It may have ended early, or an earlier start of this job may have done it.
     let before = match Journal::read(&layout.journal()) {
-        Ok(entries) => Progress::of(&entries, &hashes),
-        Err(_) => Progress::NOTHING,
+        Ok(entries) => SetProgress::of(&entries, &hashes),
+        Err(_) => SetProgress::NOTHING,
     };
     if let Some(state) = before.over() {
         return Ok(state);

@@ -33,7 +33,7 @@ use crate::campaign::record::Level;
 use crate::util::lock::{DATASET_LOCK, Lock};
 use crate::{Error, Result};
 use dataset_file::{DatasetFile, write_given_up};
-use decide::{LastJobs, Next, Outlook, Progress, last_jobs, next_of, of_latest_waves};
+use decide::{LastJobs, NextJob, Outlook, SetProgress, last_jobs, next_of, of_latest_waves};
 use indexmap::IndexMap;
 use std::collections::HashMap;
 
@@ -57,7 +57,7 @@ pub(crate) struct Batch<'a> {
     hash: String,
     hashes: IndexMap<String, String>,
     /// Journals by their length: a journal only grows.
-    journals: HashMap<String, (u64, Progress)>,
+    journals: HashMap<String, (u64, SetProgress)>,
     /// Datasets' records by the file's inode: it is replaced, not changed.
     records: HashMap<String, (u64, DatasetFile)>,
     /// Rounds of each measurement set that events were emitted for.
@@ -146,14 +146,14 @@ impl<'a> Batch<'a> {
         Ok(tasks.into_iter().filter_map(|t| Some(((*number.get(&t.job)?, t.index.unwrap_or(0)), t.state))).collect())
     }
 
-    fn progress(&mut self, index: usize) -> Result<Progress> {
+    fn progress(&mut self, index: usize) -> Result<SetProgress> {
         let set = &self.campaign.plan.measurement_sets[index];
         let path = self.campaign.plan.layout_of(set).journal();
-        let Ok(length) = path.metadata().map(|m| m.len()) else { return Ok(Progress::NOTHING) };
+        let Ok(length) = path.metadata().map(|m| m.len()) else { return Ok(SetProgress::NOTHING) };
         if let Some((_, progress)) = self.journals.get(&set.name).filter(|(then, _)| *then == length) {
             return Ok(*progress);
         }
-        let progress = Progress::of(&Journal::read(&path)?, &self.hashes);
+        let progress = SetProgress::of(&Journal::read(&path)?, &self.hashes);
         self.journals.insert(set.name.clone(), (length, progress));
         Ok(progress)
     }
@@ -175,29 +175,29 @@ impl<'a> Batch<'a> {
             let jobs = last.get(&self.campaign.plan.measurement_sets[index].name);
             // Journals of sets at work are left alone.
             let progress = match jobs.and_then(LastJobs::live) {
-                Some(_) => Progress::NOTHING,
+                Some(_) => SetProgress::NOTHING,
                 None => self.progress(index)?,
             };
             let mut decided = next_of(progress, jobs, generation, &scheduler.resubmit, scheduler.retries);
-            if let Next::GiveUp { why } = &decided {
+            if let NextJob::GiveUp { why } = &decided {
                 decided = self.give_up(index, why)?;
             }
             next.push(decided);
         }
-        let going = |n: &Next| matches!(n, Next::Wait(_) | Next::Submit { .. });
-        let stopped = next.contains(&Next::Failed) && self.campaign.plan.on_failure == OnFailure::Stop;
+        let going = |n: &NextJob| matches!(n, NextJob::Wait(_) | NextJob::Submit { .. });
+        let stopped = next.contains(&NextJob::Failed) && self.campaign.plan.on_failure == OnFailure::Stop;
         let mut outlook = Outlook {
             going_on: next.iter().any(going),
             // Those that we cancel ourselves because another one failed are not meant.
-            cancelled: ledger_state.cancelled || (!stopped && next.contains(&Next::Cancelled)),
+            cancelled: ledger_state.cancelled || (!stopped && next.contains(&NextJob::Cancelled)),
             trouble: None,
             next,
         };
         if ledger_state.cancelled || stopped {
-            if outlook.next.iter().any(|n| matches!(n, Next::Wait(_))) {
+            if outlook.next.iter().any(|n| matches!(n, NextJob::Wait(_))) {
                 self.cancel_all(&recent)?;
             }
-            outlook.going_on = outlook.next.iter().any(|n| matches!(n, Next::Wait(_)));
+            outlook.going_on = outlook.next.iter().any(|n| matches!(n, NextJob::Wait(_)));
             return Ok(outlook);
         }
         self.submit_due(&mut outlook, &recent, &states, generation)?;
@@ -210,14 +210,14 @@ impl<'a> Batch<'a> {
     }
 
     /// Writes into the journal that a measurement set is given up, unless somebody still works on it.
-    fn give_up(&mut self, index: usize, why: &str) -> Result<Next> {
+    fn give_up(&mut self, index: usize, why: &str) -> Result<NextJob> {
         let set = &self.campaign.plan.measurement_sets[index];
         let layout = self.campaign.plan.layout_of(set);
         let Ok(_lock) = Lock::take_named(layout.root(), DATASET_LOCK) else {
-            return Ok(Next::Wait(TaskState::Running));
+            return Ok(NextJob::Wait(TaskState::Running));
         };
         write_given_up(self.campaign.plan, set, why)?;
         self.campaign.events.message(Some(&set.name), Level::Error, why);
-        Ok(Next::Failed)
+        Ok(NextJob::Failed)
     }
 }

@@ -1,7 +1,7 @@
 //! Where the jobs of a campaign stand.
 
 use super::dataset_file::read_dataset;
-use super::decide::{Progress, of_latest_waves};
+use super::decide::{SetProgress, of_latest_waves};
 use super::job::frozen_plan;
 use crate::Result;
 use crate::batch_system::ledger::{Ledger, Work};
@@ -48,7 +48,8 @@ pub(crate) fn status(
             if dataset.state == State::Running {
                 dataset.state = state;
             }
-            if let Some(over) = Journal::read(&layout.journal()).ok().and_then(|e| Progress::of(&e, &hashes).over()) {
+            if let Some(over) = Journal::read(&layout.journal()).ok().and_then(|e| SetProgress::of(&e, &hashes).over())
+            {
                 dataset.state = over;
             }
         }

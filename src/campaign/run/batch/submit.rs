@@ -1,7 +1,7 @@
 //! Submitting what is due: chains of job arrays, barriers, and the steward behind them.
 
 use super::Batch;
-use super::decide::{Next, Outlook};
+use super::decide::{NextJob, Outlook};
 use super::job::{BarrierDone, barrier_file};
 use crate::batch_system::JobOptions;
 use crate::batch_system::ledger::{Member, Submission, Work};
@@ -51,7 +51,7 @@ impl Batch<'_> {
     ) -> Result<()> {
         let mut due: BTreeMap<usize, Vec<(usize, u32)>> = BTreeMap::new();
         for (index, next) in outlook.next.iter().enumerate() {
-            if let Next::Submit { round, attempt } = next {
+            if let NextJob::Submit { round, attempt } = next {
                 due.entry(*round).or_default().push((index, *attempt));
             }
         }
@@ -59,7 +59,7 @@ impl Batch<'_> {
             return Ok(());
         }
         // While others are at work, lost ones wait a little for each other.
-        let waiting = outlook.next.iter().any(|n| matches!(n, Next::Wait(_)));
+        let waiting = outlook.next.iter().any(|n| matches!(n, NextJob::Wait(_)));
         self.polls += 1;
         if waiting && !self.polls.is_multiple_of(RESUBMIT_POLLS) {
             return Ok(());
@@ -164,9 +164,9 @@ impl Batch<'_> {
         states: &HashMap<(u32, usize), TaskState>,
         wave: &mut Wave,
     ) -> Result<bool> {
-        let late = |n: &Next| match n {
-            Next::Wait(_) => true,
-            Next::Submit { round: theirs, .. } => *theirs < round,
+        let late = |n: &NextJob| match n {
+            NextJob::Wait(_) => true,
+            NextJob::Submit { round: theirs, .. } => *theirs < round,
             _ => false,
         };
         if outlook.next.iter().any(late) {

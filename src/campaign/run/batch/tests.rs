@@ -23,19 +23,19 @@ fn jobs(generation: u32, rounds: &[(usize, u32, Option<TaskState>)]) -> LastJobs
 const FAILED: Option<End> = Some(End::Ended(State::Failed));
 
 #[rstest]
-#[case::never_begun(0, None, None, Next::Submit { round: 0, attempt: 0 })]
-#[case::at_work(1, None, Some(jobs(2, &[(1, 0, Some(TaskState::Running)), (2, 0, Some(TaskState::Pending))])), Next::Wait(TaskState::Running))]
-#[case::queued(0, FAILED, Some(jobs(1, &[(0, 0, Some(TaskState::Pending))])), Next::Wait(TaskState::Pending))]
-#[case::over(9, Some(End::Ended(State::Converged)), Some(jobs(2, &[(1, 0, None)])), Next::Over(State::Converged))]
-#[case::failed(1, FAILED, Some(jobs(2, &[(1, 0, Some(TaskState::Failed))])), Next::Failed)]
-#[case::failed_in_an_earlier_run(1, FAILED, Some(jobs(1, &[(1, 0, Some(TaskState::Failed))])), Next::Submit { round: 1, attempt: 0 })]
-#[case::node_died(1, None, Some(jobs(2, &[(1, 0, Some(TaskState::NodeFail)), (2, 0, Some(TaskState::NeverRan))])), Next::Submit { round: 1, attempt: 1 })]
-#[case::warned_before_the_limit(1, Some(End::Interrupted), Some(jobs(2, &[(1, 0, Some(TaskState::Failed))])), Next::Submit { round: 1, attempt: 1 })]
-#[case::cancelled(1, Some(End::Interrupted), Some(jobs(2, &[(1, 0, Some(TaskState::Cancelled))])), Next::Cancelled)]
-#[case::forgotten(1, None, Some(jobs(2, &[(1, 0, None)])), Next::Submit { round: 1, attempt: 1 })]
-#[case::not_submitted_yet(3, Some(End::Paused), Some(jobs(2, &[(1, 0, Some(TaskState::Completed)), (2, 0, None)])), Next::Submit { round: 3, attempt: 0 })]
-fn what_is_next(#[case] round: usize, #[case] end: Option<End>, #[case] last: Option<LastJobs>, #[case] next: Next) {
-    let progress = Progress { next_round: round, end };
+#[case::never_begun(0, None, None, NextJob::Submit { round: 0, attempt: 0 })]
+#[case::at_work(1, None, Some(jobs(2, &[(1, 0, Some(TaskState::Running)), (2, 0, Some(TaskState::Pending))])), NextJob::Wait(TaskState::Running))]
+#[case::queued(0, FAILED, Some(jobs(1, &[(0, 0, Some(TaskState::Pending))])), NextJob::Wait(TaskState::Pending))]
+#[case::over(9, Some(End::Ended(State::Converged)), Some(jobs(2, &[(1, 0, None)])), NextJob::Over(State::Converged))]
+#[case::failed(1, FAILED, Some(jobs(2, &[(1, 0, Some(TaskState::Failed))])), NextJob::Failed)]
+#[case::failed_in_an_earlier_run(1, FAILED, Some(jobs(1, &[(1, 0, Some(TaskState::Failed))])), NextJob::Submit { round: 1, attempt: 0 })]
+#[case::node_died(1, None, Some(jobs(2, &[(1, 0, Some(TaskState::NodeFail)), (2, 0, Some(TaskState::NeverRan))])), NextJob::Submit { round: 1, attempt: 1 })]
+#[case::warned_before_the_limit(1, Some(End::Interrupted), Some(jobs(2, &[(1, 0, Some(TaskState::Failed))])), NextJob::Submit { round: 1, attempt: 1 })]
+#[case::cancelled(1, Some(End::Interrupted), Some(jobs(2, &[(1, 0, Some(TaskState::Cancelled))])), NextJob::Cancelled)]
+#[case::forgotten(1, None, Some(jobs(2, &[(1, 0, None)])), NextJob::Submit { round: 1, attempt: 1 })]
+#[case::not_submitted_yet(3, Some(End::Paused), Some(jobs(2, &[(1, 0, Some(TaskState::Completed)), (2, 0, None)])), NextJob::Submit { round: 3, attempt: 0 })]
+fn what_is_next(#[case] round: usize, #[case] end: Option<End>, #[case] last: Option<LastJobs>, #[case] next: NextJob) {
+    let progress = SetProgress { next_round: round, end };
     assert_eq!(next_of(progress, last.as_ref(), 2, &SchedulerOptions::default().resubmit, 1), next);
 }
 
@@ -46,8 +46,8 @@ fn what_is_next(#[case] round: usize, #[case] end: Option<End>, #[case] last: Op
 #[case::at_once(0, TaskState::Failed, "before it could say why")]
 fn what_is_given_up(#[case] attempt: u32, #[case] state: TaskState, #[case] words: &str) {
     let last = jobs(1, &[(0, attempt, Some(state))]);
-    match next_of(Progress::NOTHING, Some(&last), 1, &[Loss::NodeFail], 1) {
-        Next::GiveUp { why } => assert!(why.contains(words), "{why}"),
+    match next_of(SetProgress::NOTHING, Some(&last), 1, &[Loss::NodeFail], 1) {
+        NextJob::GiveUp { why } => assert!(why.contains(words), "{why}"),
         other => panic!("{other:?}"),
     }
 }
@@ -64,11 +64,11 @@ fn a_journal_tells_how_far_a_set_is() {
             event: event.clone(),
         };
         let entries: Vec<_> = events.iter().enumerate().map(entry).collect();
-        Progress::of(&entries, &plan)
+        SetProgress::of(&entries, &plan)
     };
     let paused = |round| journal::JournalEvent::Paused { round };
-    let at = |next_round, end| Progress { next_round, end };
-    assert_eq!(progress(&[]), Progress::NOTHING);
+    let at = |next_round, end| SetProgress { next_round, end };
+    assert_eq!(progress(&[]), SetProgress::NOTHING);
     assert_eq!(progress(&[run(&plan), paused(0)]), at(1, Some(End::Paused)));
     assert_eq!(progress(&[run(&plan), paused(0), run(&plan)]), at(1, None), "the second job died");
     let interrupted = [run(&plan), paused(0), run(&plan), journal::JournalEvent::Interrupted];
@@ -249,15 +249,15 @@ fn lost_jobs_come_again_and_only_they() {
     bench.journal(1, journal::JournalEvent::Paused { round: 0 });
     system.states.borrow_mut().insert((2, 1), TaskState::NodeFail);
     let outlook = bench.advance(&system);
-    assert_eq!(outlook.next[1], Next::Submit { round: 1, attempt: 1 });
+    assert_eq!(outlook.next[1], NextJob::Submit { round: 1, attempt: 1 });
     assert_eq!(system.text()[3..], ["round 1 +0 [1] ", "steward [] afterany:4"]);
     system.all(4, TaskState::NodeFail);
     system.all(5, TaskState::Completed);
     let outlook = bench.advance(&system);
-    assert!(!outlook.going_on && outlook.next[1] == Next::Failed, "once again is enough: {outlook:?}");
-    assert_eq!(outlook.next[0], Next::Over(State::Done));
+    assert!(!outlook.going_on && outlook.next[1] == NextJob::Failed, "once again is enough: {outlook:?}");
+    assert_eq!(outlook.next[0], NextJob::Over(State::Done));
     // A new run tries it again.
-    assert_eq!(bench.begin(&system).next[1], Next::Submit { round: 1, attempt: 0 });
+    assert_eq!(bench.begin(&system).next[1], NextJob::Submit { round: 1, attempt: 0 });
 }
 
 #[test]
@@ -338,7 +338,7 @@ fn a_failure_stops_the_others_where_that_is_asked_for() {
     assert!(bench.advance(&system).going_on, "the others are cancelled, and waited for");
     let outlook = bench.advance(&system);
     assert!(!outlook.going_on && !outlook.cancelled);
-    assert_eq!(outlook.next, [Next::Cancelled, Next::Failed, Next::Cancelled]);
+    assert_eq!(outlook.next, [NextJob::Cancelled, NextJob::Failed, NextJob::Cancelled]);
 }
 
 #[test]

@@ -12,9 +12,9 @@ use crate::quality::solutions::{IdentityGainAntenna, SolutionStats};
 impl Programs<'_> {
     pub(super) fn calibrator(&mut self, plan: &CalibrationPlan) -> Result<Box<dyn Calibrator>> {
         let kind = match plan.calibrator {
-            CalibratorKind::Command => calibrator::Kind::Command(self.executables.calibrator.clone()),
-            CalibratorKind::Quartical => calibrator::Kind::Quartical(self.executables.quartical.clone()),
-            CalibratorKind::Casa | CalibratorKind::None => calibrator::Kind::Casa,
+            CalibratorKind::Command => calibrator::SolverKind::Command(self.executables.calibrator.clone()),
+            CalibratorKind::Quartical => calibrator::SolverKind::Quartical(self.executables.quartical.clone()),
+            CalibratorKind::Casa | CalibratorKind::None => calibrator::SolverKind::Casa,
         };
         let limits = self.limits(self.plan.resources.calibrator_time_limit.as_ref().map(|l| l.0));
         let casa = self.casa()?;

@@ -25,7 +25,7 @@ pub(crate) struct Calls<'a> {
 
 /// The part of the machine that one process may use.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Resources {
+pub(crate) struct CallResources {
     /// Threads.
     pub(crate) threads: usize,
     /// Memory, GB; `None`: the options' own limit.
@@ -63,7 +63,7 @@ pub(crate) enum CyclePart {
         /// First and last (exclusive) channel of the data.
         range: [String; 2],
         /// Its part of the machine.
-        resources: Resources,
+        resources: CallResources,
     },
 }
 
@@ -85,7 +85,7 @@ pub(crate) enum Stops {
 
 impl Calls<'_> {
     /// Everything that all calls of this imaging have in common.
-    fn common(&self, resources: Resources) -> Result<Arguments, WscleanError> {
+    fn common(&self, resources: CallResources) -> Result<Arguments, WscleanError> {
         let o = self.options;
         let mut a = Arguments::default();
         a.push("j", &[resources.threads.max(1)]);
@@ -102,8 +102,8 @@ impl Calls<'_> {
     }
 
     /// The resources of a process that has the job's all.
-    fn resources(&self) -> Resources {
-        Resources { threads: self.job.threads, memory_gb: self.job.memory_gb }
+    fn resources(&self) -> CallResources {
+        CallResources { threads: self.job.threads, memory_gb: self.job.memory_gb }
     }
 
     /// One process for all output channels.

@@ -6,6 +6,6 @@ mod expand;
 mod installed;
 
 pub(super) use arguments::Arguments;
-pub(super) use calls::{Calls, CycleCall, CyclePart, Resources, Stops, beam_words};
+pub(super) use calls::{CallResources, Calls, CycleCall, CyclePart, Stops, beam_words};
 pub(super) use expand::expanded_path;
 pub use installed::{INSTALL_HINT, Installed};

@@ -2,7 +2,7 @@
 
 use crate::imager::progress::Progress;
 use crate::imager::wsclean::checks::PIXEL_BYTES;
-use crate::imager::wsclean::command_line::Resources;
+use crate::imager::wsclean::command_line::CallResources;
 use crate::imager::wsclean::error::WscleanError;
 use crate::imager::wsclean::files::memory;
 use crate::imager::wsclean::imaging::{CallDone, Imaging};
@@ -28,7 +28,7 @@ pub(crate) struct PartDone {
 /// How one process of several is called.
 pub(crate) struct ChannelRun {
     /// Its part of the machine.
-    pub(crate) resources: Resources,
+    pub(crate) resources: CallResources,
     /// Stops it.
     pub(crate) cancel: Arc<AtomicBool>,
 }
@@ -39,7 +39,7 @@ pub(crate) struct SideBySide {
     /// Number of processes.
     pub(crate) at_once: usize,
     /// The part of the machine for each.
-    pub(crate) each: Resources,
+    pub(crate) each: CallResources,
 }
 
 /// How the job's resources are divided among the processes of `channels` channels.
@@ -53,7 +53,7 @@ pub(crate) fn resources_of_each(imaging: &Imaging, channels: usize) -> SideBySid
         at_once = at_once.min(((gb / each) as usize).max(1));
     }
     let memory_gb = job.memory_gb.map(|gb| gb / at_once as f64);
-    SideBySide { at_once, each: Resources { threads: (threads / at_once).max(1), memory_gb } }
+    SideBySide { at_once, each: CallResources { threads: (threads / at_once).max(1), memory_gb } }
 }
 
 /// Runs `one` for each of these channels in threads of their own. The first failure stops the others.

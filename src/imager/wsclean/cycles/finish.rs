@@ -1,6 +1,6 @@
 //! The end of a chain: its present state becomes the products.
 
-use super::state::{State, carry_over, link_kinds};
+use super::state::{WscleanState, carry_over, link_kinds};
 use crate::image::FitsImage;
 use crate::imager::job::Products;
 use crate::imager::wsclean::error::WscleanError;
@@ -10,7 +10,7 @@ use crate::imager::wsclean::primary_beam;
 use std::path::Path;
 
 /// Moves the present state to the job's folder, and completes it: primary beam, channels, model in the data.
-pub(crate) fn finish(imaging: &Imaging, state: &State) -> Result<Products, WscleanError> {
+pub(crate) fn finish(imaging: &Imaging, state: &WscleanState) -> Result<Products, WscleanError> {
     if !state.has_start() {
         return Err(WscleanError::OutOfOrder { step: "restore", needs: "make_psf" });
     }
@@ -42,7 +42,7 @@ pub(crate) fn finish(imaging: &Imaging, state: &State) -> Result<Products, Wscle
 }
 
 /// Links the files of every part into a folder; those of a cube under the names of its channels.
-fn gather(state: &State, out: &Path) -> Result<(), WscleanError> {
+fn gather(state: &WscleanState, out: &Path) -> Result<(), WscleanError> {
     for (index, part) in state.parts().iter().enumerate() {
         let gathered = out.join(&part.name);
         carry_over(&state.present_folder().join(&part.name), &gathered)?;

@@ -2,7 +2,7 @@
 
 use super::channel_runs::{ChannelRun, PartDone, run_channels};
 use super::start::check_frequencies;
-use super::state::{CycleState, Part, State, carry_over, cycle_under_way};
+use super::state::{CycleState, Part, WscleanState, carry_over, cycle_under_way};
 use crate::imager::cycle::{ChannelControls, ChannelCycle, MinorControls, MinorCycle, StopReason};
 use crate::imager::wsclean::checks;
 use crate::imager::wsclean::command_line::{CycleCall, CyclePart, Stops, beam_words};
@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 /// over. `controls`: `None`: the options' own stops, for one long run.
 pub(crate) fn clean(
     imaging: &Imaging,
-    state: &mut State,
+    state: &mut WscleanState,
     mask: Option<&Path>,
     controls: Option<&MinorControls>,
 ) -> Result<MinorCycle, WscleanError> {
@@ -42,7 +42,7 @@ pub(crate) fn clean(
 struct Cycle<'a> {
     imaging: &'a Imaging,
     /// The state before it.
-    state: &'a State,
+    state: &'a WscleanState,
     /// Folder that it fills.
     folder: PathBuf,
     parts: Vec<Part>,

@@ -18,4 +18,4 @@ pub(super) use minor::clean;
 pub(super) use repair::repair;
 pub(super) use revert::revert;
 pub(super) use start::make_start;
-pub(super) use state::{State, cycle_under_way, start_folder, start_under_way};
+pub(super) use state::{WscleanState, cycle_under_way, start_folder, start_under_way};

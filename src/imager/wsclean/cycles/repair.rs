@@ -1,7 +1,7 @@
 //! Another model for the present state of a chain: channel by channel, the residual changes by the difference
 //! convolved with the point-spread function. Exact for the image plane; the next call computes the residual from the data again.
 
-use super::state::{Part, State};
+use super::state::{Part, WscleanState};
 use crate::image::{FitsImage, PixelType, PlaneWriter};
 use crate::imager::wsclean::error::WscleanError;
 use crate::imager::wsclean::files::{self, PREFIX};
@@ -10,7 +10,7 @@ use ndarray::{Array2, ArrayView2, s};
 use std::path::{Path, PathBuf};
 
 /// Replaces model, residual and restored image of every channel whose model differs from the plane of the cube `model`.
-pub(crate) fn repair(imaging: &Imaging, state: &State, model: &Path) -> Result<(), WscleanError> {
+pub(crate) fn repair(imaging: &Imaging, state: &WscleanState, model: &Path) -> Result<(), WscleanError> {
     let mut cube = FitsImage::open(model)?;
     for (index, part) in state.parts().iter().enumerate() {
         repair_part(imaging, state, part, &cube.read_plane(0, index)?)?;
@@ -18,7 +18,7 @@ pub(crate) fn repair(imaging: &Imaging, state: &State, model: &Path) -> Result<(
     state.assemble(&state.present_folder(), &["residual", "model"])
 }
 
-fn repair_part(imaging: &Imaging, state: &State, part: &Part, wanted: &Array2<f32>) -> Result<(), WscleanError> {
+fn repair_part(imaging: &Imaging, state: &WscleanState, part: &Part, wanted: &Array2<f32>) -> Result<(), WscleanError> {
     let (folder, start) = (state.present_folder().join(&part.name), state.start_folder().join(&part.name));
     let file = |kind: &str| -> PathBuf { folder.join(format!("{PREFIX}-{kind}.fits")) };
     let mut old = FitsImage::open(file("model"))?;

@@ -1,6 +1,6 @@
 //! The start of a chain: one call that makes PSFs and dirty images.
 
-use super::state::{Part, Start, State, assemble_parts, parts_of, start_under_way};
+use super::state::{Part, Start, WscleanState, assemble_parts, parts_of, start_under_way};
 use crate::imager::wsclean::error::WscleanError;
 use crate::imager::wsclean::files::{self, PREFIX, Piece};
 use crate::imager::wsclean::imaging::Imaging;
@@ -8,7 +8,7 @@ use crate::imager::wsclean::log::RunLog;
 use std::path::Path;
 
 /// Makes PSFs and dirty images, of a cube for each channel.
-pub(crate) fn make_start(imaging: &Imaging, state: &mut State) -> Result<(), WscleanError> {
+pub(crate) fn make_start(imaging: &Imaging, state: &mut WscleanState) -> Result<(), WscleanError> {
     let under_way = start_under_way(state.scratch());
     files::fresh_folder(&under_way)?;
     let a = imaging.calls().start(!imaging.needs_model_column())?;
@@ -68,7 +68,7 @@ fn channel_ranges(imaging: &Imaging, log: &RunLog) -> Result<Vec<(u64, u64)>, Ws
 }
 
 /// Checks that the channels of each part are those of the plane that its PSF and dirty image came from.
-pub(crate) fn check_frequencies(state: &State, parts: &[Part], cleaned: &Path) -> Result<(), WscleanError> {
+pub(crate) fn check_frequencies(state: &WscleanState, parts: &[Part], cleaned: &Path) -> Result<(), WscleanError> {
     let frequency = |folder: &Path, kind: &str| -> Result<Option<f64>, WscleanError> {
         let path = folder.join(format!("{PREFIX}-{kind}.fits"));
         Ok(crate::image::FitsImage::open(path)?.header().get_f64("CRVAL3"))

@@ -65,7 +65,7 @@ pub(crate) fn cycle_under_way(scratch: &Path) -> PathBuf {
 
 /// The finished cycles of one imaging.
 #[derive(Debug, Clone)]
-pub(crate) struct State {
+pub(crate) struct WscleanState {
     scratch: PathBuf,
     log: PathBuf,
     /// The output channels are independent images.
@@ -74,7 +74,7 @@ pub(crate) struct State {
     cycles: Vec<CycleState>,
 }
 
-impl State {
+impl WscleanState {
     /// No cycle yet; `log` is named where a file is missing.
     pub(crate) fn new(scratch: PathBuf, log: PathBuf, cube: bool) -> Self {
         Self { scratch, log, cube, start: None, cycles: Vec::new() }

@@ -1,6 +1,6 @@
 //! The worker's requests and answers: one struct each, whose fields are the keys.
 //!
-//! The worker has the same requests in Python (`workers/cleanloop_worker/requests.py`). [`check_contract`] compares the
+//! The worker has the same requests in Python (`workers/cleanloop_worker/requests.py`). `check_contract` compares the
 //! two when a worker starts, so that a key that differs is found before any work is done.
 
 mod calibration;

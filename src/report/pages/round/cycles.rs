@@ -16,14 +16,14 @@ use serde::Serialize;
 pub(super) struct CyclesView {
     maps: Vec<FigureView>,
     note: String,
-    reasons: Vec<Reason>,
+    reasons: Vec<MaskReason>,
     curves: Vec<FigureView>,
     table: Table,
 }
 
 /// Why the mask of a cycle is as it is.
 #[derive(Debug, Default, Serialize)]
-struct Reason {
+struct MaskReason {
     cycle: usize,
     why: String,
 }
@@ -59,9 +59,9 @@ fn levels(round: &RoundRecord) -> Option<figures::Levels> {
 }
 
 /// A mask that the cycle before had already needs no other reason.
-fn reasons(round: &RoundRecord) -> Vec<Reason> {
+fn reasons(round: &RoundRecord) -> Vec<MaskReason> {
     let changed = |c: &&CycleRecord| !c.mask_why.is_empty() && (c.cycle == 0 || c.added > Some(0));
-    let reason = |c: &CycleRecord| Reason { cycle: c.cycle, why: capital(&c.mask_why) };
+    let reason = |c: &CycleRecord| MaskReason { cycle: c.cycle, why: capital(&c.mask_why) };
     round.cycles.iter().filter(changed).map(reason).collect()
 }
 
