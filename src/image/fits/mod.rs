@@ -58,13 +58,15 @@ pub fn sidecar_path(image: &Path, kind: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::image::ImageError;
 
     #[test]
     fn bad_files_are_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.fits");
-        let missing = FitsImage::open(&path).unwrap_err().to_string();
-        assert!(missing.contains("a.fits: cannot be read: No such file"), "{missing}");
+        let missing = FitsImage::open(&path).unwrap_err();
+        assert!(matches!(&missing, ImageError::Unreadable { path: p, .. } if *p == path), "{missing}");
+        assert!(missing.to_string().contains("No such file"), "the cause is named: {missing}");
         std::fs::write(&path, "not an image").unwrap();
         let text = FitsImage::open(&path).unwrap_err().to_string();
         assert!(text.contains("is not a FITS file"), "{text}");

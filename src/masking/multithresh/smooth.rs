@@ -258,6 +258,9 @@ mod tests {
     }
 
     proptest! {
+        // The definition takes most of the time.
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
         #[test]
         fn agrees_with_the_definition(
             ny in 1usize..40,
