@@ -41,7 +41,8 @@ install-test-parts:
 
 lint: lint-python
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --all-targets -- -D warnings
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps
 
 # The checks and tests of the CASA worker's sources need no CASA.
 WORKERS_VENV := $(CURDIR)/target/workers-venv

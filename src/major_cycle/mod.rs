@@ -6,6 +6,28 @@
 //!
 //! One turn of the loop: veto confetti, choose the mask, look at the residual inside it, revert channels that diverged,
 //! decide, clean. The decision is a pure function of what was seen; everything else is in the order of its phases.
+//!
+//! ```
+//! use cleanloop::imager::{CycleImager, Residual};
+//! use cleanloop::major_cycle::{self, CycleMask, CycleMasks, CycleReport, MaskMoment, Measures, StopRules};
+//! use cleanloop::quality::residual::{measure, model_fluxes};
+//! use std::path::{Path, PathBuf};
+//!
+//! /// The same mask before each major cycle.
+//! struct FixedMask(PathBuf);
+//!
+//! impl CycleMasks for FixedMask {
+//!     fn make(&mut self, _: &Residual, _: &MaskMoment<'_>) -> cleanloop::Result<CycleMask> {
+//!         Ok(CycleMask { path: self.0.clone(), ..CycleMask::default() })
+//!     }
+//! }
+//!
+//! fn image(imager: &mut dyn CycleImager, rules: &StopRules, folder: &Path) -> cleanloop::Result<CycleReport> {
+//!     let mut masks = FixedMask("mask.fits".into());
+//!     let measures = Measures { residual: &measure, flux: &model_fluxes };
+//!     major_cycle::run(imager, &mut masks, measures, rules, folder)
+//! }
+//! ```
 
 mod channels;
 mod cycles;

@@ -6,6 +6,30 @@
 //! factor and a large box. As the negative peaks fall the factor and the box shrink, and once they are no deeper than
 //! noise makes them, signal to local noise decides. The limits between which the factors move are those of a schedule
 //! tuned by hand on a simulated field (docs/acceptance.md).
+//!
+//! ```
+//! use cleanloop::masking::MaskingOptions;
+//! use cleanloop::masking::auto::{self, AutoInputs, AutoMaskOptions, AutoSettings};
+//! use cleanloop::noise::NoiseOptions;
+//! use ndarray::Array2;
+//!
+//! // A ripple for noise, 1e-4 Jy/beam, and a source of 1 Jy/beam.
+//! let image = Array2::from_shape_fn((128, 128), |(y, x)| {
+//!     let (dy, dx) = (y as f32 - 64.0, x as f32 - 64.0);
+//!     1e-4 * ((37 * y + 11 * x * x) as f32).sin() + (-(dx * dx + dy * dy) / 8.0).exp()
+//! });
+//! let inputs = AutoInputs { image: image.view(), beam: None, sidelobes: None, uncleaned: None, last: None };
+//! let settings = AutoSettings {
+//!     base: &MaskingOptions::default(),
+//!     noise: &NoiseOptions::default(),
+//!     caution: 1.0,
+//!     limits: &AutoMaskOptions::default(),
+//! };
+//! let made = auto::make(&inputs, &settings)?;
+//! println!("{}", made.choice.why);
+//! assert!(made.fraction > 0.0 && made.fraction < 0.2);
+//! # Ok::<(), auto::AutoMaskError>(())
+//! ```
 
 mod choice;
 pub(crate) mod compact;
