@@ -116,15 +116,26 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> u8 {
     match run(cli) {
         Ok(status) => status as u8,
         Err(error) => {
-            eprintln!("error: {error}");
-            let mut source = std::error::Error::source(&error);
-            while let Some(cause) = source {
-                eprintln!("  because: {cause}");
-                source = cause.source();
-            }
+            eprint!("{}", words_of(&error));
             error.exit_status() as u8
         }
     }
+}
+
+/// An error with its causes, a line each; causes whose words are in the line before are not said twice.
+fn words_of(error: &dyn std::error::Error) -> String {
+    let mut said = error.to_string();
+    let mut text = format!("error: {said}\n");
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let words = cause.to_string();
+        if !said.contains(&words) {
+            text.push_str(&format!("  because: {words}\n"));
+            said = words;
+        }
+        source = cause.source();
+    }
+    text
 }
 
 /// Runs the command and returns the exit status of success (0, or 4 for a diverged campaign).
@@ -160,5 +171,24 @@ pub fn run(cli: Cli) -> Result<ExitStatus> {
         Command::Simulate(args) => simulate::run(args),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{words}")]
+    struct Told {
+        words: &'static str,
+        source: std::io::Error,
+    }
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let told = |words| words_of(&Told { words, source: std::io::Error::other("no such file") });
+        assert_eq!(told("a.yaml: cannot be read: no such file"), "error: a.yaml: cannot be read: no such file\n");
+        assert_eq!(told("a.yaml: cannot be read"), "error: a.yaml: cannot be read\n  because: no such file\n");
     }
 }

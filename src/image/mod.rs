@@ -22,6 +22,7 @@ pub use header::Header;
 pub use planes::is_masked;
 pub use wcs::{CelestialWcs, Frame, PixelMap, SkyPosition, WcsError};
 
+use crate::util::fs::folder_of;
 use std::path::PathBuf;
 
 /// Errors of image files.
@@ -69,7 +70,8 @@ pub enum ImageError {
 impl From<ImageError> for crate::Error {
     fn from(e: ImageError) -> Self {
         match e {
-            ImageError::Unwritable { .. } => Self::internal(e),
+            // A full disk is nobody's fault; an output in a folder that is not there is the caller's.
+            ImageError::Unwritable { ref path, .. } if folder_of(path).is_dir() => Self::internal(e),
             _ => Self::bad_input(e),
         }
     }

@@ -57,9 +57,14 @@ pub(crate) fn remove(path: &Path) -> Result<(), FileError> {
 /// The operating system's refusal, with the path.
 pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     let write = || {
+        let folder = folder_of(path);
+        if !folder.is_dir() {
+            let reason = format!("the folder {} does not exist", folder.display());
+            return Err(std::io::Error::new(std::io::ErrorKind::NotFound, reason));
+        }
         let mut builder = tempfile::Builder::new();
         builder.permissions(std::fs::Permissions::from_mode(NEW_FILE));
-        let mut file = builder.tempfile_in(folder_of(path))?;
+        let mut file = builder.tempfile_in(folder)?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
         file.persist(path)?;

@@ -3,6 +3,7 @@
 use super::automask::Parameters;
 use super::given::Given;
 use super::mask::refuse_levels;
+use crate::image::FitsImage;
 use crate::imager::Residual;
 use crate::imager::tclean::{Deconvolution, DeconvolveInputs, DeconvolveOptions, Deconvolved};
 use crate::masking::auto::FlatOptions;
@@ -131,7 +132,12 @@ pub(crate) fn run(args: Args) -> Result<ExitStatus> {
         |e: std::io::Error, path: &Path| Error::bad_input(format!("{}: cannot be written: {e}", path.display()));
     let base = std::path::absolute(&args.output).map_err(|e| failed(e, &args.output))?;
     let folder = base.parent().unwrap_or(Path::new("/"));
+    if !folder.is_dir() {
+        let (output, folder) = (args.output.display(), folder.display());
+        return Err(Error::bad_input(format!("{output}: cannot be written: the folder {folder} does not exist")));
+    }
     let inputs = [&args.residual, &args.psf, &args.model].into_iter().flatten().chain(&args.pb).chain(&args.mask);
+    let inputs = inputs.chain(&args.dirty);
     if let Some(input) = inputs.clone().find(|p| !p.exists()) {
         return Err(Error::bad_input(format!("{}: no such image", input.display())));
     }
@@ -203,6 +209,15 @@ fn made_mask(args: &Args, recipe: &MaskRecipe, residual: &Residual, folder: &Pat
         MaskMethod::Auto => Some(maker::sidelobes(&residual.psf, &residual.residual, &recipe.auto)?),
         _ => None,
     };
+    if let Some(dirty) = &args.dirty {
+        let [found, wanted] = [dirty, &residual.residual].map(|path| FitsImage::open(path).map(|i| i.plane_shape()));
+        let ((ny, nx), (rows, columns)) = (found?, wanted?);
+        if (ny, nx) != (rows, columns) {
+            let dirty = dirty.display();
+            let words = format!("{dirty} has {nx} x {ny} pixels; the residual has {columns} x {rows} pixels");
+            return Err(Error::bad_input(words));
+        }
+    }
     let (output, state) = (folder.join("mask.fits"), folder.join("state"));
     let inputs = CycleInputs {
         residual: residual.residual.clone(),

@@ -1,11 +1,12 @@
 //! `cleanloop mask IMAGE`: flint's mask pipeline, or levels that are chosen from the image.
 
 use super::given::Given;
-use crate::image::sidecar_path;
+use crate::image::{FitsImage, sidecar_path};
 use crate::masking::auto::FlatOptions;
 use crate::masking::maker::{self, AutomaticInputs, Mask, MaskRequest, NoiseFiles};
 use crate::masking::{MaskMethod, MaskRecipe, MaskingOptions};
 use crate::noise::{NoiseMethod, NoiseOptions};
+use crate::util::fs::same_file;
 use crate::{Error, ExitStatus, Result};
 use std::path::{Path, PathBuf};
 
@@ -107,7 +108,7 @@ pub struct Args {
     pub previous_mask: Option<PathBuf>,
 
     /// With --auto: multiplies all levels; above 1 the mask is more cautious.
-    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, requires = "auto")]
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, requires = "auto", allow_negative_numbers = true)]
     pub caution: f64,
 
     #[command(flatten)]
@@ -127,6 +128,7 @@ pub(crate) fn run(args: Args) -> Result<ExitStatus> {
     let default = sidecar_path(&args.image, if recipe.flint.convolve_first { "scalemask" } else { "mask" });
     let output = args.output.clone().unwrap_or(default);
     let signal = (args.save_signal && recipe.flint.needs_noise()).then(|| sidecar_path(&args.image, "signal"));
+    check_companions(&args, &output)?;
     let sidelobes = args.psf.as_ref().map(|psf| maker::sidelobes(psf, &args.image, &recipe.auto)).transpose()?;
     let made = maker::make(&MaskRequest {
         maps: if recipe.flint.needs_noise() { maps(&args)? } else { None },
@@ -166,6 +168,23 @@ fn recipe_of(args: &Args) -> Result<MaskRecipe> {
         caution: args.caution,
         ..recipe
     })
+}
+
+/// Images for comparison have the image's size, and the PSF is not the output.
+fn check_companions(args: &Args, output: &Path) -> Result<()> {
+    let mut companions = args.previous_image.iter().chain(&args.dirty).peekable();
+    if companions.peek().is_some() {
+        let image = FitsImage::open(&args.image)?;
+        for path in companions {
+            image.companion(path)?;
+        }
+    }
+    match &args.psf {
+        Some(psf) if same_file(psf, output) => {
+            Err(Error::bad_input(format!("{}: the output would replace an input", output.display())))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Refuses flint's levels where `automatic` chooses them.

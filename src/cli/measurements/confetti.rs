@@ -28,11 +28,11 @@ pub struct Args {
     pub dirty: Option<PathBuf>,
 
     /// Noise of all channels, instead of the measured one.
-    #[arg(long, value_name = "JY/BEAM")]
+    #[arg(long, value_name = "JY/BEAM", allow_negative_numbers = true)]
     pub noise: Option<f64>,
 
     /// FWHM of a round beam, instead of the headers'.
-    #[arg(long, value_name = "PIXELS")]
+    #[arg(long, value_name = "PIXELS", allow_negative_numbers = true)]
     pub beam: Option<f64>,
 
     #[command(flatten)]
@@ -68,6 +68,13 @@ pub(crate) fn run(args: Args) -> Result<ExitStatus> {
         noise: args.noise,
         beam_pixels: args.beam,
     };
+    let inputs = [&files.residual, &files.image, &files.dirty].into_iter().flatten().chain([&files.model]);
+    if let Some(path) = &args.regions
+        && inputs.into_iter().any(|input| fs::same_file(input, path))
+    {
+        let path = path.display();
+        return Err(Error::bad_input(format!("{path}: the regions would replace an input; name another file")));
+    }
     let mut report = of_files(&files, &args.options)?;
     if let Some(path) = &args.regions {
         fs::write_atomically(path, regions(&report).as_bytes())?;

@@ -186,7 +186,8 @@ impl<'a> Single<'a> {
         self.make_room();
         let pixels = self.plane.as_slice_mut().expect("standard order");
         self.image.read_plane_into(of.0, of.1, pixels)?;
-        if self.mask.planes > 1 && !pixels.iter().any(|v| v.is_finite()) {
+        // Imagers write NaN or zeros into channels without data.
+        if self.mask.planes > 1 && !pixels.iter().any(|v| v.is_finite() && *v != 0.0) {
             return Ok(Err(MaskingError::NoData));
         }
         let read = |file: &mut Option<FitsImage>| -> Result<Option<Array2<f32>>, ImageError> {

@@ -206,8 +206,12 @@ fn mistakes_are_told_in_one_message() {
             &[&images[..], &["--method", "multithresh", "--noisethreshold", "1e5"]].concat(),
             &["the mask is empty", "x/dirty.fits"],
         ),
+        (
+            &[&images[..], &["--method", "auto", "--dirty", "y/dirty.fits"]].concat(),
+            &["y/dirty.fits has 48 x 48 pixels; the residual has 64 x 64"],
+        ),
         (&["r.residual.fits", "--psf", "x/psf.fits", "--output", "r"], &["would replace an input"]),
-        (&["x/dirty.fits", "--psf", "x/psf.fits", "--output", "nowhere/out"], &["nowhere"]),
+        (&["x/dirty.fits", "--psf", "x/psf.fits", "--output", "nowhere/out"], &["nowhere does not exist"]),
     ];
     for (words, expected) in cases {
         let output = cleanloop(folder.path()).args(*words).output().unwrap();

@@ -4,7 +4,7 @@ use assert_cmd::Command;
 use cleanloop::campaign::file::{CombineRule, MaskCadence, MaskMethod};
 use cleanloop::campaign::plan::MaskPlan;
 use cleanloop::campaign::steps::masks::{RoundMasks, from_image};
-use cleanloop::image::{FitsImage, Header, PixelType, write_plane};
+use cleanloop::image::{FitsImage, Header, PixelType, PlaneWriter, write_plane};
 use cleanloop::imager::{Products, Residual};
 use cleanloop::major_cycle::{CycleMasks, MaskMoment};
 use ndarray::Array2;
@@ -161,6 +161,25 @@ fn limits_are_options_and_change_the_mask() {
     assert!(a[(120, 150)] == 0.0 && c[(120, 150)] == 1.0, "an artefact");
 }
 
+#[test]
+fn channels_of_zeros_or_nan_have_an_empty_mask() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let plane = field(7, 1000.0);
+    let (ny, nx) = plane.dim();
+    let mut writer = PlaneWriter::create(at("cube.fits"), &[nx, ny, 3, 1], PixelType::F32, &header(), false).unwrap();
+    for (channel, factor) in [1.0, 0.0, f32::NAN].into_iter().enumerate() {
+        writer.write_plane(channel, plane.mapv(|v| v * factor).view()).unwrap();
+    }
+    writer.finish().unwrap();
+    mask(folder.path(), "cube.fits --auto -o out.fits")
+        .success()
+        .stderr(contains("2 planes, from plane 1 on: the plane has no pixel"));
+    let mut out = FitsImage::open(at("out.fits")).unwrap();
+    let masked = [0, 1, 2].map(|channel| out.read_plane(0, channel).unwrap().sum() > 0.0);
+    assert_eq!(masked, [true, false, false]);
+}
+
 #[rstest]
 #[case("--auto --flood-fill --base-snr-clip 3", "--base-snr-clip, --flood-fill: --auto chooses the levels itself")]
 #[case("--prominent-seed 5", "--prominent-seed: a limit of automatic masks; it goes with --auto only")]
@@ -168,10 +187,15 @@ fn limits_are_options_and_change_the_mask() {
 #[case("--auto --rms-fits i.fits", "cannot be used with")]
 #[case("--psf i.fits", "--auto")]
 #[case("--auto --previous-image i.fits", "--previous-mask")]
+#[case("--auto --caution -1", "--caution is -1; it must be greater than 0")]
 #[case("--auto --negative-ratio 1", "two numbers were expected")]
+#[case("--auto --previous-image small.fits --previous-mask i.fits", "small.fits has 2 x 1 pixels, but i.fits has")]
+#[case("--auto --psf i.fits --dirty small.fits", "small.fits has 2 x 1 pixels, but i.fits has")]
+#[case("--auto --psf small.fits --output small.fits", "small.fits: the output would replace an input")]
 fn conflicting_options_give_one_clear_message(#[case] words: &str, #[case] message: &str) {
     let folder = tempfile::tempdir().unwrap();
     write(&folder.path().join("i.fits"), &field(7, 1000.0));
-    mask(folder.path(), &format!("i.fits {words}")).failure().stderr(contains(message));
+    write(&folder.path().join("small.fits"), &Array2::ones((1, 2)));
+    mask(folder.path(), &format!("i.fits {words}")).code(2).stderr(contains(message));
     assert!(!folder.path().join("i.mask.fits").exists());
 }

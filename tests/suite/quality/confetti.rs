@@ -450,6 +450,13 @@ fn finished_cubes_give_table_json_regions_and_plots() {
     run(&["--residual", "residual.fits", "--pedestal-radius", "3"])
         .code(2)
         .stderr(predicates::str::contains("pedestal_radius is 3; expected beams above 0, at most 2"));
+    let before = std::fs::read(path("dirty.fits")).unwrap();
+    run(&[&cubes[..], &["--regions", "dirty.fits"]].concat())
+        .code(2)
+        .stderr(predicates::str::contains("dirty.fits: the regions would replace an input"));
+    assert_eq!(std::fs::read(path("dirty.fits")).unwrap(), before);
+    let said = "none/r.reg: cannot be written: the folder none does not exist\n";
+    run(&[&cubes[..], &["--regions", "none/r.reg"]].concat()).code(2).stderr(predicates::str::ends_with(said));
     write_cube(&path("short.fits"), &residual[..3], false);
     run(&["--residual", "short.fits"]).code(2).stderr(predicates::str::contains("short.fits: has 3 channels"));
 }
