@@ -159,7 +159,7 @@ pub(super) fn check(found: &mut Findings<'_>) {
         let text = format!("`mask.rounds` and `{field}` are given");
         found.problem(&["mask", "rounds"], text, "they mean the same: keep one of them");
     }
-    if mask.image == MaskImage::Field && matches!(mask.method, MaskMethod::Multithresh | MaskMethod::Both) {
+    if mask.image == MaskImage::Field && mask.method.uses_multithresh() {
         found.problem(
             &["mask", "image"],
             "a mask of the field needs the method `flint` or `auto`",

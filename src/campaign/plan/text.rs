@@ -141,7 +141,7 @@ fn mask_text(out: &mut String, mask: &MaskPlan, output: &Path, round: usize) {
     if mask.method != MaskMethod::Multithresh {
         options(out, "  noise", &mask.noise);
     }
-    if matches!(mask.method, MaskMethod::Multithresh | MaskMethod::Both) {
+    if mask.method.uses_multithresh() {
         options(out, "  automask", &mask.automask);
     }
     for (label, files) in [("  always", &mask.include), ("  never", &mask.exclude)] {

@@ -2,7 +2,7 @@
 
 use super::task::log_only;
 use crate::campaign::{self, Campaign, Cancelled};
-use crate::{ExitStatus, Result};
+use crate::{Error, ExitStatus, Result};
 use std::path::PathBuf;
 
 /// Arguments of `cancel`.
@@ -18,6 +18,10 @@ pub struct Args {
 /// # Errors
 /// No such campaign; Slurm does not answer; a run on another machine.
 pub(crate) fn run(args: Args) -> Result<ExitStatus> {
+    if !args.campaign.exists() {
+        let words = format!("{}: there is no such campaign folder or campaign file", args.campaign.display());
+        return Err(Error::bad_input(words));
+    }
     let folder =
         if args.campaign.is_dir() { args.campaign } else { Campaign::load(&args.campaign)?.plan()?.output.clone() };
     match campaign::cancel(&folder, log_only())? {
@@ -26,4 +30,17 @@ pub(crate) fn run(args: Args) -> Result<ExitStatus> {
         Cancelled::Nothing => println!("{}: nothing is at work here", folder.display()),
     }
     Ok(ExitStatus::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_of_nothing_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = run(Args { campaign: folder.path().join("nowhere") }).unwrap_err();
+        assert_eq!(error.exit_status(), ExitStatus::BadInput);
+        assert!(error.to_string().ends_with("nowhere: there is no such campaign folder or campaign file"), "{error}");
+    }
 }
