@@ -1,11 +1,10 @@
 //! `cleanloop mask` and `cleanloop kernel` on files.
 
 use crate::masks::flint_masks::golden_folders;
+use crate::support::words::dialogue;
 use assert_cmd::Command;
 use cleanloop::image::{FitsImage, Header, PixelType, PlaneWriter, write_plane};
 use ndarray::{Array2, array};
-use predicates::prelude::*;
-use predicates::str::contains;
 use std::path::Path;
 
 fn cleanloop(folder: &Path, words: &str) -> assert_cmd::assert::Assert {
@@ -99,6 +98,7 @@ fn pixel_types_and_axes_do_not_matter() {
     let flags = "--flood-fill --flood-fill-use-mac --flood-fill-positive-seed-clip 5 --flood-fill-positive-flood-clip 2 \
                  --flood-fill-use-mac-box-size 9";
     let mut first: Option<Array2<f32>> = None;
+    let mut said = String::new();
     for (name, kind, axes) in [
         ("float.fits", PixelType::F32, 2),
         ("double.fits", PixelType::F64, 3),
@@ -111,7 +111,7 @@ fn pixel_types_and_axes_do_not_matter() {
         let mut writer = PlaneWriter::create(&path, &lengths, kind, &header(), name.ends_with("fz")).unwrap();
         writer.write_plane(0, whole.view()).unwrap();
         writer.finish().unwrap();
-        cleanloop(folder.path(), &format!("mask {name} {flags}")).success().stdout(contains("pixels masked"));
+        said += &dialogue(folder.path(), [format!("mask {name} {flags}")]);
         let stem = name.split('.').next().unwrap();
         let mask = FitsImage::open(folder.path().join(format!("{stem}.mask.fits"))).unwrap();
         assert_eq!((mask.axes(), mask.bitpix()), (&lengths[..], 8), "{name}");
@@ -119,6 +119,7 @@ fn pixel_types_and_axes_do_not_matter() {
         assert_eq!((pixels[[12, 20]], pixels[[0, 0]]), (1.0, 0.0), "{name}");
         assert_eq!(first.get_or_insert_with(|| pixels.clone()), &pixels, "{name}");
     }
+    insta::assert_snapshot!(said);
 }
 
 #[test]
@@ -133,9 +134,8 @@ fn each_plane_of_a_cube_is_masked_by_itself() {
     // The source of the third plane reaches 5 sigma only where noise helps: one map for all planes.
     write(&folder.path().join("one.fits"), &Array2::ones((30, 40)));
     write(&folder.path().join("zero.fits"), &Array2::zeros((30, 40)));
-    cleanloop(folder.path(), "mask cube.fits --flood-fill --rms-fits one.fits --bkg-fits zero.fits --output out.fits")
-        .success()
-        .stdout(contains("out.fits: ").and(contains("in 3 planes")));
+    let line = "mask cube.fits --flood-fill --rms-fits one.fits --bkg-fits zero.fits --output out.fits";
+    insta::assert_snapshot!(dialogue(folder.path(), [line]));
     let mut mask = FitsImage::open(folder.path().join("out.fits")).unwrap();
     let counts = [0, 1, 2].map(|c| mask.read_plane(0, c).unwrap().sum());
     assert!(counts[0] > counts[2] && counts[2] > 0.0 && counts[1] == 0.0, "{counts:?}");
@@ -167,8 +167,7 @@ fn bad_input_is_named() {
     oblong.set_f64("CDELT2", 2e-3);
     write_plane(path("oblong.fits"), source().view(), PixelType::F32, &oblong, 2).unwrap();
     let mac = "--flood-fill --flood-fill-use-mac";
-    let mut said = String::new();
-    for words in [
+    let lines = [
         "none.fits".into(),
         "a.fits --rms-fits small.fits --bkg-fits a.fits".into(),
         "a.fits --rms-fits a.fits".into(),
@@ -179,13 +178,8 @@ fn bad_input_is_named() {
         format!("a.fits {mac} --output a.fits"),
         format!("oblong.fits {mac} --beam-shape-erode"),
         format!("a.fits {mac} --output none/x.fits"),
-    ] {
-        let ended = cleanloop(folder.path(), &format!("mask {words}"));
-        let output = ended.get_output();
-        let (code, errors) = (output.status.code(), String::from_utf8_lossy(&output.stderr));
-        said += &format!("$ cleanloop mask {words}\n{errors}exit code {}\n\n", code.expect("not killed"));
-    }
-    insta::assert_snapshot!(said);
+    ];
+    insta::assert_snapshot!(dialogue(folder.path(), lines.map(|words: String| format!("mask {words}"))));
     let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(left.len(), 4, "nothing is left behind: {left:?}");
 }
@@ -197,28 +191,18 @@ fn what_should_be_known_is_said_aloud() {
     beamless.remove("BMAJ");
     write_plane(folder.path().join("a.fits"), source().view(), PixelType::F32, &beamless, 2).unwrap();
     let mac = "--flood-fill --flood-fill-use-mac --flood-fill-positive-seed-clip 5";
-    cleanloop(folder.path(), &format!("mask a.fits {mac} --beam-shape-erode"))
-        .success()
-        .stderr(contains("no restoring beam").and(contains("not eroded")));
-    cleanloop(folder.path(), "mask a.fits --flood-fill --flood-fill-positive-seed-clip 1e6 --noise global")
-        .success()
-        .stderr(contains("no pixel reaches the seed clip of 1000000"));
+    let beamless = dialogue(folder.path(), [format!("mask a.fits {mac} --beam-shape-erode")]);
+    let high = "mask a.fits --flood-fill --flood-fill-positive-seed-clip 1e6 --noise global";
+    let high = dialogue(folder.path(), [high]);
     assert!(read(&folder.path().join("a.mask.fits")).sum() > 0.0);
-    cleanloop(folder.path(), &format!("mask a.fits {mac} --save-signal"))
-        .success()
-        .stderr(contains("--save-signal is not used"));
+    let no_signal = dialogue(folder.path(), [format!("mask a.fits {mac} --save-signal")]);
+    insta::assert_snapshot!(beamless + &high + &no_signal);
 }
 
 #[test]
 fn help_reads_like_a_manual() {
     let folder = tempfile::tempdir().unwrap();
-    cleanloop(folder.path(), "mask --help").success().stdout(
-        contains("Examples:")
-            .and(contains("Minimum absolute clip:"))
-            .and(contains("Each plane of a cube"))
-            .and(contains("--flood-fill-use-mac-adaptive-max-depth <TIMES>"))
-            .and(contains("[default: 4.5]")),
-    );
+    insta::assert_snapshot!(dialogue(folder.path(), ["mask --help"]));
 }
 
 #[test]
@@ -226,13 +210,9 @@ fn the_footprint_is_drawn_or_saved() {
     let folder = tempfile::tempdir().unwrap();
     write(&folder.path().join("a.fits"), &source());
     // 4 x 3 pixels, position angle 0: higher than wide.
-    cleanloop(folder.path(), "kernel a.fits").success().stdout(
-        contains("4.00 x 3.00 pixels; response 0.6, scale 0: 8 pixels")
-            .and(contains(" . . . .\n . # # .\n . # # .\n . # # .\n . # # .\n . . . .\n")),
-    );
+    insta::assert_snapshot!(dialogue(folder.path(), ["kernel a.fits", "kernel a.fits --response 1.5"]));
     cleanloop(folder.path(), "kernel a.fits --scale 20 --output k.fits").success();
     let kernel = read(&folder.path().join("k.fits"));
     assert_eq!(kernel.dim(), (23, 23));
     assert_eq!((kernel[[11, 11]], kernel[[0, 0]]), (1.0, 0.0));
-    cleanloop(folder.path(), "kernel a.fits --response 1.5").code(2).stderr(contains("--response is 1.5"));
 }

@@ -7,3 +7,4 @@ pub(crate) mod references;
 pub(crate) mod running;
 pub(crate) mod scripts;
 pub(crate) mod simulated;
+pub(crate) mod words;
