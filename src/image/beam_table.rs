@@ -172,7 +172,9 @@ mod tests {
             .unwrap();
         let beam = Beam { major_deg: 1.0, minor_deg: 1.0, pa_deg: 0.0 };
         append_with_units(&path, &[beam], ["parsec", "arcsec", "deg"]).unwrap();
-        let error = BeamTable::read(&path).unwrap_err().to_string();
-        assert!(error.contains("BMAJ in parsec"), "{error}");
+        let error = BeamTable::read(&path).unwrap_err();
+        let ImageError::Unsuitable { path: named, reason } = error else { panic!("{error:?}") };
+        assert_eq!(named, path);
+        insta::assert_snapshot!(reason, @"its table BEAMS gives BMAJ in parsec; expected arcsec, arcmin, deg or rad");
     }
 }

@@ -243,6 +243,8 @@ impl Imager for CommandImager {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::process::ProcessError;
+    use crate::util::testing::inner;
 
     fn imager(folder: &Path, template: &[&str]) -> Result<CommandImager, ImagerCommandError> {
         let job = ImagingJob {
@@ -271,8 +273,9 @@ mod tests {
     #[test]
     fn bad_templates_are_refused() {
         assert!(matches!(imager(Path::new("/x"), &[]), Err(ImagerCommandError::Empty)));
-        let error = imager(Path::new("/x"), &["prog", "{mas}"]).err().expect("refused").to_string();
-        assert!(error.contains("unknown placeholder {mas} in \"{mas}\"") && error.contains("{mask}"), "{error}");
+        let error = imager(Path::new("/x"), &["prog", "{mas}"]).err().expect("refused");
+        assert!(matches!(error, ImagerCommandError::UnknownPlaceholder { .. }), "{error:?}");
+        insta::assert_snapshot!(error, @r#"campaign.executables.imager: unknown placeholder {mas} in "{mas}"; known are {action}, {ms}, {column}, {folder}, {mask}, {model}, {threads}, {memory_gb}, {update_model}"#);
     }
 
     #[test]
@@ -285,8 +288,9 @@ mod tests {
         assert!(!folder.path().join("image/.command").exists());
 
         let mut bad = imager(folder.path(), &["sh", "-c", "echo new > {folder}/image.fits"]).expect("a template");
-        let error = bad.image_once(None).expect_err("no residual").to_string();
-        assert!(error.contains("did not write") && error.contains("residual.fits"), "{error}");
+        let error = bad.image_once(None).expect_err("no residual");
+        let ImagerCommandError::NoProduct { program, path, .. } = inner(&error) else { panic!("{error:?}") };
+        assert!(program == "sh" && path.ends_with("residual.fits"), "{error}");
         assert_eq!(std::fs::read_to_string(products.image).expect("the old one"), "image\n", "nothing half done");
     }
 
@@ -296,7 +300,8 @@ mod tests {
         let mut imager = imager(folder.path(), &["sh", "-c", "echo no data; exit 7"]).expect("a template");
         let error = imager.image_once(None).expect_err("it fails");
         assert_eq!(error.exit_status(), crate::ExitStatus::External);
-        assert!(error.to_string().contains("exit status 7") && error.to_string().contains("no data"), "{error}");
+        let ProcessError::Failed { status, last_lines, .. } = inner(&error) else { panic!("{error:?}") };
+        assert_eq!((*status, last_lines.as_slice()), (7, &["no data".to_owned()][..]));
         assert!(imager.cycles().is_none() && !imager.capabilities().mask_per_cycle);
     }
 }

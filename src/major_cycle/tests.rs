@@ -569,7 +569,8 @@ fn cheap_calls_are_single_and_masks_are_made_for_every_nth() {
 fn an_empty_first_mask_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let error = run(&mut FakeImager::new(), &mut FakeMasks(vec![0]), MEASURES, &rules(), folder.path()).unwrap_err();
-    assert!(error.to_string().contains("mask of the first cycle is empty"), "{error}");
+    assert!(matches!(error, crate::Error::BadInput(_)), "{error:?}");
+    insta::assert_snapshot!(crate::util::testing::words(error, folder.path()), @"the mask of the first cycle is empty: nothing in 16 is above the levels asked for. Lower them, or begin with a mask of your own (`campaign: mask: include`)");
 }
 
 #[test]

@@ -64,6 +64,7 @@ fn files(folder: &Path) -> Result<Vec<(String, u64)>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::util::testing::words;
     use std::fs;
 
     fn fake(folder: &Path) {
@@ -94,9 +95,11 @@ mod tests {
     #[test]
     fn what_is_none_is_named() {
         let folder = tempfile::tempdir().unwrap();
-        let missing = identity(&folder.path().join("x.ms"), true).unwrap_err().to_string();
-        assert!(missing.contains("x.ms: the measurement set cannot be read"), "{missing}");
-        let empty = identity(folder.path(), true).unwrap_err().to_string();
-        assert!(empty.contains("is not a measurement set (it holds no table.dat)"), "{empty}");
+        let missing = identity(&folder.path().join("x.ms"), true).unwrap_err();
+        assert!(matches!(missing, Error::BadInput(_)), "{missing:?}");
+        insta::assert_snapshot!(words(missing, folder.path()), @"<folder>/x.ms: the measurement set cannot be read: No such file or directory (os error 2)");
+        let empty = identity(folder.path(), true).unwrap_err();
+        assert!(matches!(empty, Error::BadInput(_)), "{empty:?}");
+        insta::assert_snapshot!(words(empty, folder.path()), @"<folder>: is not a measurement set (it holds no table.dat)");
     }
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::util::testing::words;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -68,9 +69,32 @@ fn failure_tells_status_command_log_and_last_words() {
     let error = program.run(&mut |_| {}).expect_err("it fails");
     let ProcessError::Failed { status, ref last_lines, .. } = error else { panic!("{error}") };
     assert_eq!((status, last_lines.len(), last_lines[0].as_str()), (3, LAST_LINES, "11"));
-    let text = error.to_string();
-    assert!(text.contains("sh failed with exit status 3"), "{text}");
-    assert!(text.contains("sh -c 'seq 1 30; exit 3'") && text.contains("a.log"), "{text}");
+    insta::assert_snapshot!(words(&error, folder.path()), @"
+    sh failed with exit status 3
+      command: sh -c 'seq 1 30; exit 3'
+      log: <folder>/a.log
+      its last words:
+        11
+        12
+        13
+        14
+        15
+        16
+        17
+        18
+        19
+        20
+        21
+        22
+        23
+        24
+        25
+        26
+        27
+        28
+        29
+        30
+    ");
 }
 
 #[test]
@@ -79,7 +103,8 @@ fn a_missing_program_is_named_with_the_way_to_install_it() {
     let mut program = Program::new(vec!["no-such-imager".into()], folder.path().join("a.log"));
     program.install_hint = "apt install it".into();
     let error = program.run(&mut |_| {}).expect_err("it is absent");
-    assert_eq!(error.to_string(), "no-such-imager: program not found: apt install it");
+    assert!(matches!(error, ProcessError::NotFound { .. }), "{error:?}");
+    insta::assert_snapshot!(error, @"no-such-imager: program not found: apt install it");
     assert!(!program.log.exists(), "no log of what never ran");
 }
 
@@ -95,7 +120,14 @@ fn a_missing_working_folder_is_not_taken_for_a_missing_program() {
 fn a_signal_of_another_hand_is_told() {
     let folder = folder();
     let error = shell("kill -KILL $$", &folder).run(&mut |_| {}).expect_err("killed");
-    assert!(error.to_string().contains("sh was ended by SIGKILL (often"), "{error}");
+    assert!(matches!(&error, ProcessError::Killed { signal, .. } if signal == "SIGKILL"), "{error:?}");
+    insta::assert_snapshot!(words(error, folder.path()), @"
+    sh was ended by SIGKILL (often the kernel's answer to a lack of memory: see `dmesg`)
+      command: sh -c 'kill -KILL $$'
+      log: <folder>/a.log
+      its last words:
+        (none)
+    ");
 }
 
 #[test]
@@ -110,7 +142,14 @@ fn limits_of_time_and_silence_stop_the_whole_group() {
     let mut program = shell("echo hello; sleep 62.25", &folder);
     program.limits.silence = Some(Duration::from_millis(300));
     let error = program.run(&mut |_| {}).expect_err("it is silent");
-    assert!(error.to_string().contains("no output for 0.3 s") && error.to_string().contains("hello"), "{error}");
+    assert!(matches!(error, ProcessError::Stalled { .. }), "{error:?}");
+    insta::assert_snapshot!(words(error, folder.path()), @"
+    sh was stopped: no output for 0.3 s (the limit of silence)
+      command: sh -c 'echo hello; sleep 62.25'
+      log: <folder>/a.log
+      its last words:
+        hello
+    ");
     assert!(!alive("sleep\x0062.25"));
 }
 

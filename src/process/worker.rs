@@ -306,6 +306,7 @@ enum RequestStop {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::util::testing::words;
 
     /// A worker in shell: `echo`, `fail`, `bad`, `die`, `sleep`.
     const SCRIPT: &str = r#"
@@ -366,10 +367,14 @@ done
         let folder = tempfile::tempdir().expect("a folder");
         let mut worker = worker(&folder);
         let bad = ask(&mut worker, "bad").expect_err("bad");
-        assert_eq!(bad.to_string(), "no such column");
+        assert!(matches!(&bad, WorkerError::BadInput { message } if message == "no such column"), "{bad:?}");
         assert!(matches!(crate::Error::from(bad), crate::Error::BadInput(_)));
         let failed = ask(&mut worker, "fail").expect_err("failed");
-        assert!(failed.to_string().starts_with("tester failed in fail: no luck\n  log: "), "{failed}");
+        assert!(matches!(failed, WorkerError::Failed { .. }), "{failed:?}");
+        insta::assert_snapshot!(words(&failed, folder.path()), @"
+        tester failed in fail: no luck
+          log: <folder>/worker.log
+        ");
         assert!(matches!(crate::Error::from(failed), crate::Error::External(_)));
         assert_eq!(worker.starts(), 1);
     }
@@ -378,8 +383,18 @@ done
     fn a_crash_is_told_with_the_last_words_and_the_next_request_restarts() {
         let folder = tempfile::tempdir().expect("a folder");
         let mut worker = worker(&folder);
-        let text = ask(&mut worker, "die").expect_err("it dies").to_string();
-        assert!(text.contains("tester died in die (SIGKILL)") && text.contains("last words"), "{text}");
+        let error = ask(&mut worker, "die").expect_err("it dies");
+        let WorkerError::Crashed { worker: name, operation, how, last_lines, log } = error else { panic!("{error:?}") };
+        assert_eq!((name.as_str(), operation.as_str(), how.as_str()), ("tester", "die", "SIGKILL"));
+        assert_eq!(last_lines.last().map(String::as_str), Some("last words"));
+        assert_eq!(log, Some(folder.path().join("worker.log")));
+        let last_lines = vec!["last words".to_owned()];
+        let error = WorkerError::Crashed { worker: name, operation, how, last_lines, log: None };
+        insta::assert_snapshot!(error, @"
+        tester died in die (SIGKILL); it is started again when needed
+          its last words:
+            last words
+        ");
         ask(&mut worker, "echo").expect("another one answers");
         assert_eq!(worker.starts(), 2);
         let log = std::fs::read_to_string(folder.path().join("worker.log")).expect("the log");
@@ -418,6 +433,7 @@ done
         command.words = vec!["/no/such/python".into()];
         command.install_hint = "make one".into();
         let error = ask(&mut Worker::new(command), "echo").expect_err("absent");
-        assert_eq!(error.to_string(), "/no/such/python: program not found: make one");
+        assert!(matches!(error, WorkerError::Process(ProcessError::NotFound { .. })), "{error:?}");
+        insta::assert_snapshot!(error, @"/no/such/python: program not found: make one");
     }
 }

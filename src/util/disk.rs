@@ -88,11 +88,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         check_room(folder.path(), 1, "nothing", "").unwrap();
         let error = check_room(folder.path(), u64::MAX, "the working copy", "wait").unwrap_err();
-        let words = error.to_string();
-        assert!(words.contains("needed (the working copy). Free some space, or wait"), "{words}");
+        assert!(
+            matches!(&error, DiskError::NoRoom { what, cure: "wait", .. } if what == "the working copy"),
+            "{error:?}"
+        );
         assert_eq!(crate::Error::from(error).exit_status(), crate::ExitStatus::BadInput);
-        let error = check_room(Path::new("/no/such/folder"), 1, "nothing", "").unwrap_err().to_string();
-        assert!(error.starts_with("/no/such/folder: the free space cannot be measured"), "{error}");
+        let (folder, what) = ("/data".into(), "the working copy".into());
+        let error = DiskError::NoRoom { folder, needed_gb: 2.5, available_gb: 1.0, what, cure: "wait" };
+        insta::assert_snapshot!(error, @"/data: 1.00 GB are free on this disk, but about 2.50 GB are needed (the working copy). Free some space, or wait");
+        let error = check_room(Path::new("/no/such/folder"), 1, "nothing", "").unwrap_err();
+        let DiskError::Unknown { path, source } = error else { panic!("{error:?}") };
+        assert_eq!((path.as_path(), source.kind()), (Path::new("/no/such/folder"), std::io::ErrorKind::NotFound));
     }
 
     #[test]

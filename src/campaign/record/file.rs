@@ -114,6 +114,7 @@ mod tests {
     use super::*;
     use crate::campaign::record::{CycleRecord, DatasetRecord, DecisionRecord, RoundRecord, Verdict};
     use crate::imager::StopReason;
+    use crate::util::testing::words;
 
     #[test]
     fn a_record_survives_the_disk() {
@@ -169,10 +170,12 @@ mod tests {
     #[test]
     fn a_missing_or_broken_record_is_named() {
         let folder = tempfile::tempdir().unwrap();
-        let missing = CampaignRecord::load(folder.path()).unwrap_err().to_string();
-        assert!(missing.contains("record.json: cannot be read") && missing.contains("has run"), "{missing}");
+        let missing = CampaignRecord::load(folder.path()).unwrap_err();
+        assert!(matches!(missing, RecordError::Unreadable { .. }), "{missing:?}");
+        insta::assert_snapshot!(words(missing, folder.path()), @"<folder>/record.json: cannot be read: No such file or directory (os error 2); is this the folder of a campaign that has run?");
         std::fs::write(folder.path().join(FILE_NAME), "{\"name\": ").unwrap();
-        let broken = CampaignRecord::load(folder.path()).unwrap_err().to_string();
-        assert!(broken.contains("is not a campaign record") && broken.contains("line 1"), "{broken}");
+        let broken = CampaignRecord::load(folder.path()).unwrap_err();
+        let RecordError::Malformed { path, source } = broken else { panic!("{broken:?}") };
+        assert_eq!((path, source.line()), (folder.path().join(FILE_NAME), 1));
     }
 }

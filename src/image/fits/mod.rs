@@ -59,17 +59,21 @@ pub fn sidecar_path(image: &Path, kind: &str) -> PathBuf {
 mod tests {
     use super::*;
     use crate::image::ImageError;
+    use crate::util::testing::words;
 
     #[test]
     fn bad_files_are_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.fits");
         let missing = FitsImage::open(&path).unwrap_err();
-        assert!(matches!(&missing, ImageError::Unreadable { path: p, .. } if *p == path), "{missing}");
-        assert!(missing.to_string().contains("No such file"), "the cause is named: {missing}");
+        assert!(matches!(missing, ImageError::Unreadable { .. }), "{missing:?}");
+        insta::assert_snapshot!(words(missing, folder.path()), @"<folder>/a.fits: cannot be read: No such file or directory (os error 2)");
         std::fs::write(&path, "not an image").unwrap();
-        let text = FitsImage::open(&path).unwrap_err().to_string();
-        assert!(text.contains("is not a FITS file"), "{text}");
+        let other = FitsImage::open(&path).unwrap_err();
+        let ImageError::Unsuitable { path: named, reason } = other else { panic!("{other:?}") };
+        assert_eq!(named, path);
+        // cfitsio's own words follow.
+        insta::assert_snapshot!(reason.split(':').next().unwrap(), @"is not a FITS file that can be read");
     }
 
     #[test]

@@ -1,4 +1,5 @@
 use super::*;
+use crate::util::testing::words;
 
 fn environment(folder: &tempfile::TempDir) -> Environment {
     let environment = Environment { kind: Kind::Casa, root: folder.path().join("casa-0") };
@@ -47,9 +48,9 @@ fn damage_is_noticed_and_named() {
     assert!(matches!(environment.state(), EnvironmentState::Ready(_)), "data tables and their locks may change");
 
     std::fs::write(package.join("__init__.py"), "v").expect("written");
-    assert!(why(&environment).ends_with("__init__.py has 1 bytes, expected 11"));
+    insta::assert_snapshot!(words(why(&environment), folder.path()), @"<folder>/casa-0/lib/python3.11/site-packages/casatools/__init__.py has 1 bytes, expected 11");
     std::fs::remove_dir_all(&package).expect("removed");
-    assert!(why(&environment).ends_with("is gone"));
+    insta::assert_snapshot!(words(why(&environment), folder.path()), @"<folder>/casa-0/lib/python3.11/site-packages/casatools/table.dat is gone");
 }
 
 #[test]
@@ -58,7 +59,7 @@ fn a_removed_python_is_noticed() {
     let environment = finished(&folder);
     std::fs::remove_file(environment.python()).expect("removed");
     std::os::unix::fs::symlink("/nonexistent/python3", environment.python()).expect("linked");
-    assert!(why(&environment).contains("or the Python that it links to"));
+    insta::assert_snapshot!(words(why(&environment), folder.path()), @"<folder>/casa-0/bin/python is gone, or the Python that it links to");
 }
 
 #[test]
@@ -84,9 +85,12 @@ fn every_requirement_is_pinned() {
 
 #[test]
 fn messages_say_what_to_do() {
-    let absent = SetupError::NotReady { kind: "casa", state: "not set up".into() }.to_string();
-    assert!(absent.contains("run `cleanloop setup casa`"), "{absent}");
-    let python = SetupError::NoPython { kind: "casa", range: 10..=12, tried: vec!["  python3 is Python 3.13".into()] }
-        .to_string();
-    assert!(python.contains("need Python 3.10 to 3.12") && python.contains("python3 is Python 3.13"), "{python}");
+    let absent = SetupError::NotReady { kind: "casa", state: "not set up".into() };
+    insta::assert_snapshot!(absent, @"casa is not set up: run `cleanloop setup casa` (it needs Python 3.10 to 3.12 and a package index)");
+    let python = SetupError::NoPython { kind: "casa", range: 10..=12, tried: vec!["  python3 is Python 3.13".into()] };
+    insta::assert_snapshot!(python, @"
+    no Python for casa: its packages need Python 3.10 to 3.12
+      python3 is Python 3.13
+      install one (Debian: `apt install python3 python3-venv`), or name one with CLEANLOOP_PYTHON
+    ");
 }

@@ -1,5 +1,6 @@
 use super::*;
-use crate::image::{Beam, Header, PixelType, PlaneWriter};
+use crate::image::{Beam, Header, ImageError, PixelType, PlaneWriter};
+use crate::util::testing::{inner, words};
 use ndarray::{Array2, array};
 use std::path::Path;
 
@@ -155,6 +156,8 @@ fn cubes_stream_into_channels_and_an_overall() {
     assert!((model.negative_fraction - 0.25).abs() < 1e-12);
     assert!(!m.non_finite, "one blank channel is no failure");
     write_cube(&path("short.fits"), &planes[..2]);
-    let error = of_files(&RoundFiles { residual: Some(path("short.fits")), ..files }).unwrap_err().to_string();
-    assert!(error.contains("short.fits: has 2 channels") && error.contains("has 5"), "{error}");
+    let error = of_files(&RoundFiles { residual: Some(path("short.fits")), ..files }).unwrap_err();
+    let ImageError::Unsuitable { path, reason } = inner(&error) else { panic!("{error:?}") };
+    assert!(path.ends_with("short.fits"), "{error}");
+    insta::assert_snapshot!(words(reason, folder.path()), @"has 2 channels, but <folder>/image.fits has 5: both must have the same number");
 }

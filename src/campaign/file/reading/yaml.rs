@@ -374,7 +374,7 @@ mod tests {
         }
         assert!(parse(&text).is_err());
         assert!(parse("a: &x [*x]\n").is_err());
-        assert!(parse("a: 1\n---\nb: 2\n").unwrap_err()[0].message.contains("second document"));
+        insta::assert_snapshot!(parse("a: 1\n---\nb: 2\n").unwrap_err()[0].message, @"a second document begins here");
         assert_eq!(parse("").unwrap().value, Value::Null);
     }
 
