@@ -2,6 +2,7 @@
 
 use crate::support::fake::Fake;
 use crate::support::running::Running;
+use crate::support::words::said;
 use cleanloop::campaign::record::State;
 use std::fs;
 
@@ -44,9 +45,7 @@ fn a_failure_stops_the_others_where_that_is_asked_for() {
     let fake = Fake::new(6, 0, "  on_failure: stop");
     fake.order(2, 0, "fail\n");
     let output = fake.run();
-    let error = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(3), "{error}");
-    assert!(error.contains("1 of 6 measurement sets failed and 3 were not begun"), "{error}");
+    insta::assert_snapshot!(said(&output, fake.folder.path()));
     assert_eq!(fake.ledger().len(), 3);
     fake.succeed();
     fake.assert_each_once(6, 0, &|set, _| (set == 2).then_some(2));
@@ -72,9 +71,11 @@ fn a_run_waits_for_a_steward_and_for_nobody_else() {
     let out = fake.path("out");
     let other = Lock::take(&out).unwrap();
     let refused = fake.run();
-    assert_eq!(refused.status.code(), Some(2));
-    let words = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(words.contains("another cleanloop is at work here (process "), "{words}");
+    // This process has the lock.
+    let holder = format!(r"process {} on \S+, since \d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ", std::process::id());
+    let holder = regex::Regex::new(&holder).unwrap();
+    let words = said(&refused, fake.folder.path());
+    insta::assert_snapshot!(holder.replace(&words, "process PID on HOST, since TIME"));
     assert!(fake.ledger().is_empty());
     drop(other);
     let steward = Lock::take_in_role(&out, CAMPAIGN_LOCK, STEWARD).unwrap();
@@ -140,18 +141,18 @@ fn a_strategy_s_archive_goes_where_it_is_told() {
     let text = text.replace("selfcal:", mode);
     fs::write(fake.path("campaign.yaml"), text.replace(".*yaml", "(?<!a)b")).unwrap();
     let output = fake.command(&["validate", "campaign.yaml"]).output().unwrap();
-    let words = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(2), "{words}");
-    assert!(words.contains("`(?<!a)b` is no regular expression") && words.contains("campaign.yaml:"), "{words}");
+    insta::assert_snapshot!("an_archive_s_pattern_is_refused", said(&output, fake.folder.path()));
     fs::write(fake.path("campaign.yaml"), text).unwrap();
-    let output = fake.command(&["run", "campaign.yaml"]).output().unwrap();
-    let words = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success() && words.contains("the mode `archive`, as no folder is named for it"), "{words}");
+    let warning = |words: &[&str]| -> Vec<String> {
+        let output = fake.command(words).output().unwrap();
+        let words = said(&output, fake.folder.path());
+        assert!(output.status.success(), "{words}");
+        words.lines().filter(|line| line.contains("`archive`")).map(str::to_owned).collect()
+    };
+    insta::assert_snapshot!("an_archive_without_a_folder", warning(&["run", "campaign.yaml"]).join("\n"));
     assert!(!fake.path("out/b0000/archive").exists());
     // Told where to, the same campaign collects, and repeats nothing.
-    let output = fake.command(&["run", "campaign.yaml", "--sbid-archive-path", "tars"]).output().unwrap();
-    let words = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success() && !words.contains("the mode `archive`"), "{words}");
+    assert_eq!(warning(&["run", "campaign.yaml", "--sbid-archive-path", "tars"]), Vec::<String>::new());
     fake.assert_each_once(2, 1, &|_, _| None);
     assert_eq!(names_in(&fake.path("tars/b0001/b0001.tar.gz")), ["round-01/image/image.fits"]);
     assert_eq!(names_in(&fake.path("tars/campaign/campaign.tar.gz")), ["campaign.yaml"]);

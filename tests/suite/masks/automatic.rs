@@ -1,5 +1,6 @@
 //! Automatic masks: the command line makes the pixels that a campaign makes.
 
+use crate::support::words::dialogue;
 use assert_cmd::Command;
 use cleanloop::campaign::file::{CombineRule, MaskCadence, MaskMethod};
 use cleanloop::campaign::plan::MaskPlan;
@@ -8,8 +9,6 @@ use cleanloop::image::{FitsImage, Header, PixelType, PlaneWriter, write_plane};
 use cleanloop::imager::{Products, Residual};
 use cleanloop::major_cycle::{CycleMasks, MaskMoment};
 use ndarray::Array2;
-use predicates::str::contains;
-use rstest::rstest;
 use std::path::{Path, PathBuf};
 
 const SIDE: usize = 240;
@@ -95,6 +94,13 @@ fn mask(folder: &Path, words: &str) -> assert_cmd::assert::Assert {
     command.current_dir(folder).arg("mask").args(words.split_whitespace()).assert()
 }
 
+/// Words with `#` for the number of pixels of a mask: the last digits of a Fourier transform differ between machines.
+fn without_counts(words: &str) -> String {
+    let masked = regex::Regex::new(r"\d+ pixels masked \([\d.]+ %\)").unwrap();
+    let of = regex::Regex::new(r"\d+ pixels of ").unwrap();
+    of.replace_all(&masked.replace_all(words, "# pixels masked (# %)"), "# pixels of ").into_owned()
+}
+
 #[test]
 fn a_campaigns_rounds_and_the_command_line_have_the_same_pixels() {
     let folder = tempfile::tempdir().unwrap();
@@ -108,11 +114,7 @@ fn a_campaigns_rounds_and_the_command_line_have_the_same_pixels() {
     let one = from_image(&plan, 1.0, &products(&at("one.fits")), None, &first).unwrap();
     let two = from_image(&plan, 1.3, &products(&at("two.fits")), Some(&one), &second).unwrap();
     assert!(one.pixels > 100 && one.numbers["islands left out"] >= 1.0, "{one:?}");
-    mask(folder.path(), "one.fits --auto -o a.fits")
-        .success()
-        .stdout(contains("the most negative pixel is"))
-        .stdout(contains("island at (150, 120)"))
-        .stdout(contains("left out"));
+    insta::assert_snapshot!(without_counts(&dialogue(folder.path(), ["mask one.fits --auto -o a.fits"])));
     assert_eq!(read(&at("a.fits")), read(&one.path));
     mask(folder.path(), "two.fits --auto --caution 1.3 --previous-image one.fits --previous-mask a.fits -o b.fits")
         .success();
@@ -172,30 +174,30 @@ fn channels_of_zeros_or_nan_have_an_empty_mask() {
         writer.write_plane(channel, plane.mapv(|v| v * factor).view()).unwrap();
     }
     writer.finish().unwrap();
-    mask(folder.path(), "cube.fits --auto -o out.fits")
-        .success()
-        .stderr(contains("2 planes, from plane 1 on: the plane has no pixel"));
+    insta::assert_snapshot!(without_counts(&dialogue(folder.path(), ["mask cube.fits --auto -o out.fits"])));
     let mut out = FitsImage::open(at("out.fits")).unwrap();
     let masked = [0, 1, 2].map(|channel| out.read_plane(0, channel).unwrap().sum() > 0.0);
     assert_eq!(masked, [true, false, false]);
 }
 
-#[rstest]
-#[case("--auto --flood-fill --base-snr-clip 3", "--base-snr-clip, --flood-fill: --auto chooses the levels itself")]
-#[case("--prominent-seed 5", "--prominent-seed: a limit of automatic masks; it goes with --auto only")]
-#[case("--auto --caution 0", "--caution is 0; it must be greater than 0")]
-#[case("--auto --rms-fits i.fits", "cannot be used with")]
-#[case("--psf i.fits", "--auto")]
-#[case("--auto --previous-image i.fits", "--previous-mask")]
-#[case("--auto --caution -1", "--caution is -1; it must be greater than 0")]
-#[case("--auto --negative-ratio 1", "two numbers were expected")]
-#[case("--auto --previous-image small.fits --previous-mask i.fits", "small.fits has 2 x 1 pixels, but i.fits has")]
-#[case("--auto --psf i.fits --dirty small.fits", "small.fits has 2 x 1 pixels, but i.fits has")]
-#[case("--auto --psf small.fits --output small.fits", "small.fits: the output would replace an input")]
-fn conflicting_options_give_one_clear_message(#[case] words: &str, #[case] message: &str) {
+#[test]
+fn conflicting_options_give_one_clear_message() {
     let folder = tempfile::tempdir().unwrap();
     write(&folder.path().join("i.fits"), &field(7, 1000.0));
     write(&folder.path().join("small.fits"), &Array2::ones((1, 2)));
-    mask(folder.path(), &format!("i.fits {words}")).code(2).stderr(contains(message));
+    let options = [
+        "--auto --flood-fill --base-snr-clip 3",
+        "--prominent-seed 5",
+        "--auto --caution 0",
+        "--auto --rms-fits i.fits",
+        "--psf i.fits",
+        "--auto --previous-image i.fits",
+        "--auto --caution -1",
+        "--auto --negative-ratio 1",
+        "--auto --previous-image small.fits --previous-mask i.fits",
+        "--auto --psf i.fits --dirty small.fits",
+        "--auto --psf small.fits --output small.fits",
+    ];
+    insta::assert_snapshot!(dialogue(folder.path(), options.map(|words| format!("mask i.fits {words}"))));
     assert!(!folder.path().join("i.mask.fits").exists());
 }

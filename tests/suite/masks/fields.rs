@@ -1,5 +1,6 @@
 //! Noise maps, and field masks put onto the grid of a beam.
 
+use crate::support::words::dialogue;
 use assert_cmd::Command;
 use cleanloop::image::{FitsImage, Header, PixelType, PlaneWriter, write_plane};
 use ndarray::{Array2, s};
@@ -97,9 +98,9 @@ fn extractmask_explains_what_it_cannot_do() {
 fn noise_maps_are_those_of_bane_and_named_like_them() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::copy(data("flint/inputs/sim_a.fits.gz"), folder.path().join("sim_a.fits.gz")).unwrap();
-    let output = cleanloop(folder.path()).args(["noise", "sim_a.fits.gz"]).assert().success();
-    let text = String::from_utf8(output.get_output().stdout.clone()).unwrap();
-    assert!(text.starts_with("sim_a_bkg.fits: mean ") && text.contains("\nsim_a_rms.fits: mean "), "{text}");
+    // How close the numbers are is checked on the pixels.
+    let number = regex::Regex::new(r"-?\d\.\d{4}e-\d").unwrap();
+    insta::assert_snapshot!(number.replace_all(&dialogue(folder.path(), ["noise sim_a.fits.gz"]), "#"));
     for kind in ["bkg", "rms"] {
         let path = folder.path().join(format!("sim_a_{kind}.fits"));
         let ours = plane(&path);

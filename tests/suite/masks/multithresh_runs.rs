@@ -1,8 +1,9 @@
 //! Auto-multithresh call by call: files, state folder, command line.
 
+use crate::support::words::without_folder;
 use assert_cmd::Command;
 use cleanloop::image::{Beam, FitsImage, Header, PixelType, PlaneWriter, append_beam_table};
-use cleanloop::masking::multithresh::{CycleInputs, CycleSummary, MultithreshOptions, run_cycle};
+use cleanloop::masking::multithresh::{CycleInputs, CycleSummary, MultithreshError, MultithreshOptions, run_cycle};
 use ndarray::Array2;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -111,8 +112,13 @@ impl Run {
         run_cycle(&self.inputs(cycle), &options(), &self.path(state), &self.path(output)).unwrap()
     }
 
-    fn fails(&self, inputs: &CycleInputs, options: &MultithreshOptions) -> String {
-        run_cycle(inputs, options, &self.path("state"), &self.path("refused.fits")).unwrap_err().to_string()
+    fn fails(&self, inputs: &CycleInputs, options: &MultithreshOptions) -> MultithreshError {
+        run_cycle(inputs, options, &self.path("state"), &self.path("refused.fits")).unwrap_err()
+    }
+
+    /// What an error says, with `DIR` for the folder.
+    fn words(&self, error: &MultithreshError) -> String {
+        without_folder(&error.to_string(), self.folder.path())
     }
 
     fn masks(&self, name: &str) -> Vec<Array2<f32>> {
@@ -252,17 +258,24 @@ fn what_changed_is_named() {
     let files_before = files(&run.path("state"));
     let options = options();
     let other = MultithreshOptions { noisethreshold: 5.0, ..options.clone() };
+    let changes_of = |error: MultithreshError| match error {
+        MultithreshError::StateMismatch { folder, changes } if folder == run.path("state") => changes,
+        other => panic!("{other:?}"),
+    };
+    let error = run.fails(&run.inputs(1), &other);
     insta::assert_snapshot!(
-        run.fails(&run.inputs(1), &other).replace(&*run.folder.path().to_string_lossy(), "."),
-        @"the state in ./state does not fit this call: noisethreshold: 4.25 -> 5.0; give what the first call was given, another state folder, or start again (--reset)"
+        run.words(&error),
+        @"the state in DIR/state does not fit this call: noisethreshold: 4.25 -> 5.0; give what the first call was given, another state folder, or start again (--reset)"
     );
+    assert_eq!(changes_of(error), ["noisethreshold: 4.25 -> 5.0"]);
     let beam = Beam { major_deg: 6.0 / 3600.0, minor_deg: 3.5 / 3600.0, pa_deg: 25.0 };
     let error = run.fails(&CycleInputs { beam: Some(beam), sidelobe_level: Some(0.2), ..run.inputs(1) }, &options);
-    assert!(error.contains("beam: 5.000000\" x 3.500000\" at 25.000 deg -> 6.000000\""), "{error}");
-    assert!(error.contains("sidelobe level: 0.1 -> 0.2"), "{error}");
+    let at = |major: &str| format!("{major}\" x 3.500000\" at 25.000 deg");
+    let beams = format!("beam: {} -> {}", at("5.000000"), at("6.000000"));
+    assert_eq!(changes_of(error), [beams.as_str(), "sidelobe level: 0.1 -> 0.2"]);
     write(&run.path("three.fits"), &header(), 3, 1, |channel, _| plane(channel, 1));
     let error = run.fails(&CycleInputs { residual: run.path("three.fits"), ..run.inputs(1) }, &options);
-    assert!(error.contains("axes: [90, 80, 2, 1] -> [90, 80, 3, 1]"), "{error}");
+    assert_eq!(changes_of(error), ["axes: [90, 80, 2, 1] -> [90, 80, 3, 1]"]);
     assert_eq!(files(&run.path("state")), files_before, "a refused call changes nothing");
     assert!(!run.path("refused.fits").exists());
 }
@@ -272,19 +285,23 @@ fn inputs_that_are_missing_or_do_not_fit_are_named() {
     let run = Run::new(2, 1);
     let inputs = run.inputs(0);
     let error = run.fails(&CycleInputs { sidelobe_level: None, ..inputs.clone() }, &options());
-    assert!(error.contains("needs the PSF (--psf) or its sidelobe level"), "{error}");
+    assert!(matches!(error, MultithreshError::Missing(_)), "{error:?}");
+    insta::assert_snapshot!("no_psf", run.words(&error));
     let error = run.fails(&inputs, &MultithreshOptions { pbmask: 0.2, ..options() });
-    assert!(error.contains("pbmask is 0.2, which needs the primary beam (--pb)"), "{error}");
+    assert!(matches!(error, MultithreshError::Missing(_)), "{error:?}");
+    insta::assert_snapshot!("no_primary_beam", run.words(&error));
     let mut bare = header();
     for key in ["BMAJ", "BMIN", "BPA"] {
         bare.remove(key);
     }
     write(&run.path("bare.fits"), &bare, 2, 1, |channel, _| plane(channel, 0));
     let error = run.fails(&CycleInputs { residual: run.path("bare.fits"), ..inputs.clone() }, &options());
-    assert!(error.contains("bare.fits: has no restoring beam"), "{error}");
+    assert!(matches!(&error, MultithreshError::Unfit { path, .. } if *path == run.path("bare.fits")), "{error:?}");
+    insta::assert_snapshot!("no_restoring_beam", run.words(&error));
     write(&run.path("three.fits"), &header(), 3, 1, |channel, _| plane(channel, 0));
     let error = run.fails(&CycleInputs { pixelmask: Some(run.path("three.fits")), ..inputs }, &options());
-    assert!(error.contains("three.fits: has 3 channels, but"), "{error}");
+    assert!(matches!(&error, MultithreshError::Unfit { path, .. } if *path == run.path("three.fits")), "{error:?}");
+    insta::assert_snapshot!("other_channels", run.words(&error));
 }
 
 #[test]
@@ -293,7 +310,8 @@ fn a_damaged_state_is_refused_and_reset_starts_again() {
     run.call(0, "state", "mask.fits");
     std::fs::write(run.path("state/state.json"), "{\"version\": 99}").unwrap();
     let error = run.fails(&run.inputs(1), &options());
-    assert!(error.contains("has version 99"), "{error}");
+    assert!(matches!(error, MultithreshError::StateUnusable { .. }), "{error:?}");
+    insta::assert_snapshot!("unknown_state", run.words(&error));
     std::fs::write(run.path("state/notes.txt"), "mine").unwrap();
     let reset = |residual: usize| {
         let mut command = cleanloop();
@@ -319,8 +337,9 @@ fn a_call_that_is_counted_is_not_done_twice() {
     assert_eq!(first, again);
     assert_eq!(std::fs::read(run.path("a.fits")).unwrap(), std::fs::read(run.path("b.fits")).unwrap());
     assert_eq!(call(1, "c.fits").unwrap().cycle, 1);
-    let error = call(0, "d.fits").unwrap_err().to_string();
-    assert!(error.contains("after 2 calls; call number 0"), "{error}");
+    let error = call(0, "d.fits").unwrap_err();
+    assert!(matches!(error, MultithreshError::StateUnusable { .. }), "{error:?}");
+    insta::assert_snapshot!("a_call_before_the_last", run.words(&error));
 }
 
 #[test]
