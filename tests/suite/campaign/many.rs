@@ -2,7 +2,7 @@
 
 use crate::support::fake::Fake;
 use crate::support::running::Running;
-use crate::support::words::said;
+use crate::support::words::{dialogue, said};
 use cleanloop::campaign::record::State;
 use std::fs;
 
@@ -28,7 +28,7 @@ fn two_thousand_sets_with_failures_nothing_lost_and_nothing_twice() {
     let output = fake.run();
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(3), "{error}");
-    assert!(error.contains(&format!("{failing} of {SETS} measurement sets failed")), "{error}");
+    assert_eq!(error.lines().next(), Some(&*format!("error: {failing} of {SETS} measurement sets failed")), "{error}");
     let record = fake.record();
     assert_eq!(record.state, State::Failed);
     assert_eq!(record.datasets.iter().filter(|d| d.state == State::Failed).count(), failing);
@@ -190,21 +190,13 @@ fn a_folder_of_version_0_1_is_refused_until_it_is_put_aside() {
     // Journals of 0.1 have no line with the format.
     let text = fs::read_to_string(&journal).unwrap();
     fs::write(&journal, text.split_once('\n').unwrap().1).unwrap();
-    let refused = |words: &[&str], file: &str| {
-        let output = fake.command(words).output().unwrap();
-        let error = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(2), "{error}");
-        for part in [file, "earlier version of cleanloop", "--restart"] {
-            assert!(error.contains(part), "{part} in {error}");
-        }
-    };
-    refused(&["run", "campaign.yaml", "--quiet"], "record.json");
-    refused(&["status", "out"], "record.json");
-    refused(&["report", "out"], "record.json");
+    let lines = ["run campaign.yaml --quiet", "status out", "report out"];
+    let record_of_old = dialogue(fake.folder.path(), lines);
     assert_eq!(fs::read_to_string(&record).unwrap(), of_old, "it stays as it was");
     // A record that was lost leaves the journal.
     fs::remove_file(&record).unwrap();
-    refused(&["run", "campaign.yaml", "--quiet"], "journal.jsonl");
+    let journal_of_old = dialogue(fake.folder.path(), ["run campaign.yaml --quiet"]);
+    insta::assert_snapshot!(record_of_old + &journal_of_old);
     let output = fake.command(&["run", "campaign.yaml", "--quiet", "--restart"]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(fake.record().state, State::Done);

@@ -3,6 +3,7 @@
 
 use crate::support::real;
 use crate::support::running::Running;
+use crate::support::words::dialogue;
 use assert_cmd::Command;
 use cleanloop::campaign::record::{CampaignRecord, State};
 use cleanloop::image::FitsImage;
@@ -10,7 +11,7 @@ use cleanloop::measurement_set::checksum;
 use rstest::rstest;
 use serde_json::json;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 /// Three rounds on 15 antennas and 20 minutes: a few seconds each.
@@ -249,27 +250,18 @@ fn a_folder_of_another_campaign_is_refused() {
     CampaignRecord::new("another").save(&out).unwrap();
     fs::create_dir(folder.path().join("field.ms")).unwrap();
     fs::write(folder.path().join("campaign.yaml"), CAMPAIGN).unwrap();
-    let output = run(folder.path());
-    let error = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(2), "{error}");
-    assert!(error.contains("belongs to the campaign `another`") && error.contains("--restart"), "{error}");
+    insta::assert_snapshot!(dialogue(folder.path(), ["run campaign.yaml --quiet"]));
 }
 
-#[rstest]
-#[case::absent(None, "there is no measurement set `field.ms`")]
-#[case::a_folder_of_something_else(Some(false), "field.ms: is not a measurement set")]
-#[case::a_file(Some(true), "field.ms: is a file; a measurement set is a folder")]
-fn what_is_no_measurement_set_is_named(#[case] made: Option<bool>, #[case] words: &str) {
-    let folder = tempfile::tempdir().unwrap();
-    let ms: PathBuf = folder.path().join("field.ms");
-    match made {
-        None => {}
-        Some(false) => fs::create_dir(&ms).unwrap(),
-        Some(true) => fs::write(&ms, "data").unwrap(),
-    }
-    fs::write(folder.path().join("campaign.yaml"), CAMPAIGN).unwrap();
-    let output = run(folder.path());
-    let error = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(2), "{error}");
-    assert!(error.contains(words), "{error}");
+#[test]
+fn what_is_no_measurement_set_is_named() {
+    let said = |make: &dyn Fn(&Path)| {
+        let folder = tempfile::tempdir().unwrap();
+        make(&folder.path().join("field.ms"));
+        fs::write(folder.path().join("campaign.yaml"), CAMPAIGN).unwrap();
+        dialogue(folder.path(), ["run campaign.yaml --quiet"])
+    };
+    insta::assert_snapshot!("no_measurement_set", said(&|_| {}));
+    insta::assert_snapshot!("a_folder_of_something_else", said(&|ms| fs::create_dir(ms).unwrap()));
+    insta::assert_snapshot!("a_file_for_a_measurement_set", said(&|ms| fs::write(ms, "data").unwrap()));
 }
