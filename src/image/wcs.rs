@@ -487,18 +487,17 @@ mod tests {
     }
 
     #[rstest::rstest]
-    #[case(&[], "has no CTYPE1 and CTYPE2 in its header, so its pixels have no position on the sky")]
-    #[case(&[("CTYPE1", "RA---TPV"), ("CTYPE2", "DEC--TPV")], "has the projection 'TPV', which is not supported")]
-    #[case(&[("CTYPE1", "FREQ"), ("CTYPE2", "STOKES")], "has axes of type 'FREQ' and 'STOKES'")]
-    #[case(&[("CTYPE1", "RA---SIN"), ("CTYPE2", "DEC--TAN")], "has axes of type 'RA---SIN' and 'DEC--TAN'")]
-    #[case(&[("CTYPE1", "RA"), ("CTYPE2", "DEC")], "has axes of type 'RA' and 'DEC'")]
-    #[case(&[("CTYPE1", "RA---SIN"), ("CTYPE2", "DEC--SIN"), ("CUNIT2", "arcsec")], "has CUNIT2 = 'arcsec'; degrees")]
-    #[case(&[("CTYPE1", "RA---SIN"), ("CTYPE2", "DEC--SIN"), ("RADESYS", "FK4")], "has positions in the system 'FK4'")]
-    #[case(&[("CTYPE1", "RA---SIN"), ("CTYPE2", "DEC--SIN")], "has no CDELT1 in its header")]
-    fn headers_that_give_no_position_say_why(#[case] cards: &[(&str, &str)], #[case] words: &str) {
+    #[case(&[], WcsError::Missing("CTYPE1 and CTYPE2".into()))]
+    #[case(&[("CTYPE1", "RA---TPV"), ("CTYPE2", "DEC--TPV")], WcsError::Projection { found: "TPV".into() })]
+    #[case(&[("CTYPE1", "FREQ"), ("CTYPE2", "STOKES")], WcsError::NotCelestial("FREQ".into(), "STOKES".into()))]
+    #[case(&[("CTYPE1", "RA---SIN"), ("CTYPE2", "DEC--TAN")], WcsError::NotCelestial("RA---SIN".into(), "DEC--TAN".into()))]
+    #[case(&[("CTYPE1", "RA"), ("CTYPE2", "DEC")], WcsError::NotCelestial("RA".into(), "DEC".into()))]
+    #[case(&[("CTYPE1", "RA---SIN"), ("CTYPE2", "DEC--SIN"), ("CUNIT2", "arcsec")], WcsError::Unit { key: "CUNIT2".into(), found: "arcsec".into() })]
+    #[case(&[("CTYPE1", "RA---SIN"), ("CTYPE2", "DEC--SIN"), ("RADESYS", "FK4")], WcsError::Frame { found: "FK4".into() })]
+    #[case(&[("CTYPE1", "RA---SIN"), ("CTYPE2", "DEC--SIN")], WcsError::Missing("CDELT1".into()))]
+    fn headers_that_give_no_position_say_why(#[case] cards: &[(&str, &str)], #[case] expected: WcsError) {
         let mut header = Header::default();
         cards.iter().for_each(|(k, v)| header.set_str(k, v));
-        let text = CelestialWcs::from_header(&header).unwrap_err().to_string();
-        assert!(text.starts_with(words), "{text}");
+        assert_eq!(CelestialWcs::from_header(&header).unwrap_err(), expected);
     }
 }

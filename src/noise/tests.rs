@@ -204,14 +204,14 @@ fn signal_is_what_the_maps_give() {
 #[test]
 fn options_are_checked() {
     let image = array![[1f32, 2.], [3., 4.]];
-    let error = |options: &NoiseOptions| estimate(image.view(), None, options).unwrap_err().to_string();
+    let error = |options: &NoiseOptions| estimate(image.view(), None, options).unwrap_err();
     assert_eq!(
         error(&NoiseOptions { box_size: Some(0), ..NoiseOptions::default() }),
-        "noise.box is 0; expected at least 2 pixels"
+        NoiseError::Option(OptionError::new("noise.box", 0, "at least 2 pixels"))
     );
     assert_eq!(
         error(&NoiseOptions { step: Some(0), ..NoiseOptions::default() }),
-        "noise.step is 0; expected at least 1 pixel"
+        NoiseError::Option(OptionError::new("noise.step", 0, "at least 1 pixel"))
     );
     let empty = Array2::from_elem((3, 3), f32::NAN);
     assert_eq!(estimate(empty.view(), None, &NoiseOptions::default()), Err(NoiseError::NoData));

@@ -221,7 +221,6 @@ impl Validate for MaskingOptions {
 mod tests {
     use super::*;
     use clap::Parser;
-    use rstest::rstest;
 
     #[derive(Debug, clap::Parser)]
     struct Alone {
@@ -258,32 +257,28 @@ mod tests {
         insta::assert_snapshot!(error.split(", expected").next().unwrap(), @"error: line 1 column 2: unknown field `flood_fil`");
     }
 
-    #[rstest]
-    #[case("{base_snr_clip: -1}", "base_snr_clip is -1; expected a number that is not negative")]
-    #[case(
-        "{flood_fill_positive_seed_clip: .nan}",
-        "flood_fill_positive_seed_clip is NaN; expected a number that is not negative"
-    )]
-    #[case("{flood_fill_use_mac_box_size: 0}", "flood_fill_use_mac_box_size is 0; expected at least 1 pixel")]
-    #[case(
-        "{flood_fill_use_mac_adaptive_skew_delta: 0.5}",
-        "flood_fill_use_mac_adaptive_skew_delta is 0.5; expected a number between 0 and 0.5, both excluded"
-    )]
-    #[case(
-        "{flood_fill_use_mac_adaptive_step_factor: 1}",
-        "flood_fill_use_mac_adaptive_step_factor is 1; expected a number greater than 1"
-    )]
-    #[case(
-        "{beam_shape_erode_minimum_response: 1}",
-        "beam_shape_erode_minimum_response is 1; expected a number between 0 and 1, both excluded"
-    )]
-    #[case(
-        "{beam_shape_erode_scales: []}",
-        "beam_shape_erode_scales is an empty list; expected a list of 1 to 31 scales (each has a bit of the mask), or left out"
-    )]
-    fn invalid_values_are_named(#[case] yaml: &str, #[case] message: &str) {
-        let options: MaskingOptions = serde_yaml::from_str(yaml).unwrap();
-        assert_eq!(options.validate().unwrap_err().to_string(), message);
+    #[test]
+    fn invalid_values_are_named() {
+        let cases = [
+            "{base_snr_clip: -1}",
+            "{flood_fill_positive_seed_clip: .nan}",
+            "{flood_fill_use_mac_box_size: 0}",
+            "{flood_fill_use_mac_adaptive_skew_delta: 0.5}",
+            "{flood_fill_use_mac_adaptive_step_factor: 1}",
+            "{beam_shape_erode_minimum_response: 1}",
+            "{beam_shape_erode_scales: []}",
+        ];
+        let said =
+            cases.map(|yaml| serde_yaml::from_str::<MaskingOptions>(yaml).unwrap().validate().unwrap_err().to_string());
+        insta::assert_snapshot!(said.join("\n"), @"
+        base_snr_clip is -1; expected a number that is not negative
+        flood_fill_positive_seed_clip is NaN; expected a number that is not negative
+        flood_fill_use_mac_box_size is 0; expected at least 1 pixel
+        flood_fill_use_mac_adaptive_skew_delta is 0.5; expected a number between 0 and 0.5, both excluded
+        flood_fill_use_mac_adaptive_step_factor is 1; expected a number greater than 1
+        beam_shape_erode_minimum_response is 1; expected a number between 0 and 1, both excluded
+        beam_shape_erode_scales is an empty list; expected a list of 1 to 31 scales (each has a bit of the mask), or left out
+        ");
     }
 
     #[test]

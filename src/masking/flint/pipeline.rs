@@ -221,10 +221,7 @@ mod tests {
         let image = array![[1f32, 2.0]];
         let maps = Array2::ones((1, 3));
         let error = make_mask(image.view(), Some(maps.view()), Some(maps.view()), None, &flood()).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "the background has 3 x 1 pixels, but the image has 2 x 1: both must have the same size"
-        );
+        assert_eq!(error, MaskingError::ShapesDiffer { what: "background", found: (1, 3), expected: (1, 2) });
     }
 
     #[test]
