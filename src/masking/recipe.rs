@@ -8,6 +8,7 @@ use crate::noise::NoiseOptions;
 use ndarray::Array2;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// How clean masks are made.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
@@ -79,7 +80,7 @@ impl CombineRule {
 }
 
 /// A method with its options.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MaskRecipe {
     /// The method.
     pub method: MaskMethod,
@@ -95,6 +96,21 @@ pub struct MaskRecipe {
     pub noise: NoiseOptions,
     /// Factor on the levels of automatic masks: 1, or more for a more cautious mask.
     pub caution: f64,
+}
+
+impl MaskRecipe {
+    /// The options that the method uses, each map under its name in a campaign file.
+    pub fn used_options(&self) -> Vec<(&'static str, Value)> {
+        let method = self.method;
+        let maps = [
+            ("masking", matches!(method, MaskMethod::Flint | MaskMethod::Both), serde_json::to_value(&self.flint)),
+            ("auto", method == MaskMethod::Auto, serde_json::to_value(&self.auto)),
+            ("noise", method != MaskMethod::Multithresh, serde_json::to_value(&self.noise)),
+            ("automask", method.uses_multithresh(), serde_json::to_value(&self.multithresh)),
+        ];
+        let used = maps.into_iter().filter(|(_, used, _)| *used);
+        used.map(|(name, _, options)| (name, options.expect("options are plain data"))).collect()
+    }
 }
 
 impl Default for MaskRecipe {

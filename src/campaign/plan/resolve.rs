@@ -9,6 +9,7 @@ use crate::campaign::file::{
     MaskMethod, ModeMaps, consider_mask_round,
 };
 use crate::imager::ImagerOptions;
+use crate::masking::MaskRecipe;
 use std::path::{Path, PathBuf};
 
 /// Resolves a campaign: measurement sets found, options merged, environment variables replaced.
@@ -148,16 +149,19 @@ fn mask(
     let base = campaign.folder();
     let files = |files: &[PathBuf]| files.iter().map(|file| absolute(&base.join(file))).collect::<Result<Vec<_>, _>>();
     Ok(Some(MaskPlan {
-        method: settings.method,
+        recipe: MaskRecipe {
+            method: settings.method,
+            combine: settings.combine,
+            flint: options.typed(round, "masking")?,
+            auto: settings.auto.clone(),
+            multithresh: options.typed(round, "automask")?,
+            noise: options.noise(round, &settings.noise)?,
+            ..MaskRecipe::default()
+        },
         image: settings.image,
         field: settings.field.clone(),
         cadence: settings.cadence,
         every: settings.every,
-        combine: settings.combine,
-        masking: options.typed(round, "masking")?,
-        auto: settings.auto.clone(),
-        automask: options.typed(round, "automask")?,
-        noise: options.noise(round, &settings.noise)?,
         include: files(&settings.include)?,
         exclude: files(&settings.exclude)?,
         freeze_change: settings.freeze_change,

@@ -116,7 +116,7 @@ fn round_text(out: &mut String, round: &RoundPlan, output: &Path, lines: Option<
 }
 
 fn mask_text(out: &mut String, mask: &MaskPlan, output: &Path, round: usize) {
-    let source = match (mask.cadence, mask.method) {
+    let source = match (mask.cadence, mask.recipe.method) {
         (MaskCadence::Round, _) if mask.image == MaskImage::Field => {
             let folder = field_folder(output, round);
             format!(
@@ -128,21 +128,12 @@ fn mask_text(out: &mut String, mask: &MaskPlan, output: &Path, round: usize) {
         (MaskCadence::Cycle, _) if mask.every > 1 => format!("fresh before every {} major cycles", mask.every),
         (MaskCadence::Cycle, _) => "fresh before each major cycle".to_owned(),
     };
-    line(out, "mask", &format!("{}, {source}", word(&mask.method)));
-    if mask.method == MaskMethod::Both {
-        line(out, "  combined", &word(&mask.combine));
+    line(out, "mask", &format!("{}, {source}", word(&mask.recipe.method)));
+    if mask.recipe.method == MaskMethod::Both {
+        line(out, "  combined", &word(&mask.recipe.combine));
     }
-    if matches!(mask.method, MaskMethod::Flint | MaskMethod::Both) {
-        options(out, "  masking", &mask.masking);
-    }
-    if mask.method == MaskMethod::Auto {
-        options(out, "  auto", &mask.auto);
-    }
-    if mask.method != MaskMethod::Multithresh {
-        options(out, "  noise", &mask.noise);
-    }
-    if mask.method.uses_multithresh() {
-        options(out, "  automask", &mask.automask);
+    for (name, map) in mask.recipe.used_options() {
+        options(out, &format!("  {name}"), &map);
     }
     for (label, files) in [("  always", &mask.include), ("  never", &mask.exclude)] {
         for file in files {

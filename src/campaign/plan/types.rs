@@ -3,17 +3,14 @@
 use super::{PlanError, hash};
 use crate::calibrator::options::GaincalOptions;
 use crate::campaign::file::{
-    ArchiveOptions, CalibratorKind, CombineRule, Executables, FieldOptions, ImagerKind, MaskCadence, MaskImage,
-    MaskMethod, OnFailure, Resources, SchedulerOptions, StartColumn, StopOptions, WorkOn,
+    ArchiveOptions, CalibratorKind, Executables, FieldOptions, ImagerKind, MaskCadence, MaskImage, OnFailure,
+    Resources, SchedulerOptions, StartColumn, StopOptions, WorkOn,
 };
 use crate::campaign::layout::Layout;
 use crate::campaign::rules::acceptance::AcceptanceOptions;
 use crate::campaign::rules::solution_intervals::SolintOptions;
 use crate::imager::ImagerOptions;
-use crate::masking::MaskingOptions;
-use crate::masking::auto::AutoMaskOptions;
-use crate::masking::multithresh::MultithreshOptions;
-use crate::noise::NoiseOptions;
+use crate::masking::MaskRecipe;
 use crate::quality::confetti::ConfettiOptions;
 use crate::util::fs;
 use crate::{Error, Result};
@@ -109,8 +106,8 @@ pub struct CalibrationPlan {
 /// Mask of a round.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MaskPlan {
-    /// Its method; never [`MaskMethod::None`].
-    pub method: MaskMethod,
+    /// Its method, never [`MaskMethod::None`](crate::masking::MaskMethod::None), with the options of all methods.
+    pub recipe: MaskRecipe,
     /// The image that it is made from.
     #[serde(default, skip_serializing_if = "MaskImage::is_default")]
     pub image: MaskImage,
@@ -121,16 +118,6 @@ pub struct MaskPlan {
     pub cadence: MaskCadence,
     /// With cadence cycle: before every n-th major cycle.
     pub every: usize,
-    /// Rule that combines two masks.
-    pub combine: CombineRule,
-    /// Options of flint's pipeline.
-    pub masking: MaskingOptions,
-    /// Limits of the method `auto`.
-    pub auto: AutoMaskOptions,
-    /// Options of auto-multithresh.
-    pub automask: MultithreshOptions,
-    /// Background and noise.
-    pub noise: NoiseOptions,
     /// Masks and regions that are always cleaned.
     pub include: Vec<PathBuf>,
     /// Masks and regions that are never cleaned.

@@ -6,8 +6,7 @@ use crate::calibrator::SolutionTable;
 use crate::calibrator::options::GaincalOptions;
 use crate::campaign::events::{Collect, Emitter, Event, Step, StepEnd};
 use crate::campaign::file::{
-    ArchiveOptions, CalibratorKind, CombineRule, FieldOptions, MaskCadence, MaskImage, MaskMethod, StartColumn,
-    StopOptions,
+    ArchiveOptions, CalibratorKind, FieldOptions, MaskCadence, MaskImage, MaskMethod, StartColumn, StopOptions,
 };
 use crate::campaign::journal::StepKey;
 use crate::campaign::layout::{AttemptId, Layout};
@@ -19,10 +18,7 @@ use crate::campaign::steps::{
 };
 use crate::imager::command::CommandOptions;
 use crate::imager::{ImagerOptions, Products};
-use crate::masking::MaskingOptions;
-use crate::masking::auto::AutoMaskOptions;
-use crate::masking::multithresh::MultithreshOptions;
-use crate::noise::NoiseOptions;
+use crate::masking::MaskRecipe;
 use crate::quality::metrics::{ImageMetrics, ModelMetrics, RoundFiles};
 use crate::quality::solutions::SolutionStats;
 use crate::{Error, Result};
@@ -101,16 +97,11 @@ fn digest(parts: &impl serde::Serialize) -> String {
 /// A mask with these options.
 fn mask_step(tag: String) -> MaskStep {
     let mask = MaskPlan {
-        method: MaskMethod::Flint,
+        recipe: MaskRecipe { method: MaskMethod::Flint, ..MaskRecipe::default() },
         image: MaskImage::default(),
         field: FieldOptions::default(),
         cadence: MaskCadence::Round,
         every: 1,
-        combine: CombineRule::default(),
-        masking: MaskingOptions::default(),
-        auto: AutoMaskOptions::default(),
-        automask: MultithreshOptions::default(),
-        noise: NoiseOptions::default(),
         include: vec![tag.into()],
         exclude: Vec::new(),
         freeze_change: 0.0,

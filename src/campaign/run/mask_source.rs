@@ -26,7 +26,7 @@ pub(super) fn of(plan: &Plan, set: &MeasurementSetPlan) -> Result<Option<MaskSou
     let is_made = Journal::last_done_key(&plan.layout_of(set).journal(), made).is_some();
     let gone = source.as_ref().filter(|_| !is_made).and_then(|s| {
         let files = [Some(&s.products.image), Some(&s.products.residual), Some(&s.products.psf)];
-        let needed = if mask.method.uses_multithresh() { 3 } else { 1 };
+        let needed = if mask.recipe.method.uses_multithresh() { 3 } else { 1 };
         files.into_iter().take(needed).flatten().find(|file| !file.exists()).cloned()
     });
     if mask.cadence != MaskCadence::Round {

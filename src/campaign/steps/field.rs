@@ -196,7 +196,7 @@ pub(crate) fn mask_of(field: &FieldImage, mask: &MaskPlan, caution: f64) -> Resu
     // All measurement sets of this process want it at the same time; other processes make the same file.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let name = StepKey::of(&("field mask", &field.key, &mask.method, &mask.masking, &mask.auto, &mask.noise, caution));
+    let name = StepKey::of(&("field mask", &field.key, &mask.recipe, caution));
     let path = field.image.with_file_name(format!("mask-{}.fits", &name.as_str()[..12]));
     let about = path.with_extension("json");
     if path.exists()

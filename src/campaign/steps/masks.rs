@@ -102,10 +102,10 @@ pub fn from_field(
     why.extend(whole.notes);
     Ok(MaskRecord {
         source: Some(field.image.clone()),
-        options: differing(&mask.masking),
+        options: differing(&mask.recipe.flint),
         numbers: whole.rms.map(|rms| ("rms of the field's noise map, Jy/beam".to_string(), rms)).into_iter().collect(),
         why: why.join("; "),
-        ..record(&cut, mask.method, MaskOrigin::Field)
+        ..record(&cut, mask.recipe.method, MaskOrigin::Field)
     })
 }
 
@@ -262,10 +262,10 @@ fn confetti_record(v: &Vetoed) -> ConfettiRecord {
 pub fn of_cycles(mask: &MaskPlan, last: &CycleMask) -> MaskRecord {
     MaskRecord {
         path: last.path.clone(),
-        method: mask.method,
+        method: mask.recipe.method,
         origin: MaskOrigin::Cycles,
         source: None,
-        options: differing(&mask.masking),
+        options: differing(&mask.recipe.flint),
         numbers: IndexMap::new(),
         pixels: last.pixels,
         islands: None,

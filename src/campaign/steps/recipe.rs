@@ -7,15 +7,7 @@ use std::path::Path;
 
 /// The plan's way of making masks; `caution` multiplies levels that are chosen from the image.
 pub(super) fn recipe_of(mask: &MaskPlan, caution: f64) -> MaskRecipe {
-    MaskRecipe {
-        method: mask.method,
-        combine: mask.combine,
-        flint: mask.masking.clone(),
-        auto: mask.auto.clone(),
-        multithresh: mask.automask.clone(),
-        noise: mask.noise.clone(),
-        caution,
-    }
+    MaskRecipe { caution, ..mask.recipe.clone() }
 }
 
 /// A request as a campaign makes it: the mask of Stokes I for all polarisations, counted for the record.

@@ -2,7 +2,7 @@
 //! and a campaign tells.
 
 use crate::support::real;
-use cleanloop::campaign::file::{CombineRule, MaskCadence, MaskMethod};
+use cleanloop::campaign::file::{MaskCadence, MaskMethod};
 use cleanloop::campaign::plan::MaskPlan;
 use cleanloop::campaign::record::CampaignRecord;
 use cleanloop::campaign::steps::masks::RoundMasks;
@@ -11,6 +11,7 @@ use cleanloop::imager::tclean::{TcleanImager, TcleanOptions};
 use cleanloop::imager::wsclean::{WscleanImager, WscleanOptions};
 use cleanloop::imager::{CycleImager, Imager, ImagerContext, ImagingJob, MinorControls};
 use cleanloop::major_cycle::{CycleMasks, MaskMoment};
+use cleanloop::masking::MaskRecipe;
 use cleanloop::programs::casa::Casa;
 use cleanloop::quality::confetti::{ConfettiOptions, ConfettiVerdict};
 use ndarray::Array2;
@@ -106,18 +107,17 @@ fn confetti_is_vetoed(imager: &mut dyn CycleImager, folder: &Path) {
     imager.make_psf().expect("a PSF");
     let dirty = imager.residual().expect("a dirty cube");
     let plan = MaskPlan {
-        method: MaskMethod::Flint,
+        recipe: MaskRecipe {
+            method: MaskMethod::Flint,
+            flint: serde_json::from_value(json!({"flood_fill": true, "flood_fill_positive_seed_clip": 8.0,
+                "flood_fill_positive_flood_clip": 3.0}))
+            .expect("options"),
+            ..MaskRecipe::default()
+        },
         cadence: MaskCadence::Cycle,
         image: Default::default(),
         field: Default::default(),
         every: 1,
-        combine: CombineRule::Union,
-        masking: serde_json::from_value(json!({"flood_fill": true, "flood_fill_positive_seed_clip": 8.0,
-            "flood_fill_positive_flood_clip": 3.0}))
-        .expect("options"),
-        auto: Default::default(),
-        automask: Default::default(),
-        noise: Default::default(),
         include: Vec::new(),
         exclude: Vec::new(),
         freeze_change: 0.01,

@@ -112,7 +112,7 @@ fn assert_rounds(plan: &Plan, wsclean: &[Value], gaincal: &[Option<Value>], mask
     for (round, table) in plan.rounds.iter().zip(masking) {
         assert_eq!(round.mask.is_some(), table.is_some(), "round {} mask", round.round);
         if let (Some(mask), Some(table)) = (&round.mask, table) {
-            assert_table(&mask.masking, table, &format!("round {} masking", round.round));
+            assert_table(&mask.recipe.flint, table, &format!("round {} masking", round.round));
         }
     }
 }
@@ -142,7 +142,7 @@ fn a_continuum_strategy_with_tuples_and_environment() {
         Some(with(with(masking_defaults(), changes), json!({"flood_fill_positive_seed_clip": seed})))
     };
     assert_rounds(&plan, &wsclean, &gaincal, &[None, mask(7.0), mask(5.5), mask(5.5), mask(5.5)]);
-    let noise = &plan.rounds[1].mask.as_ref().unwrap().noise;
+    let noise = &plan.rounds[1].mask.as_ref().unwrap().recipe.noise;
     assert_eq!((noise.box_size, noise.step), (Some(196), Some(16)));
     let homeless =
         "the mode `archive`, as no folder is named for it (`sbid_archive_path`, `sbid_copy_path` or `archive.to`)";
@@ -193,7 +193,7 @@ fn a_minimum_absolute_clip_strategy_with_skipped_rounds() {
             "flood_fill_use_mac_adaptive_max_depth": 4, "flood_fill_positive_seed_clip": 1.2,
             "flood_fill_positive_flood_clip": 0.8}),
     );
-    assert_table(&plan.rounds[2].mask.as_ref().unwrap().masking, &table, "round 2 masking");
+    assert_table(&plan.rounds[2].mask.as_ref().unwrap().recipe.flint, &table, "round 2 masking");
     assert_eq!(plan.not_run, ["the operation `subtractcube`", "the mode `potatopeel`"]);
 }
 

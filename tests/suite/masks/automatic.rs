@@ -2,12 +2,13 @@
 
 use crate::support::words::dialogue;
 use assert_cmd::Command;
-use cleanloop::campaign::file::{CombineRule, MaskCadence, MaskMethod};
+use cleanloop::campaign::file::{MaskCadence, MaskMethod};
 use cleanloop::campaign::plan::MaskPlan;
 use cleanloop::campaign::steps::masks::{RoundMasks, from_image};
 use cleanloop::image::{FitsImage, Header, PixelType, PlaneWriter, write_plane};
 use cleanloop::imager::{Products, Residual};
 use cleanloop::major_cycle::{CycleMasks, MaskMoment};
+use cleanloop::masking::MaskRecipe;
 use ndarray::Array2;
 use std::path::{Path, PathBuf};
 
@@ -58,16 +59,11 @@ fn field(seed: u64, peak: f32) -> Array2<f32> {
 
 fn plan() -> MaskPlan {
     MaskPlan {
-        method: MaskMethod::Auto,
+        recipe: MaskRecipe { method: MaskMethod::Auto, ..MaskRecipe::default() },
         cadence: MaskCadence::Cycle,
         image: Default::default(),
         field: Default::default(),
         every: 1,
-        combine: CombineRule::Union,
-        masking: Default::default(),
-        auto: Default::default(),
-        automask: Default::default(),
-        noise: Default::default(),
         include: Vec::new(),
         exclude: Vec::new(),
         freeze_change: 0.01,

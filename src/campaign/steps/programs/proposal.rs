@@ -50,7 +50,7 @@ impl Programs<'_> {
     /// The mask before imaging. One between cycles belongs to the imaging; auto-multithresh between cycles needs none
     /// before.
     fn mask_step(&self, plan: &RoundPlan, changes: &[Relaxation]) -> Result<Option<MaskStep>> {
-        let only_between = |m: &MaskPlan| m.cadence == MaskCadence::Cycle && m.method == MaskMethod::Multithresh;
+        let only_between = |m: &MaskPlan| m.cadence == MaskCadence::Cycle && m.recipe.method == MaskMethod::Multithresh;
         let Some(mask) = plan.mask.clone().filter(|m| !only_between(m)) else { return Ok(None) };
         let field = match mask.image {
             MaskImage::Field if plan.round > 0 => Some(field::load(&self.plan.output, plan.round)?),
@@ -65,7 +65,7 @@ impl Programs<'_> {
             imager: plan.imaging.clone(),
             cycles: between.map(|mask| CycleMasking { mask, caution: caution(changes) }),
             stop: self.plan.stop.clone(),
-            mask_scales: before.map_or(0, |step| step.mask.masking.bits()),
+            mask_scales: before.map_or(0, |step| step.mask.recipe.flint.bits()),
         }
     }
 }

@@ -30,9 +30,9 @@ pub(super) fn relax(plan: &mut RoundPlan, change: &Relaxation, integration_s: f6
         Relaxation::ChooseAgain => {}
         Relaxation::ConservativeMask { factor } => {
             if let Some(m) = &mut plan.mask {
-                m.masking.flood_fill_positive_seed_clip *= factor;
-                m.masking.base_snr_clip *= factor;
-                m.automask.noisethreshold *= *factor as f32;
+                m.recipe.flint.flood_fill_positive_seed_clip *= factor;
+                m.recipe.flint.base_snr_clip *= factor;
+                m.recipe.multithresh.noisethreshold *= *factor as f32;
             }
         }
     }
