@@ -41,6 +41,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let error = run(Args { campaign: folder.path().join("nowhere") }).unwrap_err();
         assert_eq!(error.exit_status(), ExitStatus::BadInput);
-        assert!(error.to_string().ends_with("nowhere: there is no such campaign folder or campaign file"), "{error}");
+        insta::assert_snapshot!(crate::util::testing::words(error, folder.path()), @"<folder>/nowhere: there is no such campaign folder or campaign file");
     }
 }
