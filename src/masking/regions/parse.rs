@@ -349,6 +349,23 @@ fn crtf_system(word: &str) -> Result<System, String> {
     }
 }
 
+/// The box whose opposite corners are `a` and `b`: both pixels, or both on the sky.
+fn box_between(a: RegionPlace, b: RegionPlace) -> Result<Shape, String> {
+    match (a, b) {
+        // Pixels on the outline belong to it.
+        (RegionPlace::Pixel { x: x1, y: y1 }, RegionPlace::Pixel { x: x2, y: y2 }) => Ok(Shape::Box {
+            centre: RegionPlace::Pixel { x: (x1 + x2) / 2.0, y: (y1 + y2) / 2.0 },
+            sides: [Length::Pixels((x2 - x1).abs()), Length::Pixels((y2 - y1).abs())],
+            angle: 0.0,
+        }),
+        (RegionPlace::Sky { position: p, frame }, RegionPlace::Sky { position: q, .. }) => {
+            let corner = |lon_deg, lat_deg| RegionPlace::Sky { position: SkyPosition { lon_deg, lat_deg }, frame };
+            Ok(Shape::Polygon { vertices: vec![a, corner(q.lon_deg, p.lat_deg), b, corner(p.lon_deg, q.lat_deg)] })
+        }
+        _ => Err("the corners of a box must both be pixels or both be on the sky".to_string()),
+    }
+}
+
 fn crtf_shape(name: &str, words: &[String], system: System) -> Result<Option<Shape>, String> {
     let count = |expected: usize, form: &str| {
         if words.len() == expected {
@@ -402,21 +419,7 @@ fn crtf_shape(name: &str, words: &[String], system: System) -> Result<Option<Sha
         }
         "box" => {
             count(4, "box[[x1, y1], [x2, y2]]")?;
-            let (a, b) = (place(0)?, place(2)?);
-            match (a, b) {
-                // Pixels on the outline belong to it.
-                (RegionPlace::Pixel { x: x1, y: y1 }, RegionPlace::Pixel { x: x2, y: y2 }) => Shape::Box {
-                    centre: RegionPlace::Pixel { x: (x1 + x2) / 2.0, y: (y1 + y2) / 2.0 },
-                    sides: [Length::Pixels((x2 - x1).abs()), Length::Pixels((y2 - y1).abs())],
-                    angle: 0.0,
-                },
-                (RegionPlace::Sky { position: p, frame }, RegionPlace::Sky { position: q, .. }) => {
-                    let corner =
-                        |lon_deg, lat_deg| RegionPlace::Sky { position: SkyPosition { lon_deg, lat_deg }, frame };
-                    Shape::Polygon { vertices: vec![a, corner(q.lon_deg, p.lat_deg), b, corner(p.lon_deg, q.lat_deg)] }
-                }
-                _ => return Err("the corners of a box must both be pixels or both be on the sky".to_string()),
-            }
+            box_between(place(0)?, place(2)?)?
         }
         "poly" => {
             if words.len() < 6 || !words.len().is_multiple_of(2) {
