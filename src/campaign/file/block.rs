@@ -3,8 +3,8 @@
 use super::archive::ArchiveOptions;
 use super::mask::{self, MaskInput, MaskSettings};
 use super::programs::{self, CalibratorKind, Executables, ImagerKind, Word};
-use super::reading::Problem;
 use super::reading::findings::Findings;
+use super::reading::problem::Problem;
 use super::resources::Resources;
 use super::rounds::RoundSelection;
 use super::scheduler::{self, SchedulerInput, SchedulerOptions};

@@ -4,7 +4,7 @@ pub(crate) mod check;
 pub(crate) mod env;
 pub(super) mod findings;
 mod maps;
-mod problem;
+pub(super) mod problem;
 #[doc(hidden)]
 pub mod schema;
 mod setting;
