@@ -12,7 +12,7 @@ LEFT_OUT := --skip batch::slurm:: $(if $(CLEANLOOP_DP3),,--skip the_example_with
 help:
 	@echo "make demo           build, simulate a small observation, self-calibrate it, say where the report is"
 	@echo "make test           install what the tests need and run all of them"
-	@echo "make test-fast      formatting, and the tests that need no other program: less than a minute after the build"
+	@echo "make test-fast      formatting, and the small tests that need no other program: less than a minute after the build"
 	@echo "make test-slurm     start a Slurm of one node, test campaigns on it, stop it"
 	@echo "make test-slurm-full the same with 2,000 measurement sets"
 	@echo "make test-workers   test the sources of the CASA worker, without CASA"
@@ -59,7 +59,7 @@ test-workers: workers-venv
 test: install-test-parts lint test-workers
 	CLEANLOOP_ASTROPY_PYTHON=$(CURDIR)/target/test-venv/bin/python $(CARGO) test -- --include-ignored $(LEFT_OUT)
 
-# Of the reference results, only the selection in the repository.
+# The small tests that need no other program; of the reference results, only the selection in the repository.
 test-fast:
 	$(CARGO) fmt --all --check
 	CLEANLOOP_GOLDEN=none $(CARGO) test --quiet

@@ -10,6 +10,7 @@ use std::fs;
 const SETS: usize = 2000;
 
 #[test]
+#[ignore = "large: half a minute of campaigns"]
 fn two_thousand_sets_with_failures_nothing_lost_and_nothing_twice() {
     let fake = Fake::new(SETS, 1, "  resources: {concurrent: 8, threads: 8}");
     // Every 40th fails in round 0, every 50th in round 1, each once; every 100th dies in round 1.

@@ -349,6 +349,7 @@ fn judge(simulation: &Simulation, with_dirty: bool) -> Vec<Candidate> {
 }
 
 #[test]
+#[ignore = "large: half a minute of simulated cubes"]
 fn precision_and_recall_on_simulated_cubes() {
     let judged: Vec<_> = (1..=5u64)
         .into_par_iter()
@@ -464,6 +465,7 @@ fn finished_cubes_give_table_json_regions_and_plots() {
 }
 
 #[test]
+#[ignore = "large: half a minute of simulated cubes"]
 fn streaming_gives_what_memory_gives_for_any_number_of_threads() {
     use cleanloop::quality::confetti::{ConfettiFiles, of_files};
     let simulation = simulate(11, 6);
