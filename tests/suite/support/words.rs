@@ -1,5 +1,6 @@
 //! What commands say, in a form that is the same on every machine: for snapshots.
 
+use cleanloop::Error;
 use std::path::Path;
 use std::process::Output;
 
@@ -28,4 +29,10 @@ pub(crate) fn dialogue<W: AsRef<str>>(folder: &Path, lines: impl IntoIterator<It
         all += &format!("$ cleanloop {line}\n{}\n", said(&command.output().expect("it runs"), folder));
     }
     all
+}
+
+/// The module's own error inside `error`; fails the test if it is of another type.
+pub(crate) fn inner<E: std::error::Error + 'static>(error: &Error) -> &E {
+    let (Error::BadInput(boxed) | Error::External(boxed) | Error::Internal(boxed)) = error else { panic!("{error:?}") };
+    boxed.downcast_ref().unwrap_or_else(|| panic!("{boxed:?}"))
 }
