@@ -22,8 +22,8 @@ pub(crate) fn golden_folders() -> Vec<PathBuf> {
     std::iter::once(references::selected("golden/flint")).chain(references::full("flint")).collect()
 }
 
-fn plane(path: &Path) -> Array2<f32> {
-    FitsImage::open(path).unwrap().read_plane(0, 0).unwrap()
+fn plane(path: &Path, channel: usize) -> Array2<f32> {
+    FitsImage::open(path).unwrap().read_plane(0, channel).unwrap()
 }
 
 /// All cases of `mask` in a folder.
@@ -47,20 +47,24 @@ fn every_golden_mask_is_reproduced() {
         for case in cases {
             let image = FitsImage::open(folder.join(&case.image)).unwrap();
             let beam: Option<PixelBeam> = image.beam().map(|b| b.in_pixels(image.pixel_deg().unwrap()));
-            let map = |name: &Option<String>| name.as_ref().map(|n| plane(&folder.join(n)));
-            let (background, rms) = (map(&case.bkg), map(&case.rms));
-            let output = make_mask(
-                plane(&folder.join(&case.image)).view(),
-                background.as_ref().map(|a| a.view()),
-                rms.as_ref().map(|a| a.view()),
-                beam.as_ref(),
-                &case.options,
-            )
-            .unwrap();
-            let expected = plane(&folder.join(&case.case).join("mask.fits.gz"));
-            let differ = output.mask.values().iter().zip(&expected).filter(|(m, e)| **m as f32 != **e).count();
-            assert_eq!(differ, 0, "{}: {differ} pixels differ", case.case);
-            assert_eq!(output.mask.masked_pixels(), case.masked_pixels, "{}", case.case);
+            let mut masked = 0;
+            for channel in 0..image.channels() {
+                let map = |name: &Option<String>| name.as_ref().map(|n| plane(&folder.join(n), channel));
+                let (background, rms) = (map(&case.bkg), map(&case.rms));
+                let output = make_mask(
+                    plane(&folder.join(&case.image), channel).view(),
+                    background.as_ref().map(|a| a.view()),
+                    rms.as_ref().map(|a| a.view()),
+                    beam.as_ref(),
+                    &case.options,
+                )
+                .unwrap();
+                let expected = plane(&folder.join(&case.case).join("mask.fits.gz"), channel);
+                let differ = output.mask.values().iter().zip(&expected).filter(|(m, e)| **m as f32 != **e).count();
+                assert_eq!(differ, 0, "{}, channel {channel}: {differ} pixels differ", case.case);
+                masked += output.mask.masked_pixels();
+            }
+            assert_eq!(masked, case.masked_pixels, "{}", case.case);
         }
     }
 }
