@@ -23,6 +23,12 @@ def plane(path, channel=0):
         return np.ascontiguousarray(data, data.dtype.newbyteorder("=")), header
 
 
+def planes(path):
+    """Number of planes of an image."""
+    with fits.open(path) as files:
+        return int(np.prod(files[0].data.shape[:-2]))
+
+
 @dataclass
 class FlintCase:
     name: str

@@ -4,18 +4,22 @@ import numpy as np
 import pytest
 
 import cleanloop
-from golden import flint_cases, plane
+from golden import flint_cases, plane, planes
 
 
 @pytest.mark.parametrize("case", flint_cases(), ids=lambda case: case.name)
 def test_every_pixel_is_flints(case):
-    image, header = plane(case.image)
-    maps = {name: plane(path)[0] for name, path in (("background", case.background), ("rms", case.rms)) if path}
-    made = cleanloop.mask(image, beam=cleanloop.beam_pixels(header), **maps, **case.options)
-    expected = plane(case.mask)[0].astype(np.int64)
-    assert made.dtype == np.uint8 and made.shape == expected.shape
-    assert np.count_nonzero(made) == case.masked_pixels
-    np.testing.assert_array_equal(made, expected)
+    masked = 0
+    for channel in range(planes(case.image)):
+        image, header = plane(case.image, channel)
+        given = [("background", case.background), ("rms", case.rms)]
+        maps = {name: plane(path, channel)[0] for name, path in given if path}
+        made = cleanloop.mask(image, beam=cleanloop.beam_pixels(header), **maps, **case.options)
+        expected = plane(case.mask, channel)[0].astype(np.int64)
+        assert made.dtype == np.uint8 and made.shape == expected.shape
+        np.testing.assert_array_equal(made, expected)
+        masked += np.count_nonzero(made)
+    assert masked == case.masked_pixels
 
 
 def test_the_way_an_array_lies_in_memory_changes_nothing():
