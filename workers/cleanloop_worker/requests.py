@@ -30,6 +30,12 @@ class Simulate:
     seed: int
     phase_rms_deg: float | None
     amplitude_rms: float | None
+    gain_time_s: float | None
+    delay_rms_ns: float | None
+    hand_phase_deg: float | None
+    window_phase_deg: float | None
+    random_phases: bool
+    gain_errors: bool
     sources: int | None
     field_arcsec: float | None
     pointing_arcsec: list[float] | None
@@ -39,6 +45,7 @@ class Simulate:
     integration_s: float | None
     antennas: int | None
     channels: int | None
+    windows: int | None
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,16 @@
 """The sky, the seeds and the gains of simulated fields."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 
 from cleanloop_worker import requests as r
 from cleanloop_worker.problems import BadInput
-from cleanloop_worker.simulation import observe, sky
+from cleanloop_worker.simulation import gains, observe, sky
 
-REQUEST = r.Simulate("out", "field", "demo", 1, *[None] * 11)
+NUMBERS = [field.name for field in fields(r.Simulate) if "None" in str(field.type)]
+REQUEST = r.Simulate("out", "field", "demo", 1, random_phases=False, gain_errors=True, **dict.fromkeys(NUMBERS))
 
 
 def test_presets_are_changed_by_the_request() -> None:
@@ -29,6 +30,8 @@ def test_large_sources_shrink_with_the_field() -> None:
         ({"channels": 0}, "at least one channel"),
         ({"duration_s": 1.0}, "one integration"),
         ({"antennas": 1}, "at least two antennas"),
+        ({"windows": 0}, "one spectral window"),
+        ({"gain_time_s": 0.0}, "must be above 0 s"),
     ],
 )
 def test_fields_that_cannot_be_observed_are_refused(change: dict, message: str) -> None:
@@ -44,7 +47,9 @@ def states(pointing: list[float] | None) -> list[int]:
 def test_beams_share_the_sky_and_have_their_own_gains_and_noise() -> None:
     field, left, right = states(None), states([-300.0, 0.0]), states([300.0, 0.0])
     assert field[0] == left[0] == right[0]
-    assert len({field[1], left[1], right[1]}) == len({field[2], left[2], right[2]}) == 3
+    for own in range(1, 5):
+        assert len({field[own], left[own], right[own]}) == 3
+    assert len(set(field)) == 5, "every stream is its own"
 
 
 def test_a_point_at_the_centre_has_the_same_visibility_everywhere() -> None:
@@ -70,10 +75,99 @@ def test_the_beam_dims_what_is_far_from_its_centre() -> None:
     assert seen["north_arcsec"] == pytest.approx(-600.0, rel=1e-4)
 
 
+GAINS = {
+    "integration_s": 30.0,
+    "gain_time_s": 720.0,
+    "amplitude_rms": 0.1,
+    "phase_rms_deg": 10.0,
+    "delay_rms_ns": 2.0,
+    "hand_phase_deg": 30.0,
+    "window_phase_deg": 20.0,
+    "windows": 2,
+    "gain_errors": True,
+    "random_phases": False,
+}
+
+
 def test_gains_drift_around_their_mean() -> None:
-    o = {"integration_s": 30.0, "amplitude_rms": 0.1, "phase_rms_deg": 10.0}
-    gains = observe.drifting_gains(50, 200, o, np.random.default_rng(1))
-    assert gains.shape == (50, 200)
-    assert np.abs(gains).mean() == pytest.approx(1.0, abs=0.03)
-    assert np.rad2deg(np.angle(gains)).std() == pytest.approx(10.0, rel=0.2)
-    assert np.abs(np.diff(np.angle(gains))).mean() < np.angle(gains).std() / 2, "neighbours are alike"
+    drift = gains.drifting_gains(50, 200, GAINS, np.random.default_rng(1))
+    assert drift.shape == (50, 200)
+    assert np.abs(drift).mean() == pytest.approx(1.0, abs=0.03)
+    assert np.rad2deg(np.angle(drift)).std() == pytest.approx(10.0, rel=0.2)
+
+
+@pytest.mark.parametrize("time", [120.0, 720.0, 3600.0])
+def test_gains_are_alike_within_their_correlation_time(time: float) -> None:
+    drift = gains.drifting_gains(200, 400, {**GAINS, "gain_time_s": time}, np.random.default_rng(1))
+    phase = np.angle(drift)
+    alike = [np.mean(phase[:, lag:] * phase[:, :-lag]) / np.mean(phase**2) for lag in (1, 4)]
+    np.testing.assert_allclose(alike, np.exp([-30.0 / time, -120.0 / time]), atol=0.05)
+
+
+def test_constant_errors_scatter_as_asked() -> None:
+    made = gains.make_gains(400, 3, GAINS, 1, 2)
+    assert made.delay.std() == pytest.approx(2e-9, rel=0.1)
+    assert np.rad2deg(made.hand_phase).std() == pytest.approx(30.0, rel=0.1)
+    assert not made.window_phase[0].any()
+    assert np.rad2deg(made.window_phase[1]).std() == pytest.approx(20.0, rel=0.1)
+
+
+def test_a_delay_is_a_slope_along_the_band_and_a_hand_an_offset() -> None:
+    made = gains.make_gains(4, 3, GAINS, 1, 2)
+    right, left = made.phases(1, "R", 5e6), made.phases(1, "L", 5e6)
+    np.testing.assert_allclose(right - made.phases(1, "R", 0.0), 2 * np.pi * 5e6 * made.delay)
+    np.testing.assert_allclose(left - right, made.hand_phase)
+    np.testing.assert_allclose(right - made.phases(0, "R", 5e6), made.window_phase[1])
+
+
+def test_constant_errors_leave_the_drift_alone() -> None:
+    plain = {**GAINS, "delay_rms_ns": 0.0, "hand_phase_deg": 0.0, "window_phase_deg": 0.0, "windows": 1}
+    np.testing.assert_array_equal(gains.make_gains(4, 3, plain, 1, 2).drift, gains.make_gains(4, 3, GAINS, 1, 2).drift)
+
+
+def test_without_gain_errors_nothing_is_wrong() -> None:
+    made = gains.make_gains(4, 3, {**GAINS, "gain_errors": False}, 1, 2)
+    assert (made.drift == 1).all()
+    assert not made.phases(1, "L", 1e7).any()
+    assert (gains.row_phases(9, {**GAINS, "gain_errors": False, "random_phases": True}, 1) == 1).all()
+
+
+def test_random_phases_have_no_mean() -> None:
+    factor = gains.row_phases(4000, {**GAINS, "random_phases": True}, 1)
+    np.testing.assert_allclose(np.abs(factor), 1.0)
+    assert np.abs(factor.mean()) < 0.05
+
+
+def small(**change: object) -> np.ndarray:
+    """What three antennas see of a point in two windows of two channels, without noise: [correlation, channel, row]."""
+    o = {**GAINS, "stokes": "RR LL", "noise_jy": 0.0, **change}
+    rows = 6  # three baselines in each window
+    layout = observe.Layout(
+        uvw=np.arange(3.0 * rows).reshape(3, rows),
+        time=np.zeros(rows),
+        first=np.array([0, 0, 1] * 2),
+        second=np.array([1, 2, 2] * 2),
+        window=np.repeat([0, 1], 3),
+        antennas=["a", "b", "c"],
+        dish=25.0,
+        frequencies=np.array([[1.40e9, 1.41e9], [1.42e9, 1.43e9]]),
+    )
+    point = sky.component("point", (0.0, 0.0), [1.0] * 4, sky.POINT)
+    made = gains.make_gains(3, 1, o, 1, 2)
+    return observe.observe(layout, [point], made, np.ones(rows, complex), o, np.random.default_rng(3))
+
+
+def test_closure_phases_do_not_see_the_gains_of_antennas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(observe, "event", lambda *_, **__: None)
+    data = small()
+    assert np.abs(np.angle(data)).max() > 0.1
+    for rows in (slice(0, 3), slice(3, 6)):
+        ab, ac, bc = np.moveaxis(data[:, :, rows], -1, 0)
+        np.testing.assert_allclose(np.angle(ab * bc * ac.conj()), 0.0, atol=1e-12)
+
+
+def test_the_noise_is_the_same_without_gain_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(observe, "event", lambda *_, **__: None)
+    noise = [small(noise_jy=0.5, gain_errors=errors) - small(gain_errors=errors) for errors in (True, False)]
+    assert np.abs(noise[0]).std() > 0.1
+    np.testing.assert_allclose(noise[0], noise[1], atol=1e-12)

@@ -33,6 +33,30 @@ pub struct Args {
     #[arg(long = "amp-rms", value_name = "FRACTION")]
     pub amplitude_rms: Option<f64>,
 
+    /// Correlation time of the gains' drift, s.
+    #[arg(long = "gain-time", value_name = "S")]
+    pub gain_time_s: Option<f64>,
+
+    /// Scatter of the antennas' delays, ns; constant in time.
+    #[arg(long = "delay-rms", value_name = "NS")]
+    pub delay_rms_ns: Option<f64>,
+
+    /// Scatter of the antennas' constant phase between the two polarisations, degrees.
+    #[arg(long = "hand-phase", value_name = "DEG")]
+    pub hand_phase_deg: Option<f64>,
+
+    /// Scatter of the antennas' constant phase of each spectral window after the first, degrees.
+    #[arg(long = "window-phase", value_name = "DEG")]
+    pub window_phase_deg: Option<f64>,
+
+    /// A random phase in every row, which no gains of antennas can correct: nothing is left to calibrate on.
+    #[arg(long)]
+    pub random_phases: bool,
+
+    /// No gain errors; sky and noise stay the same.
+    #[arg(long)]
+    pub no_gain_errors: bool,
+
     /// Number of random point sources.
     #[arg(long)]
     pub sources: Option<u32>,
@@ -66,9 +90,13 @@ pub struct Args {
     #[arg(long)]
     pub antennas: Option<u32>,
 
-    /// Number of channels.
+    /// Number of channels of a spectral window.
     #[arg(long)]
     pub channels: Option<u32>,
+
+    /// Number of spectral windows, one above the other, all with the same drift of the gains.
+    #[arg(long)]
+    pub windows: Option<u32>,
 }
 
 impl Args {
@@ -81,6 +109,12 @@ impl Args {
             seed: 1,
             phase_rms_deg: None,
             amplitude_rms: None,
+            gain_time_s: None,
+            delay_rms_ns: None,
+            hand_phase_deg: None,
+            window_phase_deg: None,
+            random_phases: false,
+            no_gain_errors: false,
             sources: None,
             field_arcsec: None,
             pointing_arcsec: None,
@@ -90,6 +124,7 @@ impl Args {
             integration_s: None,
             antennas: None,
             channels: None,
+            windows: None,
         }
     }
 }
@@ -104,6 +139,12 @@ impl From<Args> for Simulate {
             seed: args.seed,
             phase_rms_deg: args.phase_rms_deg,
             amplitude_rms: args.amplitude_rms,
+            gain_time_s: args.gain_time_s,
+            delay_rms_ns: args.delay_rms_ns,
+            hand_phase_deg: args.hand_phase_deg,
+            window_phase_deg: args.window_phase_deg,
+            random_phases: args.random_phases,
+            gain_errors: !args.no_gain_errors,
             sources: args.sources,
             field_arcsec: args.field_arcsec,
             pointing_arcsec: args.pointing_arcsec,
@@ -113,6 +154,7 @@ impl From<Args> for Simulate {
             integration_s: args.integration_s,
             antennas: args.antennas,
             channels: args.channels,
+            windows: args.windows,
         }
     }
 }
@@ -141,6 +183,8 @@ pub enum SimulationPreset {
     Amplitude,
     /// One source of 15 Jy.
     Bright,
+    /// No source: noise alone.
+    Empty,
     /// ALMA, 10 channels: emission of changing extent, an absorption, empty ends; no gain errors.
     LineCube,
 }

@@ -40,6 +40,7 @@ const SOURCES: &[(&str, &str)] = &embedded![
     "cleanloop_worker/registry.py",
     "cleanloop_worker/requests.py",
     "cleanloop_worker/simulation/__init__.py",
+    "cleanloop_worker/simulation/gains.py",
     "cleanloop_worker/simulation/observe.py",
     "cleanloop_worker/simulation/presets.py",
     "cleanloop_worker/simulation/sky.py",

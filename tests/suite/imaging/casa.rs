@@ -112,6 +112,34 @@ fn simulations_repeat_by_seed_and_the_sky_does_not_follow_the_gains() {
 
 #[test]
 #[ignore = "needs CASA"]
+fn simulated_gain_errors_can_be_left_out_and_windows_lie_one_above_the_other() {
+    let casa = real::casa();
+    let folder = tempfile::tempdir().expect("a folder");
+    let make = |name: &str, change: Value| {
+        let mut params = json!({"output": folder.path(), "name": name, "antennas": 4, "duration_s": 90,
+                                "channels": 2, "windows": 2, "sources": 1});
+        params.as_object_mut().expect("a map").extend(change.as_object().expect("a map").clone());
+        casa.ask(&simulation(params), None).expect("simulated");
+        folder.path().join(format!("{name}.ms"))
+    };
+    let errors = json!({"delay_rms_ns": 3.0, "hand_phase_deg": 30.0, "window_phase_deg": 20.0, "random_phases": true});
+    let mut without = errors.clone();
+    without["gain_errors"] = json!(false);
+    let [bad, good, plain] = [
+        make("bad", errors),
+        make("good", without),
+        make("plain", json!({"phase_rms_deg": 0.0, "amplitude_rms": 0.0})),
+    ]
+    .map(|ms| (checksum(&casa, &ms, "DATA").expect("a checksum"), MsSummary::read(&casa, &ms).expect("a summary")));
+    assert_eq!(good.0, plain.0, "the same sky and noise");
+    assert_ne!(bad.0, good.0);
+    let windows: Vec<&[f64]> = bad.1.spectral_windows.iter().map(|w| &w.frequencies_hz[..]).collect();
+    assert_eq!(windows, [[1.4e9, 1.408e9], [1.416e9, 1.424e9]]);
+    assert_eq!((bad.1.rows, bad.1.integrations), (2 * 6 * 3, 3));
+}
+
+#[test]
+#[ignore = "needs CASA"]
 fn gains_are_found_applied_and_undone_and_data_never_change() {
     let casa = real::casa();
     let folder = tempfile::tempdir().expect("a folder");

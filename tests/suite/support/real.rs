@@ -46,7 +46,8 @@ pub(crate) struct Field {
 }
 
 /// The sources of the simulation.
-const SIMULATION: [&str; 3] = [
+const SIMULATION: [&str; 4] = [
+    include_str!("../../../workers/cleanloop_worker/simulation/gains.py"),
     include_str!("../../../workers/cleanloop_worker/simulation/observe.py"),
     include_str!("../../../workers/cleanloop_worker/simulation/presets.py"),
     include_str!("../../../workers/cleanloop_worker/simulation/sky.py"),

@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,24 +13,25 @@ from cleanloop_worker.ms.columns import add_column
 from cleanloop_worker.ms.tables import opened, pieces
 from cleanloop_worker.problems import BadInput
 from cleanloop_worker.protocol import event
+from cleanloop_worker.simulation.gains import Gains, make_gains, row_phases, write_gains
 from cleanloop_worker.simulation.presets import PRESETS, VLA
 from cleanloop_worker.simulation.sky import ARCSEC, Component, beam_widths, make_sky, seen_by_beam, visibilities
 
 EPOCH = "2021/06/01/00:00:00"  # UTC; any date that the measures data know
-GAIN_CORRELATION_TIME = 720.0  # s
-MIN_AMPLITUDE = 0.1  # an antenna's gain never falls below this
 
 Options = dict[str, Any]  # of a preset, with the changes of a request
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What an empty observation has: uvw [3, row] in m, times in s, antennas of each row, frequencies in Hz."""
+    """What an empty observation has: uvw [3, row] in m, times in s, antennas and spectral window of each row, names and
+    diameter (m) of the antennas, frequencies [window, channel] in Hz."""
 
     uvw: np.ndarray
     time: np.ndarray
     first: np.ndarray
     second: np.ndarray
+    window: np.ndarray
     antennas: list[str]
     dish: float
     frequencies: np.ndarray
@@ -45,14 +46,14 @@ def simulate(request: r.Simulate) -> dict[str, Any]:
         raise BadInput(f"{final} is there already")
     partial = f"{final}.partial"
     shutil.rmtree(partial, ignore_errors=True)
-    sky_seed, gain_seed, noise_seed = seeds(request.seed, o["pointing_arcsec"])
+    seed = seeds(request.seed, o["pointing_arcsec"])
     lay_out(partial, o)
     layout = read_layout(partial)
-    sky = sky_of(o, layout, np.random.default_rng(sky_seed))
-    stamps, when = np.unique(layout.time, return_inverse=True)
-    gains = drifting_gains(len(layout.antennas), stamps.size, o, np.random.default_rng(gain_seed))
-    factor = gains[layout.first, when] * gains[layout.second, when].conj()
-    write_data(partial, o, observe(layout, sky, factor, o, np.random.default_rng(noise_seed)))
+    sky = sky_of(o, layout, np.random.default_rng(seed.sky))
+    stamps = np.unique(layout.time)
+    gains = make_gains(len(layout.antennas), stamps.size, o, seed.gains, seed.constant)
+    factor = row_phases(layout.time.size, o, seed.rows)
+    write_data(partial, o, observe(layout, sky, gains, factor, o, np.random.default_rng(seed.noise)))
     paths = {
         key: os.path.join(request.output, f"{request.name}.{end}")
         for key, end in [("sky", "sky.json"), ("gains", "gains.npz"), ("gains_json", "gains.json")]
@@ -65,7 +66,7 @@ def simulate(request: r.Simulate) -> dict[str, Any]:
         "rows": int(layout.time.size),
         "antennas": len(layout.antennas),
         "integrations": int(stamps.size),
-        "channels": len(layout.frequencies),
+        "channels": layout.frequencies.size,
         **paths,
     }
 
@@ -84,20 +85,32 @@ def options_of(request: r.Simulate) -> Options:
         (flux, part * major, part * minor, angle, part * east, part * north)
         for flux, major, minor, angle, east, north in o["gaussians"]
     ]
-    if o["channels"] < 1 or o["duration_s"] < o["integration_s"] or o["integration_s"] <= 0:
-        raise BadInput("at least one channel and one integration are needed")
+    if min(o["channels"], o["windows"]) < 1 or o["duration_s"] < o["integration_s"] or o["integration_s"] <= 0:
+        raise BadInput("at least one channel, one spectral window and one integration are needed")
+    if o["gain_time_s"] <= 0:
+        raise BadInput("the correlation time of the gains must be above 0 s")
     if o["antennas"] is not None and o["antennas"] < 2:
         raise BadInput("at least two antennas are needed")
     return o
 
 
-def seeds(seed: int, pointing: list[float] | None) -> list[np.random.SeedSequence]:
-    """Seeds of sky, gains and noise. The sky is the field's; gains and noise are each beam's own."""
-    sky, gains, noise = np.random.SeedSequence(seed).spawn(3)
+class Seeds(NamedTuple):
+    """Seeds of what is random: the sky, gains that drift, noise, constant gain errors, phases of single rows."""
+
+    sky: np.random.SeedSequence
+    gains: np.random.SeedSequence
+    noise: np.random.SeedSequence
+    constant: np.random.SeedSequence
+    rows: np.random.SeedSequence
+
+
+def seeds(seed: int, pointing: list[float] | None) -> Seeds:
+    """The seeds of an observation. The sky is the field's; gains and noise are each beam's own."""
+    sky, *own = np.random.SeedSequence(seed).spawn(5)
     if pointing:
-        own = [seed, *(int(round(10 * offset)) + 2**30 for offset in pointing)]
-        gains, noise = np.random.SeedSequence(own).spawn(2)
-    return [sky, gains, noise]
+        beam = [seed, *(int(round(10 * offset)) + 2**30 for offset in pointing)]
+        own = np.random.SeedSequence(beam).spawn(4)
+    return Seeds(sky, *own)
 
 
 def phase_centre(o: Options, pointing: list[float] | None) -> Any:
@@ -142,20 +155,23 @@ def lay_out(path: str, o: Options) -> None:
         referencelocation=me.observatory(o["telescope"]),
     )
     width = f"{o['channel_width_hz']}Hz"
-    sm.setspwindow(
-        spwname="band",
-        freq=f"{o['frequency_hz']}Hz",
-        deltafreq=width,
-        freqresolution=width,
-        nchannels=o["channels"],
-        stokes=o["stokes"],
-    )
+    windows = [f"band{k}" for k in range(o["windows"])]
+    for k, window in enumerate(windows):
+        sm.setspwindow(
+            spwname=window,
+            freq=f"{o['frequency_hz'] + k * o['channels'] * o['channel_width_hz']}Hz",
+            deltafreq=width,
+            freqresolution=width,
+            nchannels=o["channels"],
+            stokes=o["stokes"],
+        )
     sm.setfeed("perfect R L" if "R" in o["stokes"] else "perfect X Y", pol=[""])
     sm.setfield(sourcename="field", sourcedirection=phase_centre(o, o["pointing_arcsec"]))
     sm.setlimits(shadowlimit=1e-6, elevationlimit="5deg")
     sm.setauto(0.0)
     sm.settimes(integrationtime=f"{o['integration_s']}s", usehourangle=True, referencetime=me.epoch("UTC", EPOCH))
-    sm.observe("field", "band", starttime=f"{-o['duration_s'] / 2}s", stoptime=f"{o['duration_s'] / 2}s")
+    for window in windows:
+        sm.observe("field", window, starttime=f"{-o['duration_s'] / 2}s", stoptime=f"{o['duration_s'] / 2}s")
     sm.close()
 
 
@@ -167,16 +183,19 @@ def read_layout(path: str) -> Layout:
                 tb.removecols(column)
         uvw, time = tb.getcol("UVW"), tb.getcol("TIME")
         first, second = tb.getcol("ANTENNA1"), tb.getcol("ANTENNA2")
+        window = tb.getcol("DATA_DESC_ID")
+        # The simulator counts a scan for each window; they are observed together.
+        tb.putcol("SCAN_NUMBER", np.ones(time.size, np.int32))
     with opened(os.path.join(path, "ANTENNA")) as tb:
         antennas = list(tb.getcol("NAME"))
         dish = float(np.median(tb.getcol("DISH_DIAMETER")))
-    return Layout(uvw, time, first, second, antennas, dish, channel_frequencies(path))
+    return Layout(uvw, time, first, second, window, antennas, dish, channel_frequencies(path))
 
 
 def channel_frequencies(path: str) -> np.ndarray:
-    """Channel frequencies of the first spectral window, Hz."""
+    """Channel frequencies [window, channel], Hz; window k is data description k."""
     with opened(os.path.join(path, "SPECTRAL_WINDOW")) as tb:
-        return tb.getcell("CHAN_FREQ", 0)
+        return tb.getcol("CHAN_FREQ").T
 
 
 def sky_of(o: Options, layout: Layout, rng: np.random.Generator) -> list[Component]:
@@ -186,31 +205,28 @@ def sky_of(o: Options, layout: Layout, rng: np.random.Generator) -> list[Compone
         return sky
     centres = (phase_centre(o, None), phase_centre(o, o["pointing_arcsec"]))
     field, beam = ((centre["m0"]["value"], centre["m1"]["value"]) for centre in centres)
-    return seen_by_beam(sky, field, beam, beam_widths(layout.frequencies, layout.dish))
-
-
-def drifting_gains(antennas: int, times: int, o: Options, rng: np.random.Generator) -> np.ndarray:
-    """Complex gains [antenna, time]: amplitude and phase are Ornstein-Uhlenbeck processes."""
-    keep = np.exp(-o["integration_s"] / GAIN_CORRELATION_TIME)
-    drift = np.empty((2, antennas, times))
-    drift[:, :, 0] = rng.standard_normal((2, antennas))
-    for t in range(1, times):
-        drift[:, :, t] = keep * drift[:, :, t - 1] + np.sqrt(1 - keep**2) * rng.standard_normal((2, antennas))
-    amplitude = np.maximum(1 + o["amplitude_rms"] * drift[0], MIN_AMPLITUDE)
-    return amplitude * np.exp(1j * np.deg2rad(o["phase_rms_deg"]) * drift[1])
+    return seen_by_beam(sky, field, beam, beam_widths(layout.frequencies.ravel(), layout.dish))
 
 
 def observe(
-    layout: Layout, sky: list[Component], factor: np.ndarray, o: Options, rng: np.random.Generator
+    layout: Layout, sky: list[Component], gains: Gains, factor: np.ndarray, o: Options, rng: np.random.Generator
 ) -> np.ndarray:
-    """Visibilities [correlation, channel, row] with gains (`factor` of each row) and noise."""
-    correlations, rows, channels = len(o["stokes"].split()), layout.time.size, len(layout.frequencies)
-    data = np.empty((correlations, channels, rows), complex)
-    for channel, frequency in enumerate(layout.frequencies):
-        model = visibilities(sky, layout.uvw, frequency, channel) * factor
-        error = rng.standard_normal((2, correlations, rows)) * o["noise_jy"]
-        data[:, channel] = model + error[0] + 1j * error[1]
-        event("progress", done=channel + 1, total=channels)
+    """Visibilities [correlation, channel, row] with gains, a factor of each row, and noise."""
+    hands, channels = o["stokes"].split(), layout.frequencies.shape[1]
+    data = np.empty((len(hands), channels, layout.time.size), complex)
+    middle, when = layout.frequencies.mean(), np.unique(layout.time, return_inverse=True)[1]
+    for number, frequency in enumerate(layout.frequencies.ravel()):
+        window, channel = divmod(number, channels)
+        rows = np.flatnonzero(layout.window == window)
+        first, second = layout.first[rows], layout.second[rows]
+        model = visibilities(sky, layout.uvw[:, rows], frequency, number) * factor[rows]
+        model *= gains.drift[first, when[rows]] * gains.drift[second, when[rows]].conj()
+        error = rng.standard_normal((2, len(hands), rows.size)) * o["noise_jy"]
+        for k, (left, right) in enumerate(hands):
+            phase = gains.phases(window, left, frequency - middle)[first]
+            phase -= gains.phases(window, right, frequency - middle)[second]
+            data[k, channel, rows] = model * np.exp(1j * phase) + error[0, k] + 1j * error[1, k]
+        event("progress", done=number + 1, total=layout.frequencies.size)
     return data
 
 
@@ -233,24 +249,11 @@ def write_sky(path: str, request: r.Simulate, o: Options, layout: Layout, sky: l
         "seed": request.seed,
         "options": {k: v for k, v in o.items() if k != "gaussians"},
         "phase_centre": {"frame": "J2000", "ra": o["direction"][0], "dec": o["direction"][1]},
-        "frequencies_hz": layout.frequencies.tolist(),
+        "frequencies_hz": layout.frequencies.ravel().tolist(),
         "components": sky,
     }
     with open(path, "w") as file:
         json.dump(truth, file, indent=1)
-
-
-def write_gains(paths: dict[str, str], gains: np.ndarray, stamps: np.ndarray, antennas: list[str]) -> None:
-    """Writes the true gains as arrays and as text."""
-    np.savez_compressed(paths["gains"], gains=gains, time_s=stamps, antennas=np.array(antennas))
-    text = {
-        "antennas": antennas,
-        "time_s": stamps.tolist(),
-        "amplitude": np.abs(gains).tolist(),
-        "phase_deg": np.rad2deg(np.angle(gains)).tolist(),
-    }
-    with open(paths["gains_json"], "w") as file:
-        json.dump(text, file)
 
 
 def fill_model(request: r.FillModel) -> None:
@@ -261,7 +264,8 @@ def fill_model(request: r.FillModel) -> None:
     add_column(ms, "MODEL_DATA")
     frequencies = channel_frequencies(ms)
     for tb, start, rows in pieces(ms, "DATA", write=True):
-        uvw = tb.getcol("UVW", start, rows)
-        model = [visibilities(components, uvw, frequency, k) for k, frequency in enumerate(frequencies)]
+        uvw, window = tb.getcol("UVW", start, rows), tb.getcell("DATA_DESC_ID", start)
+        before = window * frequencies.shape[1]
+        model = [visibilities(components, uvw, f, before + k) for k, f in enumerate(frequencies[window])]
         correlations = tb.getcell("DATA", start).shape[0]
         tb.putcol("MODEL_DATA", np.repeat(np.array(model)[np.newaxis], correlations, axis=0), start, rows)

@@ -51,9 +51,10 @@ def component(kind: str, offset: tuple[float, float], flux: Any, shape: tuple[fl
 
 def make_sky(o: dict[str, Any], rng: np.random.Generator) -> list[Component]:
     """The components of a field, in an order that the seed decides."""
+    channels = o["channels"] * o["windows"]
     if o.get("line"):
-        return line_sky(o["channels"])
-    flat = np.ones(o["channels"])
+        return line_sky(channels)
+    flat = np.ones(channels)
     sky = []
     if o["bright_jy"] > 0:
         sky.append(component("point", BRIGHT_OFFSET, o["bright_jy"] * flat, POINT))

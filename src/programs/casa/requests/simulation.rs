@@ -20,6 +20,18 @@ pub struct Simulate {
     pub phase_rms_deg: Option<f64>,
     /// Scatter of the antennas' amplitudes, relative.
     pub amplitude_rms: Option<f64>,
+    /// Correlation time of the gains' drift, s.
+    pub gain_time_s: Option<f64>,
+    /// Scatter of the antennas' delays, ns; constant in time.
+    pub delay_rms_ns: Option<f64>,
+    /// Scatter of the antennas' constant phase between the two polarisations, degrees.
+    pub hand_phase_deg: Option<f64>,
+    /// Scatter of the antennas' constant phase of each spectral window after the first, degrees.
+    pub window_phase_deg: Option<f64>,
+    /// Whether every row has a random phase, which no gains of antennas can correct.
+    pub random_phases: bool,
+    /// Whether there are gain errors at all; without them sky and noise are the same.
+    pub gain_errors: bool,
     /// Number of random point sources.
     pub sources: Option<u32>,
     /// Half the side of the square of sky, arcsec.
@@ -36,8 +48,10 @@ pub struct Simulate {
     pub integration_s: Option<f64>,
     /// Number of antennas.
     pub antennas: Option<u32>,
-    /// Number of channels.
+    /// Number of channels of a spectral window.
     pub channels: Option<u32>,
+    /// Number of spectral windows, one above the other, all with the same drift of the gains.
+    pub windows: Option<u32>,
 }
 
 impl Default for Simulate {
@@ -49,6 +63,12 @@ impl Default for Simulate {
             seed: 1,
             phase_rms_deg: None,
             amplitude_rms: None,
+            gain_time_s: None,
+            delay_rms_ns: None,
+            hand_phase_deg: None,
+            window_phase_deg: None,
+            random_phases: false,
+            gain_errors: true,
             sources: None,
             field_arcsec: None,
             pointing_arcsec: None,
@@ -58,6 +78,7 @@ impl Default for Simulate {
             integration_s: None,
             antennas: None,
             channels: None,
+            windows: None,
         }
     }
 }
