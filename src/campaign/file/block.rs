@@ -73,13 +73,14 @@ pub struct CampaignBlock {
     /// Folder for all results of the campaign. Default: the campaign's name.
     pub output: Option<PathBuf>,
     /// Number of the last round; round 0, before any calibration, comes first: 3 means rounds 0, 1, 2 and 3. Default: the
-    /// last round of `selfcal`.
+    /// last round of `selfcal`; in a plain campaign 10, or 0 without a calibrator.
     pub rounds: Option<usize>,
     /// The program that makes the images.
     pub imager: ImagerKind,
     /// The program that solves for gains and applies them.
     pub calibrator: CalibratorKind,
-    /// Clean masks: a method, or a map of settings.
+    /// Clean masks: a method, or a map of settings. In a plain campaign the method is `auto` and the cadence `cycle` unless
+    /// they are named.
     #[serde(deserialize_with = "mask::read")]
     #[schemars(with = "MaskInput")]
     pub mask: MaskSettings,

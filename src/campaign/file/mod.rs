@@ -10,6 +10,7 @@ mod archive;
 mod block;
 mod mask;
 mod modes;
+mod plain;
 mod programs;
 mod reading;
 mod resources;
@@ -23,6 +24,7 @@ pub use archive::{ArchiveOptions, FlintArchiveOptions};
 pub use block::{CampaignBlock, OnFailure, StartColumn, WorkOn};
 pub use mask::{CombineRule, FieldOptions, MaskCadence, MaskImage, MaskMethod, MaskSettings};
 pub use modes::{BaneOptions, Modes};
+pub use plain::FilledIn;
 pub use programs::{CalibratorKind, Executables, ImagerKind};
 #[doc(hidden)]
 pub use reading::schema;
@@ -50,12 +52,14 @@ pub struct CampaignFile {
     pub text: String,
     /// The `campaign:` block; environment variables are not yet replaced.
     pub block: CampaignBlock,
-    /// The options that are written, by mode, for all rounds.
+    /// The options for all rounds, by mode: those that are written, and the defaults of a plain campaign.
     pub defaults: ModeMaps,
     /// The options that are written, by round and mode.
     pub rounds: BTreeMap<usize, ModeMaps>,
     /// The options given on the command line, by mode; they go before those of any round.
     pub overrides: ModeMaps,
+    /// The defaults in `block` and `defaults` that are not written.
+    pub filled_in: FilledIn,
     /// Modes and operations that load but are not run, where they stand.
     pub not_run: Vec<String>,
     /// Warnings.

@@ -77,6 +77,7 @@ pub fn resolve_with(campaign: &CampaignFile, environment: &dyn Fn(&str) -> Optio
         scheduler: block.scheduler,
         on_failure: block.on_failure,
         archive,
+        filled_in: campaign.filled_in.clone(),
         not_run,
         warnings,
         only_round: None,

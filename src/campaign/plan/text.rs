@@ -30,6 +30,7 @@ fn text(plan: &Plan) -> String {
     for (index, set) in sets.iter().enumerate() {
         line(&mut out, if index == 0 { "measurement sets" } else { "" }, set);
     }
+    line(&mut out, "defaults", &plan.filled_in.to_string());
     line(&mut out, "imager", &word(&plan.imager));
     line(&mut out, "calibrator", &word(&plan.calibrator));
     let antenna = plan.reference_antenna.as_deref().unwrap_or("chosen from the data");

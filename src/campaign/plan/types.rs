@@ -3,7 +3,7 @@
 use super::{PlanError, hash};
 use crate::calibrator::options::GaincalOptions;
 use crate::campaign::file::{
-    ArchiveOptions, CalibratorKind, Executables, FieldOptions, ImagerKind, MaskCadence, MaskImage, OnFailure,
+    ArchiveOptions, CalibratorKind, Executables, FieldOptions, FilledIn, ImagerKind, MaskCadence, MaskImage, OnFailure,
     Resources, SchedulerOptions, StartColumn, StopOptions, WorkOn,
 };
 use crate::campaign::layout::Layout;
@@ -56,6 +56,9 @@ pub struct Plan {
     pub on_failure: OnFailure,
     /// Files that are collected at the end.
     pub archive: ArchiveOptions,
+    /// The defaults that the file was filled in with, where they are not those of the options.
+    #[serde(default)]
+    pub filled_in: FilledIn,
     /// Parts of the strategy that load but are not run.
     pub not_run: Vec<String>,
     /// Warnings.

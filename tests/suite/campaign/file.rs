@@ -5,6 +5,7 @@ use assert_cmd::Command;
 use cleanloop::campaign::file::{self, CampaignFile, ConfigError, Overrides, schema};
 use cleanloop::campaign::plan::{self, Plan, PlanError};
 use cleanloop::imager::ImagerOptions;
+use cleanloop::imager::wsclean::WscleanOptions;
 use rstest::rstest;
 use std::path::Path;
 
@@ -58,6 +59,83 @@ fn the_least_campaign_is_resolved() {
     assert!(plan.rounds[1..].iter().all(|round| round.mask.is_some()));
     assert!(plan.output.ends_with("out"));
     assert!(plan.measurement_sets[0].path.is_absolute());
+}
+
+const PLAIN: &str = "\
+version: 0.2
+campaign: {measurement_sets: [field.ms], output: out}
+defaults:
+  wsclean: {size: 640, scale: 1.2asec}
+";
+
+fn wsclean_of(plan: &Plan, round: usize) -> &WscleanOptions {
+    let ImagerOptions::Wsclean(wsclean) = &plan.rounds[round].imaging else { panic!("wsclean") };
+    wsclean
+}
+
+#[test]
+fn a_file_without_rounds_has_the_defaults_of_a_plain_campaign() {
+    let plan = plan_with(PLAIN, &[]);
+    assert_eq!(plan.rounds.len(), 11);
+    let wsclean = wsclean_of(&plan, 1);
+    assert_eq!((wsclean.size, wsclean.channels_out, wsclean.local_rms), (640, 1, false));
+    assert_eq!((wsclean_of(&plan, 0).auto_threshold, wsclean.auto_threshold), (Some(12.0), Some(1.0)));
+    assert!(plan.rounds[1..].iter().all(|r| r.calibration.as_ref().unwrap().gaincal.solint == "auto"));
+    for round in &plan.rounds {
+        let mask = round.mask.as_ref().unwrap();
+        assert_eq!((mask.recipe.method, mask.cadence), (file::MaskMethod::Auto, file::MaskCadence::Cycle));
+    }
+    insta::assert_snapshot!(plan.filled_in);
+}
+
+#[test]
+fn what_a_plain_campaign_names_goes_before_its_defaults() {
+    let text = PLAIN
+        .replace("output: out", "output: out, rounds: 2, mask: flint")
+        .replace("size: 640", "size: 640, auto_threshold: 3, auto_mask: null");
+    let plan = plan_with(&text, &["gaincal.solint=30s", "wsclean.mgain=0.7"]);
+    assert_eq!(plan.rounds.len(), 3);
+    assert_eq!(plan.rounds[1].calibration.as_ref().unwrap().gaincal.solint, "30s");
+    assert_eq!(plan.rounds[1].mask.as_ref().unwrap().recipe.method, file::MaskMethod::Flint);
+    let wsclean = wsclean_of(&plan, 0);
+    assert_eq!((wsclean.auto_threshold, wsclean.auto_mask, wsclean.mgain), (Some(3.0), None, 0.7));
+    // A round of the command line makes no strategy of it.
+    let plan = plan_with(PLAIN, &["selfcal.2.gaincal.solint=30s", "campaign.mask.method=none"]);
+    let intervals: Vec<_> =
+        plan.rounds[1..=3].iter().map(|r| r.calibration.as_ref().unwrap().gaincal.solint.as_str()).collect();
+    assert_eq!((plan.rounds.len(), &intervals[..2]), (11, &["auto", "30s"][..]));
+    assert!(plan.rounds.iter().all(|round| round.mask.is_none()));
+    let plan = plan_with(PLAIN, &["campaign.calibrator=none", "campaign.mask.image=field"]);
+    assert_eq!(plan.rounds.len(), 1, "nothing is repeated without a calibrator");
+    let commands = "campaign.executables.imager=[sh, '{action}']";
+    let plan = plan_with(PLAIN, &["campaign.imager=command", commands]);
+    assert_eq!(plan.rounds[1].mask.as_ref().unwrap().cadence, file::MaskCadence::Round);
+}
+
+#[test]
+fn rounds_and_strategies_keep_flints_defaults() {
+    let rounds = plan_with(&MINIMAL.replace("solint: 180s, ", ""), &[]);
+    let gaincal = |plan: &Plan, round: usize| plan.rounds[round].calibration.as_ref().unwrap().gaincal.solint.clone();
+    assert_eq!(gaincal(&rounds, 1), "60s", "intervals are named in other rounds");
+    assert_eq!(wsclean_of(&rounds, 0).auto_threshold, Some(0.5));
+    assert_eq!(rounds.filled_in.to_string(), "flint's");
+    let none = ["solint: 180s, ", "solint: 60s, ", "solint: 120s, "];
+    let no_intervals = none.iter().fold(MINIMAL.to_owned(), |text, interval| text.replace(interval, ""));
+    let plan = plan_with(&no_intervals, &[]);
+    assert_eq!(gaincal(&plan, 1), "auto");
+    insta::assert_snapshot!(plan.filled_in, @"flint's, and as the file names no solution interval: gaincal.solint=auto");
+    assert_eq!(gaincal(&plan_with(&no_intervals, &["gaincal.calmode=ap", "gaincal.solint=inf"]), 1), "inf");
+    let strategy = "version: 0.2\ndefaults: {wsclean: {size: 640}}\n";
+    let plan = plan_with(strategy, &["campaign.measurement_sets=[field.ms]", "campaign.rounds=1"]);
+    assert_eq!((gaincal(&plan, 1).as_str(), plan.filled_in.to_string().as_str()), ("60s", "flint's"));
+    assert_eq!(plan.rounds[1].mask.as_ref().unwrap().recipe.method, file::MaskMethod::Flint);
+}
+
+#[test]
+fn a_plain_campaign_names_size_and_pixel() {
+    let wsclean = load(&PLAIN.replace("size: 640, ", "")).unwrap_err();
+    let tclean = load(&PLAIN.replace("output: out", "output: out, imager: casa")).unwrap_err();
+    insta::assert_snapshot!(format!("{wsclean}\n\n{tclean}"));
 }
 
 #[test]

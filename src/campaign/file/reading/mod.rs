@@ -14,7 +14,7 @@ pub(crate) mod yaml;
 pub use problem::{ConfigError, Problem, TextSpan};
 pub use setting::Overrides;
 
-use super::{CampaignBlock, CampaignFile, ModeMaps, archive, block, mask, programs, rounds};
+use super::{CampaignBlock, CampaignFile, ModeMaps, archive, block, mask, plain, programs, rounds};
 use findings::Findings;
 use maps::{mode_maps, not_run, round_maps, version};
 use serde_json::{Map, Value as Json};
@@ -77,12 +77,14 @@ pub fn parse(path: &Path, text: String, overrides: &Overrides) -> Result<Campaig
         return Err(fail(problems));
     }
     let command_line = apply(overrides, root, &mut data)?;
+    let filled_in = plain::fill_in(&tree, &mut data, &command_line);
     let mut campaign = CampaignFile {
         path: path.to_path_buf(),
         block: CampaignBlock::default(),
         defaults: mode_maps(data.get("defaults")),
         rounds: round_maps(&data),
         overrides: command_line,
+        filled_in,
         not_run: not_run(&data),
         warnings: Vec::new(),
         block_data: data.get("campaign").filter(|block| !block.is_null()).cloned().unwrap_or_else(|| Map::new().into()),
@@ -135,6 +137,7 @@ fn elements(campaign: &CampaignFile) -> Findings<'_> {
     mask::check(&mut found);
     archive::check(&mut found);
     rounds::check(&mut found);
+    plain::check(&mut found);
     programs::check(&mut found);
     found
 }
