@@ -16,6 +16,13 @@ fn keyword(card: &str) -> &str {
     card.get(..8).unwrap_or(card).trim_end()
 }
 
+/// Whether a card can be written: its keyword has only the letters, digits, `-` and `_` that the standard allows, with
+/// blanks at its end, and the rest is printable.
+pub(crate) fn is_legal(card: &str) -> bool {
+    let legal = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
+    card.len() <= 80 && keyword(card).bytes().all(legal) && card.bytes().all(|b| (b' '..=b'~').contains(&b))
+}
+
 fn is_structural(card: &str) -> bool {
     let key = keyword(card);
     STRUCTURAL.contains(&key)
@@ -32,6 +39,11 @@ impl Header {
     /// Keeps the meaningful cards of `cards`.
     pub fn from_cards(cards: impl IntoIterator<Item = String>) -> Self {
         Self { cards: cards.into_iter().filter(|c| !is_structural(c)).collect() }
+    }
+
+    /// All of `cards`, those that describe the storage too.
+    pub(crate) fn verbatim(cards: Vec<String>) -> Self {
+        Self { cards }
     }
 
     /// The cards, verbatim.
@@ -108,6 +120,18 @@ impl Header {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keywords_outside_the_standard_are_illegal() {
+        for card in
+            ["OBS{RVER= 'x'", "WSCW?IGH= 'x'", "LA POLE = 1.0", " LONPOLE= 1.0", "BMAJ    = \t1.0", "bmaj    = 1.0"]
+        {
+            assert!(!is_legal(card), "{card}");
+        }
+        for card in ["DATE-OBS= 'x'", "WCS_1   = 1.0", "        text", "HISTORY a{b?", "END", ""] {
+            assert!(is_legal(card), "{card}");
+        }
+    }
 
     #[test]
     fn values_are_read_and_replaced() {

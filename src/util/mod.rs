@@ -5,6 +5,7 @@ pub(crate) mod disk;
 pub(crate) mod duration;
 pub(crate) mod fs;
 pub mod lock;
+pub(crate) mod memory;
 pub(crate) mod parallel;
 pub(crate) mod shell;
 #[cfg(test)]

@@ -183,7 +183,7 @@ impl Handle {
         (status == 0).then_some((data as u64, end as u64))
     }
 
-    /// All cards of the header; bytes that are not ASCII become `?`.
+    /// All cards of the header; bytes that are not printable ASCII become `?`.
     pub(super) fn cards(&self) -> Result<Vec<String>, String> {
         let (mut status, mut count, mut more) = (0, 0, 0);
         // SAFETY: the file is open; the other arguments are places to write to.
@@ -196,7 +196,8 @@ impl Handle {
             if status != 0 {
                 return Err(message(status));
             }
-            cards.push(bytes(&card).iter().map(|&b| if b.is_ascii() { b as char } else { '?' }).collect());
+            cards
+                .push(bytes(&card).iter().map(|&b| if (b' '..=b'~').contains(&b) { b as char } else { '?' }).collect());
         }
         Ok(cards)
     }

@@ -1,6 +1,7 @@
 //! FITS images through cfitsio: read and written plane by plane, outputs made visible by an atomic rename.
 
 mod cfitsio;
+mod damage;
 mod plain;
 mod read;
 mod write;

@@ -18,23 +18,29 @@ pub(super) struct PlainPixels {
     offset: u64,
 }
 
+/// Bytes before the pixels and of one pixel; `None` when they are not in the file as they are: in a compressed image, or
+/// in a gzipped file, which cfitsio unpacks in memory.
+pub(super) fn bytes_of_pixels(path: &Path, handle: &Handle) -> Option<(u64, u32)> {
+    let mut magic = [0u8; 9];
+    File::open(path).ok()?.read_exact_at(&mut magic, 0).ok()?;
+    if &magic != b"SIMPLE  =" || handle.is_compressed() {
+        return None;
+    }
+    Some((handle.data_range()?.0, handle.stored_bitpix()?.unsigned_abs() / 8))
+}
+
 impl PlainPixels {
     /// `None` when the pixels need cfitsio: another type, a scale, compression, an odd file.
     pub(super) fn of(path: &Path, handle: &Handle) -> Option<Self> {
-        if handle.stored_bitpix() != Some(-32) || handle.is_compressed() {
+        let (offset, _) = bytes_of_pixels(path, handle)?;
+        if handle.stored_bitpix() != Some(-32) {
             return None;
         }
         let is_neutral = |key, neutral| handle.number(key).is_none_or(|value| value == neutral);
         if !is_neutral(c"BSCALE", 1.0) || !is_neutral(c"BZERO", 0.0) {
             return None;
         }
-        let (offset, end) = handle.data_range()?;
-        let file = File::open(path).ok()?;
-        // A gzipped file is unpacked by cfitsio in memory, where its offsets belong to.
-        let mut magic = [0u8; 9];
-        file.read_exact_at(&mut magic, 0).ok()?;
-        let long_enough = file.metadata().is_ok_and(|m| m.len() >= end);
-        (&magic == b"SIMPLE  =" && long_enough).then_some(Self { file, offset })
+        Some(Self { file: File::open(path).ok()?, offset })
     }
 
     /// Reads pixels from number `first` on, by all threads.

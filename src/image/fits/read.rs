@@ -2,7 +2,8 @@
 
 use super::PlaneKind;
 use super::cfitsio::{Handle, MAX_AXES, c_path};
-use super::plain::{PlainPixels, PlainPlane};
+use super::damage;
+use super::plain::{self, PlainPixels, PlainPlane};
 use crate::image::{Beam, Header, ImageError};
 use ndarray::Array2;
 use std::path::{Path, PathBuf};
@@ -40,6 +41,7 @@ impl FitsImage {
         let unsuitable = |reason: String| ImageError::Unsuitable { path: path.clone(), reason };
         check_is_file(&path)?;
         let name = c_path(&path).ok_or_else(|| unreadable("its name holds a NUL byte".into()))?;
+        damage::check_tiles(&path, true).map_err(unsuitable)?;
         let mut handle = Handle::open(&name)
             .map_err(|reason| unsuitable(format!("is not a FITS file that can be read: {reason}")))?;
         // The primary HDU of a tile-compressed file is empty: take the first image with pixels.
@@ -50,6 +52,7 @@ impl FitsImage {
         let (bitpix, axes) = handle.shape(naxis).map_err(unreadable)?;
         let header = Header::from_cards(handle.cards().map_err(unreadable)?);
         let kinds = plane_kinds(&header, &axes).map_err(unsuitable)?;
+        damage::check_size(&path, &axes, plain::bytes_of_pixels(&path, &handle)).map_err(unsuitable)?;
         let plain = PlainPixels::of(&path, &handle);
         Ok(Self { path, handle, axes, kinds, bitpix, header, plain })
     }

@@ -2,6 +2,7 @@
 
 use super::PixelType;
 use super::cfitsio::{Handle, Pixel, c_path};
+use crate::image::header::is_legal;
 use crate::image::{Header, ImageError};
 use crate::kernels::bitmask::{BitMask, unpack_row};
 use crate::util::fs::folder_of;
@@ -56,7 +57,15 @@ impl PlaneWriter {
         let mut writer = Self { path: path.clone(), temporary, handle: Some(handle), plane_pixels, finished: false };
         let handle = writer.handle.as_mut().expect("just created");
         handle.create_image(axes, pixel, tile_compressed).map_err(fail)?;
-        handle.write_cards(header.cards()).map_err(fail)?;
+        let (legal, illegal): (Vec<&String>, Vec<&String>) = header.cards().iter().partition(|card| is_legal(card));
+        handle.write_cards(legal).map_err(fail)?;
+        for card in illegal {
+            tracing::warn!(
+                "{}: a card of the header is left out, as it is not legal FITS: `{}`",
+                path.display(),
+                card.trim_end()
+            );
+        }
         Ok(writer)
     }
 

@@ -7,9 +7,19 @@ use crate::image::{
 };
 use crate::kernels::order_statistics::median_and_mad;
 use crate::kernels::{Covariance, gaussian_convolution};
+use crate::util::memory;
 use crate::{Error, Result};
 use ndarray::Array2;
 use std::path::{Path, PathBuf};
+
+/// Memory of a pixel of the mosaic: the sums of image and weight, float32.
+const BYTES_PER_PIXEL: u128 = 8;
+/// Part of the mosaic below which images that cover no more are said to be far apart. Two images that touch at a corner
+/// cover a half of it, five in a diagonal row a fifth.
+const SPARSE: f64 = 0.2;
+
+/// Part below which such a mosaic is refused: two fields of it are two thousand widths apart.
+const EMPTY: f64 = 1e-3;
 
 /// The primary beam of an image, as far as it is known.
 #[derive(Debug, Clone, PartialEq)]
@@ -150,6 +160,44 @@ fn grid(request: &MosaicRequest<'_>, inputs: &[Opened<'_>]) -> Result<(Header, (
     Ok(mosaic::common_grid(&list).map_err(|e| unsuitable(e.to_string()))?)
 }
 
+/// Refuses a grid that no memory holds, and warns of one that is mostly empty.
+fn check_extent(
+    request: &MosaicRequest<'_>,
+    inputs: &[Opened<'_>],
+    header: &Header,
+    (ny, nx): (usize, usize),
+) -> Result<()> {
+    let needed = (ny as u128) * (nx as u128) * BYTES_PER_PIXEL;
+    memory::check(needed, &format!("the mosaic would have {nx} x {ny} pixels, which need")).map_err(|words| {
+        Error::bad_input(format!(
+            "{}: {words}. The images are too far apart for their pixels: leave some out, or name a smaller grid with \
+             --like",
+            request.output.display()
+        ))
+    })?;
+    let grid = CelestialWcs::from_header(header).map_err(|e| Error::bad_input(e.to_string()))?;
+    let covered: f64 = inputs.iter().map(|i| i.wcs.pixel_area() * (i.shape.0 * i.shape.1) as f64).sum();
+    let fraction = covered / (grid.pixel_area() * (ny * nx) as f64);
+    if request.like.is_none() && fraction < EMPTY {
+        return Err(Error::bad_input(format!(
+            "{}: the images are too far apart: the mosaic would have {nx} x {ny} pixels, of which they cover {:.1e} %. \
+             Leave some out, or name a grid with --like",
+            request.output.display(),
+            100.0 * fraction
+        )));
+    }
+    if request.like.is_none() && fraction < SPARSE {
+        tracing::warn!(
+            "{}: the images are far apart: the mosaic has {nx} x {ny} pixels ({:.2} GB with its weights), of which they \
+             cover {:.2} % at most",
+            request.output.display(),
+            needed as f64 / 1e9,
+            100.0 * fraction
+        );
+    }
+    Ok(())
+}
+
 /// Adds up the images and writes mosaic and weights; one image is in memory at a time.
 ///
 /// # Errors
@@ -158,6 +206,7 @@ pub(crate) fn write(request: &MosaicRequest<'_>) -> Result<MosaicSummary> {
     let inputs = request.inputs.iter().map(Opened::open).collect::<Result<Vec<_>>>()?;
     let (mut header, shape) = grid(request, &inputs)?;
     copy_beam(&inputs[0].header, &mut header);
+    check_extent(request, &inputs, &header, shape)?;
     let target = request.common_beam.then(|| inputs.iter().map(|i| i.beam).collect::<Option<Vec<Beam>>>());
     let target = target.flatten().and_then(|all| common_beam(&all));
     let beam = target.or(inputs[0].beam);

@@ -169,13 +169,13 @@ fn outline((ny, nx): (usize, usize)) -> impl Iterator<Item = (f64, f64)> {
 
 /// Header (based on the first image's) and shape `(ny, nx)` of the smallest SIN grid, north up, that holds all images.
 ///
-/// Its centre is the mean of the images' centres and its pixels are the smallest of theirs.
+/// Its centre is the mean of the images' centres and its pixels are the smallest of theirs. Images around a pole, where
+/// north is no one direction, get the grid about the pole that is as the first image's if that is smaller.
 ///
 /// # Errors
 /// An image whose centre or outline has no position, or that lies too far away from the others for one projection.
 pub fn common_grid(images: &[(&Header, &CelestialWcs, (usize, usize))]) -> Result<(Header, (usize, usize)), WcsError> {
-    let unusable = |what: &str| WcsError::Unusable(format!("{what}; name a grid with --like"));
-    let frame = images[0].1.frame();
+    let (first, frame) = (images[0].1, images[0].1.frame());
     let (mut mean, mut pixel) = ([0.0; 3], f64::MAX);
     for (_, wcs, (ny, nx)) in images {
         let centre = wcs
@@ -186,6 +186,29 @@ pub fn common_grid(images: &[(&Header, &CelestialWcs, (usize, usize))]) -> Resul
         pixel = pixel.min(wcs.pixel_area().sqrt());
     }
     let centre = SkyPosition::from_vector(mean);
+    let grid = grid_about(centre, pixel, images);
+    let pole = SkyPosition { lon_deg: first.reference().lon_deg, lat_deg: 90f64.copysign(centre.lat_deg) };
+    let holds_pole = |(_, (ny, nx)): &(Header, (usize, usize))| {
+        centre.separation(pole) <= 0.5 * pixel * (*ny as f64).hypot(*nx as f64)
+    };
+    if !grid.as_ref().is_ok_and(holds_pole) {
+        return grid;
+    }
+    let (usual, polar) = (grid?, grid_about(pole, pixel, images));
+    let area = |shape: (usize, usize)| shape.0.saturating_mul(shape.1);
+    Ok(polar.ok().filter(|polar| area(polar.1) < area(usual.1)).unwrap_or(usual))
+}
+
+fn unusable(what: &str) -> WcsError {
+    WcsError::Unusable(format!("{what}; name a grid with --like"))
+}
+
+/// The smallest SIN grid about `centre` that holds all images.
+fn grid_about(
+    centre: SkyPosition,
+    pixel: f64,
+    images: &[(&Header, &CelestialWcs, (usize, usize))],
+) -> Result<(Header, (usize, usize)), WcsError> {
     let mut header = images[0].0.clone();
     for key in ["CROTA1", "CROTA2", "LONPOLE", "LATPOLE"] {
         header.remove(key);
@@ -195,8 +218,9 @@ pub fn common_grid(images: &[(&Header, &CelestialWcs, (usize, usize))]) -> Resul
             header.remove(&key);
         }
     }
+    let galactic = images[0].1.frame() == crate::image::Frame::Galactic;
     for (axis, kind) in [(1, ["RA---SIN", "GLON-SIN"]), (2, ["DEC--SIN", "GLAT-SIN"])] {
-        header.set_str(&format!("CTYPE{axis}"), kind[usize::from(frame == crate::image::Frame::Galactic)]);
+        header.set_str(&format!("CTYPE{axis}"), kind[usize::from(galactic)]);
         header.set_f64(&format!("CRPIX{axis}"), 1.0);
     }
     header.set_f64("CRVAL1", centre.lon_deg);
@@ -217,7 +241,9 @@ pub fn common_grid(images: &[(&Header, &CelestialWcs, (usize, usize))]) -> Resul
     let [xs, ys] = bounds.map(|(low, high)| ((low + 1e-6).floor(), (high - 1e-6).ceil()));
     header.set_f64("CRPIX1", 1.0 - xs.0);
     header.set_f64("CRPIX2", 1.0 - ys.0);
-    Ok((header, ((ys.1 - ys.0) as usize + 1, (xs.1 - xs.0) as usize + 1)))
+    // Casts saturate.
+    let side = |(low, high): (f64, f64)| ((high - low) as usize).saturating_add(1);
+    Ok((header, (side(ys), side(xs))))
 }
 
 #[cfg(test)]
@@ -257,6 +283,22 @@ mod tests {
         assert!(near(&sky, &image, 1e-5), "{sky}");
         assert_eq!(weight[[0, 2]], 0.0);
         assert_eq!(weight[[1, 1]], 0.25);
+    }
+
+    #[test]
+    fn at_a_pole_the_grid_is_turned_like_the_images() {
+        // The pole is in the middle of the first image; the second is a pixel away in both directions.
+        let pole = |ra: f64, x: f64, y: f64, dec: f64| header(ra, &[("CRPIX1", x), ("CRPIX2", y), ("CRVAL2", dec)]);
+        let shape = (101, 101);
+        for dec in [90.0, -90.0] {
+            let (a, b) = (pole(359.95, 51.0, 51.0, dec), pole(359.95, 52.0, 50.0, dec));
+            let (_, grid) = common_grid(&[(&a, &wcs(&a), shape), (&b, &wcs(&b), shape)]).unwrap();
+            assert_eq!(grid, (102, 102));
+        }
+        // Two fields on either side of 0h.
+        let (a, b) = (header(359.99, &[]), header(0.01, &[]));
+        let (_, (ny, nx)) = common_grid(&[(&a, &wcs(&a), (3, 5)), (&b, &wcs(&b), (3, 5))]).unwrap();
+        assert!(ny <= 4 && nx <= 8, "{nx} x {ny}");
     }
 
     #[test]

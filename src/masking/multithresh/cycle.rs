@@ -6,7 +6,7 @@ use super::folder::{self, Record, RunIdentity, StateFolder};
 use super::{
     Call, CycleInputs, CycleSummary, MultithreshError, MultithreshOptions, PlaneMasker, PlaneSummary, ThresholdKind,
 };
-use crate::image::FitsImage;
+use crate::image::{FitsImage, ImageError};
 use crate::options::{OptionError, Validate};
 use std::path::Path;
 
@@ -28,6 +28,7 @@ pub fn run_cycle(
     let cube = Cube::open(inputs, options)?;
     let run = RunIdentity { axes: cube.axes.clone(), beam: cube.beam, options: options.clone() };
     check_identity(inputs, &run, &state, state_dir)?;
+    check_masks(&cube, &state)?;
     let done = state.record().map_or(0, |r| r.cycles);
     match inputs.cycle {
         Some(n) if n + 1 == done => return repeat(&cube, &state, output),
@@ -81,6 +82,31 @@ fn check_identity(
         changes.push(format!("sidelobe level: {} -> {level}", record.sidelobe_level));
     }
     if changes.is_empty() { Ok(()) } else { Err(MultithreshError::StateMismatch { folder: folder.into(), changes }) }
+}
+
+/// Refuses masks that are damaged: unreadable, of another size, or of other channels than the record has.
+fn check_masks(cube: &Cube<'_>, state: &StateFolder) -> Result<(), MultithreshError> {
+    let (Some(record), Some(path)) = (state.record(), state.masks()) else { return Ok(()) };
+    let unusable = |reason: String| MultithreshError::StateUnusable {
+        path: path.clone(),
+        reason: format!("{reason}; the state is damaged: start again with --reset"),
+    };
+    let masks = FitsImage::open(&path).map_err(|e| match e {
+        ImageError::Unsuitable { reason, .. } | ImageError::Unreadable { reason, .. } => unusable(reason),
+        other => other.into(),
+    })?;
+    let ((ny, nx), (height, width)) = (masks.plane_shape(), cube.shape);
+    if (ny, nx) != (height, width) {
+        return Err(unusable(format!("has {nx} x {ny} pixels, but the residual has {width} x {height}")));
+    }
+    let (found, recorded) = (masks.channels(), record.channels.len());
+    if found != cube.channels || recorded != cube.channels {
+        return Err(unusable(format!(
+            "has {found} channels and its record {recorded}, but the residual has {}",
+            cube.channels
+        )));
+    }
+    Ok(())
 }
 
 /// The PSF's sidelobe level: of the state, as given, or measured.
