@@ -58,7 +58,7 @@ pub(super) fn decide(situation: &Situation<'_>, rules: &StopRules) -> CycleStep 
     if situation.cannot_revert || (!look.is_cube() && has_diverged(finished, &look.record, rules)) {
         return CycleStep::RollBack { cycle: best_cycle(finished.iter().map(|f| f.record.peak)) };
     }
-    match reason_to_stop(look, finished, rules) {
+    match reason_to_stop(situation, rules) {
         Some(reason) => CycleStep::Stop(reason),
         None => CycleStep::Clean(controls(situation, rules)),
     }
@@ -114,7 +114,8 @@ fn has_diverged(finished: &[Finished], now: &CycleRecord, rules: &StopRules) -> 
 }
 
 /// Why the loop ends here, if it does.
-fn reason_to_stop(look: &Look, finished: &[Finished], rules: &StopRules) -> Option<StopReason> {
+fn reason_to_stop(situation: &Situation<'_>, rules: &StopRules) -> Option<StopReason> {
+    let Situation { look, mask, finished, .. } = *situation;
     if look.state.overall.masked_pixels == 0 {
         return Some(StopReason::EmptyMask);
     }
@@ -128,9 +129,31 @@ fn reason_to_stop(look: &Look, finished: &[Finished], rules: &StopRules) -> Opti
         return Some(StopReason::MajorCycles);
     }
     let last = finished.last()?;
+    if !look.is_cube() && has_come_down(look, mask, last, rules) {
+        return Some(rules.threshold_kind(&look.state.overall));
+    }
     // The channels of a cube were judged one by one.
     let idle = last.minor.iterations == 0 || (!look.is_cube() && no_progress(&look.state.overall, finished, rules));
     idle.then_some(StopReason::NoNewFlux)
+}
+
+/// Whether the last call went down to the threshold, in a mask that has not changed and at a noise that has hardly fallen
+/// since: what is above the threshold now is the error of the minor iterations, and another call would move it about.
+fn has_come_down(look: &Look, chosen: &ChosenMask, last: &Finished, rules: &StopRules) -> bool {
+    /// The peak over the threshold up to which that is so.
+    const REMAINDER: f64 = 1.5;
+    /// The threshold over that of the last call from which on it is the same.
+    const SAME_THRESHOLD: f64 = 0.95;
+    let overall = &look.state.overall;
+    let threshold = rules.threshold(overall.rms);
+    let fresh_or_settled = !chosen.same || chosen.settled;
+    let unchanged =
+        ((chosen.mask.added + chosen.mask.removed) as f64) < rules.freeze_change * chosen.mask.pixels as f64;
+    last.minor.threshold_reached
+        && fresh_or_settled
+        && (chosen.settled || unchanged)
+        && overall.peak_in_mask < REMAINDER * threshold
+        && last.record.threshold.is_some_and(|before| threshold > SAME_THRESHOLD * before)
 }
 
 /// The reason that says most where all channels have stopped: one that was cut short before one that came to its end.

@@ -53,8 +53,12 @@ impl StopRules {
         if plane.masked_pixels == 0 {
             return Some(StopReason::EmptyMask);
         }
+        (plane.peak_in_mask <= self.threshold(plane.rms)).then(|| self.threshold_kind(plane))
+    }
+
+    /// The threshold that counts in this plane: the absolute one, or that by its noise.
+    pub(super) fn threshold_kind(&self, plane: &PlaneResidual) -> StopReason {
         let by_threshold = self.limits.threshold_jy.is_some_and(|t| t >= self.limits.nsigma.unwrap_or(0.0) * plane.rms);
-        let reason = if by_threshold { StopReason::Threshold } else { StopReason::NSigma };
-        (plane.peak_in_mask <= self.threshold(plane.rms)).then_some(reason)
+        if by_threshold { StopReason::Threshold } else { StopReason::NSigma }
     }
 }

@@ -685,6 +685,34 @@ fn what_comes_next(#[case] look: Look, #[case] finished: Vec<Finished>, #[case] 
     }
 }
 
+/// The last call ended at its threshold, 1 Jy/beam: what is a little above is left, unless the mask or the noise changed.
+#[rstest::rstest]
+#[case::remainder(1.4, 0.5, 0, true, Some(CycleStep::Stop(StopReason::NSigma)))]
+#[case::far_above(1.6, 0.5, 0, true, None)]
+#[case::the_mask_grew(1.4, 0.5, 1, true, None)]
+#[case::the_noise_fell(1.4, 0.47, 0, true, None)]
+#[case::not_at_the_threshold(1.4, 0.5, 0, false, None)]
+fn at_the_threshold_in_the_same_mask_it_ends(
+    #[case] peak: f64,
+    #[case] rms: f64,
+    #[case] added: u64,
+    #[case] threshold_reached: bool,
+    #[case] ends: Option<CycleStep>,
+) {
+    let rules = limited(|l| (l.threshold_jy, l.nsigma) = (None, Some(2.0)));
+    let mut finished = past(&[(16.0, None)]);
+    finished[0].minor.threshold_reached = threshold_reached;
+    finished[0].record.threshold = Some(1.0);
+    let mut mask = fresh(10);
+    mask.mask.added = added;
+    let step = decide(&situation(&look_at(peak, rms, 10), &finished, &mask), &rules);
+    assert_eq!(Some(step).filter(|step| !matches!(step, CycleStep::Clean(_))), ends);
+    // A mask that only waits for its turn may change yet.
+    let waiting = ChosenMask { same: true, ..mask };
+    let step = decide(&situation(&look_at(peak, rms, 10), &finished, &waiting), &rules);
+    assert!(matches!(step, CycleStep::Clean(_)), "{step:?}");
+}
+
 #[test]
 fn a_settled_mask_gets_all_that_is_left_and_cheap_calls_are_single() {
     let (look, finished) = (look_at(4.0, 0.5, 10), past(&[(16.0, None), (8.0, None)]));

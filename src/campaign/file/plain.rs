@@ -14,6 +14,9 @@ use std::fmt;
 /// The last round of a plain campaign: with intervals that the program chooses a campaign mostly ends before it.
 const ROUNDS: usize = 10;
 
+/// A fresh mask before every fourth major cycle: as good as before each, at half of the imager's calls.
+const MASK_EVERY: usize = 4;
+
 /// The defaults that fill what a campaign file leaves out, where they are not those of the tables.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -51,13 +54,13 @@ impl ImagerDefaults {
             Some("command") => None,
             Some("casa") => Some(Self {
                 mode: "tclean",
-                all: json!({"weighting": "briggs", "robust": 0, "niter": 50_000, "nmajor": 8, "nsigma": 1}),
+                all: json!({"weighting": "briggs", "robust": 0, "niter": 50_000, "nmajor": 12, "nsigma": 1}),
                 first: ("nsigma", json!(12)),
             }),
             _ => Some(Self {
                 mode: "wsclean",
                 all: json!({
-                    "weight": "briggs 0", "niter": 50_000, "nmiter": 8, "mgain": 0.8, "auto_mask": 5,
+                    "weight": "briggs 0", "niter": 50_000, "nmiter": 12, "mgain": 0.8, "auto_mask": 5,
                     "auto_threshold": 1, "local_rms": false, "channels_out": 1,
                 }),
                 first: ("auto_threshold", json!(12)),
@@ -121,6 +124,9 @@ fn fill_block(data: &mut Json, filled: &mut FilledIn) {
     fill(mask, "method", &json!("auto"), "campaign.mask.method", filled);
     if !one_mask && !is(mask, "method", "none") && !is(mask, "image", "field") {
         fill(mask, "cadence", &json!("cycle"), "campaign.mask.cadence", filled);
+        if is(mask, "cadence", "cycle") {
+            fill(mask, "every", &json!(MASK_EVERY), "campaign.mask.every", filled);
+        }
     }
 }
 

@@ -25,7 +25,7 @@ pub struct Args {
     pub restart: bool,
 }
 
-/// Sets up CASA if need be, simulates a field with drifting antenna gains, and self-calibrates it in four rounds.
+/// Sets up CASA if need be, simulates a field with drifting antenna gains, and self-calibrates it by the defaults.
 ///
 /// # Errors
 /// A program that is missing and cannot be installed; the failure of a step.

@@ -8,8 +8,10 @@ use std::path::PathBuf;
 /// Campaigns to start from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum InitPreset {
-    /// One measurement set, wsclean and CASA, one mask per round.
+    /// Data and image alone: the program chooses the rest.
     #[default]
+    Plain,
+    /// Rounds set by hand: wsclean and CASA, one mask per round.
     Selfcal,
     /// The same with a fresh mask before each major cycle.
     Cycle,
@@ -21,6 +23,7 @@ impl InitPreset {
     /// The campaign file.
     pub fn text(self) -> &'static str {
         match self {
+            Self::Plain => include_str!("../../../config/plain.yaml"),
             Self::Selfcal => include_str!("../../../config/selfcal.yaml"),
             Self::Cycle => include_str!("../../../config/cycle.yaml"),
             Self::Survey => include_str!("../../../config/survey.yaml"),

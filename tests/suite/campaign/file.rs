@@ -324,6 +324,7 @@ fn the_documented_keys_are_current() {
 }
 
 #[rstest]
+#[case("plain")]
 #[case("selfcal")]
 #[case("cycle")]
 #[case("survey")]
@@ -335,6 +336,18 @@ fn campaigns_to_start_from_are_valid(#[case] preset: &str) {
     cleanloop(folder.path()).args(["init", "--preset", preset]).assert().success();
     cleanloop(folder.path()).args(["validate", "campaign.yaml"]).assert().success();
     cleanloop(folder.path()).args(["init", "--preset", preset]).assert().code(2);
+}
+
+#[test]
+fn the_campaign_to_start_from_and_the_demonstration_are_plain() {
+    let folder = tempfile::tempdir().unwrap();
+    cleanloop(folder.path()).args(["init"]).assert().success();
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/demo.yaml");
+    for path in [folder.path().join("campaign.yaml"), demo] {
+        let file = file::load(&path, &Overrides::default()).unwrap();
+        assert!(file.filled_in.plain, "{}", path.display());
+        assert_eq!((file.last_round(), file.block.mask.method), (10, file::MaskMethod::Auto));
+    }
 }
 
 #[test]
