@@ -7,7 +7,6 @@ use super::options::GaincalOptions;
 use super::{Calibrator, SolutionTable, SolveRequest};
 use crate::Result;
 use crate::measurement_set::{self, MsSummary};
-use crate::options::Validate;
 use crate::process::{Limits, Program};
 use crate::programs::casa::Casa;
 use crate::programs::casa::requests::{LoadColumn, SaveColumn};
@@ -17,8 +16,18 @@ use std::path::Path;
 /// Folder of the kept column, in the folder of the request.
 const COLUMN_FOLDER: &str = "corrected";
 /// Names that stand for something in the template.
-pub const PLACEHOLDERS: [&str; 9] =
-    ["ms", "model_column", "data_column", "corrected_column", "solint", "calmode", "round", "folder", "threads"];
+pub const PLACEHOLDERS: [&str; 10] = [
+    "ms",
+    "model_column",
+    "data_column",
+    "corrected_column",
+    "solint",
+    "calmode",
+    "gaincal",
+    "round",
+    "folder",
+    "threads",
+];
 
 /// Errors of a calibrator of this kind.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +49,20 @@ pub enum CalibratorCommandError {
     /// The measurement set is named nowhere.
     #[error("executables.calibrator: no word holds {{ms}}: the program needs the measurement set")]
     NoMeasurementSet,
+    /// The program would not hear of the chain.
+    #[error(
+        "executables.calibrator: no word holds {{gaincal}}, but a round has a chain of {solves} solves: write {{gaincal}} \
+         in a word (the chain as JSON), or make `gaincal` of that round one map"
+    )]
+    NoChains {
+        /// Number of solves.
+        solves: usize,
+    },
+    /// Solutions of an earlier round are the program's affair.
+    #[error(
+        "gaincal.reuse with calibrator: command: cleanloop does not know the program's solutions; leave `reuse` out"
+    )]
+    NoReuse,
     /// Exit status 0, but nothing was written.
     #[error("{command} succeeded, but did not write CORRECTED_DATA of {ms} (it still equals DATA)\n  log: {log}")]
     NothingWritten {
@@ -84,7 +107,7 @@ fn placeholders() -> String {
 #[derive(Debug)]
 pub struct CommandCalibrator {
     template: Vec<String>,
-    options: GaincalOptions,
+    chain: Vec<GaincalOptions>,
     casa: Casa,
     limits: Limits,
 }
@@ -93,11 +116,26 @@ impl CommandCalibrator {
     /// `casa` looks after the columns.
     ///
     /// # Errors
-    /// A template that is empty, names no measurement set, or has an unknown placeholder.
-    pub fn new(template: Vec<String>, options: GaincalOptions, casa: Casa, limits: Limits) -> Result<Self> {
+    /// A template that is empty, names no measurement set, or has an unknown placeholder; a chain of several solves for a
+    /// template without `{gaincal}`.
+    pub fn new(template: Vec<String>, chain: Vec<GaincalOptions>, casa: Casa, limits: Limits) -> Result<Self> {
         check_template(&template)?;
-        options.validate()?;
-        Ok(Self { template, options, casa, limits })
+        super::check_chain(&chain)?;
+        if chain.len() > 1 && !takes_chains(&template) {
+            return Err(CalibratorCommandError::NoChains { solves: chain.len() }.into());
+        }
+        if chain.iter().any(|element| element.reuse) {
+            return Err(CalibratorCommandError::NoReuse.into());
+        }
+        Ok(Self { template, chain, casa, limits })
+    }
+
+    /// The chain as JSON: a list of maps with all keys, every term with its name.
+    fn chain_json(&self) -> String {
+        let named = super::term_names(&self.chain).into_iter().zip(&self.chain);
+        let all: Vec<GaincalOptions> =
+            named.map(|(term, element)| GaincalOptions { term, ..element.clone() }).collect();
+        serde_json::json!(all).to_string()
     }
 
     fn words(&self, request: &SolveRequest) -> Vec<String> {
@@ -107,14 +145,20 @@ impl CommandCalibrator {
             "MODEL_DATA".into(),
             "DATA".into(),
             "CORRECTED_DATA".into(),
-            self.options.solint.clone(),
-            self.options.calmode.name().into(),
+            self.chain[0].solint.clone(),
+            self.chain[0].calmode.name().into(),
+            self.chain_json(),
             request.round.to_string(),
             text(&request.folder),
             request.threads.to_string(),
         ];
         self.template.iter().map(|word| fill(word, &values)).collect()
     }
+}
+
+/// Whether the program hears of a chain.
+fn takes_chains(template: &[String]) -> bool {
+    template.iter().any(|word| word.contains("{gaincal}"))
 }
 
 /// Replaces the placeholders in one pass, so that a value with braces in it is left alone.
@@ -166,7 +210,17 @@ impl Calibrator for CommandCalibrator {
         Ok(self.template[0].clone())
     }
 
-    fn solve(&mut self, request: &SolveRequest) -> Result<Vec<SolutionTable>> {
+    fn chains(&self) -> bool {
+        takes_chains(&self.template)
+    }
+
+    fn solve(
+        &mut self,
+        request: &SolveRequest,
+        _solve: usize,
+        _before: &[SolutionTable],
+        _earlier: &[SolutionTable],
+    ) -> Result<Vec<SolutionTable>> {
         let ms = &request.measurement_set;
         super::refuse_empty_model(&self.casa, ms)?;
         measurement_set::copy_column(&self.casa, ms, "DATA", "CORRECTED_DATA")?;
@@ -190,7 +244,7 @@ impl Calibrator for CommandCalibrator {
         let folder = request.folder.join(COLUMN_FOLDER);
         let column = "CORRECTED_DATA".to_owned();
         self.casa.ask(&SaveColumn { ms: ms.clone(), column, folder: folder.clone() }, None)?;
-        Ok(vec![SolutionTable { path: folder, channels: None, spectral_window: None }])
+        Ok(vec![SolutionTable { path: folder, channels: None, spectral_window: None, term: String::new() }])
     }
 
     fn apply(&mut self, measurement_set: &Path, tables: &[SolutionTable], _log: &Path) -> Result<()> {
@@ -201,12 +255,18 @@ impl Calibrator for CommandCalibrator {
         self.casa.ask(&LoadColumn { ms, column, folder: table.path.clone() }, None)
     }
 
-    fn inspect(&mut self, _tables: &[SolutionTable]) -> Result<SolutionStats> {
+    fn inspect(&mut self, _tables: &[SolutionTable]) -> Result<Vec<SolutionStats>> {
         // The program keeps its solutions to itself.
-        Ok(SolutionStats::default())
+        Ok(Vec::new())
     }
 
-    fn set_identity_gains(&mut self, _tables: &[SolutionTable], _antennas: &[String], _log: &Path) -> Result<()> {
+    fn set_identity_gains(
+        &mut self,
+        _tables: &[SolutionTable],
+        _term: &str,
+        _antennas: &[String],
+        _log: &Path,
+    ) -> Result<()> {
         // Without statistics no antenna is ever named.
         Ok(())
     }

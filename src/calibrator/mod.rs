@@ -5,11 +5,13 @@
 //! application of the earlier round's tables.
 
 mod casa;
+mod chain;
 mod command;
 pub mod options;
 mod quartical;
 
 pub use casa::CasaCalibrator;
+pub use chain::{GaincalInput, chain_problems, term_names};
 pub use command::{CalibratorCommandError, CommandCalibrator, PLACEHOLDERS};
 pub use quartical::{QuarticalCalibrator, QuarticalError};
 
@@ -18,6 +20,8 @@ use crate::measurement_set;
 use crate::process::Limits;
 use crate::programs::casa::Casa;
 use crate::programs::casa::requests::GainTable;
+use crate::quality::solutions::SolutionStats;
+use options::GaincalOptions;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -47,12 +51,9 @@ pub struct SolutionTable {
     pub channels: Option<(usize, usize)>,
     /// Spectral window the range belongs to.
     pub spectral_window: Option<usize>,
-}
-
-impl From<GainTable> for SolutionTable {
-    fn from(table: GainTable) -> Self {
-        Self { path: table.path, channels: table.channels, spectral_window: table.spectral_window }
-    }
+    /// The term of the chain that it holds; empty: all terms of the round.
+    #[serde(default)]
+    pub term: String,
 }
 
 /// Tables as the CASA worker takes them.
@@ -65,7 +66,7 @@ fn gain_tables(tables: &[SolutionTable]) -> Vec<GainTable> {
     tables.iter().map(one).collect()
 }
 
-/// A calibrator of one kind with its options; the same value serves solve, inspect and apply of one round.
+/// A calibrator of one kind with its chain of solves; the same value serves solve, inspect and apply of one round.
 pub trait Calibrator: Send {
     /// Program and version, e.g. `casatasks 6.7.0.31`.
     ///
@@ -73,11 +74,42 @@ pub trait Calibrator: Send {
     /// The program is absent or broken.
     fn version(&mut self) -> Result<String>;
 
-    /// Solves and returns the tables, in the order in which they must be applied.
+    /// Whether it can solve chains of several terms.
+    fn chains(&self) -> bool {
+        true
+    }
+
+    /// Number of solves, one after another, that a round needs: between two of them the tables are looked at.
+    fn solves(&self) -> usize {
+        1
+    }
+
+    /// Does one solve (0 first), with the tables of those before it applied, and returns its tables in the order in
+    /// which they must be applied. `earlier` are the tables of the last accepted round, for terms that are not solved
+    /// again.
     ///
     /// # Errors
     /// Bad input (empty `MODEL_DATA`) or the program's failure.
-    fn solve(&mut self, request: &SolveRequest) -> Result<Vec<SolutionTable>>;
+    fn solve(
+        &mut self,
+        request: &SolveRequest,
+        solve: usize,
+        before: &[SolutionTable],
+        earlier: &[SolutionTable],
+    ) -> Result<Vec<SolutionTable>>;
+
+    /// Does all solves, without a look at the tables in between.
+    ///
+    /// # Errors
+    /// As [`Calibrator::solve`].
+    fn solve_all(&mut self, request: &SolveRequest) -> Result<Vec<SolutionTable>> {
+        let mut tables = Vec::new();
+        for solve in 0..self.solves() {
+            let fresh = self.solve(request, solve, &tables, &[])?;
+            tables.extend(fresh);
+        }
+        Ok(tables)
+    }
 
     /// Applies the tables from `DATA` to `CORRECTED_DATA` (all of them, of all rounds that are in force).
     /// No tables: `CORRECTED_DATA` becomes a copy of `DATA`.
@@ -86,18 +118,25 @@ pub trait Calibrator: Send {
     /// The program's failure.
     fn apply(&mut self, measurement_set: &Path, tables: &[SolutionTable], log: &Path) -> Result<()>;
 
-    /// Statistics of the tables: flagged fraction, S/N, phases and amplitudes by antenna and time.
+    /// Statistics of the tables, for each of their terms: flagged fraction, S/N, phases and amplitudes by
+    /// antenna and time.
     ///
     /// # Errors
     /// The program's failure.
-    fn inspect(&mut self, tables: &[SolutionTable]) -> Result<crate::quality::solutions::SolutionStats>;
+    fn inspect(&mut self, tables: &[SolutionTable]) -> Result<Vec<SolutionStats>>;
 
-    /// Gives these antennas (names) identity gains: when the tables are applied, their data stay as they are and are not
-    /// flagged.
+    /// Gives these antennas (names) identity gains in one term: when the tables are applied, it leaves their data as they
+    /// are and does not flag them.
     ///
     /// # Errors
     /// Tables that cannot be read or written.
-    fn set_identity_gains(&mut self, tables: &[SolutionTable], antennas: &[String], log: &Path) -> Result<()>;
+    fn set_identity_gains(
+        &mut self,
+        tables: &[SolutionTable],
+        term: &str,
+        antennas: &[String],
+        log: &Path,
+    ) -> Result<()>;
 
     /// Command lines of a calibration, one list of words per step, for `plan`.
     fn command_lines(&self, request: &SolveRequest) -> Vec<Vec<String>>;
@@ -118,21 +157,24 @@ pub enum SolverKind {
     Command(Vec<String>),
 }
 
-/// A calibrator with these options; `casa` does the work, or looks after the columns for a program that does.
+/// A calibrator for this chain; `casa` does the work, or looks after the columns for a program that does.
 ///
 /// # Errors
 /// Invalid options, or an invalid template.
-pub fn open(
-    kind: SolverKind,
-    options: options::GaincalOptions,
-    casa: Casa,
-    limits: Limits,
-) -> Result<Box<dyn Calibrator>> {
+pub fn open(kind: SolverKind, chain: Vec<GaincalOptions>, casa: Casa, limits: Limits) -> Result<Box<dyn Calibrator>> {
     Ok(match kind {
-        SolverKind::Casa => Box::new(CasaCalibrator::new(casa, options)?),
-        SolverKind::Quartical(python) => Box::new(QuarticalCalibrator::new(python, options, casa, limits)?),
-        SolverKind::Command(template) => Box::new(CommandCalibrator::new(template, options, casa, limits)?),
+        SolverKind::Casa => Box::new(CasaCalibrator::new(casa, chain)?),
+        SolverKind::Quartical(python) => Box::new(QuarticalCalibrator::new(python, chain, casa, limits)?),
+        SolverKind::Command(template) => Box::new(CommandCalibrator::new(template, chain, casa, limits)?),
     })
+}
+
+/// Refuses a chain that is empty or does not go together.
+fn check_chain(chain: &[GaincalOptions]) -> Result<()> {
+    if chain.is_empty() {
+        return Err(crate::Error::bad_input("a calibration needs at least one solve: gaincal is an empty list"));
+    }
+    chain_problems(chain).into_iter().next().map_or(Ok(()), |(_, problem)| Err(problem.into()))
 }
 
 /// Solving against an empty model would make gains of nothing.

@@ -1,11 +1,12 @@
 //! Options of gaincal and applycal: flint's names, types and defaults (strategy format 0.2), and CASA's own for the rest.
 
 use crate::options::{Checks, OptionError, TextOrNumber, Validate, text};
+pub use crate::quality::solutions::TermKind;
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Options of a calibration, of the mode `gaincal`. `solint`, `calmode`, `minsnr` and `gaintype` also steer QuartiCal
+/// Options of one solve, of the mode `gaincal`; a list of such maps is a chain. `solint`, `calmode`, `minsnr` and `gaintype` also steer QuartiCal
 /// and the calibrator `command`, as far as these know them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -23,7 +24,8 @@ pub struct GaincalOptions {
     pub uvrange: String,
     /// Whether the selections below (and `uvrange`) apply.
     pub selectdata: bool,
-    /// `G`: each polarisation by itself; `T`: one gain for both.
+    /// `G`: each polarisation by itself; `T`: one gain for both; `K`: delays; `B`: amplitudes and phases of each channel
+    /// (CASA's `bandpass`), whatever `calmode` says.
     pub gaintype: GainType,
     /// The band is solved in this many equal channel ranges (the last may be shorter), each with a table that is applied
     /// to its own channels.
@@ -72,6 +74,13 @@ pub struct GaincalOptions {
     pub applymode: ApplyMode,
     /// Calibrate the weights, too.
     pub calwt: bool,
+    /// Name of the solutions in a chain: in the names of tables, in reports, and for `reuse`. Default: after its kind,
+    /// `delay`, `bandpass`, `phase`, `amplitude` or `gains` (amplitudes and phases).
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub term: String,
+    /// Take the last accepted round's solutions of this name, instead of solving again.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub reuse: bool,
     /// Further options of QuartiCal by its own names: `quartical: {G.freq_interval: 8}`.
     #[serde(skip_serializing_if = "IndexMap::is_empty")]
     pub quartical: IndexMap<String, serde_json::Value>,
@@ -103,6 +112,8 @@ impl Default for GaincalOptions {
             interp: "linear".into(),
             applymode: ApplyMode::Calonly,
             calwt: false,
+            term: String::new(),
+            reuse: false,
             quartical: IndexMap::new(),
         }
     }
@@ -147,6 +158,8 @@ pub enum GainType {
     T,
     /// A delay for each polarisation.
     K,
+    /// A gain for each polarisation and channel.
+    B,
     /// Splines; they have no table of solutions that could be judged.
     #[serde(rename = "GSPLINE")]
     Gspline,
@@ -246,6 +259,8 @@ impl Validate for GaincalOptions {
         checks.check(valid, "combine", &self.combine, expected);
         let valid = ["", "L1", "R", "L1R"].contains(&self.solmode.as_str());
         checks.check(valid, "solmode", &self.solmode, "an empty text, `L1`, `R` or `L1R`");
+        let valid = self.term.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+        checks.check(valid, "term", &self.term, "letters, digits, `_` and `-`, as it names files");
         checks.problems()
     }
 }
@@ -254,6 +269,17 @@ impl GaincalOptions {
     /// The interval, parsed; `None` where [`Validate::validate`] refuses it.
     pub fn interval(&self) -> Option<Solint> {
         Solint::parse(&self.solint)
+    }
+
+    /// What is solved for.
+    pub fn kind(&self) -> TermKind {
+        match (self.gaintype, self.calmode) {
+            (GainType::K, _) => TermKind::Delay,
+            (GainType::B, _) => TermKind::Bandpass,
+            (_, CalMode::P) => TermKind::Phase,
+            (_, CalMode::A) => TermKind::Amplitude,
+            (_, CalMode::Ap) => TermKind::Gains,
+        }
     }
 }
 
@@ -334,6 +360,7 @@ mod tests {
         let properties = schema["properties"].as_object().expect("properties");
         let defaults = serde_json::to_value(GaincalOptions::default()).expect("JSON");
         assert!(defaults.as_object().expect("a map").keys().all(|name| properties.contains_key(name)));
+        assert!(properties.contains_key("term") && properties.contains_key("reuse"));
         assert!(properties.values().all(|p| p.get("description").is_some()));
     }
 }

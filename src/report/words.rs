@@ -152,6 +152,9 @@ pub(crate) fn stop_reason(reason: &StopReason) -> String {
 
 /// Calibration of a round, e.g. `phase, 60s`.
 pub(crate) fn setting(round: &RoundRecord) -> String {
+    if round.chain.len() > 1 {
+        return chain(round);
+    }
     let mode = match round.calmode {
         Some(CalMode::P) => "phase",
         Some(CalMode::A) => "amplitude",
@@ -166,8 +169,16 @@ pub(crate) fn setting(round: &RoundRecord) -> String {
     }
 }
 
+/// The terms of a chain with their intervals, e.g. `phase 30s + gains 120s`.
+fn chain(round: &RoundRecord) -> String {
+    round.chain.iter().map(|term| format!("{} {}", term.term, term.solint)).collect::<Vec<_>>().join(" + ")
+}
+
 /// Calibration of a round in the calibrator's own words, e.g. `p 60s`.
 pub(crate) fn short_setting(round: &RoundRecord) -> String {
+    if round.chain.len() > 1 {
+        return chain(round);
+    }
     let words: Vec<&str> = [round.calmode.map(CalMode::name), round.solint.as_deref()].into_iter().flatten().collect();
     if words.is_empty() { "–".into() } else { words.join(" ") }
 }

@@ -122,6 +122,17 @@ class GainTable:
 
 
 @dataclass(frozen=True)
+class AppliedTable:
+    """A table of solutions with the way in which it is applied."""
+
+    path: str
+    channels: list[int] | None
+    spectral_window: int | None
+    interp: str
+    calwt: bool
+
+
+@dataclass(frozen=True)
 class GaincalParameters:
     """Parameters of gaincal under its own names; null: gaincal's default."""
 
@@ -146,13 +157,15 @@ class GaincalParameters:
 
 @dataclass(frozen=True)
 class Gaincal:
-    """Solves for gains in `nspw` equal channel ranges; refant null: the antenna with most data near the centre."""
+    """Solves for gains in `nspw` equal channel ranges, with tables applied before; refant null: the antenna with most
+    data near the centre."""
 
     ms: str
     folder: str
     name: str
     refant: str | None
     nspw: int
+    applied: list[AppliedTable]
     parameters: GaincalParameters
 
 
@@ -161,10 +174,8 @@ class Applycal:
     """Applies tables from DATA to CORRECTED_DATA."""
 
     ms: str
-    tables: list[GainTable]
+    tables: list[AppliedTable]
     applymode: str
-    interp: str
-    calwt: bool
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from cleanloop_worker.gains.apply import calls_for, covered
 from cleanloop_worker.problems import BadInput
 
 
-def table(path: str, channels: list[int] | None, window: int | None) -> r.GainTable:
+def table(path: str, channels: list[int] | None, window: int | None) -> r.AppliedTable:
     """A table for channels of a window."""
-    return r.GainTable(path, channels, window)
+    return r.AppliedTable(path, channels, window, "linear", False)
 
 
 def test_scatter_is_relative_to_the_mean_direction() -> None:
@@ -116,5 +116,5 @@ def test_ranges_of_channels_get_all_tables_that_cover_them() -> None:
 
 def test_each_range_of_each_window_is_one_call() -> None:
     calls = calls_for([table("a", [0, 1], 0), table("b", [2, 3], 0), table("c", [0, 3], 1)], [4, 4])
-    assert [(call.spw, call.tables) for call in calls] == [("0:0~1", ["a"]), ("0:2~3", ["b"]), ("1:0~3", ["c"])]
+    assert [(call.spw, [t.path for t in call.tables]) for call in calls] == [("0:0~1", ["a"]), ("0:2~3", ["b"]), ("1:0~3", ["c"])]
     assert all(call.spwmap == [[]] for call in calls)

@@ -18,7 +18,7 @@ use super::options::{GainType, GaincalOptions, NormType};
 use super::{Calibrator, SolutionTable, SolveRequest};
 use crate::Result;
 use crate::measurement_set::{self, MsSummary};
-use crate::options::Validate;
+use crate::options::OptionError;
 use crate::process::{Limits, Program};
 use crate::programs::casa::requests::GainStatistics;
 use crate::programs::casa::{Casa, QUARTICAL_SCRIPT, source};
@@ -94,9 +94,16 @@ impl QuarticalCalibrator {
     ///
     /// # Errors
     /// Invalid options, and options that QuartiCal has nothing like.
-    pub fn new(python: Vec<String>, options: GaincalOptions, casa: Casa, limits: Limits) -> Result<Self> {
-        options.validate()?;
-        check::check(&options)?;
+    pub fn new(python: Vec<String>, chain: Vec<GaincalOptions>, casa: Casa, limits: Limits) -> Result<Self> {
+        super::check_chain(&chain)?;
+        chain.iter().try_for_each(check::check)?;
+        let [options] = chain.try_into().map_err(|chain: Vec<_>| {
+            OptionError::new(
+                "gaincal",
+                format!("a chain of {} solves", chain.len()),
+                "one map with calibrator: quartical",
+            )
+        })?;
         Ok(Self { python, options, casa, limits })
     }
 
@@ -182,7 +189,13 @@ impl Calibrator for QuarticalCalibrator {
         Ok(format!("QuartiCal of {}", self.python.join(" ")))
     }
 
-    fn solve(&mut self, request: &SolveRequest) -> Result<Vec<SolutionTable>> {
+    fn solve(
+        &mut self,
+        request: &SolveRequest,
+        _solve: usize,
+        _before: &[SolutionTable],
+        _earlier: &[SolutionTable],
+    ) -> Result<Vec<SolutionTable>> {
         let ms = &request.measurement_set;
         super::refuse_empty_model(&self.casa, ms)?;
         let summary = MsSummary::read(&self.casa, ms)?;
@@ -203,10 +216,16 @@ impl Calibrator for QuarticalCalibrator {
         for (file, text) in [(gains.join(GRID), grid), (request.folder.join(STATISTICS), statistics)] {
             std::fs::write(file, text).map_err(crate::Error::internal)?;
         }
-        Ok(vec![SolutionTable { path: gains, channels: None, spectral_window: None }])
+        Ok(vec![SolutionTable { path: gains, channels: None, spectral_window: None, term: String::new() }])
     }
 
-    fn set_identity_gains(&mut self, tables: &[SolutionTable], antennas: &[String], log: &Path) -> Result<()> {
+    fn set_identity_gains(
+        &mut self,
+        tables: &[SolutionTable],
+        _term: &str,
+        antennas: &[String],
+        log: &Path,
+    ) -> Result<()> {
         for table in tables {
             let mut words = vec![table.path.to_string_lossy().into_owned(), "-".to_owned()];
             words.extend_from_slice(antennas);
@@ -228,12 +247,12 @@ impl Calibrator for QuarticalCalibrator {
         self.run("run", words, log)
     }
 
-    fn inspect(&mut self, tables: &[SolutionTable]) -> Result<SolutionStats> {
-        let Some(table) = tables.last() else { return Ok(SolutionStats::default()) };
+    fn inspect(&mut self, tables: &[SolutionTable]) -> Result<Vec<SolutionStats>> {
+        let Some(table) = tables.last() else { return Ok(Vec::new()) };
         let file = table.path.with_file_name(STATISTICS);
         let wrong = |reason: String| QuarticalError::Statistics { path: file.display().to_string(), reason };
         let text = std::fs::read(&file).map_err(|e| wrong(e.to_string()))?;
-        Ok(serde_json::from_slice(&text).map_err(|e| wrong(e.to_string()))?)
+        Ok(vec![serde_json::from_slice(&text).map_err(|e| wrong(e.to_string()))?])
     }
 
     fn command_lines(&self, request: &SolveRequest) -> Vec<Vec<String>> {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 fn calibrator(value: Value) -> Result<QuarticalCalibrator> {
     let options: GaincalOptions = serde_json::from_value(value).expect("options");
     let casa = Casa::open(&["python3".to_owned()], None)?;
-    QuarticalCalibrator::new(vec!["python3".into()], options, casa, Limits::default())
+    QuarticalCalibrator::new(vec!["python3".into()], vec![options], casa, Limits::default())
 }
 
 fn request() -> SolveRequest {
@@ -71,7 +71,7 @@ fn the_line_for_another_measurement_set_loads_the_gains(#[case] mut options: Val
     std::fs::create_dir(&path).expect("made");
     let quartical = calibrator(options).expect("a calibrator");
     std::fs::write(path.join(GRID), json!(quartical.grid(Some(10))).to_string()).expect("written");
-    let table = SolutionTable { path, channels: None, spectral_window: None };
+    let table = SolutionTable { path, channels: None, spectral_window: None, term: String::new() };
     let line = quartical.apply_line(&[table]).expect("a line");
     let always = ["goquartical input_ms.path=OTHER.ms", "G.load_from=gains.qc/G", "CORRECTED_DATA"];
     for word in always.iter().chain(expected) {

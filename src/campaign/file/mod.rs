@@ -23,7 +23,7 @@ pub use crate::util::duration::TimeLimit;
 pub use archive::{ArchiveOptions, FlintArchiveOptions};
 pub use block::{CampaignBlock, OnFailure, StartColumn, WorkOn};
 pub use mask::{CombineRule, FieldOptions, MaskCadence, MaskImage, MaskMethod, MaskSettings};
-pub use modes::{BaneOptions, Modes};
+pub use modes::{BaneOptions, ModeOptions, Modes};
 pub use plain::FilledIn;
 pub use programs::{CalibratorKind, Executables, ImagerKind};
 #[doc(hidden)]
@@ -35,13 +35,13 @@ pub use resources::Resources;
 pub use rounds::{RoundSelection, consider_mask_round};
 pub use scheduler::{Loss, SchedulerKind, SchedulerOptions};
 
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use yaml::Node;
 
-/// Keys of options, by mode.
-pub type ModeMaps = BTreeMap<String, Map<String, Json>>;
+/// Written options, by mode.
+pub type ModeMaps = BTreeMap<String, ModeOptions>;
 
 /// A campaign file that was read and checked, with the command line's values on top.
 #[derive(Debug, Clone, PartialEq)]

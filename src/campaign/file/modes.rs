@@ -1,7 +1,7 @@
 //! The modes of a round: one map of options a tool, as in flint's strategy files.
 
 use super::archive::FlintArchiveOptions;
-use crate::calibrator::options::GaincalOptions;
+use crate::calibrator::GaincalInput;
 use crate::imager::tclean::TcleanOptions;
 use crate::imager::wsclean::WscleanOptions;
 use crate::masking::MaskingOptions;
@@ -9,7 +9,7 @@ use crate::masking::multithresh::MultithreshOptions;
 use crate::noise::{NoiseMethod, NoiseOptions};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
 /// Modes of flint that load, but that this program does not run.
 pub(super) const MODES_NOT_RUN: [&str; 3] = ["aegean", "potatopeel", "fitscube"];
@@ -25,8 +25,9 @@ pub(super) const OPERATIONS_NOT_RUN: [&str; 3] = ["stokesv", "subtractcube", "po
 pub struct Modes {
     /// wsclean: its own options with underscores for dashes.
     pub wsclean: WscleanOptions,
-    /// CASA's gaincal and applycal; what other calibrators know of it steers them, too.
-    pub gaincal: GaincalOptions,
+    /// CASA's gaincal, bandpass and applycal; what other calibrators know of it steers them, too. A list of maps is a
+    /// chain: solved in this order, each with those before it applied, all applied together.
+    pub gaincal: GaincalInput,
     /// flint's mask pipeline.
     pub masking: MaskingOptions,
     /// CASA's auto-multithresh, under tclean's names.
@@ -45,6 +46,70 @@ pub struct Modes {
     pub potatopeel: Json,
     /// Loads; not run.
     pub fitscube: Json,
+}
+
+/// The options of a mode that are written: a map, or (for `gaincal`) a list of maps.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ModeOptions {
+    /// One map.
+    Map(Map<String, Json>),
+    /// A list of maps.
+    List(Vec<Map<String, Json>>),
+}
+
+impl Default for ModeOptions {
+    fn default() -> Self {
+        Self::Map(Map::new())
+    }
+}
+
+impl ModeOptions {
+    /// The options in checked data; a mode without any (`wsclean:`) is an empty map.
+    pub(super) fn of(data: &Json) -> Self {
+        let map = |data: &Json| data.as_object().cloned().unwrap_or_default();
+        match data {
+            Json::Array(items) => Self::List(items.iter().map(map).collect()),
+            other => Self::Map(map(other)),
+        }
+    }
+
+    /// Its maps, in order.
+    pub fn maps(&self) -> &[Map<String, Json>] {
+        match self {
+            Self::Map(map) => std::slice::from_ref(map),
+            Self::List(maps) => maps,
+        }
+    }
+
+    /// Its maps, those of a list with their number, 0 first.
+    pub(crate) fn numbered(&self) -> impl Iterator<Item = (Option<usize>, &Map<String, Json>)> {
+        let listed = matches!(self, Self::List(_));
+        self.maps().iter().enumerate().map(move |(index, map)| (listed.then_some(index), map))
+    }
+
+    /// Nothing is written.
+    pub fn is_empty(&self) -> bool {
+        self.maps().iter().all(Map::is_empty)
+    }
+
+    /// One of its maps has this key.
+    pub fn contains_key(&self, key: &str) -> bool {
+        self.maps().iter().any(|map| map.contains_key(key))
+    }
+
+    /// Puts further options on top: a map updates every map that is there; a list takes the place of a list, and each of
+    /// its maps updates a single one.
+    pub(super) fn update(&mut self, more: Self) {
+        match (&mut *self, more) {
+            (Self::Map(map), Self::Map(more)) => map.extend(more),
+            (Self::List(maps), Self::Map(more)) => maps.iter_mut().for_each(|map| map.extend(more.clone())),
+            (Self::Map(map), Self::List(list)) => {
+                let updated = |more| map.clone().into_iter().chain(more).collect();
+                *self = Self::List(list.into_iter().map(updated).collect());
+            }
+            (Self::List(maps), Self::List(list)) => *maps = list,
+        }
+    }
 }
 
 /// flint's options of BANE.

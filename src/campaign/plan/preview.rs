@@ -108,7 +108,7 @@ fn calibration(plan: &Plan, round: &RoundPlan, layout: &Layout, measurement_set:
         reference_antenna: calibration.reference_antenna.clone(),
         threads: Share::of(plan).threads,
     };
-    Ok(calibrator::open(kind, calibration.gaincal.clone(), casa, Limits::default())?.command_lines(&request))
+    Ok(calibrator::open(kind, calibration.chain.clone(), casa, Limits::default())?.command_lines(&request))
 }
 
 /// Meaning of the words in capital letters in a chain of calls.

@@ -4,6 +4,8 @@ use super::measurement_sets::measurement_sets;
 use super::paths::{absolute, folder_name};
 use super::strategy::{self, Options};
 use super::{CalibrationPlan, MaskPlan, Plan, PlanError, RoundPlan, containers};
+use crate::calibrator::options::{GaincalOptions, TermKind};
+use crate::calibrator::term_names;
 use crate::campaign::file::{
     ArchiveOptions, CalibratorKind, CampaignBlock, CampaignFile, FlintArchiveOptions, MaskCadence, MaskImage,
     MaskMethod, ModeMaps, consider_mask_round,
@@ -38,6 +40,7 @@ pub fn resolve_with(campaign: &CampaignFile, environment: &dyn Fn(&str) -> Optio
     let mut calibrated = false;
     for round in 0..=campaign.last_round() {
         let calibration = calibration(&options, &block, round)?;
+        check_reuse(&options, &rounds, calibration.as_ref(), round)?;
         calibrated |= calibration.is_some();
         let data_column = if calibrated { "CORRECTED_DATA" } else { block.start_column.name() };
         let mut imaging = imaging(campaign, &options, &block, round)?;
@@ -129,9 +132,45 @@ fn calibration(options: &Options, block: &CampaignBlock, round: usize) -> Result
     }
     Ok(Some(CalibrationPlan {
         calibrator: block.calibrator,
-        gaincal: options.typed(round, "gaincal")?,
+        chain: options.chain(round)?,
         reference_antenna: block.reference_antenna.clone(),
     }))
+}
+
+/// What an element of a chain takes from an earlier round must be solved in one.
+fn check_reuse(
+    options: &Options,
+    earlier: &[RoundPlan],
+    calibration: Option<&CalibrationPlan>,
+    round: usize,
+) -> Result<(), PlanError> {
+    let Some(calibration) = calibration else { return Ok(()) };
+    let has = |chain: &[GaincalOptions], name: &str, kind| {
+        term_names(chain).iter().zip(chain).any(|(term, element)| term == name && element.kind() == kind)
+    };
+    for (index, (element, name)) in calibration.chain.iter().zip(term_names(&calibration.chain)).enumerate() {
+        let found = earlier.iter().filter_map(|r| r.calibration.as_ref()).any(|c| has(&c.chain, &name, element.kind()));
+        if element.reuse && !found {
+            let message = format!(
+                "round {round} takes `{name}` from an earlier round (`reuse`), but no earlier round solves for {} of \
+                 that name",
+                kind_words(element.kind())
+            );
+            return Err(options.wrong_in_chain(round, index, "reuse", message).into());
+        }
+    }
+    Ok(())
+}
+
+/// What a term holds, in words.
+fn kind_words(kind: TermKind) -> &'static str {
+    match kind {
+        TermKind::Delay => "delays",
+        TermKind::Bandpass => "a bandpass",
+        TermKind::Phase => "phases",
+        TermKind::Amplitude => "amplitudes",
+        TermKind::Gains => "amplitudes and phases",
+    }
 }
 
 fn mask(

@@ -2,11 +2,14 @@
 //!
 //! Source: flint (flint-crew/flint, state of 2026-08), strategy format 0.2. Options of mode m in round r are
 //! `defaults.m` updated by `selfcal.r.m`, key by key; a round past the last listed one has the last one's options.
-//! Options of the command line go before both; the class's defaults fill the rest.
+//! Options of the command line go before both; the class's defaults fill the rest. Where `gaincal` is a list of maps,
+//! each of them updates (or is updated by) a single map; a list takes the place of a list.
 
+use crate::calibrator::chain_problems;
+use crate::calibrator::options::GaincalOptions;
 use crate::campaign::file::env::{self, Undefined};
 use crate::campaign::file::{
-    BaneOptions, CampaignBlock, CampaignFile, ConfigError, ImagerKind, Problem, invalid_values,
+    BaneOptions, CampaignBlock, CampaignFile, ConfigError, ImagerKind, ModeOptions, Problem, invalid_values,
 };
 use crate::imager::ImagerOptions;
 use crate::noise::NoiseOptions;
@@ -35,6 +38,11 @@ impl<'a> Options<'a> {
 
     /// The merged options of a mode: only those that are written somewhere.
     pub(super) fn map(&self, round: usize, mode: &str) -> Result<Map<String, Json>, ConfigError> {
+        Ok(self.maps(round, mode)?.into_iter().next().unwrap_or_default())
+    }
+
+    /// The same of a mode that may be a list of maps: one for each element.
+    fn maps(&self, round: usize, mode: &str) -> Result<Vec<Map<String, Json>>, ConfigError> {
         let campaign = self.campaign;
         let listed = listed_round(campaign, round);
         let round_name = listed.map(|round| round.to_string()).unwrap_or_default();
@@ -43,22 +51,59 @@ impl<'a> Options<'a> {
             (listed.and_then(|round| campaign.rounds[&round].get(mode)), Some(vec!["selfcal", &round_name, mode])),
             (campaign.overrides.get(mode), None),
         ];
-        let mut merged = IndexMap::new();
+        let mut merged = Merged::default();
         for (layer, place) in layers {
-            for (key, value) in layer.into_iter().flatten() {
-                merged.insert(key.as_str(), (value, place.clone()));
+            if let Some(layer) = layer {
+                merged.update(layer, place.as_deref());
             }
         }
-        let mut options = Map::new();
-        for (key, (value, place)) in merged {
-            let place = place.map(|mut place| {
-                place.push(key);
-                place
+        let expanded = |element: &Placed<'_>| {
+            let options = element.iter().map(|(key, (value, place))| {
+                let place: Vec<&str> = place.iter().map(String::as_str).collect();
+                Ok(((*key).to_owned(), self.expand(value, &place, &format!("{mode}.{key}"))?))
             });
-            let value = self.expand(value, &place.unwrap_or_default(), &format!("{mode}.{key}"))?;
-            options.insert(key.to_owned(), value);
+            options.collect::<Result<Map<String, Json>, ConfigError>>()
+        };
+        merged.elements.iter().map(expanded).collect()
+    }
+
+    /// The solves of a round, with the defaults filled in.
+    ///
+    /// # Errors
+    /// Invalid values, and values that do not go together.
+    pub(super) fn chain(&self, round: usize) -> Result<Vec<GaincalOptions>, ConfigError> {
+        let maps = self.maps(round, "gaincal")?;
+        let single = maps.len() == 1;
+        let read = |map: Map<String, Json>| serde_json::from_value(Json::Object(map));
+        let chain: Vec<GaincalOptions> = maps
+            .into_iter()
+            .map(read)
+            .collect::<Result<_, _>>()
+            .map_err(|error| self.unreadable(round, "gaincal", &error))?;
+        match chain_problems(&chain).into_iter().next() {
+            None => Ok(chain),
+            Some((_, problem)) if single => Err(self.invalid(round, "gaincal", problem.key(), problem.to_string())),
+            Some((index, problem)) => {
+                let message = format!("{problem} (element {} of the chain of round {round})", index + 1);
+                Err(self.wrong_in_chain(round, index, problem.key(), message))
+            }
         }
-        Ok(options)
+    }
+
+    /// The error of an element of a round's chain, shown where the key or the chain is written.
+    pub(super) fn wrong_in_chain(&self, round: usize, index: usize, key: &str, message: String) -> ConfigError {
+        let listed = listed_round(self.campaign, round).map(|round| round.to_string()).unwrap_or_default();
+        let index = index.to_string();
+        let places: [&[&str]; 6] = [
+            &["selfcal", &listed, "gaincal", &index, key],
+            &["selfcal", &listed, "gaincal", &index],
+            &["selfcal", &listed, "gaincal", key],
+            &["defaults", "gaincal", &index, key],
+            &["defaults", "gaincal", key],
+            &["defaults", "gaincal", &index],
+        ];
+        let place = places.into_iter().find(|place| self.campaign.tree.at(place).is_some()).unwrap_or_default();
+        self.campaign.error_at(place, message, "docs/calibration.md tells what a chain may hold")
     }
 
     /// The same as the tool's type, with its defaults filled in.
@@ -66,14 +111,18 @@ impl<'a> Options<'a> {
         let map = Json::Object(self.map(round, mode)?);
         // Options that are fine by themselves may not go together once they are merged.
         if let Some((key, message)) = invalid_values(mode, map.clone()).into_iter().next() {
-            let listed = listed_round(self.campaign, round).map(|round| round.to_string()).unwrap_or_default();
-            let in_round = ["selfcal", &listed, mode, &key];
-            let place =
-                if self.campaign.tree.at(&in_round).is_some() { &in_round[..] } else { &["defaults", mode, &key] };
-            let help = format!("round {round} has the options of `defaults`, updated by its own");
-            return Err(self.campaign.error_at(place, message, help));
+            return Err(self.invalid(round, mode, &key, message));
         }
         serde_json::from_value(map).map_err(|error| self.unreadable(round, mode, &error))
+    }
+
+    /// The error of a merged value, shown where it is written.
+    fn invalid(&self, round: usize, mode: &str, key: &str, message: String) -> ConfigError {
+        let listed = listed_round(self.campaign, round).map(|round| round.to_string()).unwrap_or_default();
+        let in_round = ["selfcal", &listed, mode, key];
+        let place = if self.campaign.tree.at(&in_round).is_some() { &in_round[..] } else { &["defaults", mode, key] };
+        let help = format!("round {round} has the options of `defaults`, updated by its own");
+        self.campaign.error_at(place, message, help)
     }
 
     /// Options of the imager that does the work.
@@ -162,6 +211,50 @@ impl<'a> Options<'a> {
             }
             other => other.clone(),
         })
+    }
+}
+
+/// Merged options of one element, each with the place that it is written at (empty: on the command line).
+type Placed<'a> = IndexMap<&'a str, (&'a Json, Vec<String>)>;
+
+/// Options of a mode, merged layer by layer.
+struct Merged<'a> {
+    elements: Vec<Placed<'a>>,
+    /// They are a list by now.
+    listed: bool,
+}
+
+impl Default for Merged<'_> {
+    fn default() -> Self {
+        Self { elements: vec![Placed::new()], listed: false }
+    }
+}
+
+impl<'a> Merged<'a> {
+    /// Puts a layer on top: a map updates every element; a list takes the place of a list, and each of its maps updates
+    /// a single one.
+    fn update(&mut self, layer: &'a ModeOptions, place: Option<&[&str]>) {
+        let put = |into: &mut Placed<'a>, element: Option<usize>, map: &'a Map<String, Json>| {
+            for (key, value) in map {
+                let path = place.into_iter().flatten().map(|part| (*part).to_owned());
+                let path = path.chain(element.map(|index| index.to_string()));
+                let path = path.chain(place.is_some().then(|| key.clone())).collect();
+                into.insert(key, (value, path));
+            }
+        };
+        match layer {
+            ModeOptions::Map(map) => self.elements.iter_mut().for_each(|into| put(into, None, map)),
+            ModeOptions::List(_) => {
+                let base = if self.listed { Placed::new() } else { self.elements.swap_remove(0) };
+                let updated = |(element, map)| {
+                    let mut into = base.clone();
+                    put(&mut into, element, map);
+                    into
+                };
+                self.elements = layer.numbered().map(updated).collect();
+                self.listed = true;
+            }
+        }
     }
 }
 

@@ -3,6 +3,8 @@
 use super::containers::{self, Mounts};
 use super::preview::{self, RoundLines};
 use super::{MaskPlan, Plan, RoundPlan};
+use crate::calibrator::options::GaincalOptions;
+use crate::calibrator::term_names;
 use crate::campaign::file::{MaskCadence, MaskImage, MaskMethod, schema};
 use crate::campaign::layout::field_folder;
 use crate::imager::ImagerOptions;
@@ -37,7 +39,7 @@ fn text(plan: &Plan) -> String {
     line(&mut out, "reference antenna", antenna);
     line(&mut out, "works on", &format!("the {}; DATA is never written", word(&plan.work_on)));
     options(&mut out, "acceptance", &plan.acceptance);
-    if plan.rounds.iter().flat_map(|round| &round.calibration).any(|c| c.gaincal.solint == "auto") {
+    if plan.rounds.iter().flat_map(|round| &round.calibration).flat_map(|c| &c.chain).any(|o| o.solint == "auto") {
         options(&mut out, "solint: auto", &plan.solint);
     }
     options(&mut out, "stop", &plan.stop);
@@ -84,8 +86,12 @@ fn round_text(out: &mut String, round: &RoundPlan, output: &Path, lines: Option<
     match &round.calibration {
         None => line(out, "calibration", "none"),
         Some(calibration) => {
-            line(out, "calibration", &word(&calibration.calibrator));
-            options(out, "  gaincal", &calibration.gaincal);
+            let chain = match calibration.chain.len() {
+                1 => String::new(),
+                several => format!(", {several} solves, each with those before it applied"),
+            };
+            line(out, "calibration", &format!("{}{chain}", word(&calibration.calibrator)));
+            chain_text(out, &calibration.chain);
         }
     }
     match &round.mask {
@@ -113,6 +119,18 @@ fn round_text(out: &mut String, round: &RoundPlan, output: &Path, lines: Option<
     }
     for note in &lines.notes {
         let _ = writeln!(out, "note: {note}");
+    }
+}
+
+/// The options of each solve.
+fn chain_text(out: &mut String, chain: &[GaincalOptions]) {
+    if let [only] = chain {
+        options(out, "  gaincal", only);
+        return;
+    }
+    for (name, element) in term_names(chain).iter().zip(chain) {
+        // Names may be longer than the column.
+        options(out, &format!("  {name:<16} "), &GaincalOptions { term: String::new(), ..element.clone() });
     }
 }
 

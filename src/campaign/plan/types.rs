@@ -100,8 +100,9 @@ pub struct RoundPlan {
 pub struct CalibrationPlan {
     /// The calibrator.
     pub calibrator: CalibratorKind,
-    /// Options of `gaincal`.
-    pub gaincal: GaincalOptions,
+    /// Options of `gaincal`, one for each solve: solved in this order, each with those before it applied, all applied
+    /// together. Never empty.
+    pub chain: Vec<GaincalOptions>,
     /// Reference antenna; `None`: chosen by the program.
     pub reference_antenna: Option<String>,
 }

@@ -2,8 +2,8 @@
 
 use super::mask::MaskRecord;
 use super::message::MessageRecord;
-use crate::calibrator::SolutionTable;
-use crate::calibrator::options::CalMode;
+use crate::calibrator::options::{CalMode, GainType, GaincalOptions, TermKind};
+use crate::calibrator::{SolutionTable, term_names};
 use crate::campaign::journal::{State, Step};
 use crate::campaign::layout::AttemptId;
 use crate::campaign::rules::acceptance::{Decision, Next, Rule, Verdict};
@@ -33,10 +33,12 @@ pub struct RoundRecord {
     pub data_column: String,
     /// Calibrator, e.g. `casa`; empty in a round without calibration.
     pub calibrator: String,
-    /// Solution interval, as given to the calibrator.
+    /// Solution interval, as given to the calibrator; of the first solve of a chain.
     pub solint: Option<String>,
-    /// Mode that was solved for.
+    /// Mode that was solved for; of the first solve of a chain.
     pub calmode: Option<CalMode>,
+    /// The solves, each with those before it applied.
+    pub chain: Vec<TermRecord>,
     /// Why this interval and mode, where the program chose them.
     pub solint_why: Option<String>,
     /// Statistics of its solutions.
@@ -66,6 +68,39 @@ pub struct RoundRecord {
     pub confetti: Vec<ConfettiRecord>,
     /// Messages about it.
     pub messages: Vec<MessageRecord>,
+}
+
+/// One solve of a chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TermRecord {
+    /// Name of the term.
+    pub term: String,
+    /// Its kind.
+    pub kind: TermKind,
+    /// Solution interval, as given to the calibrator.
+    pub solint: String,
+    /// Mode that was solved for.
+    pub calmode: CalMode,
+    /// Kind of gain.
+    pub gaintype: GainType,
+    /// The last accepted round's solutions were taken, if it had any.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reuse: bool,
+}
+
+impl TermRecord {
+    /// The solves of a chain.
+    pub fn of_chain(chain: &[GaincalOptions]) -> Vec<Self> {
+        let one = |(term, o): (String, &GaincalOptions)| Self {
+            term,
+            kind: o.kind(),
+            solint: o.solint.clone(),
+            calmode: o.calmode,
+            gaintype: o.gaintype,
+            reuse: o.reuse,
+        };
+        term_names(chain).into_iter().zip(chain).map(one).collect()
+    }
 }
 
 /// A verdict with the numbers behind it.

@@ -8,7 +8,7 @@ use crate::Result;
 use crate::campaign::events::{Event, Place};
 use crate::campaign::journal::Step;
 use crate::campaign::layout::AttemptId;
-use crate::campaign::record::{Level, RoundRecord};
+use crate::campaign::record::{Level, RoundRecord, TermRecord};
 use crate::campaign::rules::acceptance::{Decision, RoundMetrics, judge, last_accepted};
 use crate::campaign::steps::{AttemptPlan, Prepared};
 use crate::quality::metrics::ImageMetrics;
@@ -36,10 +36,11 @@ impl DatasetRun<'_> {
         if !self.was_reported() {
             self.events.emit(Event::RoundStarted { place: self.place.clone(), about: plan.about.clone() });
         }
-        let gaincal = plan.gaincal();
+        let first = plan.chain().first();
         self.record.rounds.push(RoundRecord {
-            solint: gaincal.map(|options| options.solint.clone()),
-            calmode: gaincal.map(|options| options.calmode),
+            solint: first.map(|options| options.solint.clone()),
+            calmode: first.map(|options| options.calmode),
+            chain: TermRecord::of_chain(plan.chain()),
             solint_why: plan.interval_why.clone(),
             ..RoundRecord::begun(plan.id)
         });

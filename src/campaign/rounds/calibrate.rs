@@ -75,11 +75,12 @@ impl DatasetRun<'_> {
             // Tables of an unfinished solve would be appended to.
             fs::remove(&context.folder)?;
             fs::make(&context.folder)?;
-            run.backend.solve(step, &context)
+            run.backend.solve(step, &base.active.tables(), &context)
         })?;
         self.note_commands(Step::Solve, &solved.commands, &context.log);
-        for IdentityGainAntenna { name, why } in &solved.stats.identity_gains {
-            let text = format!("round {}: antenna {name} gets identity gains: {why}", attempt.round);
+        for IdentityGainAntenna { name, term, why } in &solved.stats.identity_gains {
+            let of_term = if term.is_empty() { String::new() } else { format!(" in `{term}`") };
+            let text = format!("round {}: antenna {name} gets identity gains{of_term}: {why}", attempt.round);
             self.note(Level::Warning, text);
         }
         self.record_solutions(&context.folder, &solved.stats)?;

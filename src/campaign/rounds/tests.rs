@@ -144,7 +144,7 @@ impl Backend for FakeBackend {
         let calibration = (round > 0).then(|| CalibrationStep {
             options: CalibrationPlan {
                 calibrator: CalibratorKind::Casa,
-                gaincal: GaincalOptions { uvrange: tag.clone(), ..GaincalOptions::default() },
+                chain: vec![GaincalOptions { uvrange: tag.clone(), ..GaincalOptions::default() }],
                 reference_antenna: None,
             },
         });
@@ -167,7 +167,7 @@ impl Backend for FakeBackend {
         })))
     }
 
-    fn solve(&mut self, step: &CalibrationStep, context: &StepContext) -> Result<Solved> {
+    fn solve(&mut self, step: &CalibrationStep, _: &[SolutionTable], context: &StepContext) -> Result<Solved> {
         self.call(format!("solve {}", call_name(context)), &[])?;
         let path = context.folder.join("gains.cal");
         let content = digest(&("gains", self.column("model"), step));
@@ -178,7 +178,7 @@ impl Backend for FakeBackend {
             ..SolutionStats::default()
         };
         Ok(Solved {
-            tables: vec![SolutionTable { path, channels: None, spectral_window: None }],
+            tables: vec![SolutionTable { path, channels: None, spectral_window: None, term: String::new() }],
             stats,
             commands: vec![vec!["gaincal".into()]],
         })

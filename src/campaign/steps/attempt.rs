@@ -46,14 +46,14 @@ pub struct AttemptPlan {
 }
 
 impl AttemptPlan {
-    /// The options of its calibration.
-    pub fn gaincal(&self) -> Option<&GaincalOptions> {
-        self.calibration.as_ref().map(|step| &step.options.gaincal)
+    /// The solves of its calibration; empty: there is none.
+    pub fn chain(&self) -> &[GaincalOptions] {
+        self.calibration.as_ref().map_or(&[], |step| &step.options.chain)
     }
 
     /// Amplitudes are solved for.
     pub fn amplitudes(&self) -> bool {
-        self.gaincal().is_some_and(|options| options.calmode.amplitudes())
+        self.chain().iter().any(|options| options.kind().amplitudes())
     }
 
     /// Interval and mode were chosen from the image.

@@ -115,11 +115,12 @@ pub trait Backend: Send {
     /// Options that cannot be resolved.
     fn propose(&mut self, id: AttemptId, changes: &[Relaxation], history: &[RoundOutcome]) -> Result<Proposal>;
 
-    /// Solves for gains against `MODEL_DATA`, and reads the statistics of the tables.
+    /// Solves for gains against `MODEL_DATA`, and reads the statistics of the tables. `earlier` are the tables of the last
+    /// accepted round, for terms that are not solved again.
     ///
     /// # Errors
     /// Empty `MODEL_DATA`, or the program's failure.
-    fn solve(&mut self, step: &CalibrationStep, context: &StepContext) -> Result<Solved>;
+    fn solve(&mut self, step: &CalibrationStep, earlier: &[SolutionTable], context: &StepContext) -> Result<Solved>;
 
     /// Applies the tables from `DATA` to `CORRECTED_DATA`; none: a plain copy.
     ///

@@ -87,10 +87,7 @@ fn dataset_text(dataset: &DatasetRecord) -> String {
 }
 
 fn round_text(round: &RoundRecord, best: bool) -> String {
-    let calibration = match (&round.calmode, &round.solint) {
-        (Some(mode), Some(interval)) => format!("{} {interval}", mode.name()),
-        _ => "-".into(),
-    };
+    let calibration = words::short_setting(round);
     let metrics = round.metrics.as_ref();
     let number = |value: Option<f64>, digits: usize| value.map_or("-".into(), |v| format!("{v:.digits$}"));
     let rms = metrics.map_or("-".into(), |m| format!("{:.3e}", m.rms));

@@ -25,6 +25,7 @@ const SOURCES: &[(&str, &str)] = &embedded![
     "cleanloop_worker/fits.py",
     "cleanloop_worker/gains/__init__.py",
     "cleanloop_worker/gains/apply.py",
+    "cleanloop_worker/gains/differences.py",
     "cleanloop_worker/gains/quality.py",
     "cleanloop_worker/gains/solve.py",
     "cleanloop_worker/gains/tables.py",

@@ -2,6 +2,7 @@
 //! cannot be calibrated.
 
 use crate::campaign::faults::CAMPAIGN;
+use crate::imaging::casa::statistics;
 use crate::support::real;
 use assert_cmd::Command;
 use cleanloop::calibrator::{self, SolveRequest};
@@ -83,13 +84,13 @@ fn quartical_solves_applies_and_is_undone() {
     let of = |column: &str| checksum(&casa, &field.ms, column).expect("a checksum");
     let (data, flags) = (of("DATA"), of("FLAG"));
     real::fill_model(&casa, &field);
-    let options = serde_json::from_value(json!({"solint": "60s", "uvrange": "", "minsnr": 3})).expect("options");
+    let options = serde_json::from_value(json!([{"solint": "60s", "uvrange": "", "minsnr": 3}])).expect("options");
     let kind = calibrator::SolverKind::Quartical(Vec::new());
     let mut quartical = calibrator::open(kind, options, casa.clone(), Limits::default()).expect("opened");
     assert_eq!(quartical.version().expect("a version"), "QuartiCal 0.2.7");
     let request = request(&field.ms, folder.path());
-    let tables = quartical.solve(&request).expect("solved");
-    let stats = quartical.inspect(&tables).expect("statistics");
+    let tables = quartical.solve_all(&request).expect("solved");
+    let stats = statistics(&mut *quartical, &tables);
     assert_eq!((stats.antennas.len(), stats.solutions), (9, 9 * 2 * 10));
     assert!(stats.flagged_fraction < 0.05 && stats.median_snr.is_some_and(|s| s > 10.0), "{:?}", stats.median_snr);
     assert!(stats.phase_scatter_deg.is_some_and(|s| s > 5.0) && stats.amplitude_scatter.is_some_and(|s| s < 1e-3));
@@ -103,7 +104,7 @@ fn quartical_solves_applies_and_is_undone() {
     assert_eq!(of("CORRECTED_DATA"), data, "no tables: a copy of DATA");
     // An antenna that is given up passes with a gain of 1: only its partners' gains are left on its baselines.
     let names: Vec<String> = stats.antennas.iter().map(|a| a.name.clone()).collect();
-    quartical.set_identity_gains(&tables, &names, &request.log).expect("changed");
+    quartical.set_identity_gains(&tables, &tables[0].term, &names, &request.log).expect("changed");
     quartical.apply(&field.ms, &tables, &request.log).expect("applied");
     let untouched = real::python(
         &field.ms,
@@ -178,11 +179,11 @@ fn quartical_solves_for(
         options["solint"] = json!("60s");
     }
     let kind = calibrator::SolverKind::Quartical(Vec::new());
-    let options = serde_json::from_value(options).expect("options");
+    let options = serde_json::from_value(json!([options])).expect("options");
     let mut quartical = calibrator::open(kind, options, casa.clone(), Limits::default()).expect("opened");
     let request = request(&field.ms, folder.path());
-    let tables = quartical.solve(&request).expect("solved");
-    let stats = quartical.inspect(&tables).expect("statistics");
+    let tables = quartical.solve_all(&request).expect("solved");
+    let stats = statistics(&mut *quartical, &tables);
     assert_eq!(stats.solutions, solutions);
     assert!(stats.flagged_fraction < 0.05 && stats.median_snr.is_some_and(|s| s > 5.0), "{:?}", stats.median_snr);
     quartical.apply(&field.ms, &tables, &request.log).expect("applied");

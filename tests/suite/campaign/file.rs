@@ -55,7 +55,7 @@ fn the_least_campaign_is_resolved() {
     let columns: Vec<_> = plan.rounds.iter().map(|round| round.data_column.as_str()).collect();
     assert_eq!(columns, ["DATA", "CORRECTED_DATA", "CORRECTED_DATA", "CORRECTED_DATA"]);
     assert!(plan.rounds[0].calibration.is_none() && plan.rounds[0].mask.is_none());
-    assert_eq!(plan.rounds[2].calibration.as_ref().unwrap().gaincal.solint, "60s");
+    assert_eq!(plan.rounds[2].calibration.as_ref().unwrap().chain[0].solint, "60s");
     assert!(plan.rounds[1..].iter().all(|round| round.mask.is_some()));
     assert!(plan.output.ends_with("out"));
     assert!(plan.measurement_sets[0].path.is_absolute());
@@ -80,7 +80,7 @@ fn a_file_without_rounds_has_the_defaults_of_a_plain_campaign() {
     let wsclean = wsclean_of(&plan, 1);
     assert_eq!((wsclean.size, wsclean.channels_out, wsclean.local_rms), (640, 1, false));
     assert_eq!((wsclean_of(&plan, 0).auto_threshold, wsclean.auto_threshold), (Some(12.0), Some(1.0)));
-    assert!(plan.rounds[1..].iter().all(|r| r.calibration.as_ref().unwrap().gaincal.solint == "auto"));
+    assert!(plan.rounds[1..].iter().all(|r| r.calibration.as_ref().unwrap().chain[0].solint == "auto"));
     for round in &plan.rounds {
         let mask = round.mask.as_ref().unwrap();
         assert_eq!((mask.recipe.method, mask.cadence), (file::MaskMethod::Auto, file::MaskCadence::Cycle));
@@ -95,14 +95,14 @@ fn what_a_plain_campaign_names_goes_before_its_defaults() {
         .replace("size: 640", "size: 640, auto_threshold: 3, auto_mask: null");
     let plan = plan_with(&text, &["gaincal.solint=30s", "wsclean.mgain=0.7"]);
     assert_eq!(plan.rounds.len(), 3);
-    assert_eq!(plan.rounds[1].calibration.as_ref().unwrap().gaincal.solint, "30s");
+    assert_eq!(plan.rounds[1].calibration.as_ref().unwrap().chain[0].solint, "30s");
     assert_eq!(plan.rounds[1].mask.as_ref().unwrap().recipe.method, file::MaskMethod::Flint);
     let wsclean = wsclean_of(&plan, 0);
     assert_eq!((wsclean.auto_threshold, wsclean.auto_mask, wsclean.mgain), (Some(3.0), None, 0.7));
     // A round of the command line makes no strategy of it.
     let plan = plan_with(PLAIN, &["selfcal.2.gaincal.solint=30s", "campaign.mask.method=none"]);
     let intervals: Vec<_> =
-        plan.rounds[1..=3].iter().map(|r| r.calibration.as_ref().unwrap().gaincal.solint.as_str()).collect();
+        plan.rounds[1..=3].iter().map(|r| r.calibration.as_ref().unwrap().chain[0].solint.as_str()).collect();
     assert_eq!((plan.rounds.len(), &intervals[..2]), (11, &["auto", "30s"][..]));
     assert!(plan.rounds.iter().all(|round| round.mask.is_none()));
     let plan = plan_with(PLAIN, &["campaign.calibrator=none", "campaign.mask.image=field"]);
@@ -115,7 +115,7 @@ fn what_a_plain_campaign_names_goes_before_its_defaults() {
 #[test]
 fn rounds_and_strategies_keep_flints_defaults() {
     let rounds = plan_with(&MINIMAL.replace("solint: 180s, ", ""), &[]);
-    let gaincal = |plan: &Plan, round: usize| plan.rounds[round].calibration.as_ref().unwrap().gaincal.solint.clone();
+    let gaincal = |plan: &Plan, round: usize| plan.rounds[round].calibration.as_ref().unwrap().chain[0].solint.clone();
     assert_eq!(gaincal(&rounds, 1), "60s", "intervals are named in other rounds");
     assert_eq!(wsclean_of(&rounds, 0).auto_threshold, Some(0.5));
     assert_eq!(rounds.filled_in.to_string(), "flint's");
@@ -230,7 +230,7 @@ fn the_command_line_goes_before_the_round() {
         assert_eq!(round.mask.is_some(), round.round == 3);
     }
     let solints: Vec<_> =
-        plan.rounds[1..].iter().map(|r| r.calibration.as_ref().unwrap().gaincal.solint.as_str()).collect();
+        plan.rounds[1..].iter().map(|r| r.calibration.as_ref().unwrap().chain[0].solint.as_str()).collect();
     assert_eq!(solints, ["180s", "30s", "120s", "120s"]);
 }
 
@@ -359,7 +359,7 @@ fn commands_end_with_the_documented_codes() {
     cleanloop(folder.path()).args(["validate", "campaign.yaml", "--ms", "absent.ms"]).assert().code(2);
     let output = cleanloop(folder.path()).args(["plan", "campaign.yaml", "--json"]).output().unwrap();
     let plan: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(plan["rounds"][3]["calibration"]["gaincal"]["calmode"], "ap");
+    assert_eq!(plan["rounds"][3]["calibration"]["chain"][0]["calmode"], "ap");
     assert_eq!(plan["rounds"][0]["hashes"]["image"].as_str().unwrap().len(), 64);
     cleanloop(folder.path()).args(["man", "pages"]).assert().success();
     assert!(folder.path().join("pages/cleanloop-plan.1").exists());

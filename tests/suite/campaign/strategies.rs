@@ -106,7 +106,7 @@ fn assert_rounds(plan: &Plan, wsclean: &[Value], gaincal: &[Option<Value>], mask
     for (round, table) in plan.rounds.iter().zip(gaincal) {
         assert_eq!(round.calibration.is_some(), table.is_some(), "round {} calibration", round.round);
         if let (Some(calibration), Some(table)) = (&round.calibration, table) {
-            assert_table(&calibration.gaincal, table, &format!("round {} gaincal", round.round));
+            assert_table(&calibration.chain[0], table, &format!("round {} gaincal", round.round));
         }
     }
     for (round, table) in plan.rounds.iter().zip(masking) {
@@ -182,7 +182,7 @@ fn a_minimum_absolute_clip_strategy_with_skipped_rounds() {
     assert!(plan.rounds[1].calibration.is_none());
     let calibration = plan.rounds[2].calibration.as_ref().unwrap();
     assert_table(
-        &calibration.gaincal,
+        &calibration.chain[0],
         &with(gaincal_defaults(), json!({"calmode": "ap", "solint": "480s"})),
         "gaincal",
     );

@@ -5,16 +5,19 @@ use crate::support::running::{PATIENCE, processor_time, wait_until};
 use crate::support::words::{inner, without_folder};
 use cleanloop::Error;
 use cleanloop::calibrator::options::GaincalOptions;
-use cleanloop::calibrator::{self, Calibrator, CalibratorCommandError, SolveRequest};
+use cleanloop::calibrator::{self, Calibrator, CalibratorCommandError, SolutionTable, SolveRequest};
 use cleanloop::measurement_set::{MsSummary, checksum, copy_column};
 use cleanloop::process::{Limits, ProcessError};
 use cleanloop::programs::casa::Casa;
 use cleanloop::programs::casa::requests::{FillModel, Simulate};
+use cleanloop::quality::solutions::SolutionStats;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-fn options(value: Value) -> GaincalOptions {
+/// A chain; a map stands for a chain of one.
+fn options(value: Value) -> Vec<GaincalOptions> {
+    let value = if value.is_array() { value } else { json!([value]) };
     serde_json::from_value(value).expect("valid options")
 }
 
@@ -37,8 +40,13 @@ fn calibrator(casa: &Casa, value: Value) -> Box<dyn Calibrator> {
     calibrator::open(calibrator::SolverKind::Casa, options(value), casa.clone(), Limits::default()).expect("opened")
 }
 
+/// Statistics of all terms together.
+pub(crate) fn statistics(calibrator: &mut dyn Calibrator, tables: &[SolutionTable]) -> SolutionStats {
+    SolutionStats::of_chain(calibrator.inspect(tables).expect("statistics"))
+}
+
 /// Mean of cos(phase error) of solved against true gains, relative to the reference antenna: 1 is perfect.
-pub(crate) fn agreement(stats: &cleanloop::quality::solutions::SolutionStats, gains: &Path) -> f64 {
+pub(crate) fn agreement(stats: &SolutionStats, gains: &Path) -> f64 {
     let truth: Value = serde_json::from_str(&std::fs::read_to_string(gains).expect("read")).expect("JSON");
     let numbers =
         |v: &Value| v.as_array().expect("a list").iter().map(|x| x.as_f64().expect("a number")).collect::<Vec<_>>();
@@ -149,9 +157,9 @@ fn gains_are_found_applied_and_undone_and_data_never_change() {
     let mut phases = calibrator(&casa, json!({"solint": "30s", "minsnr": 1, "uvrange": ""}));
     assert_eq!(phases.version().expect("a version"), "casatasks 6.7.0.31");
     let request = request(&field.ms, folder.path());
-    let tables = phases.solve(&request).expect("solved");
+    let tables = phases.solve_all(&request).expect("solved");
     assert_eq!(tables.len(), 1);
-    let stats = phases.inspect(&tables).expect("statistics");
+    let stats = statistics(&mut *phases, &tables);
     assert_eq!((stats.antennas.len(), stats.solutions), (9, 9 * 2 * 20));
     assert!(stats.flagged_fraction < 0.1 && stats.median_snr.is_some_and(|s| s > 3.0), "{stats:?}");
     assert!(stats.phase_scatter_deg.is_some_and(|s| s > 5.0) && stats.amplitude_scatter.is_some_and(|s| s < 1e-3));
@@ -180,7 +188,7 @@ fn channel_ranges_have_tables_of_their_own() {
     real::fill_model(&casa, &field);
     let mut ranges = calibrator(&casa, json!({"solint": "60s", "nspw": 3, "uvrange": ""}));
     let request = request(&field.ms, folder.path());
-    let tables = ranges.solve(&request).expect("solved");
+    let tables = ranges.solve_all(&request).expect("solved");
     // Four channels in three ranges: two ranges of two; a third would be empty.
     let channels: Vec<_> = tables.iter().map(|t| (t.spectral_window, t.channels)).collect();
     assert_eq!(channels, [(Some(0), Some((0, 1))), (Some(0), Some((2, 3)))]);
@@ -192,7 +200,7 @@ fn channel_ranges_have_tables_of_their_own() {
         let one = checksum(&casa, &field.ms, "CORRECTED_DATA").expect("a checksum");
         assert!(one != both && one != checksum(&casa, &field.ms, "DATA").expect("a checksum"));
     }
-    let stats = ranges.inspect(&tables).expect("statistics");
+    let stats = statistics(&mut *ranges, &tables);
     assert_eq!(stats.antennas[0].series.iter().map(|s| s.table).max(), Some(1));
 }
 
@@ -208,15 +216,15 @@ fn flags_that_calibration_sets_are_taken_back() {
     let request = request(&field.ms, folder.path());
     let base = json!({"solint": "30s", "uvrange": ""});
     let mut lenient = calibrator(&casa, base.clone());
-    let tables = lenient.solve(&request).expect("solved");
-    let median = lenient.inspect(&tables).expect("statistics").median_snr.expect("a median");
+    let tables = lenient.solve_all(&request).expect("solved");
+    let median = statistics(&mut *lenient, &tables).median_snr.expect("a median");
     // Half of the solutions fall below the median.
     let mut strict = base;
     strict["minsnr"] = json!(median);
     strict["applymode"] = json!("calflag");
     let mut strict = calibrator(&casa, strict);
-    let tables = strict.solve(&request).expect("solved");
-    let fraction = strict.inspect(&tables).expect("statistics").flagged_fraction;
+    let tables = strict.solve_all(&request).expect("solved");
+    let fraction = statistics(&mut *strict, &tables).flagged_fraction;
     assert!(fraction > 0.05 && fraction < 1.0, "{fraction}");
     strict.apply(&field.ms, &tables, &request.log).expect("applied");
     let flagged = flags();
@@ -234,7 +242,7 @@ fn hopeless_solves_are_told_apart() {
     let folder = tempfile::tempdir().expect("a folder");
     let field = real::tiny(&casa, folder.path());
     let request = request(&field.ms, folder.path());
-    let solve = |value: Value| calibrator(&casa, value).solve(&request);
+    let solve = |value: Value| calibrator(&casa, value).solve_all(&request);
     let bad_input = |result: cleanloop::Result<_>| match result {
         Err(Error::BadInput(e)) => without_folder(&e.to_string(), folder.path()),
         Err(e) => panic!("expected bad input, found {e:?}"),
@@ -251,12 +259,13 @@ fn hopeless_solves_are_told_apart() {
     insta::assert_snapshot!("a_selection_without_data", nothing);
 
     let mut hopeless = calibrator(&casa, json!({"minsnr": 1e6}));
-    let tables = hopeless.solve(&request).expect("a table, though all of it is flagged");
-    assert_eq!(hopeless.inspect(&tables).expect("statistics").flagged_fraction, 1.0);
+    let tables = hopeless.solve_all(&request).expect("a table, though all of it is flagged");
+    assert_eq!(statistics(&mut *hopeless, &tables).flagged_fraction, 1.0);
 
     let missing = folder.path().join("none.ms");
-    let missing =
-        bad_input(calibrator(&casa, json!({})).solve(&SolveRequest { measurement_set: missing, ..request.clone() }));
+    let missing = bad_input(
+        calibrator(&casa, json!({})).solve_all(&SolveRequest { measurement_set: missing, ..request.clone() }),
+    );
     insta::assert_snapshot!(missing, @"DIR/none.ms: no such measurement set");
     std::fs::create_dir(folder.path().join("no.ms")).expect("made");
     let no_ms = MsSummary::read(&casa, &folder.path().join("no.ms")).expect_err("no measurement set").to_string();
@@ -272,7 +281,7 @@ fn an_empty_model_is_refused() {
     let empty = folder.path().join("empty.json");
     std::fs::write(&empty, r#"{"components": []}"#).expect("written");
     casa.ask(&FillModel { ms: field.ms.clone(), sky: empty }, None).expect("filled with nothing");
-    let error = calibrator(&casa, json!({})).solve(&request(&field.ms, folder.path())).expect_err("refused");
+    let error = calibrator(&casa, json!({})).solve_all(&request(&field.ms, folder.path())).expect_err("refused");
     assert!(matches!(error, Error::BadInput(_)));
     insta::assert_snapshot!("an_empty_model", without_folder(&error.to_string(), folder.path()));
 }
@@ -339,15 +348,15 @@ fn a_command_calibrates_and_is_checked() {
     let corrected = || checksum(&casa, &field.ms, "CORRECTED_DATA").expect("a checksum");
 
     let mut lazy = open(template(&["true", "{ms}"]));
-    let error = lazy.solve(&request).expect_err("it wrote nothing");
+    let error = lazy.solve_all(&request).expect_err("it wrote nothing");
     assert!(matches!(inner(&error), CalibratorCommandError::NothingWritten { .. }), "{error:?}");
     let mut failing = open(template(&["sh", "-c", "echo no luck for {ms} >&2; exit 7"]));
-    let error = failing.solve(&request).expect_err("it fails");
+    let error = failing.solve_all(&request).expect_err("it fails");
     let ProcessError::Failed { status: 7, last_lines, .. } = inner(&error) else { panic!("{error:?}") };
     assert_eq!(last_lines, &[format!("no luck for {}", field.ms.display())]);
 
     let mut good = open(python(script("CORRECTED_DATA")));
-    let tables = good.solve(&request).expect("solved");
+    let tables = good.solve_all(&request).expect("solved");
     let first = corrected();
     good.apply(&field.ms, &[], &request.log).expect("undone");
     assert_eq!(corrected(), data);
@@ -356,6 +365,6 @@ fn a_command_calibrates_and_is_checked() {
     assert_eq!(checksum(&casa, &field.ms, "DATA").expect("a checksum"), data);
 
     let mut wicked = open(python(script("DATA")));
-    let error = wicked.solve(&request).expect_err("it writes DATA");
+    let error = wicked.solve_all(&request).expect_err("it writes DATA");
     assert!(matches!(inner(&error), CalibratorCommandError::DataChanged { .. }), "{error:?}");
 }

@@ -201,6 +201,7 @@ fn solutions(seed: u64, interval_s: f64, amplitudes: bool, flagged: f64) -> Solu
         median_snr: Some(34.5),
         phase_scatter_deg: Some(31.2),
         amplitude_scatter: amplitudes.then_some(0.05),
+        terms: Vec::new(),
         antennas,
         identity_gains: Vec::new(),
     }
@@ -446,6 +447,7 @@ fn make_dataset(folder: &Path, name: &str) -> DatasetRecord {
                     path: format!("{at}/calibration/r{round}.g").into(),
                     channels: None,
                     spectral_window: None,
+                    term: String::new(),
                 })
                 .collect(),
             mask: (round > 0).then(|| {

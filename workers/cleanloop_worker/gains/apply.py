@@ -1,7 +1,8 @@
-"""applycal, and antennas that get identity gains."""
+"""applycal, tables that are applied before a solve, and antennas that get identity gains."""
 
 import os
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -11,16 +12,22 @@ from cleanloop_worker.ms.flags import FLAG_VERSION, restore_flags, save_flags
 from cleanloop_worker.ms.tables import channel_counts, check_column, opened
 from cleanloop_worker.problems import BadInput
 
-IDENTITY_KEYWORD = "CLEANLOOP_UNCORRECTED"  # antennas with identity gains, though they had data
-
 
 @dataclass(frozen=True)
 class Call:
-    """One call of applycal: a selection of channels (empty: all), the tables and the spwmap of each."""
+    """A selection of channels (empty: all), the tables that are applied to it, and the spwmap of each."""
 
     spw: str
-    tables: list[str]
+    tables: list[r.AppliedTable]
     spwmap: list[list[int]]
+
+    def options(self) -> dict[str, Any]:
+        """The tables as parameters of gaincal, bandpass and applycal."""
+        return {
+            "gaintable": [table.path for table in self.tables],
+            "spwmap": self.spwmap,
+            "interp": [table.interp for table in self.tables],
+        }
 
 
 def applycal(request: r.Applycal) -> None:
@@ -41,17 +48,10 @@ def applycal(request: r.Applycal) -> None:
         # Channels that no table covers keep their raw values.
         copy_column(ms, "DATA", "CORRECTED_DATA")
     for call in calls:
-        identity = sorted({name for table in call.tables for name in keyword(table, IDENTITY_KEYWORD)})
-        if not identity or mode == "calonly":
-            apply_once(request, call, "", mode)
-            continue
-        # Flags for all but the antennas with identity gains: their data stay as they are.
-        apply_once(request, call, ";".join(f"!{name}" for name in identity), mode)
-        for name in identity:
-            apply_once(request, call, name, "calonly")
+        apply_once(request, call)
 
 
-def check_table(table: r.GainTable) -> None:
+def check_table(table: r.GainTable | r.AppliedTable) -> None:
     """Refuses a table that is not there."""
     if not os.path.isdir(table.path):
         raise BadInput(f"{table.path}: no such table of solutions")
@@ -63,39 +63,37 @@ def keyword(table: str, name: str) -> list[str]:
         return [str(value) for value in tb.getkeyword(name)] if name in tb.keywordnames() else []
 
 
-def apply_once(request: r.Applycal, call: Call, antenna: str, mode: str) -> None:
-    """Runs applycal for a selection of antennas (empty: all)."""
+def apply_once(request: r.Applycal, call: Call) -> None:
+    """Runs applycal."""
     from casatasks import applycal as task
 
-    count = len(call.tables)
     task(
         vis=request.ms,
         spw=call.spw,
-        antenna=antenna,
-        gaintable=call.tables,
-        spwmap=call.spwmap,
-        applymode=mode,
-        interp=[request.interp] * count,
-        calwt=[request.calwt] * count,
+        applymode=request.applymode,
+        calwt=[table.calwt for table in call.tables],
         parang=False,
         flagbackup=False,
+        **call.options(),
     )
 
 
 def identity_gains(request: r.IdentityGains) -> None:
-    """Flags every solution of these antennas: applied without flagging, the tables leave their data as they are."""
+    """Gives these antennas gains of 1 (delays of 0) that are not flagged, with an S/N of 0: the table leaves their data as
+    they are, and other tables still apply to them."""
     for table in request.tables:
         with opened(os.path.join(table.path, "ANTENNA")) as tb:
             numbers = [k for k, name in enumerate(tb.getcol("NAME")) if name in request.antennas]
         with opened(table.path, write=True) as tb:
             rows = np.isin(tb.getcol("ANTENNA1"), numbers)
-            flag = tb.getcol("FLAG")
-            flag[..., rows] = True
-            tb.putcol("FLAG", flag)
-            tb.putkeyword(IDENTITY_KEYWORD, list(request.antennas))
+            gains, unity = ("CPARAM", 1.0) if "CPARAM" in tb.colnames() else ("FPARAM", 0.0)
+            for column, value in ((gains, unity), ("FLAG", False), ("SNR", 0.0)):
+                values = tb.getcol(column)
+                values[..., rows] = value
+                tb.putcol(column, values)
 
 
-def calls_for(tables: list[r.GainTable], channels: list[int]) -> list[Call]:
+def calls_for(tables: list[r.AppliedTable], channels: list[int]) -> list[Call]:
     """One call of applycal for each channel range over which the same tables apply; `channels` of each window."""
     if all(table.channels is None for table in tables):
         return [call_of("", tables, len(channels))]
@@ -107,7 +105,7 @@ def calls_for(tables: list[r.GainTable], channels: list[int]) -> list[Call]:
     return calls
 
 
-def covered(tables: list[r.GainTable], length: int) -> list[tuple[int, int, list[r.GainTable]]]:
+def covered(tables: list[r.AppliedTable], length: int) -> list[tuple[int, int, list[r.AppliedTable]]]:
     """First and last channel of each range of a window that the same tables cover, and these tables."""
     limits = [(0, length - 1) if table.channels is None else tuple(table.channels) for table in tables]
     edges = sorted({0, length} | {first for first, _ in limits} | {last + 1 for _, last in limits})
@@ -120,12 +118,12 @@ def covered(tables: list[r.GainTable], length: int) -> list[tuple[int, int, list
     return ranges
 
 
-def call_of(spw: str, tables: list[r.GainTable], windows: int) -> Call:
+def call_of(spw: str, tables: list[r.AppliedTable], windows: int) -> Call:
     """A call with these tables."""
-    return Call(spw, [table.path for table in tables], [spwmap(table, windows) for table in tables])
+    return Call(spw, tables, [spwmap(table, windows) for table in tables])
 
 
-def spwmap(table: r.GainTable, windows: int) -> list[int]:
+def spwmap(table: r.GainTable | r.AppliedTable, windows: int) -> list[int]:
     """The spwmap of a table: one that was solved across windows holds a single one, which serves them all."""
     if table.spectral_window is not None:
         return []

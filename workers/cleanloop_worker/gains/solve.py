@@ -1,4 +1,4 @@
-"""gaincal."""
+"""gaincal and bandpass."""
 
 import os
 import shutil
@@ -6,12 +6,14 @@ from dataclasses import asdict
 from typing import Any
 
 from cleanloop_worker import requests as r
+from cleanloop_worker.gains.apply import call_of, check_table
 from cleanloop_worker.ms.columns import model_is_empty
 from cleanloop_worker.ms.summary import summarise
 from cleanloop_worker.ms.tables import channel_counts, check_column, opened
 from cleanloop_worker.problems import BadInput
 
 ANTENNAS_KEYWORD = "CLEANLOOP_ANTENNAS"  # antennas that had data when the table was made
+ONLY_GAINCAL = ("calmode", "gaintype", "normtype", "refantmode", "solmode")  # bandpass has no such parameters
 SELECTIONS = ("uvrange", "spw", "field", "antenna", "timerange", "scan")
 
 ChannelRange = tuple[int, int, int]  # window, first and last channel
@@ -34,11 +36,13 @@ def gaincal(request: r.Gaincal) -> dict[str, Any]:
     check_reference(ms, refant, [a["name"] for a in facts["antennas"]])
     os.makedirs(folder, exist_ok=True)
     options = {key: value for key, value in asdict(request.parameters).items() if value is not None}
-    ranges: list[ChannelRange | None] = [*channel_ranges(channel_counts(ms), request.nspw)] or [None]
+    channels = channel_counts(ms)
+    ranges: list[ChannelRange | None] = [*channel_ranges(channels, request.nspw)] or [None]
     tables = []
     for part in ranges:
         path = os.path.join(folder, table_name(request.name, part))
-        if solve(ms, path, refant, selected(options, part)):
+        before = applied_before(request.applied, part, len(channels))
+        if solve(ms, path, refant, {**selected(options, part), **before}):
             with opened(path, write=True) as tb:
                 tb.putkeyword(ANTENNAS_KEYWORD, with_data)
             tables.append(described(path, part))
@@ -47,6 +51,21 @@ def gaincal(request: r.Gaincal) -> dict[str, Any]:
             f"gaincal made no table from {ms}: no data are left after flags and selections ({chosen(options)})"
         )
     return {"tables": tables, "refant": refant, "missing": len(ranges) - len(tables)}
+
+
+def applied_before(tables: list[r.AppliedTable], part: ChannelRange | None, windows: int) -> dict[str, Any]:
+    """The tables that cover a channel range (all channels), as parameters of the solve."""
+
+    def covers(table: r.AppliedTable) -> bool:
+        if table.channels is None or part is None:
+            return table.channels is None
+        first, last = table.channels
+        return table.spectral_window == part[0] and first <= part[1] and part[2] <= last
+
+    covering = [table for table in tables if covers(table)]
+    for table in covering:
+        check_table(table)
+    return call_of("", covering, windows).options() if covering else {}
 
 
 def check_reference(ms: str, refant: str, names: list[str]) -> None:
@@ -83,9 +102,12 @@ def selected(options: dict[str, Any], part: ChannelRange | None) -> dict[str, An
 
 
 def solve(ms: str, table: str, refant: str, options: dict[str, Any]) -> bool:
-    """One call of gaincal; returns whether it made a table."""
-    from casatasks import gaincal as task
+    """One call of gaincal, or of bandpass for type B; returns whether it made a table."""
+    from casatasks import bandpass, gaincal
 
+    task = gaincal
+    if options["gaintype"] == "B":
+        task, options = bandpass, {key: value for key, value in options.items() if key not in ONLY_GAINCAL}
     shutil.rmtree(table, ignore_errors=True)
     try:
         task(vis=ms, caltable=table, refant=refant, **options)

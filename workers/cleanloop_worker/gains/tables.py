@@ -1,6 +1,7 @@
 """Statistics of CASA's tables of solutions."""
 
 import os
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -8,53 +9,125 @@ import numpy as np
 from cleanloop_worker import requests as r
 from cleanloop_worker.gains import Entry, antenna_statistics, measure_scatter, median, new_entry
 from cleanloop_worker.gains.apply import check_table, keyword
+from cleanloop_worker.gains.differences import (
+    Band,
+    band_of,
+    delay_statistics,
+    polarisation_difference,
+    window_difference,
+)
 from cleanloop_worker.gains.solve import ANTENNAS_KEYWORD
 from cleanloop_worker.ms.tables import opened
 
 
 def statistics(request: r.TableStatistics) -> dict[str, Any]:
-    """See SolutionStats in src/quality/solutions.rs."""
+    """Of the tables of one term; see SolutionStats in src/quality/solutions.rs."""
     antennas: dict[str, Entry] = {}
     pooled = new_entry("")
+    bands: list[Band] = []
+    delays = False
     for index, table in enumerate(request.tables):
         check_table(table)
-        read_table(table.path, index, antennas, pooled)
+        part = read_table(table.path)
+        delays = part.delays
+        bands += add_table(part, index, antennas, pooled)
     entries = list(antennas.values())
-    return {
+    overall = {
         "solutions": pooled["solutions"],
         "flagged_fraction": pooled["flagged"] / max(pooled["solutions"], 1),
         "median_snr": median(pooled["snr"]),
         "phase_scatter_deg": median([v for e in entries for v in e["phase"]]),
         "amplitude_scatter": median([v for e in entries for v in e["amplitude"]]),
-        "antennas": antenna_statistics(entries),
     }
+    term = {
+        **overall,
+        "polarisation_difference": None if delays else polarisation_difference(bands),
+        "window_difference": None if delays else window_difference(bands),
+        "delay_ns": delay_statistics(bands) if delays else None,
+    }
+    return {**overall, "terms": [term], "antennas": antenna_statistics(entries)}
 
 
-def read_table(path: str, index: int, antennas: dict[str, Entry], pooled: Entry) -> None:
-    """Adds one table to its antennas and to the pool."""
+@dataclass(frozen=True)
+class Solutions:
+    """A table: gains (or delays, ns), flags and S/N [pol, row]; time, antenna and window [row]."""
+
+    names: list[str]
+    with_data: set[str]
+    delays: bool
+    value: np.ndarray
+    flag: np.ndarray
+    snr: np.ndarray
+    time: np.ndarray
+    antenna: np.ndarray
+    window: np.ndarray
+    spread_hz: dict[int, float]
+
+
+def read_table(path: str) -> Solutions:
+    """Reads a table."""
     with opened(os.path.join(path, "ANTENNA")) as tb:
         names = list(tb.getcol("NAME"))
     with opened(path) as tb:
         delays = "CPARAM" not in tb.colnames()
-        gain = tb.getcol("FPARAM" if delays else "CPARAM")[:, 0]
-        flag, snr = tb.getcol("FLAG")[:, 0], tb.getcol("SNR")[:, 0]
+        columns = [tb.getcol(name) for name in ("FPARAM" if delays else "CPARAM", "FLAG", "SNR")]
         time, antenna, window = tb.getcol("TIME"), tb.getcol("ANTENNA1"), tb.getcol("SPECTRAL_WINDOW_ID")
         marked = ANTENNAS_KEYWORD in tb.keywordnames()
     with_data = set(keyword(path, ANTENNAS_KEYWORD)) if marked else set(names)
-    for k, name in enumerate(names):
+    value, flag, snr = over_channels(*columns)
+    spread = {int(w): frequency_spread(path, int(w)) for w in np.unique(window)} if delays else {}
+    return Solutions(names, with_data, delays, value, flag, snr, time, antenna, window, spread)
+
+
+def over_channels(value: np.ndarray, flag: np.ndarray, snr: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Solutions [pol, channel, row] as one for all channels: the mean, the S/N of one channel's median. Flagged where
+    more than half of the channels that are good anywhere are flagged."""
+    if value.shape[1] == 1:
+        return value[:, 0], flag[:, 0], snr[:, 0]
+    used = ~flag.all(axis=(0, 2), keepdims=True)
+    good = ~flag
+    count = good.sum(axis=1)
+    mean = np.where(good, value, 0).sum(axis=1) / np.maximum(count, 1)
+    middle = np.ma.median(np.ma.array(snr, mask=flag), axis=1).filled(0.0)
+    return np.where(count > 0, mean, 1), count < 0.5 * max(int(used.sum()), 1), middle
+
+
+def frequency_spread(path: str, window: int) -> float:
+    """The rms of the channels' frequencies about their mean, Hz, for channels that fill the window evenly."""
+    with opened(os.path.join(path, "SPECTRAL_WINDOW")) as tb:
+        return float(tb.getcell("TOTAL_BANDWIDTH", window)) / np.sqrt(12)
+
+
+def add_table(part: Solutions, index: int, antennas: dict[str, Entry], pooled: Entry) -> list[Band]:
+    """Adds one table to its antennas and to the pool; returns its bands."""
+    for k, name in enumerate(part.names):
         entry = antennas.setdefault(name, new_entry(name))
         # An antenna without any data says nothing about the solve.
-        counted = [entry, pooled] if name in with_data else [entry]
-        for spw in np.unique(window):
-            rows = np.flatnonzero((antenna == k) & (window == spw))
-            rows = rows[np.argsort(time[rows], kind="stable")]
-            for pol in range(gain.shape[0]):
-                g, bad = gain[pol, rows], flag[pol, rows]
-                count(counted, bad, snr[pol, rows])
-                if not delays and (~bad).any():
+        counted = [entry, pooled] if name in part.with_data else [entry]
+        for spw in np.unique(part.window):
+            rows = np.flatnonzero((part.antenna == k) & (part.window == spw))
+            rows = rows[np.argsort(part.time[rows], kind="stable")]
+            for pol in range(part.value.shape[0]):
+                g, bad = part.value[pol, rows], part.flag[pol, rows]
+                count(counted, bad, part.snr[pol, rows])
+                if not part.delays and (~bad).any():
                     measure_scatter(g[~bad], entry)
-                series = {"polarisation": str(pol), "table": index, "time_s": time[rows], "flagged": bad}
-                entry["series"].append({**series, **values_of(g, delays)})
+                series = {"polarisation": str(pol), "table": index, "time_s": part.time[rows], "flagged": bad}
+                entry["series"].append({**series, **values_of(g, part.delays)})
+    return [band(part, int(spw)) for spw in np.unique(part.window)]
+
+
+def band(part: Solutions, spw: int) -> Band:
+    """The solutions of one window."""
+    rows = part.window == spw
+    of_rows = {
+        "value": part.value[:, rows],
+        "flag": part.flag[:, rows],
+        "snr": part.snr[:, rows],
+        "time": part.time[rows],
+        "antenna": part.antenna[rows],
+    }
+    return band_of(of_rows, len(part.names), part.spread_hz.get(spw, 0.0))
 
 
 def count(entries: list[Entry], flagged: np.ndarray, snr: np.ndarray) -> None:

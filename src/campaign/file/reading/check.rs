@@ -140,6 +140,9 @@ impl<'a> Checker<'a> {
         }
         let checked = items.iter().enumerate().map(|(index, item)| {
             let schema = prefix.and_then(|prefix| prefix.get(index)).or(rest);
+            // Of maps it must be said which one a key is missing in.
+            let inside = format!("{place}[{index}]");
+            let place = if matches!(item.value, Value::Map(_)) { &inside } else { place };
             match schema {
                 Some(schema) if !schema.is_boolean() => self.any(item, schema, place),
                 _ => item.to_json(),

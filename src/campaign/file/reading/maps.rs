@@ -2,8 +2,8 @@
 
 use super::Problem;
 use super::yaml::{Node, Value};
-use crate::campaign::file::ModeMaps;
 use crate::campaign::file::modes::{MODES_NOT_RUN, OPERATIONS_NOT_RUN};
+use crate::campaign::file::{ModeMaps, ModeOptions};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 
@@ -28,12 +28,12 @@ pub(super) fn version(tree: &Node, problems: &mut Vec<Problem>) {
     problems.push(Problem::new(node.span, format!("the version of the file is {found}; expected 0.2")).help(expected));
 }
 
-/// The maps of the modes; a mode without options (`wsclean:`) is an empty map.
+/// The maps of the modes.
 pub(super) fn mode_maps(data: Option<&Json>) -> ModeMaps {
     let mut maps = ModeMaps::new();
     for (mode, options) in data.and_then(Json::as_object).into_iter().flatten() {
         if !MODES_NOT_RUN.contains(&mode.as_str()) {
-            maps.insert(mode.clone(), options.as_object().cloned().unwrap_or_default());
+            maps.insert(mode.clone(), ModeOptions::of(options));
         }
     }
     maps

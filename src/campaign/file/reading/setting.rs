@@ -55,14 +55,15 @@ pub(super) fn apply_setting(
         return Ok(());
     }
     for (mode, options) in mode_maps(Some(&checked)) {
-        let mut wrong = invalid_values(&mode, Json::Object(options.clone()));
+        let all = options.maps().iter().cloned().map(Json::Object);
+        let mut wrong: Vec<_> = all.flat_map(|options| invalid_values(&mode, options)).collect();
         if let Err(error) = serde_json::from_value::<Modes>(checked.clone()) {
             wrong.insert(0, (String::new(), error.to_string()));
         }
         if let Some((_, message)) = wrong.into_iter().next() {
             return Err(fail(vec![Problem::new(whole, message)]));
         }
-        modes.entry(mode).or_default().extend(options);
+        modes.entry(mode).or_default().update(options);
     }
     Ok(())
 }
@@ -123,6 +124,10 @@ fn merge(into: &mut Json, from: Json) {
                 }
                 merge(slot, value);
             }
+        }
+        // Options for a chain are for each of its elements.
+        (Json::Array(items), from @ Json::Object(_)) if items.iter().all(Json::is_object) => {
+            items.iter_mut().for_each(|item| merge(item, from.clone()));
         }
         (into, from) => *into = from,
     }

@@ -19,21 +19,22 @@ pub(super) fn typed_modes(campaign: &CampaignFile, problems: &mut Vec<Problem>) 
     for (round, maps) in std::iter::once((None, &campaign.defaults)).chain(rounds) {
         for (mode, options) in maps {
             let wrap = |options: Json| Json::Object(Map::from_iter([(mode.clone(), options)]));
-            let value = Json::Object(options.clone());
-            if let Err(error) = read(wrap(value.clone())) {
-                let place = match &round {
+            for (element, options) in options.numbered() {
+                let element = element.map(|index| index.to_string());
+                let mut place = match &round {
                     Some(round) => vec!["selfcal", round, mode],
                     None => vec!["defaults", mode],
                 };
-                problems.push(blame(&campaign.tree, &place, &value, &error, &|options| read(wrap(options))));
-                continue;
-            }
-            let node = |key: &str| match &round {
-                Some(round) => campaign.tree.at(&["selfcal", round, mode, key]),
-                None => campaign.tree.at(&["defaults", mode, key]),
-            };
-            for (key, message) in invalid_values(mode, value) {
-                problems.push(Problem::new(node(&key).map(|node| node.span), message));
+                place.extend(element.as_deref());
+                let value = Json::Object(options.clone());
+                if let Err(error) = read(wrap(value.clone())) {
+                    problems.push(blame(&campaign.tree, &place, &value, &error, &|options| read(wrap(options))));
+                    continue;
+                }
+                for (key, message) in invalid_values(mode, value) {
+                    let node = campaign.tree.at(&[&place[..], &[&key]].concat());
+                    problems.push(Problem::new(node.map(|node| node.span), message));
+                }
             }
         }
     }

@@ -67,9 +67,12 @@ impl Node {
         self.entry(key).map(|entry| &entry.value)
     }
 
-    /// The value at a path of keys.
+    /// The value at a path of keys; elements of lists are counted from 0.
     pub(crate) fn at(&self, path: &[&str]) -> Option<&Node> {
-        path.iter().try_fold(self, |node, key| node.get(key))
+        path.iter().try_fold(self, |node, key| match &node.value {
+            Value::Seq(items) => items.get(key.parse::<usize>().ok()?),
+            _ => node.get(key),
+        })
     }
 
     /// The same without places; numbers that are not finite never get here.

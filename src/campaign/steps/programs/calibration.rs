@@ -2,7 +2,7 @@
 
 use super::Programs;
 use crate::Result;
-use crate::calibrator::{self, Calibrator, SolveRequest};
+use crate::calibrator::{self, Calibrator, SolutionTable, SolveRequest};
 use crate::campaign::file::CalibratorKind;
 use crate::campaign::plan::CalibrationPlan;
 use crate::campaign::rules::solution_intervals;
@@ -20,21 +20,34 @@ impl Programs<'_> {
         let casa = self.casa()?;
         // The worker is shared with the imager tclean, whose limits may be others.
         casa.set_limits(limits);
-        calibrator::open(kind, plan.gaincal.clone(), casa, limits)
+        calibrator::open(kind, plan.chain.clone(), casa, limits)
     }
 
-    /// Solves, and replaces the solutions of hopeless antennas by identity gains.
-    pub(super) fn solve_gains(&mut self, plan: &CalibrationPlan, context: &StepContext) -> Result<Solved> {
+    /// Solves one term after another, and replaces the solutions of hopeless antennas by identity gains before the next.
+    pub(super) fn solve_gains(
+        &mut self,
+        plan: &CalibrationPlan,
+        earlier: &[SolutionTable],
+        context: &StepContext,
+    ) -> Result<Solved> {
         let mut calibrator = self.calibrator(plan)?;
         let request = self.request(plan, context);
-        let tables = calibrator.solve(&request)?;
-        let mut stats = calibrator.inspect(&tables)?;
-        let hopeless = self.hopeless(&stats);
-        if !hopeless.is_empty() {
-            let names: Vec<String> = hopeless.iter().map(|a| a.name.clone()).collect();
-            calibrator.set_identity_gains(&tables, &names, &request.log)?;
-            stats.set_identity_gains(hopeless);
+        let (mut tables, mut stats) = (Vec::new(), Vec::new());
+        for solve in 0..calibrator.solves() {
+            let fresh = calibrator.solve(&request, solve, &tables, earlier)?;
+            for mut of_term in calibrator.inspect(&fresh)? {
+                let term = of_term.terms.first().map(|t| t.term.clone()).unwrap_or_default();
+                let hopeless = self.hopeless(&of_term, if plan.chain.len() > 1 { &term } else { "" });
+                if !hopeless.is_empty() {
+                    let names: Vec<String> = hopeless.iter().map(|a| a.name.clone()).collect();
+                    calibrator.set_identity_gains(&fresh, &term, &names, &request.log)?;
+                    of_term.set_identity_gains(hopeless);
+                }
+                stats.push(of_term);
+            }
+            tables.extend(fresh);
         }
+        let stats = SolutionStats::of_chain(stats);
         Ok(Solved { tables, stats, commands: calibrator.command_lines(&request) })
     }
 
@@ -51,13 +64,13 @@ impl Programs<'_> {
 
     /// Antennas with data whose solutions are of no use. None where that would be all of them: such tables are judged,
     /// and refused, as they are.
-    fn hopeless(&self, stats: &SolutionStats) -> Vec<IdentityGainAntenna> {
+    fn hopeless(&self, stats: &SolutionStats, term: &str) -> Vec<IdentityGainAntenna> {
         let known = |name: &str| self.summary.antennas.iter().find(|a| a.name == name);
         let has_data = |name: &str| known(name).is_none_or(|a| a.has_data && a.unflagged_fraction > 0.0);
         let found: Vec<IdentityGainAntenna> = solution_intervals::hopeless_antennas(stats, &self.plan.solint)
             .into_iter()
             .filter(|(name, _)| has_data(name))
-            .map(|(name, why)| IdentityGainAntenna { name, why })
+            .map(|(name, why)| IdentityGainAntenna { name, term: term.to_owned(), why })
             .collect();
         let with_data = stats.antennas.iter().filter(|a| has_data(&a.name)).count();
         if found.len() < with_data { found } else { Vec::new() }

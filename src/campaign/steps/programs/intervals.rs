@@ -63,7 +63,8 @@ impl Programs<'_> {
         id: AttemptId,
         history: &[RoundOutcome],
     ) -> IntervalChoice {
-        let Some(calibration) = plan.calibration.as_mut().filter(|c| c.gaincal.interval() == Some(Solint::Auto)) else {
+        let chain = plan.calibration.as_mut().and_then(|calibration| calibration.chain.first_mut());
+        let Some(gaincal) = chain.filter(|o| o.interval() == Some(Solint::Auto)) else {
             return IntervalChoice::Given;
         };
         if !self.intervals.chosen.contains_key(&id) {
@@ -80,9 +81,9 @@ impl Programs<'_> {
         match &self.intervals.chosen[&id] {
             Choice::Stop { why } => IntervalChoice::GiveUp { why: why.clone() },
             Choice::Solve { interval, mode, why, .. } => {
-                calibration.gaincal.solint = interval.solint();
-                calibration.gaincal.combine = interval.combine().to_string();
-                calibration.gaincal.calmode = match mode {
+                gaincal.solint = interval.solint();
+                gaincal.combine = interval.combine().to_string();
+                gaincal.calmode = match mode {
                     SolveMode::Phase => CalMode::P,
                     SolveMode::AmplitudePhase => CalMode::Ap,
                 };
@@ -92,8 +93,9 @@ impl Programs<'_> {
     }
 
     /// Takes note of an attempt's interval and mode, for the choice of later ones.
-    pub(super) fn note_interval(&mut self, id: AttemptId, options: &GaincalOptions) {
-        let solved = self.interval_of(options);
+    pub(super) fn note_interval(&mut self, id: AttemptId, chain: &[GaincalOptions]) {
+        let Some(last) = chain.last() else { return };
+        let solved = self.interval_of(last);
         self.intervals.solved.insert(id, solved);
     }
 

@@ -99,8 +99,8 @@ impl Backend for Programs<'_> {
         self.proposal(id, changes, history)
     }
 
-    fn solve(&mut self, step: &CalibrationStep, context: &StepContext) -> Result<Solved> {
-        self.solve_gains(&step.options, context)
+    fn solve(&mut self, step: &CalibrationStep, earlier: &[SolutionTable], context: &StepContext) -> Result<Solved> {
+        self.solve_gains(&step.options, earlier, context)
     }
 
     fn apply(&mut self, step: &CalibrationStep, tables: &[SolutionTable], context: &StepContext) -> Result<()> {

@@ -4,6 +4,8 @@ use super::Programs;
 use super::intervals::IntervalChoice;
 use super::relaxation::relax;
 use crate::Result;
+use crate::calibrator::options::GaincalOptions;
+use crate::calibrator::term_names;
 use crate::campaign::file::{MaskCadence, MaskImage, MaskMethod};
 use crate::campaign::layout::AttemptId;
 use crate::campaign::plan::{MaskPlan, RoundPlan};
@@ -29,7 +31,7 @@ impl Programs<'_> {
             relax(&mut plan, change, self.summary.integration_s);
         }
         if let Some(calibration) = &plan.calibration {
-            self.note_interval(id, &calibration.gaincal);
+            self.note_interval(id, &calibration.chain);
         }
         let later = &self.plan.rounds[(id.round + 1).min(self.plan.rounds.len())..];
         let earlier = &self.plan.rounds[..id.round];
@@ -74,7 +76,7 @@ impl Programs<'_> {
 fn about(plan: &RoundPlan, changes: &[Relaxation]) -> String {
     let mut about = match &plan.calibration {
         None => "imaging".to_string(),
-        Some(c) => format!("calibrating {}, solint {}", c.gaincal.calmode.name(), c.gaincal.solint),
+        Some(c) => format!("calibrating {}", chain_words(&c.chain)),
     };
     if plan.mask.is_some() {
         about.push_str(", with a mask");
@@ -83,6 +85,15 @@ fn about(plan: &RoundPlan, changes: &[Relaxation]) -> String {
         about.push_str(&format!("; relaxed: {change}"));
     }
     about
+}
+
+/// The terms of a chain with their intervals.
+fn chain_words(chain: &[GaincalOptions]) -> String {
+    if let [only] = chain {
+        return format!("{}, solint {}", only.calmode.name(), only.solint);
+    }
+    let named = term_names(chain).into_iter().zip(chain);
+    named.map(|(name, element)| format!("{name} {}", element.solint)).collect::<Vec<_>>().join(" + ")
 }
 
 /// The factor for mask levels that are chosen from the image.

@@ -16,6 +16,21 @@ pub struct GainTable {
     pub spectral_window: Option<usize>,
 }
 
+/// A table of solutions with the way in which it is applied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct AppliedTable {
+    /// The table.
+    pub path: PathBuf,
+    /// First and last channel that it is for; `None`: the whole band.
+    pub channels: Option<(usize, usize)>,
+    /// Spectral window of these channels.
+    pub spectral_window: Option<usize>,
+    /// Interpolation.
+    pub interp: String,
+    /// Calibrate the weights, too.
+    pub calwt: bool,
+}
+
 /// Parameters of gaincal under its own names; `None`: gaincal's default.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct GaincalParameters {
@@ -25,7 +40,7 @@ pub struct GaincalParameters {
     pub calmode: String,
     /// Least signal-to-noise ratio of a solution.
     pub minsnr: f64,
-    /// Kind of gain.
+    /// Kind of gain; `B` is solved by the task bandpass.
     pub gaintype: String,
     /// Normalise amplitudes.
     pub solnorm: bool,
@@ -68,6 +83,8 @@ pub struct Gaincal {
     pub refant: Option<String>,
     /// Number of equal channel ranges.
     pub nspw: usize,
+    /// Tables that are applied before the solve.
+    pub applied: Vec<AppliedTable>,
     /// gaincal's own parameters.
     pub parameters: GaincalParameters,
 }
@@ -90,13 +107,9 @@ pub struct Applycal {
     /// The measurement set.
     pub ms: PathBuf,
     /// The tables.
-    pub tables: Vec<GainTable>,
+    pub tables: Vec<AppliedTable>,
     /// Treatment of data that have no solution.
     pub applymode: String,
-    /// Interpolation.
-    pub interp: String,
-    /// Calibrate the weights, too.
-    pub calwt: bool,
 }
 
 /// The spwmap of each table, for other data with the same windows.

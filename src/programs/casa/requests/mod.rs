@@ -9,8 +9,8 @@ mod measurement_set;
 mod simulation;
 
 pub use calibration::{
-    Applycal, GainStatistics, GainTable, Gaincal, GaincalAnswer, GaincalParameters, IdentityGains, SpectralWindowMaps,
-    TableStatistics,
+    AppliedTable, Applycal, GainStatistics, GainTable, Gaincal, GaincalAnswer, GaincalParameters, IdentityGains,
+    SpectralWindowMaps, TableStatistics,
 };
 pub use imaging::{
     ChannelLimit, ChannelResult, ChannelState, CycleFiles, DeconvolutionAnswer, DeconvolutionPrepare, DeconvolutionRun,
@@ -186,7 +186,8 @@ mod tests {
         let apply = keys::<Applycal>();
         assert_eq!(
             apply["tables"],
-            "list of {channels: list of integer or null, path: string, spectral_window: integer or null}"
+            "list of {calwt: boolean, channels: list of integer or null, interp: string, path: string, \
+             spectral_window: integer or null}"
         );
         assert_eq!(keys::<TcleanPredict>()["parameters"], "object");
         assert!(keys::<Versions>().is_empty());
