@@ -44,7 +44,7 @@ pub(crate) const MAIN: [Quantity; 9] = [
     Quantity {
         name: "Dynamic range",
         unit: "",
-        explanation: "peak of the image over the noise",
+        explanation: "peak of the image over the standard deviation of the residual outside the mask",
         of: |r| Some(metrics_of(r)?.dynamic_range),
     },
     Quantity {
@@ -87,7 +87,19 @@ pub(crate) const MAIN: [Quantity; 9] = [
 ];
 
 /// Further quantities, on the page of a round only.
-pub(crate) const DETAILED: [Quantity; 5] = [
+pub(crate) const DETAILED: [Quantity; 7] = [
+    Quantity {
+        name: "Noise (standard deviation)",
+        unit: "Jy/beam",
+        explanation: "standard deviation of the residual outside the mask, safe against single bad regions",
+        of: |r| Some(metrics_of(r)?.noise),
+    },
+    Quantity {
+        name: "S/N",
+        unit: "",
+        explanation: "peak of the image over the robust noise",
+        of: |r| Some(metrics_of(r)?.snr),
+    },
     Quantity {
         name: "Near-field noise",
         unit: "Jy/beam",

@@ -123,6 +123,7 @@ impl From<&Decision> for DecisionRecord {
             rule: r.rule,
             text: r.words.clone(),
             kept: r.passed,
+            warning: r.warning,
             value: r.after,
             limit: r.limit,
         });
@@ -144,6 +145,9 @@ pub struct RuleRecord {
     pub text: String,
     /// The rule was kept.
     pub kept: bool,
+    /// It was, but people should know.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub warning: bool,
     /// The value of this round.
     pub value: Option<f64>,
     /// The value that it was compared with.

@@ -7,7 +7,7 @@ use crate::Result;
 use crate::campaign::events::Event;
 use crate::campaign::journal::{JournalEvent, Step, StepId, StepKey};
 use crate::campaign::layout::AttemptId;
-use crate::campaign::record::{DecisionRecord, State};
+use crate::campaign::record::{DecisionRecord, Level, State};
 use crate::campaign::rules::acceptance::{Decision, RoundMetrics, RoundOutcome, best_accepted, why_best};
 use crate::campaign::steps::AttemptPlan;
 use crate::quality::metrics::{ImageMetrics, RoundFiles};
@@ -27,7 +27,7 @@ impl DatasetRun<'_> {
         let base_key = base.map(|b| &b.image_key);
         let spec = StepSpec {
             id: StepId::of(attempted.plan.id, Step::Metrics),
-            key: StepKey::of(&("metrics", &attempted.image_key, &attempted.mask_key, base_key)),
+            key: StepKey::of(&("noise and metrics", &attempted.image_key, &attempted.mask_key, base_key)),
             touches: &[],
         };
         self.step(spec, |_| true, |run| run.backend.measure(&files))
@@ -52,6 +52,9 @@ impl DatasetRun<'_> {
                 peak: image.map(|m| m.peak),
                 dynamic_range: image.map(|m| m.dynamic_range),
             });
+        }
+        for warning in decision.warnings() {
+            self.note(Level::Warning, format!("round {}: {}", id.round, warning.words));
         }
         let record = self.current();
         record.state = State::Done;

@@ -121,11 +121,13 @@ pub(super) fn with_prefix(value: f64) -> String {
 /// Aligns rows under their headings; columns that no row fills are left out.
 fn table(rows: &[(String, &ImageMetrics)]) -> String {
     type TableColumn = (&'static str, fn(&ImageMetrics) -> Option<String>);
-    let columns: [TableColumn; 12] = [
+    let columns: [TableColumn; 14] = [
+        ("noise/Jy", |m| Some(with_prefix(m.noise))),
         ("rms/Jy", |m| Some(with_prefix(m.rms))),
         ("peak/Jy", |m| Some(with_prefix(m.peak))),
         ("at x,y", |m| Some(format!("{},{}", m.peak_pixel[0], m.peak_pixel[1]))),
         ("dyn.range", |m| Some(format!("{:.1}", m.dynamic_range))),
+        ("S/N", |m| Some(format!("{:.1}", m.snr))),
         ("near-field S/N", |m| m.near_field_snr.map(|s| format!("{s:.1}"))),
         ("minimum/Jy", |m| Some(with_prefix(m.minimum))),
         ("|min|/peak", |m| Some(format!("{:.4}", m.negative_ratio))),

@@ -19,6 +19,7 @@ pub fn of_channels(channels: Vec<ImageMetrics>) -> ImageMetrics {
         median(&mut with_data().map(|(_, c)| noise(c)).filter(|&r| r > 0.0).collect()).unwrap_or(0.0)
     };
     let mut overall = ImageMetrics {
+        noise: middle(|c| c.noise),
         rms: middle(|c| c.rms),
         standard_deviation: middle(|c| c.standard_deviation),
         valid_pixels: channels.iter().map(|c| c.valid_pixels).sum(),

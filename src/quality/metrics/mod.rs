@@ -1,12 +1,15 @@
 //! The metrics of a round, from its images alone.
 //!
-//! Definitions follow NRAO's auto_selfcal (functions `estimate_SNR` and `estimate_near_field_SNR`): the noise is
-//! 1.4826 times the median absolute deviation of the residual outside the clean mask, the signal to noise ratio is
-//! the image's peak over it, and the near-field ratio takes the noise around the peak, where calibration errors show.
+//! Images are ranked by the dynamic range, the peak over the standard deviation of the residual outside the clean mask: on
+//! simulated fields that follows the true error of the image (docs/acceptance.md). S/N and near-field S/N are those of
+//! NRAO's auto_selfcal (functions `estimate_SNR` and `estimate_near_field_SNR`): the peak over 1.4826 times the median
+//! absolute deviation of the same pixels, which does not feel the artefacts around bright sources, and over that of the
+//! pixels around the peak, where calibration errors show.
 
 mod cube;
 mod files;
 mod model;
+mod noise;
 mod plane;
 #[cfg(test)]
 mod tests;
@@ -23,10 +26,13 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ImageMetrics {
-    /// Robust noise, Jy/beam: 1.4826 MAD of the residual (or image) outside the mask. 0 when there is no such pixel.
+    /// Safe standard deviation of the residual (or image) outside the mask, Jy/beam: the variance of each block of 3 beams
+    /// counts up to 3 times the median of the blocks around it, so that artefacts around bright sources count and single
+    /// bad pixels, stripes and edges do not. 0 when there is no such pixel.
+    pub noise: f64,
+    /// Robust noise, Jy/beam: 1.4826 MAD of the same pixels.
     pub rms: f64,
-    /// Standard deviation of the same pixels, Jy/beam: unlike the robust noise it feels the artefacts around bright
-    /// sources.
+    /// Standard deviation of the same pixels, Jy/beam.
     pub standard_deviation: f64,
     /// Brightest pixel of the image, Jy/beam.
     pub peak: f64,
@@ -34,8 +40,10 @@ pub struct ImageMetrics {
     pub peak_pixel: [usize; 2],
     /// Channel of the peak (0 in an image of one plane).
     pub peak_channel: usize,
-    /// Peak over rms, which auto_selfcal calls the S/N; 0 when either is not positive.
+    /// Peak over noise, by which rounds are ranked; 0 when either is not positive.
     pub dynamic_range: f64,
+    /// Peak over rms: the S/N of auto_selfcal; 0 when either is not positive.
+    pub snr: f64,
     /// Most negative pixel of the image, Jy/beam (0 when none is negative).
     pub minimum: f64,
     /// Zero-based `[x, y]` of the most negative pixel.
@@ -86,11 +94,6 @@ pub struct ModelMetrics {
 }
 
 impl ImageMetrics {
-    /// S/N as auto_selfcal defines it: another name of [`Self::dynamic_range`].
-    pub fn snr(&self) -> f64 {
-        self.dynamic_range
-    }
-
     /// True when a model was given and holds nothing.
     pub fn model_is_empty(&self) -> bool {
         self.model.is_some_and(|m| m.components == 0)
@@ -101,7 +104,8 @@ impl ImageMetrics {
         let peak = self.peak;
         let over = |noise: f64| if peak > 0.0 && noise > 0.0 { peak / noise } else { 0.0 };
         self.near_field_snr = self.near_field_rms.map(over);
-        self.dynamic_range = over(self.rms);
+        self.dynamic_range = over(self.noise);
+        self.snr = over(self.rms);
         self.negative_ratio = if self.peak > 0.0 { -self.minimum / self.peak } else { 0.0 };
         self.masked_fraction = self.masked_pixels.map(|n| n as f64 / self.valid_pixels.max(1) as f64);
         self

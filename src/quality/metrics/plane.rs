@@ -2,6 +2,7 @@
 
 use super::ImageMetrics;
 use super::model::of_model;
+use super::noise::deviation;
 use crate::image::{Beam, is_masked};
 use crate::kernels::order_statistics::median_and_mad;
 use ndarray::ArrayView2;
@@ -67,9 +68,12 @@ pub fn of_plane(plane: &PlaneArrays<'_>, beam: Option<BeamOnPixels>) -> ImageMet
     let mask = plane.mask.map(|m| m.mapv(is_masked));
     let mask = mask.as_ref().map(|m| m.as_slice().expect("made by mapv in standard layout"));
     let is_noise = |i: usize| noise[i] != 0.0 && mask.is_none_or(|m| !m[i]);
+    let fwhm = beam.map_or(FALLBACK_FWHM, |b| b.beam.in_pixels(b.pixel_deg).major);
+    let deviation = deviation(noise, nx, fwhm, is_noise);
     let mut metrics = ImageMetrics {
+        noise: deviation.safe,
         rms: median_and_mad(noise, is_noise).map_or(0.0, |s| s.sigma()),
-        standard_deviation: standard_deviation(noise, nx, is_noise),
+        standard_deviation: deviation.plain,
         valid_pixels: extrema.finite,
         masked_pixels: mask.map(|m| m.iter().filter(|&&on| on).count() as u64),
         beam: beam.map(|b| b.beam),
@@ -84,7 +88,6 @@ pub fn of_plane(plane: &PlaneArrays<'_>, beam: Option<BeamOnPixels>) -> ImageMet
     if let Some((peak, at)) = extrema.brightest {
         metrics.peak = f64::from(peak);
         metrics.peak_pixel = [at % nx, at / nx];
-        let fwhm = beam.map_or(FALLBACK_FWHM, |b| b.beam.in_pixels(b.pixel_deg).major);
         metrics.near_field_rms = near_field(noise, (ny, nx), at, fwhm, is_noise);
     }
     if let Some((minimum, at)) = extrema.faintest.filter(|(v, _)| *v < 0.0) {
@@ -92,28 +95,6 @@ pub fn of_plane(plane: &PlaneArrays<'_>, beam: Option<BeamOnPixels>) -> ImageMet
         metrics.minimum_pixel = [at % nx, at / nx];
     }
     metrics.with_ratios()
-}
-
-/// Standard deviation of the finite values used; one sum per row, added in order.
-fn standard_deviation(values: &[f32], nx: usize, used: impl Fn(usize) -> bool + Sync) -> f64 {
-    let rows: Vec<(u64, f64, f64)> = values
-        .par_chunks(nx.max(1))
-        .enumerate()
-        .map(|(y, row)| {
-            row.iter()
-                .enumerate()
-                .filter(|(x, v)| v.is_finite() && used(y * nx + x))
-                .fold((0, 0.0, 0.0), |(n, sum, squares), (_, &v)| {
-                    (n + 1, sum + f64::from(v), squares + f64::from(v).powi(2))
-                })
-        })
-        .collect();
-    let (n, sum, squares) = rows.iter().fold((0, 0.0, 0.0), |a, b| (a.0 + b.0, a.1 + b.1, a.2 + b.2));
-    if n == 0 {
-        return 0.0;
-    }
-    let mean = sum / n as f64;
-    (squares / n as f64 - mean * mean).max(0.0).sqrt()
 }
 
 struct Extrema {

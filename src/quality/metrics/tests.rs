@@ -37,10 +37,52 @@ fn noise_is_taken_outside_the_mask_and_from_the_residual() {
     assert_eq!((m.peak, m.peak_pixel), (500.0, [90, 75]));
     assert_eq!((m.minimum, m.minimum_pixel, m.negative_ratio), (-25.0, [150, 10], 0.05));
     assert_eq!((m.masked_pixels, m.masked_fraction), (Some(8000), Some(0.2)));
-    assert_eq!(m.dynamic_range, 500.0 / m.rms);
+    assert_eq!((m.dynamic_range, m.snr), (500.0 / m.noise, 500.0 / m.rms));
     let doubled = &residual * 2.0;
     let m = of_plane(&PlaneArrays { residual: Some(doubled.view()), ..arrays }, None);
     assert!((m.rms - 2.0).abs() < 0.06, "the residual is preferred: {}", m.rms);
+}
+
+/// The safe noise with something added to plain noise, over that without it.
+fn noise_with(change: impl Fn(&mut Array2<f32>)) -> (f64, f64) {
+    let plain = noise((300, 300), 7);
+    let mut changed = plain.clone();
+    change(&mut changed);
+    let of = |image: &Array2<f32>| of_plane(&PlaneArrays::of_image(image.view()), Some(beam(3.0)));
+    let (before, after) = (of(&plain), of(&changed));
+    assert!((before.noise / before.standard_deviation - 1.0).abs() < 0.01, "{before:?}");
+    (after.noise / before.noise, after.standard_deviation / before.standard_deviation)
+}
+
+#[test]
+fn single_bad_regions_do_not_decide_the_noise() {
+    let stripe = |rows: std::ops::Range<usize>| {
+        move |image: &mut Array2<f32>| {
+            for y in rows.clone() {
+                image.row_mut(y).iter_mut().enumerate().for_each(|(x, v)| *v += if x % 2 == 0 { 6.0 } else { -6.0 });
+            }
+        }
+    };
+    for (safe, plain) in [
+        noise_with(|image| image[(77, 210)] = 400.0),
+        noise_with(stripe(0..6)),
+        noise_with(stripe(294..300)),
+        noise_with(stripe(146..152)),
+        noise_with(|image| image.slice_mut(ndarray::s![100..106, 50..56]).fill(30.0)),
+    ] {
+        assert!((1.0..1.05).contains(&safe) && plain > 1.15, "{safe} {plain}");
+    }
+}
+
+#[test]
+fn artefacts_around_a_source_count_in_full() {
+    // Noise that falls with the distance from a source, as the errors around it do.
+    let (safe, plain) = noise_with(|image| {
+        for ((y, x), v) in image.indexed_iter_mut() {
+            *v *= 1.0 + 8.0 * (-(y as f32 - 150.0).hypot(x as f32 - 150.0) / 25.0).exp();
+        }
+    });
+    assert!(plain > 1.3 && safe / plain > 0.97, "{safe} {plain}");
 }
 
 #[test]

@@ -13,6 +13,8 @@ pub(crate) struct RuleView {
     pub(crate) text: String,
     /// The rule was kept.
     pub(crate) kept: bool,
+    /// It was, but people should know.
+    pub(crate) warning: bool,
 }
 
 impl RuleView {
@@ -20,7 +22,7 @@ impl RuleView {
         let name = words::rule(rule.rule).to_string();
         // The text may begin with the rule's name, which stands before it.
         let text = arrows(rule.text.strip_prefix(&name).unwrap_or(&rule.text).trim_start());
-        Self { name, text, kept: rule.kept }
+        Self { name, text, kept: rule.kept, warning: rule.warning }
     }
 }
 

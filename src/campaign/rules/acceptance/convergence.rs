@@ -29,16 +29,15 @@ pub(super) fn convergence(
         listed.join(", "),
         number(100.0 * options.converged_gain)
     );
-    if candidate.more_to_try {
+    // Where the program chooses what to solve for, it also knows when nothing is left to try.
+    let more = candidate.more_to_try || candidate.interval_chosen;
+    if more {
         words.push_str("; other settings are still to be tried");
     }
     let reason = Reason {
-        rule: Rule::Convergence,
-        passed: true,
-        before: None,
         after: gains.last().copied(),
         limit: Some(options.converged_gain),
-        words,
+        ..Reason::plain(Rule::Convergence, true, words)
     };
-    (!candidate.more_to_try, Some(reason))
+    (!more, Some(reason))
 }

@@ -70,12 +70,18 @@ pub enum Rule {
     DynamicRange,
     /// Near-field S/N against the last accepted round.
     NearField,
-    /// Noise against the last accepted round.
+    /// Noise against the last accepted round, where the image is no better.
     Rms,
+    /// Deepest negative over the peak against the last accepted round.
+    Negative,
     /// Area of the restoring beam against the last accepted round.
     BeamArea,
     /// Fraction of flagged gain solutions.
     FlaggedSolutions,
+    /// S/N of the gain solutions.
+    SolutionSnr,
+    /// Flux of the model in the islands of the last mask: a warning that the flux scale drifts.
+    FluxScale,
     /// Noise beyond the divergence limit.
     RmsDiverged,
     /// Model flux beyond the divergence limit.
@@ -95,6 +101,9 @@ pub struct Reason {
     pub rule: Rule,
     /// It speaks for the round.
     pub passed: bool,
+    /// It does not speak against the round, but people should know.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub warning: bool,
     /// Value of the last accepted round.
     pub before: Option<f64>,
     /// Value of this round.
@@ -103,6 +112,13 @@ pub struct Reason {
     pub limit: Option<f64>,
     /// The same for people.
     pub words: String,
+}
+
+impl Reason {
+    /// A rule's outcome without numbers.
+    pub(super) fn plain(rule: Rule, passed: bool, words: impl Into<String>) -> Self {
+        Self { rule, passed, warning: false, before: None, after: None, limit: None, words: words.into() }
+    }
 }
 
 /// A change of a round's settings for a relaxed attempt; the driver applies all that are listed.
@@ -171,6 +187,11 @@ impl Decision {
     /// The rules that spoke against the round.
     pub fn failed(&self) -> impl Iterator<Item = &Reason> {
         self.reasons.iter().filter(|r| !r.passed)
+    }
+
+    /// What does not speak against the round, but people should know.
+    pub fn warnings(&self) -> impl Iterator<Item = &Reason> {
+        self.reasons.iter().filter(|r| r.warning)
     }
 
     /// One line: the verdict and what decided it.

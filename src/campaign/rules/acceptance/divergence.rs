@@ -14,22 +14,19 @@ pub(super) fn divergence(before: &RoundMetrics, after: &RoundMetrics, options: &
         if old <= 0.0 {
             return;
         }
-        reasons.push(Reason {
-            rule,
-            passed: !reached,
-            before: Some(old),
-            after: Some(new),
-            limit: Some(factor * old),
-            words: format!(
-                "{what} {} -> {} {unit} ({:.2} times; diverged {factor} times)",
-                number(old),
-                number(new),
-                new / old
-            ),
-        });
+        let words = format!(
+            "{what} {} -> {} {unit} ({:.2} times; diverged {factor} times)",
+            number(old),
+            number(new),
+            new / old
+        );
+        let reason = Reason::plain(rule, !reached, words);
+        reasons.push(Reason { before: Some(old), after: Some(new), limit: Some(factor * old), ..reason });
     };
-    let (old, new, factor) = (before.image.rms, after.image.rms, options.diverged_rms_factor);
-    check(Rule::RmsDiverged, "rms", "Jy/beam", old, new, factor, new >= factor * old);
+    let (old, new, factor) = (&before.image, &after.image, options.diverged_rms_factor);
+    // Where the peak rises as much, nothing has diverged.
+    let relative = new.rms * old.peak >= factor * old.rms * new.peak;
+    check(Rule::RmsDiverged, "rms", "Jy/beam", old.rms, new.rms, factor, new.rms >= factor * old.rms && relative);
     if let (Some(old), Some(new)) = (before.image.model, after.image.model) {
         let (old, new, factor) = (old.total_flux, new.total_flux, options.diverged_flux_factor);
         let deeper = new / old * after.image.rms / before.image.rms < DEEPER_CLEAN * factor;

@@ -27,9 +27,9 @@ pub fn why_best(history: &[RoundOutcome]) -> Option<String> {
         format!("round {} is the only accepted one; its dynamic range is {dynamic_range}", best.id.round)
     } else {
         format!(
-            "round {} has the highest dynamic range, {dynamic_range}, of the {accepted} accepted rounds (rms {} Jy/beam)",
+            "round {} has the highest dynamic range, {dynamic_range}, of the {accepted} accepted rounds (noise {} Jy/beam)",
             best.id.round,
-            number(best.metrics.image.rms)
+            number(best.metrics.image.noise)
         )
     })
 }

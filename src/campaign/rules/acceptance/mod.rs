@@ -1,8 +1,9 @@
 //! Decides whether a round is kept, undone, tried again with relaxed settings, or the last one. Pure functions of metrics.
 //!
-//! The rules extend those of NRAO's auto_selfcal (accept when the S/N does not fall, the beam grows by less than
-//! 5 % and the noise rises by less than 5 %; tolerate a small loss for the first, longest interval) and CARACal
-//! (stop when the statistics change by less than 2 %). docs/acceptance.md explains each with its source.
+//! Rounds are ranked by the peak over the standard deviation of the residual outside the mask, which follows the true error
+//! of an image. The rules extend those of NRAO's auto_selfcal (accept when the S/N does not fall, the beam grows by less
+//! than 5 % and the noise rises by less than 5 %; tolerate a small loss for the first, longest interval) and CARACal (stop
+//! when the statistics change by less than 2 %). docs/acceptance.md explains each with its source or measurement.
 //!
 //! A further rule takes a variant of [`Rule`], a limit in [`AcceptanceOptions`], and a [`Reason`] from the file that it
 //! belongs to: `soundness` (a round by itself), `divergence` or `comparison` (with the last accepted round): three
@@ -27,7 +28,7 @@ use comparison::comparison;
 use convergence::convergence;
 use divergence::divergence;
 use retry::after_failure;
-use soundness::{flagged_solutions, soundness};
+use soundness::{solutions, soundness};
 
 /// Judges a round against the last accepted one of `history` (oldest first, the candidate not in it).
 pub fn judge(history: &[RoundOutcome], candidate: &RoundMetrics, options: &AcceptanceOptions) -> Decision {
@@ -41,18 +42,7 @@ pub fn judge(history: &[RoundOutcome], candidate: &RoundMetrics, options: &Accep
     reasons.extend(diverged);
     match reference {
         Some(r) => reasons.extend(comparison(&r.metrics, candidate, options)),
-        None => reasons.push(Reason {
-            rule: Rule::FirstRound,
-            passed: true,
-            before: None,
-            after: Some(candidate.image.dynamic_range),
-            limit: None,
-            words: format!(
-                "first image: dynamic range {}, rms {} Jy/beam; there is nothing to compare it with",
-                number(candidate.image.dynamic_range),
-                number(candidate.image.rms)
-            ),
-        }),
+        None => reasons.push(first_round(candidate)),
     }
     if reasons.iter().all(|r| r.passed) {
         let (converged, reason) = convergence(history, candidate, options);
@@ -68,18 +58,27 @@ pub fn judge(history: &[RoundOutcome], candidate: &RoundMetrics, options: &Accep
     Decision { verdict, reasons, next }
 }
 
+fn first_round(candidate: &RoundMetrics) -> Reason {
+    let (range, noise) = (candidate.image.dynamic_range, candidate.image.noise);
+    let words = format!(
+        "first image: dynamic range {}, noise {} Jy/beam; there is nothing to compare it with",
+        number(range),
+        number(noise)
+    );
+    Reason { after: Some(range), ..Reason::plain(Rule::FirstRound, true, words) }
+}
+
 /// Judges a round by its tables alone, before they are applied: `None` lets it go on, a decision refuses it.
-/// Only `solutions` and `amplitudes` of the candidate are looked at.
+/// Only what is known of the calibration is looked at, not the image.
 pub fn judge_solutions(
     history: &[RoundOutcome],
     candidate: &RoundMetrics,
     options: &AcceptanceOptions,
 ) -> Option<Decision> {
-    let reason = flagged_solutions(candidate.solutions.as_ref().filter(|s| !s.are_unknown())?, options);
-    if reason.passed {
+    let mut reasons = solutions(candidate, options);
+    if reasons.iter().all(|r| r.passed) {
         return None;
     }
-    let mut reasons = vec![reason];
     let next = after_failure(history, candidate, &mut reasons, Verdict::Rejected, options);
     Some(Decision { verdict: Verdict::Rejected, reasons, next })
 }
