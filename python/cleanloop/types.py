@@ -172,13 +172,17 @@ class ModelMetrics:
 class ImageMetrics:
     """Metrics of a plane; brightnesses in Jy/beam."""
 
+    noise: float
+    """Standard deviation of the residual (or image) outside the mask, safe against single bad regions."""
     rms: float
-    """1.4826 MAD of the residual (or image) outside the mask."""
+    """1.4826 MAD of the same pixels."""
     standard_deviation: float
     peak: float
     peak_pixel: tuple[int, int]
     """Counted from 0: (x, y)."""
     dynamic_range: float
+    """Peak over noise."""
+    snr: float
     """Peak over rms."""
     minimum: float
     minimum_pixel: tuple[int, int]

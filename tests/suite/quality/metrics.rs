@@ -34,7 +34,9 @@ fn table_and_json_of_images() {
     let json = run(&[&files[..], &["--json"]].concat()).success().get_output().stdout.clone();
     let value: serde_json::Value = serde_json::from_slice(&json).unwrap();
     let metrics = &value[0]["metrics"];
-    assert!((metrics["dynamic_range"].as_f64().unwrap() - 1000.0).abs() < 1e-2);
+    assert!((metrics["snr"].as_f64().unwrap() - 1000.0).abs() < 1e-2);
+    // Its standard deviation is 1 mJy as well.
+    assert!((metrics["dynamic_range"].as_f64().unwrap() - 1482.6).abs() < 1e-1);
     assert_eq!(metrics["model"]["inside_flux"].as_f64().unwrap(), 1.5);
     assert_eq!(metrics["model"]["outside_flux"].as_f64().unwrap(), 0.0);
     assert_eq!(metrics["peak_pixel"], serde_json::json!([30, 20]));

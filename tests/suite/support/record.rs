@@ -218,6 +218,7 @@ fn decision(verdict: Verdict, summary: &str, next: Next, rules: &[(Rule, &str, b
                 rule: *rule,
                 text: (*text).into(),
                 kept: *kept,
+                warning: false,
                 value: Some(1.0),
                 limit: None,
             })
@@ -293,6 +294,7 @@ pub(crate) fn dataset(folder: &Path, name: &str, rms_factor: f64) -> DatasetReco
     let mut record = DatasetRecord { name: name.into(), ..record.clone() };
     for metrics in record.rounds.iter_mut().filter_map(|r| r.metrics.as_mut()) {
         metrics.rms *= rms_factor;
+        metrics.noise *= rms_factor;
         metrics.dynamic_range /= rms_factor;
     }
     record
