@@ -19,7 +19,7 @@ help:
 	@echo "make test-python    build the Python package, install it and test it"
 	@echo "make wheel          the Python package as a wheel, in target/wheels"
 	@echo "make bench          time masks, noise maps and auto-multithresh against their peers"
-	@echo "make bench-selfcal  compare automatic masks with masks at the true positions, on simulated fields (long)"
+	@echo "make bench-selfcal  self-calibrate simulated and real data with the defaults, against the truth (long)"
 	@echo "make build          the release binary, $(BIN)"
 
 build:

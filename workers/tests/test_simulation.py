@@ -138,8 +138,8 @@ def test_random_phases_have_no_mean() -> None:
     assert np.abs(factor.mean()) < 0.05
 
 
-def small(**change: object) -> np.ndarray:
-    """What three antennas see of a point in two windows of two channels, without noise: [correlation, channel, row]."""
+def small(**change: object) -> tuple[np.ndarray, np.ndarray]:
+    """What three antennas see of a point in two windows of two channels, without noise, and its power."""
     o = {**GAINS, "stokes": "RR LL", "noise_jy": 0.0, **change}
     rows = 6  # three baselines in each window
     layout = observe.Layout(
@@ -159,15 +159,21 @@ def small(**change: object) -> np.ndarray:
 
 def test_closure_phases_do_not_see_the_gains_of_antennas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(observe, "event", lambda *_, **__: None)
-    data = small()
+    data, power = small()
+    np.testing.assert_allclose(power, 4.0, err_msg="two baselines and two channels of a source of 1 Jy")
     assert np.abs(np.angle(data)).max() > 0.1
     for rows in (slice(0, 3), slice(3, 6)):
         ab, ac, bc = np.moveaxis(data[:, :, rows], -1, 0)
         np.testing.assert_allclose(np.angle(ab * bc * ac.conj()), 0.0, atol=1e-12)
 
 
+def test_the_signal_to_noise_is_that_of_an_integration() -> None:
+    assert observe.antenna_snr(np.full((5, 7), 16.0), {"noise_jy": 0.5}) == 8.0
+    assert observe.antenna_snr(np.full((5, 7), 16.0), {"noise_jy": 0.0}) is None
+
+
 def test_the_noise_is_the_same_without_gain_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(observe, "event", lambda *_, **__: None)
-    noise = [small(noise_jy=0.5, gain_errors=errors) - small(gain_errors=errors) for errors in (True, False)]
+    noise = [small(noise_jy=0.5, gain_errors=errors)[0] - small(gain_errors=errors)[0] for errors in (True, False)]
     assert np.abs(noise[0]).std() > 0.1
     np.testing.assert_allclose(noise[0], noise[1], atol=1e-12)

@@ -53,12 +53,13 @@ def simulate(request: r.Simulate) -> dict[str, Any]:
     stamps = np.unique(layout.time)
     gains = make_gains(len(layout.antennas), stamps.size, o, seed.gains, seed.constant)
     factor = row_phases(layout.time.size, o, seed.rows)
-    write_data(partial, o, observe(layout, sky, gains, factor, o, np.random.default_rng(seed.noise)))
+    data, power = observe(layout, sky, gains, factor, o, np.random.default_rng(seed.noise))
+    write_data(partial, o, data)
     paths = {
         key: os.path.join(request.output, f"{request.name}.{end}")
         for key, end in [("sky", "sky.json"), ("gains", "gains.npz"), ("gains_json", "gains.json")]
     }
-    write_sky(paths["sky"], request, o, layout, sky)
+    write_sky(paths["sky"], request, o, layout, sky, antenna_snr(power, o))
     write_gains(paths, gains, stamps, layout.antennas)
     os.rename(partial, final)
     return {
@@ -210,16 +211,21 @@ def sky_of(o: Options, layout: Layout, rng: np.random.Generator) -> list[Compone
 
 def observe(
     layout: Layout, sky: list[Component], gains: Gains, factor: np.ndarray, o: Options, rng: np.random.Generator
-) -> np.ndarray:
-    """Visibilities [correlation, channel, row] with gains, a factor of each row, and noise."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Visibilities [correlation, channel, row] with gains, a factor of each row, and noise; and the squares of the
+    model's amplitudes [antenna, time], summed over the baselines and the channels of the first window."""
     hands, channels = o["stokes"].split(), layout.frequencies.shape[1]
     data = np.empty((len(hands), channels, layout.time.size), complex)
-    middle, when = layout.frequencies.mean(), np.unique(layout.time, return_inverse=True)[1]
+    middle, (stamps, when) = layout.frequencies.mean(), np.unique(layout.time, return_inverse=True)
+    power = np.zeros((len(layout.antennas), stamps.size))
     for number, frequency in enumerate(layout.frequencies.ravel()):
         window, channel = divmod(number, channels)
         rows = np.flatnonzero(layout.window == window)
         first, second = layout.first[rows], layout.second[rows]
         model = visibilities(sky, layout.uvw[:, rows], frequency, number) * factor[rows]
+        if window == 0:
+            for antennas in (first, second):
+                np.add.at(power, (antennas, when[rows]), np.abs(model) ** 2)
         model *= gains.drift[first, when[rows]] * gains.drift[second, when[rows]].conj()
         error = rng.standard_normal((2, len(hands), rows.size)) * o["noise_jy"]
         for k, (left, right) in enumerate(hands):
@@ -227,7 +233,13 @@ def observe(
             phase -= gains.phases(window, right, frequency - middle)[second]
             data[k, channel, rows] = model * np.exp(1j * phase) + error[0, k] + 1j * error[1, k]
         event("progress", done=number + 1, total=layout.frequencies.size)
-    return data
+    return data, power
+
+
+def antenna_snr(power: np.ndarray, o: Options) -> float | None:
+    """S/N of an antenna's gain in one integration, with the true sky as model: median over antennas and times, for one
+    polarisation and one spectral window. None: no noise."""
+    return float(np.median(np.sqrt(power)) / o["noise_jy"]) if o["noise_jy"] > 0 else None
 
 
 def write_data(path: str, o: Options, data: np.ndarray) -> None:
@@ -242,13 +254,16 @@ def write_data(path: str, o: Options, data: np.ndarray) -> None:
         tb.putcol("FLAG_ROW", np.zeros(rows, bool))
 
 
-def write_sky(path: str, request: r.Simulate, o: Options, layout: Layout, sky: list[Component]) -> None:
-    """Writes the true sky."""
+def write_sky(
+    path: str, request: r.Simulate, o: Options, layout: Layout, sky: list[Component], snr: float | None
+) -> None:
+    """Writes the true sky, and what an integration knows of it."""
     truth = {
         "preset": request.preset,
         "seed": request.seed,
         "options": {k: v for k, v in o.items() if k != "gaussians"},
         "phase_centre": {"frame": "J2000", "ra": o["direction"][0], "dec": o["direction"][1]},
+        "antenna_snr": snr,
         "frequencies_hz": layout.frequencies.ravel().tolist(),
         "components": sky,
     }

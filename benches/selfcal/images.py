@@ -1,0 +1,75 @@
+"""Figures of images: dynamic range and flux against the true sky, error against the true image."""
+
+import os
+import sys
+
+import numpy as np
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "workers"))
+
+from cleanloop_worker import fits  # noqa: E402
+
+SIZE, CELL = 640, 1.2  # pixels, arcsec
+MASK_RADIUS = 10.0  # arcsec (three beams) round a source: where masks at the true positions clean
+SCORE_RADIUS = 5.0  # arcsec (one and a half beams): CLEAN flux within counts as the source's
+EXTENT = 1.0  # semi-axes of an extended source, in FWHM: 94 % of a Gaussian's flux
+
+
+def plane(path):
+    return np.squeeze(fits.read(path)[1]).astype(np.float64)
+
+
+def within(component, radius):
+    """Pixels within `radius` arcsec of a source, an extended one with its extent; row 0 is south, east is left."""
+    y, x = np.mgrid[:SIZE, :SIZE]
+    east = (SIZE // 2 - x) * CELL - component["east_arcsec"]
+    north = (y - SIZE // 2) * CELL - component["north_arcsec"]
+    angle = np.deg2rad(component["position_angle_deg"])
+    along = east * np.sin(angle) + north * np.cos(angle)
+    across = east * np.cos(angle) - north * np.sin(angle)
+    axes = [EXTENT * component[k] + radius for k in ("major_arcsec", "minor_arcsec")]
+    return (along / axes[0]) ** 2 + (across / axes[1]) ** 2 <= 1
+
+
+def truth(sky, radius, kinds=("point", "gaussian")):
+    """Pixels within `radius` arcsec of the sources of these kinds."""
+    found = np.zeros((SIZE, SIZE), bool)
+    for component in sky:
+        if component["kind"] in kinds:
+            found |= within(component, radius)
+    return found
+
+
+def write_mask(path, mask):
+    cards = ["SIMPLE  =                    T", "NAXIS   =                    2",
+             f"NAXIS1  = {mask.shape[1]:>20}", f"NAXIS2  = {mask.shape[0]:>20}"]
+    fits.write(path, cards, [mask])
+
+
+def score(image, residual, model, sky):
+    """Figures of an image, its residual and its model (paths)."""
+    image, residual, model = plane(image), plane(residual), plane(model)
+    empty = residual[~truth(sky, MASK_RADIUS)]
+    near = truth(sky, SCORE_RADIUS)
+    figures = {"peak": image.max(), "noise": empty.std(), "dynamic_range": image.max() / empty.std(),
+               "spurious": np.abs(model[~near]).sum(), "recovered": model[near].sum()}
+    if any(c["kind"] == "gaussian" for c in sky):
+        figures["extended"] = model[truth(sky, SCORE_RADIUS, ("gaussian",))].sum()
+    return {k: float(v) for k, v in figures.items()}
+
+
+def error(image, true):
+    """Standard deviation of an image, scaled to fit the true image, minus that, Jy/beam (paths)."""
+    image, true = plane(image), plane(true)
+    return float((image * (image * true).sum() / (image * image).sum() - true).std())
+
+
+def compact_dynamic_range(image, residual, beams):
+    """Peak over the standard deviation of the residual outside a circle of so many beams around the peak (paths)."""
+    cards, _ = fits.read(image)
+    image, residual = plane(image), plane(residual)
+    major, cell = (abs(float(fits.value(cards, key))) for key in ("BMAJ", "CDELT2"))
+    py, px = np.unravel_index(np.nanargmax(image), image.shape)
+    y, x = np.mgrid[: image.shape[0], : image.shape[1]]
+    outside = np.hypot(x - px, y - py) > beams * major / cell
+    return float(image[py, px] / residual[outside & np.isfinite(residual)].std())
