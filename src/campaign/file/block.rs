@@ -9,7 +9,7 @@ use super::resources::Resources;
 use super::rounds::RoundSelection;
 use super::scheduler::{self, SchedulerInput, SchedulerOptions};
 use crate::campaign::rules::acceptance::AcceptanceOptions;
-use crate::campaign::rules::solution_intervals::SolintOptions;
+use crate::campaign::rules::schedule::SolintOptions;
 use crate::major_cycle::StopOptions;
 use crate::options::Validate;
 use schemars::JsonSchema;

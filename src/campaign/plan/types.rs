@@ -8,7 +8,7 @@ use crate::campaign::file::{
 };
 use crate::campaign::layout::Layout;
 use crate::campaign::rules::acceptance::AcceptanceOptions;
-use crate::campaign::rules::solution_intervals::SolintOptions;
+use crate::campaign::rules::schedule::SolintOptions;
 use crate::imager::ImagerOptions;
 use crate::masking::MaskRecipe;
 use crate::quality::confetti::ConfettiOptions;

@@ -4,6 +4,7 @@ use super::FORMAT;
 use super::message::MessageRecord;
 use super::round::RoundRecord;
 use crate::campaign::journal::State;
+use crate::campaign::rules::schedule::Limit;
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -73,6 +74,8 @@ pub struct DatasetRecord {
     pub best: Option<usize>,
     /// Why that one.
     pub best_why: String,
+    /// The limit that an automatic schedule met; `None`: it goes on, or the campaign file gives the intervals.
+    pub limit: Option<Limit>,
     /// The line that applies the best tables to another measurement set.
     pub apply_line: Option<String>,
     /// Messages about it.

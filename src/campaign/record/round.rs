@@ -7,6 +7,7 @@ use crate::calibrator::{SolutionTable, term_names};
 use crate::campaign::journal::{State, Step};
 use crate::campaign::layout::AttemptId;
 use crate::campaign::rules::acceptance::{Decision, Next, Rule, Verdict};
+use crate::campaign::rules::schedule::Weighed;
 use crate::imager::{Products, StopReason};
 use crate::major_cycle::{ConfettiRecord, CycleRecord};
 use crate::quality::metrics::ImageMetrics;
@@ -39,8 +40,10 @@ pub struct RoundRecord {
     pub calmode: Option<CalMode>,
     /// The solves, each with those before it applied.
     pub chain: Vec<TermRecord>,
-    /// Why this interval and mode, where the program chose them.
+    /// Why this chain, where the program chose it.
     pub solint_why: Option<String>,
+    /// What else was weighed then.
+    pub weighed: Vec<Weighed>,
     /// Statistics of its solutions.
     pub solutions: Option<SolutionStats>,
     /// JSON file of [`SolutionStats`] with the series for plots; a campaign of many measurement sets leaves the series

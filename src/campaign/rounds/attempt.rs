@@ -42,6 +42,7 @@ impl DatasetRun<'_> {
             calmode: first.map(|options| options.calmode),
             chain: TermRecord::of_chain(plan.chain()),
             solint_why: plan.interval_why.clone(),
+            weighed: plan.weighed.clone(),
             ..RoundRecord::begun(plan.id)
         });
     }

@@ -37,6 +37,7 @@ use super::journal::{Journal, JournalEvent, Step};
 use super::layout::AttemptId;
 use super::record::{DatasetRecord, Level, MessageRecord, RoundRecord, State, ToolVersion};
 use super::rules::acceptance::{Decision, Next, Relaxation, RoundOutcome, Verdict, last_accepted};
+use super::rules::schedule::Limit;
 use super::steps::{Backend, Proposal};
 use crate::process::interrupt;
 use crate::util::fs;
@@ -173,8 +174,9 @@ impl<'a> DatasetRun<'a> {
             interrupt::check()?;
             let plan = match self.backend.propose(id, &changes, &self.history)? {
                 Proposal::Try(plan) => *plan,
-                Proposal::GiveUp { why } => {
+                Proposal::GiveUp { why, limit } => {
                     self.note(Level::Info, format!("no round {}: {why}", id.round));
+                    self.record.limit = Some(limit);
                     end = State::Converged;
                     break;
                 }
@@ -190,6 +192,9 @@ impl<'a> DatasetRun<'a> {
             }
         }
         self.require_an_image()?;
+        if end == State::Done && self.history.last().is_some_and(|o| o.metrics.interval_chosen) {
+            self.record.limit = Some(Limit::Rounds);
+        }
         // The product is chosen once all rounds are there.
         if end != State::Running {
             self.finish(&prepared)?;

@@ -13,6 +13,7 @@ use crate::campaign::layout::{AttemptId, Layout};
 use crate::campaign::plan::{CalibrationPlan, MaskPlan};
 use crate::campaign::record::{DatasetRecord, MaskRecord, State, Verdict};
 use crate::campaign::rules::acceptance::{AcceptanceOptions, Relaxation, RoundOutcome};
+use crate::campaign::rules::schedule::Limit;
 use crate::campaign::steps::{
     AttemptPlan, Backend, CalibrationStep, Imaged, ImagingStep, MaskStep, Prepared, Proposal, Solved, StepContext,
 };
@@ -137,7 +138,7 @@ impl Backend for FakeBackend {
     fn propose(&mut self, id: AttemptId, changes: &[Relaxation], _: &[RoundOutcome]) -> Result<Proposal> {
         let round = id.round;
         if self.script.give_up == Some(round) {
-            return Ok(Proposal::GiveUp { why: "nothing is left".into() });
+            return Ok(Proposal::GiveUp { why: "nothing is left".into(), limit: Limit::NoGain });
         }
         // Whatever distinguishes attempts goes into an option of each step.
         let tag = serde_json::json!([round, self.script.options[round], changes]).to_string();
@@ -160,6 +161,7 @@ impl Backend for FakeBackend {
             changes: changes.to_vec(),
             calibration,
             interval_why: None,
+            weighed: Vec::new(),
             mask: (round > 0).then(|| mask_step(tag)),
             imaging,
             first_interval: round == 1,

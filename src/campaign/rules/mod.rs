@@ -2,4 +2,4 @@
 
 pub mod acceptance;
 pub(crate) mod budget;
-pub mod solution_intervals;
+pub mod schedule;

@@ -7,6 +7,7 @@ use crate::campaign::journal::StepKey;
 use crate::campaign::layout::AttemptId;
 use crate::campaign::plan::{CalibrationPlan, MaskPlan};
 use crate::campaign::rules::acceptance::Relaxation;
+use crate::campaign::rules::schedule::{Limit, Weighed};
 use crate::imager::ImagerOptions;
 use serde::Serialize;
 
@@ -19,6 +20,8 @@ pub enum Proposal {
     GiveUp {
         /// Why.
         why: String,
+        /// What ended it.
+        limit: Limit,
     },
 }
 
@@ -33,8 +36,10 @@ pub struct AttemptPlan {
     pub changes: Vec<Relaxation>,
     /// The calibration; `None`: this round images without a new one.
     pub calibration: Option<CalibrationStep>,
-    /// Why this solution interval, where the program chose interval and mode from the image.
+    /// Why this chain, where the program chose it.
     pub interval_why: Option<String>,
+    /// What else was weighed.
+    pub weighed: Vec<Weighed>,
     /// The mask that is made before imaging; `None`: no mask.
     pub mask: Option<MaskStep>,
     /// The imaging.

@@ -481,6 +481,7 @@ fn make_dataset(folder: &Path, name: &str) -> DatasetRecord {
         best: Some(4),
         best_why: "round 3 has the highest dynamic range of the 4 accepted rounds".into(),
         apply_line: Some("applycal(vis='other.ms', gaintable=['round-03/calibration/r3.g'])".into()),
+        limit: None,
         rounds,
         messages: Vec::new(),
     }

@@ -140,7 +140,7 @@ pub enum Relaxation {
     },
     /// Apply the tables without flagging data (`applymode='calonly'`).
     CalOnly,
-    /// Choose interval and mode again, knowing that these failed (`solint: auto`).
+    /// Choose another chain, knowing that this one failed (`solint: auto`); the schedule alone ends such a campaign.
     ChooseAgain,
 }
 
@@ -151,7 +151,7 @@ impl fmt::Display for Relaxation {
             Self::PhaseOnly => f.write_str("phases only"),
             Self::ConservativeMask { factor } => write!(f, "a mask with seeds {factor} times as high"),
             Self::CalOnly => f.write_str("tables applied without flagging"),
-            Self::ChooseAgain => f.write_str("another solution interval"),
+            Self::ChooseAgain => f.write_str("another chain of the schedule"),
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::Result;
 use crate::calibrator::{self, Calibrator, SolutionTable, SolveRequest};
 use crate::campaign::file::CalibratorKind;
 use crate::campaign::plan::CalibrationPlan;
-use crate::campaign::rules::solution_intervals;
+use crate::campaign::rules::schedule;
 use crate::campaign::steps::{Solved, StepContext};
 use crate::quality::solutions::{IdentityGainAntenna, SolutionStats};
 
@@ -67,7 +67,7 @@ impl Programs<'_> {
     fn hopeless(&self, stats: &SolutionStats, term: &str) -> Vec<IdentityGainAntenna> {
         let known = |name: &str| self.summary.antennas.iter().find(|a| a.name == name);
         let has_data = |name: &str| known(name).is_none_or(|a| a.has_data && a.unflagged_fraction > 0.0);
-        let found: Vec<IdentityGainAntenna> = solution_intervals::hopeless_antennas(stats, &self.plan.solint)
+        let found: Vec<IdentityGainAntenna> = schedule::hopeless_antennas(stats, &self.plan.solint)
             .into_iter()
             .filter(|(name, _)| has_data(name))
             .map(|(name, why)| IdentityGainAntenna { name, term: term.to_owned(), why })

@@ -1,35 +1,37 @@
-//! Automatic solution intervals (`solint: auto`): from the judged attempts to the choice of the next.
+//! The automatic schedule (`solint: auto`): from the judged attempts to the chain of the next.
 
 use super::Programs;
-use crate::calibrator::options::{CalMode, GaincalOptions, Solint};
+use crate::calibrator::options::{CalMode, GainType, GaincalOptions, Solint, TermKind};
+use crate::campaign::file::CalibratorKind;
 use crate::campaign::layout::AttemptId;
-use crate::campaign::plan::RoundPlan;
+use crate::campaign::plan::{CalibrationPlan, RoundPlan};
 use crate::campaign::rules::acceptance::{RoundOutcome, last_accepted};
-use crate::campaign::rules::solution_intervals::{
-    self, Choice, ImageSignal, Interval, Observation, SolintOptions, SolveMode, Tried,
+use crate::campaign::rules::schedule::{
+    self, Choice, ImageSignal, Interval, Limit, Observation, Sharing, SolintOptions, TermChoice, Tried, Weighed,
 };
 use indexmap::IndexMap;
 
-/// Intervals and modes of the attempts so far.
+/// Chains of the attempts so far.
 #[derive(Debug, Default)]
 pub(super) struct Intervals {
-    /// Interval and mode of each attempt's solutions.
-    solved: IndexMap<AttemptId, (Interval, SolveMode)>,
+    /// What each attempt solved for.
+    solved: IndexMap<AttemptId, Vec<TermChoice>>,
     /// The automatic choice of each attempt.
     chosen: IndexMap<AttemptId, Choice>,
 }
 
 impl Intervals {
-    /// The intervals of the judged attempts.
+    /// The chains of the judged attempts.
     fn tried(&self, history: &[RoundOutcome]) -> Vec<Tried> {
-        let mut before = None;
+        let mut before: Option<f64> = None;
         let mut tried = Vec::new();
         for outcome in history {
             let (now, accepted) = (outcome.metrics.image.dynamic_range, outcome.decision.verdict.is_accepted());
-            let solved = self.solved.get(&outcome.id);
-            if let Some((&(interval, mode), solutions)) = solved.zip(outcome.metrics.solutions.clone()) {
-                let gain = before.map_or(0.0, |b: f64| if b > 0.0 { now / b - 1.0 } else { 0.0 });
-                tried.push(Tried { interval, mode, accepted, gain, solutions });
+            let solved = self.solved.get(&outcome.id).zip(outcome.metrics.solutions.as_ref());
+            if let (Some((chain, solutions)), Some(before)) = (solved, before) {
+                let gain = if before > 0.0 { now / before - 1.0 } else { 0.0 };
+                let (chain, solutions) = (chain.clone(), solutions.clone());
+                tried.push(Tried { chain, accepted, before, gain, solutions });
             }
             if accepted {
                 before = Some(now);
@@ -39,7 +41,7 @@ impl Intervals {
     }
 }
 
-/// How an attempt came to its solution interval.
+/// How an attempt came to its chain.
 pub(super) enum IntervalChoice {
     /// The options give it (or there is no calibration).
     Given,
@@ -47,78 +49,125 @@ pub(super) enum IntervalChoice {
     Chosen {
         /// Why this one.
         why: String,
+        /// The alternatives.
+        weighed: Vec<Weighed>,
     },
     /// None is worth trying.
     GiveUp {
         /// Why.
         why: String,
+        /// What ended it.
+        limit: Limit,
     },
 }
 
 impl Programs<'_> {
-    /// Replaces `solint: auto` by what the last accepted image allows.
+    /// Replaces `solint: auto` by what the tables and images so far allow.
     pub(super) fn choose_interval(
         &mut self,
         plan: &mut RoundPlan,
         id: AttemptId,
         history: &[RoundOutcome],
     ) -> IntervalChoice {
-        let chain = plan.calibration.as_mut().and_then(|calibration| calibration.chain.first_mut());
-        let Some(gaincal) = chain.filter(|o| o.interval() == Some(Solint::Auto)) else {
+        let Some(calibration) = &mut plan.calibration else { return IntervalChoice::Given };
+        let Some(at) = automatic(&calibration.chain) else {
+            // What the file gives is known to later rounds that are left to the schedule.
+            let chain = calibration.chain.iter().map(|o| self.term_of(o)).collect();
+            self.intervals.solved.insert(id, chain);
             return IntervalChoice::Given;
         };
         if !self.intervals.chosen.contains_key(&id) {
             let Some(accepted) = last_accepted(history) else { return IntervalChoice::Given };
             let image = &accepted.metrics.image;
-            let signal = ImageSignal { peak: image.peak, flux: None, rms: image.rms };
+            let signal = ImageSignal { peak: image.peak, flux: None, rms: image.rms, theoretical: None };
             let left = self.plan.rounds.len() - id.round;
             let limits =
                 SolintOptions { flagged_solutions: self.plan.acceptance.flagged_solutions, ..self.plan.solint.clone() };
-            let tried = self.intervals.tried(history);
-            let choice = solution_intervals::choose(&tried, &signal, &self.observation(), left, &limits);
+            let observation = self.observation(calibration, at);
+            let choice = schedule::choose(&self.intervals.tried(history), &signal, &observation, left, &limits);
             self.intervals.chosen.insert(id, choice);
         }
         match &self.intervals.chosen[&id] {
-            Choice::Stop { why } => IntervalChoice::GiveUp { why: why.clone() },
-            Choice::Solve { interval, mode, why, .. } => {
-                gaincal.solint = interval.solint();
-                gaincal.combine = interval.combine().to_string();
-                gaincal.calmode = match mode {
-                    SolveMode::Phase => CalMode::P,
-                    SolveMode::AmplitudePhase => CalMode::Ap,
-                };
-                IntervalChoice::Chosen { why: why.clone() }
+            Choice::Stop { why, limit } => IntervalChoice::GiveUp { why: why.clone(), limit: *limit },
+            Choice::Solve { chain, why, weighed } => {
+                let template = calibration.chain[at].clone();
+                calibration.chain.splice(at..=at, chain.iter().map(|term| options_of(&template, term)));
+                self.intervals.solved.insert(id, chain.clone());
+                IntervalChoice::Chosen { why: why.clone(), weighed: weighed.clone() }
             }
         }
     }
 
-    /// Takes note of an attempt's interval and mode, for the choice of later ones.
-    pub(super) fn note_interval(&mut self, id: AttemptId, chain: &[GaincalOptions]) {
-        let Some(last) = chain.last() else { return };
-        let solved = self.interval_of(last);
-        self.intervals.solved.insert(id, solved);
-    }
-
-    fn observation(&self) -> Observation {
-        let s = &self.summary;
-        let scans = s.scans.max(1) as usize;
-        // Time on source, evenly divided: the summary does not list the scans one by one.
-        let scan_s = s.integrations as f64 * s.integration_s / scans as f64;
-        Observation {
-            antennas: s.antennas.iter().filter(|a| a.has_data && a.unflagged_fraction > 0.0).count(),
-            integration_s: s.integration_s,
-            scans_s: vec![scan_s; scans],
-        }
-    }
-
-    fn interval_of(&self, options: &GaincalOptions) -> (Interval, SolveMode) {
-        let mode = if options.calmode.amplitudes() { SolveMode::AmplitudePhase } else { SolveMode::Phase };
+    /// The term that options of a file stand for.
+    fn term_of(&self, options: &GaincalOptions) -> TermChoice {
+        let sharing = |together: bool| if together { Sharing::Together } else { Sharing::Each };
         let interval = match options.interval() {
             Some(Solint::Seconds(seconds)) => Interval::Seconds(seconds),
             Some(Solint::Integration) => Interval::Seconds(self.summary.integration_s),
             _ if options.combine.contains("scan") => Interval::Everything,
             _ => Interval::Scan,
         };
-        (interval, mode)
+        TermChoice {
+            kind: options.kind(),
+            interval,
+            polarisations: sharing(options.gaintype == GainType::T),
+            windows: sharing(options.combine.contains("spw")),
+        }
     }
+
+    /// What the schedule may choose from, with the element `at` of the chain left to it.
+    fn observation(&self, calibration: &CalibrationPlan, at: usize) -> Observation {
+        let s = &self.summary;
+        let template = &calibration.chain[at];
+        let scans = s.scans.max(1) as usize;
+        // Time on source, evenly divided: the summary does not list the scans one by one.
+        let scan_s = s.integrations as f64 * s.integration_s / scans as f64;
+        let chains = match calibration.calibrator {
+            CalibratorKind::Command => self.executables.calibrator.iter().any(|word| word.contains("{gaincal}")),
+            _ => true,
+        };
+        let apart = template.gaintype == GainType::G;
+        let windows_apart = !template.combine.contains("spw");
+        Observation {
+            antennas: s.antennas.iter().filter(|a| a.has_data && a.unflagged_fraction > 0.0).count(),
+            integration_s: s.integration_s,
+            scans_s: vec![scan_s; scans],
+            polarisations: if apart { parallel_hands(&s.correlation_types).max(1) } else { 1 },
+            windows: if windows_apart { s.spectral_windows.len().max(1) } else { 1 },
+            // QuartiCal solves each window by itself; ranges of channels are solved by themselves anyway.
+            windows_combine: calibration.calibrator == CalibratorKind::Casa && template.nspw <= 1,
+            channels: s.spectral_windows.iter().map(|w| w.frequencies_hz.len()).max().unwrap_or(0)
+                / template.nspw.max(1),
+            chains,
+            delays: chains && calibration.chain.iter().all(|o| o.kind() != TermKind::Delay),
+        }
+    }
+}
+
+/// The element of a chain that is left to the schedule.
+fn automatic(chain: &[GaincalOptions]) -> Option<usize> {
+    chain.iter().position(|o| o.interval() == Some(Solint::Auto))
+}
+
+/// Number of parallel hands among casacore's correlation types (5 RR, 8 LL, 9 XX, 12 YY).
+fn parallel_hands(correlation_types: &[i32]) -> usize {
+    correlation_types.iter().filter(|t| [5, 8, 9, 12].contains(t)).count()
+}
+
+/// The options of one solve; everything that the schedule does not choose is the template's.
+fn options_of(template: &GaincalOptions, term: &TermChoice) -> GaincalOptions {
+    let mut combine: Vec<&str> = template.combine.split(',').filter(|word| !word.is_empty()).collect();
+    for (wanted, word) in [(term.interval == Interval::Everything, "scan"), (term.windows == Sharing::Together, "spw")]
+    {
+        if wanted && !combine.contains(&word) {
+            combine.push(word);
+        }
+    }
+    let gaintype = match (term.kind, term.polarisations) {
+        (TermKind::Delay, _) => GainType::K,
+        (_, Sharing::Together) => GainType::T,
+        _ => template.gaintype,
+    };
+    let calmode = if term.kind == TermKind::Gains { CalMode::Ap } else { CalMode::P };
+    GaincalOptions { solint: term.interval.solint(), combine: combine.join(","), gaintype, calmode, ..template.clone() }
 }

@@ -22,16 +22,13 @@ impl Programs<'_> {
         history: &[RoundOutcome],
     ) -> Result<Proposal> {
         let mut plan = self.round(id.round).clone();
-        let interval_why = match self.choose_interval(&mut plan, id, history) {
-            IntervalChoice::Given => None,
-            IntervalChoice::Chosen { why } => Some(why),
-            IntervalChoice::GiveUp { why } => return Ok(Proposal::GiveUp { why }),
+        let (interval_why, weighed) = match self.choose_interval(&mut plan, id, history) {
+            IntervalChoice::Given => (None, Vec::new()),
+            IntervalChoice::Chosen { why, weighed } => (Some(why), weighed),
+            IntervalChoice::GiveUp { why, limit } => return Ok(Proposal::GiveUp { why, limit }),
         };
         for change in changes {
             relax(&mut plan, change, self.summary.integration_s);
-        }
-        if let Some(calibration) = &plan.calibration {
-            self.note_interval(id, &calibration.chain);
         }
         let later = &self.plan.rounds[(id.round + 1).min(self.plan.rounds.len())..];
         let earlier = &self.plan.rounds[..id.round];
@@ -40,9 +37,12 @@ impl Programs<'_> {
             id,
             about: about(&plan, changes),
             changes: changes.to_vec(),
+            // Where the schedule chooses, it says when there is nothing more to try.
+            more_to_try: interval_why.is_some()
+                || later.iter().any(|r| r.calibration != self.round(id.round).calibration),
             interval_why,
+            weighed,
             first_interval: plan.calibration.is_some() && earlier.iter().all(|r| r.calibration.is_none()),
-            more_to_try: later.iter().any(|r| r.calibration != self.round(id.round).calibration),
             imaging: self.imaging_step(&plan, changes, mask.as_ref()),
             mask,
             calibration: plan.calibration.map(|options| CalibrationStep { options }),
