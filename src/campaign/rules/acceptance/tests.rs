@@ -2,9 +2,11 @@
 
 use super::*;
 use crate::campaign::layout::AttemptId;
+use crate::image::Beam;
 use crate::options::Validate;
-use crate::quality::metrics::{ImageMetrics, ModelMetrics};
-use crate::quality::solutions::{AntennaSolutions, SolutionStats};
+use crate::quality::metrics::{BeamOnPixels, ImageMetrics, ModelMetrics, PlaneArrays, of_plane};
+use crate::quality::solutions::{AntennaSolutions, SolutionStats, TermStats};
+use ndarray::Array2;
 use rstest::rstest;
 
 /// A sound round: noise and rms 1, beam area 10, model of 5 Jy; 2 % of the solutions flagged.
@@ -210,6 +212,78 @@ fn tables_are_refused_before_they_are_applied() {
     insta::assert_snapshot!(decision.summary(), @"rejected: median S/N of the solutions 2.5, at least 3 needed");
     weak.solutions.as_mut().unwrap().median_snr = None;
     assert_eq!(judge_solutions(&history, &weak, &options), None);
+}
+
+#[test]
+fn the_worst_term_of_a_chain_decides() {
+    let options = AcceptanceOptions::default();
+    let history = run(&[round(100.0)], &options);
+    let term = |name: &str, flagged_fraction: f64, snr: f64| TermStats {
+        term: name.into(),
+        solutions: 50,
+        flagged_fraction,
+        median_snr: Some(snr),
+        ..TermStats::default()
+    };
+    let refused = |terms: Vec<TermStats>| {
+        let solutions = Some(SolutionStats { terms, ..round(0.0).solutions.unwrap() });
+        judge_solutions(&history, &RoundMetrics { solutions, ..round(0.0) }, &options).map(|d| d.summary())
+    };
+    assert_eq!(refused(vec![term("phase", 0.1, 9.0), term("gains", 0.2, 5.0)]), None);
+    let weak = refused(vec![term("phase", 0.1, 9.0), term("gains", 0.2, 2.0)]).unwrap();
+    insta::assert_snapshot!(weak, @"rejected: median S/N of the solutions of the term gains 2, at least 3 needed");
+    let flagged = refused(vec![term("phase", 0.4, 9.0), term("gains", 0.2, 5.0)]).unwrap();
+    insta::assert_snapshot!(flagged, @"rejected: 40.0 % of 50 solutions of the term phase flagged, 30.0 % allowed");
+    let empty = TermStats { solutions: 0, ..term("gains", 0.0, 5.0) };
+    insta::assert_snapshot!(refused(vec![term("phase", 0.1, 9.0), empty]).unwrap(), @"rejected: the tables of the term gains hold no solution");
+}
+
+/// Gaussian noise from a fixed seed: the sum of twelve uniform numbers less six.
+fn gaussian_noise(mut state: u64) -> Array2<f64> {
+    let mut uniform = move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f64 / (1u64 << 24) as f64
+    };
+    Array2::from_shape_simple_fn((400, 400), || (0..12).map(|_| uniform()).sum::<f64>() - 6.0)
+}
+
+/// The choice that a judge by the MAD gets wrong: fast phases leave amplitude errors around the bright source, and little
+/// noise elsewhere; amplitudes and phases at twice the interval remove those, but their phases are worse in the whole
+/// field. The true error of the second image is smaller.
+#[test]
+fn amplitudes_that_clear_the_surroundings_of_a_source_are_worth_more_than_a_lower_mad() {
+    let distance = |(y, x): (usize, usize)| (y as f64 - 200.0).hypot(x as f64 - 200.0);
+    let (near, far) = (gaussian_noise(1), gaussian_noise(2));
+    // Errors of the gains: rings that fall off with the distance, and an even floor.
+    let errors_of = |rings: f64, floor: f64| {
+        Array2::from_shape_fn((400, 400), |at| rings * (-distance(at) / 25.0).exp() * near[at] + floor * far[at])
+    };
+    let thermal = gaussian_noise(3);
+    let peak = 2000.0;
+    let beam = Beam { major_deg: 3.0 / 3600.0, minor_deg: 3.0 / 3600.0, pa_deg: 0.0 };
+    let measured = |errors: &Array2<f64>, amplitudes: bool| {
+        let residual = (&thermal + errors).mapv(|v| v as f32);
+        let mut image = residual.clone();
+        image[(200, 200)] += peak as f32;
+        let plane = PlaneArrays {
+            image: image.view(),
+            residual: Some(residual.view()),
+            model: None,
+            mask: None,
+            islands: None,
+        };
+        let metrics = of_plane(&plane, Some(BeamOnPixels { beam, pixel_deg: 1.0 / 3600.0 }));
+        RoundMetrics { image: metrics, amplitudes, ..round(0.0) }
+    };
+    let (phases, both) = (errors_of(12.0, 0.3), errors_of(2.0, 0.6));
+    let true_error = |errors: &Array2<f64>| errors.std(0.0);
+    assert!(true_error(&phases) > 1.2 * true_error(&both));
+    let (phases, both) = (measured(&phases, false), measured(&both, true));
+    let mad = both.image.snr / phases.image.snr;
+    assert!(mad < 0.97, "the MAD prefers the worse image: {mad}");
+    let history = run(&[phases, both], &AcceptanceOptions::default());
+    assert_eq!(history[1].decision.verdict, Verdict::Accepted, "{}", history[1].decision.summary());
+    assert_eq!(best_accepted(&history).unwrap().id.round, 1);
 }
 
 #[test]
