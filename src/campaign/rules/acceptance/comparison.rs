@@ -1,6 +1,6 @@
 //! Rules that compare a round with the last accepted one.
 
-use super::{AcceptanceOptions, Reason, RoundMetrics, Rule, number};
+use super::{AcceptanceOptions, EQUALLY_GOOD, Reason, RoundMetrics, Rule, number};
 
 /// Whether a rule limits a fall or a rise, as a fraction of the old value.
 enum Limit {
@@ -59,14 +59,15 @@ pub(super) fn comparison(before: &RoundMetrics, after: &RoundMetrics, options: &
     let beams = old.beam_area_arcsec2.zip(new.beam_area_arcsec2);
     [
         of(Rule::DynamicRange, "dynamic range", "", old.dynamic_range, new.dynamic_range).within(Limit::Fall(fall)),
-        near.and_then(|(f, (old, new))| of(Rule::NearField, "near-field S/N", "", old, new).within(Limit::Fall(f))),
+        near.and_then(|(f, (old, new))| of(Rule::NearField, "near-field S/N", "", old, new).within(Limit::Fall(f)))
+            .map(|reason| excused(reason, new.dynamic_range > (1.0 + EQUALLY_GOOD) * old.dynamic_range)),
         options.negative_rise.and_then(|rise| {
             let what = "deepest negative over the peak";
             of(Rule::Negative, what, "", old.negative_ratio, new.negative_ratio).within(Limit::Rise(rise))
         }),
         of(Rule::Rms, "rms", " Jy/beam", old.rms, new.rms)
             .within(Limit::Rise(options.rms_rise))
-            .map(|reason| excused(reason, before, after)),
+            .map(|reason| excused(reason, new.dynamic_range >= old.dynamic_range)),
         beams.and_then(|(old, new)| {
             of(Rule::BeamArea, "beam area", " square arcsec", old, new).within(Limit::Rise(options.beam_area_growth))
         }),
@@ -77,10 +78,10 @@ pub(super) fn comparison(before: &RoundMetrics, after: &RoundMetrics, options: &
     .collect()
 }
 
-/// A rise of the noise is no fault where the image as a whole is better: a source that calibration makes coherent rises
-/// more than the noise, and amplitudes may change the scale of both.
-fn excused(mut reason: Reason, before: &RoundMetrics, after: &RoundMetrics) -> Reason {
-    if !reason.passed && after.image.dynamic_range >= before.image.dynamic_range {
+/// Noise is no fault where the image as a whole is better: a source that calibration makes coherent rises more than the
+/// noise, and amplitudes may change the scale of both.
+fn excused(mut reason: Reason, better: bool) -> Reason {
+    if !reason.passed && better {
         reason.passed = true;
         reason.words.push_str(", but the dynamic range rose");
     }

@@ -1,21 +1,24 @@
 //! Which of the judged rounds counts.
 
-use super::{RoundOutcome, number};
+use super::{EQUALLY_GOOD, RoundOutcome, number};
 
 /// The last accepted round: the next one builds on it.
 pub fn last_accepted(history: &[RoundOutcome]) -> Option<&RoundOutcome> {
     history.iter().rev().find(|o| o.decision.verdict.is_accepted())
 }
 
-/// The accepted round of the highest dynamic range, the earlier of equal ones: the campaign's product.
+/// The best accepted round, the campaign's product: the one of the highest dynamic range. Of those within 2 % of it, which
+/// noise decides, the one of the highest near-field S/N; of equal ones the earliest.
 pub fn best_accepted(history: &[RoundOutcome]) -> Option<&RoundOutcome> {
-    history.iter().filter(|o| o.decision.verdict.is_accepted()).fold(
-        None,
-        |best: Option<&RoundOutcome>, o| match best {
-            Some(b) if b.metrics.image.dynamic_range >= o.metrics.image.dynamic_range => best,
-            _ => Some(o),
-        },
-    )
+    let accepted = || history.iter().filter(|o| o.decision.verdict.is_accepted());
+    let highest = accepted().map(|o| o.metrics.image.dynamic_range).fold(0.0, f64::max);
+    let equally_good = || accepted().filter(|o| (1.0 + EQUALLY_GOOD) * o.metrics.image.dynamic_range >= highest);
+    let known = equally_good().all(|o| o.metrics.image.near_field_snr.is_some());
+    let merit = |o: &RoundOutcome| {
+        let image = &o.metrics.image;
+        image.near_field_snr.filter(|_| known).unwrap_or(image.dynamic_range)
+    };
+    equally_good().reduce(|best, o| if merit(o) > merit(best) { o } else { best })
 }
 
 /// Why [`best_accepted`] is the product, in a sentence; `None` when no round was accepted.
@@ -23,8 +26,20 @@ pub fn why_best(history: &[RoundOutcome]) -> Option<String> {
     let best = best_accepted(history)?;
     let accepted = history.iter().filter(|o| o.decision.verdict.is_accepted()).count();
     let dynamic_range = number(best.metrics.image.dynamic_range);
+    let higher = history
+        .iter()
+        .filter(|o| o.decision.verdict.is_accepted())
+        .any(|o| o.metrics.image.dynamic_range > best.metrics.image.dynamic_range);
     Some(if accepted == 1 {
         format!("round {} is the only accepted one; its dynamic range is {dynamic_range}", best.id.round)
+    } else if higher {
+        format!(
+            "round {} has the highest near-field S/N, {}, of the rounds within {} % of the highest dynamic range; its own is \
+             {dynamic_range}",
+            best.id.round,
+            number(best.metrics.image.near_field_snr.unwrap_or_default()),
+            number(100.0 * EQUALLY_GOOD)
+        )
     } else {
         format!(
             "round {} has the highest dynamic range, {dynamic_range}, of the {accepted} accepted rounds (noise {} Jy/beam)",

@@ -30,6 +30,10 @@ use divergence::divergence;
 use retry::after_failure;
 use soundness::{solutions, soundness};
 
+/// Dynamic ranges that differ by less than this fraction are decided by the noise of the image; the near field then tells
+/// which is better calibrated.
+const EQUALLY_GOOD: f64 = 0.02;
+
 /// Judges a round against the last accepted one of `history` (oldest first, the candidate not in it).
 pub fn judge(history: &[RoundOutcome], candidate: &RoundMetrics, options: &AcceptanceOptions) -> Decision {
     let reference = last_accepted(history);

@@ -12,7 +12,7 @@ pub struct AcceptanceOptions {
     pub dynamic_range_fall: f64,
     /// The same for the first calibrated round, whose long interval prepares the gains of the next ones.
     pub first_dynamic_range_fall: f64,
-    /// Largest fall of the near-field S/N; null: not checked.
+    /// Largest fall of the near-field S/N, where the dynamic range rose by no more than 2 %; null: not checked.
     pub near_field_snr_fall: Option<f64>,
     /// Largest rise of the deepest negative over the peak; null: not checked.
     pub negative_rise: Option<f64>,
@@ -52,7 +52,7 @@ impl Default for AcceptanceOptions {
         Self {
             dynamic_range_fall: 0.02,
             first_dynamic_range_fall: 0.02,
-            near_field_snr_fall: None,
+            near_field_snr_fall: Some(0.05),
             negative_rise: None,
             rms_rise: 0.05,
             beam_area_growth: 0.05,

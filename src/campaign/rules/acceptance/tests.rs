@@ -86,18 +86,40 @@ fn each_rule(#[case] change: impl Fn(&mut RoundMetrics), #[case] verdict: Verdic
 }
 
 #[test]
-fn the_first_interval_and_the_near_field_have_limits_of_their_own() {
-    let options = AcceptanceOptions {
-        first_dynamic_range_fall: 0.1,
-        near_field_snr_fall: Some(0.05),
-        ..AcceptanceOptions::default()
-    };
+fn the_first_interval_has_a_limit_of_its_own() {
+    let options = AcceptanceOptions { first_dynamic_range_fall: 0.1, ..AcceptanceOptions::default() };
     let first = |m: &mut RoundMetrics| (m.image.dynamic_range, m.first_interval) = (91.0, true);
     assert_eq!(verdict_of(first, &options).0, Verdict::Accepted);
     assert_eq!(verdict_of(|m| m.image.dynamic_range = 91.0, &options).0, Verdict::Rejected);
-    let near = |m: &mut RoundMetrics| m.image.near_field_snr = Some(94.0);
-    assert_eq!(verdict_of(near, &options), (Verdict::Rejected, vec![Rule::NearField]));
-    assert_eq!(verdict_of(near, &AcceptanceOptions::default()).0, Verdict::Accepted);
+}
+
+#[test]
+fn the_near_field_decides_between_equal_dynamic_ranges() {
+    let options = AcceptanceOptions::default();
+    let near = |range: f64, near: f64| {
+        move |m: &mut RoundMetrics| (m.image.dynamic_range, m.image.near_field_snr) = (range, Some(near))
+    };
+    assert_eq!(verdict_of(near(101.9, 94.0), &options), (Verdict::Rejected, vec![Rule::NearField]));
+    assert_eq!(verdict_of(near(102.1, 94.0), &options).0, Verdict::Accepted, "the whole field counts for more");
+    assert_eq!(verdict_of(near(101.9, 95.0), &options).0, Verdict::Accepted);
+    let off = AcceptanceOptions { near_field_snr_fall: None, converged_rounds: 0, ..options };
+    assert_eq!(verdict_of(near(101.9, 94.0), &off).0, Verdict::Accepted);
+    let best_of = |rounds: &[(f64, f64)]| {
+        let rounds: Vec<RoundMetrics> = rounds
+            .iter()
+            .map(|&(range, snr)| {
+                let mut metrics = round(range);
+                near(range, snr)(&mut metrics);
+                metrics
+            })
+            .collect();
+        let history = run(&rounds, &off);
+        (best_accepted(&history).unwrap().id.round, why_best(&history).unwrap())
+    };
+    let (best, why) = best_of(&[(100.0, 80.0), (150.0, 120.0), (152.0, 110.0)]);
+    assert_eq!(best, 1);
+    insta::assert_snapshot!(why, @"round 1 has the highest near-field S/N, 120, of the rounds within 2 % of the highest dynamic range; its own is 150");
+    assert_eq!(best_of(&[(100.0, 200.0), (150.0, 120.0), (154.0, 110.0)]).0, 2);
 }
 
 #[test]
