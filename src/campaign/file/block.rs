@@ -73,7 +73,7 @@ pub struct CampaignBlock {
     /// Folder for all results of the campaign. Default: the campaign's name.
     pub output: Option<PathBuf>,
     /// Number of the last round; round 0, before any calibration, comes first: 3 means rounds 0, 1, 2 and 3. Default: the
-    /// last round of `selfcal`; in a plain campaign 10, or 0 without a calibrator.
+    /// last round of `selfcal`; in a plain campaign 10.
     pub rounds: Option<usize>,
     /// The program that makes the images.
     pub imager: ImagerKind,

@@ -1,5 +1,6 @@
-//! Defaults of a plain campaign: a file with a `campaign:` block and without a `selfcal:` block says what is worked on and
-//! leaves the rest to the program. Files with rounds, and flint strategies, keep flint's defaults.
+//! Defaults of a plain campaign: a file that asks for calibration in its `campaign:` block and has no `selfcal:` block says
+//! what is worked on and leaves the rest to the program. Files with rounds, imaging alone (`calibrator: none`), and flint
+//! strategies keep flint's defaults.
 
 use super::ModeMaps;
 use super::programs::ImagerKind;
@@ -79,10 +80,9 @@ fn gaincal_defaults() -> Json {
 pub(super) fn fill_in(tree: &Node, data: &mut Json, overrides: &ModeMaps) -> FilledIn {
     let mut filled = FilledIn::default();
     // A strategy has no block of its own.
-    if tree.get("campaign").is_none() {
-        return filled;
-    }
-    filled.plain = tree.get("selfcal").is_none();
+    let Some(block) = tree.get("campaign") else { return filled };
+    let calibrator = block.get("calibrator").map(Node::to_json);
+    filled.plain = tree.get("selfcal").is_none() && calibrator != Some(json!("none"));
     if filled.plain {
         fill_block(data, &mut filled);
         if let Some(imager) = ImagerDefaults::of(data.pointer("/campaign/imager").and_then(Json::as_str)) {
@@ -92,6 +92,9 @@ pub(super) fn fill_in(tree: &Node, data: &mut Json, overrides: &ModeMaps) -> Fil
         fill_mode(data, "gaincal", &gaincal_defaults(), &mut filled);
         return filled;
     }
+    if is_uncalibrated(data) {
+        return filled;
+    }
     let named = ["defaults", "selfcal"].into_iter().filter_map(|part| data.get(part)).any(names_interval);
     if !named && !overrides.get("gaincal").is_some_and(|options| options.contains_key("solint")) {
         fill_mode(data, "gaincal", &json!({"solint": "auto"}), &mut filled);
@@ -99,20 +102,22 @@ pub(super) fn fill_in(tree: &Node, data: &mut Json, overrides: &ModeMaps) -> Fil
     filled
 }
 
-/// Whether a solution interval is named anywhere in the options of all or of single rounds.
+/// Whether nothing is solved for: the only image has the options of all rounds.
+fn is_uncalibrated(data: &Json) -> bool {
+    data.pointer("/campaign/calibrator") == Some(&json!("none"))
+}
+
+/// Whether a solution interval or a chain of solves is named anywhere in the options of all or of single rounds.
 fn names_interval(options: &Json) -> bool {
-    match options {
-        Json::Object(map) => map.iter().any(|(key, value)| key == "solint" || names_interval(value)),
-        Json::Array(items) => items.iter().any(names_interval),
-        _ => false,
-    }
+    let Some(map) = options.as_object() else { return false };
+    map.iter().any(|(key, value)| key == "solint" || (key == "gaincal" && value.is_array()) || names_interval(value))
 }
 
 /// The number of rounds and the masks.
 fn fill_block(data: &mut Json, filled: &mut FilledIn) {
+    let rounds = if is_uncalibrated(data) { 0 } else { ROUNDS };
     let Some(block) = map_in(data, "campaign") else { return };
     let is = |block: &Map<String, Json>, key: &str, word: &str| block.get(key).and_then(Json::as_str) == Some(word);
-    let rounds = if is(block, "calibrator", "none") { 0 } else { ROUNDS };
     fill(block, "rounds", &json!(rounds), "campaign.rounds", filled);
     // Commands make an image at once, and a mask of the whole field is made once a round.
     let one_mask = is(block, "imager", "command");
@@ -136,6 +141,9 @@ fn fill_first_round(data: &mut Json, imager: &ImagerDefaults, filled: &mut Fille
     if data.pointer(&format!("/defaults/{mode}/{key}")).is_some() {
         return;
     }
+    if is_uncalibrated(data) {
+        return;
+    }
     let Some(rounds) = map_in(data, "selfcal") else { return };
     rounds.entry("1").or_insert_with(|| Json::Object(Map::new()));
     let first = rounds.entry("0").or_insert_with(|| Json::Object(Map::new()));
@@ -143,19 +151,22 @@ fn fill_first_round(data: &mut Json, imager: &ImagerDefaults, filled: &mut Fille
     fill(options, key, value, &format!("selfcal.0.{mode}.{key}"), filled);
 }
 
-/// The options of a mode; where a chain is written, those of each of its solves.
+/// The options of a mode; where a chain is written, those of each of its solves but for the interval: the program chooses
+/// whole chains only.
 fn fill_mode(data: &mut Json, mode: &str, options: &Json, filled: &mut FilledIn) {
     let Some(defaults) = map_in(data, "defaults") else { return };
     let written = defaults.entry(mode).or_insert(Json::Null);
     if written.is_null() {
         *written = Json::Object(Map::new());
     }
+    let is_chain = written.is_array();
     let solves = match written {
         Json::Array(solves) => solves.iter_mut().collect(),
         single => vec![single],
     };
     for solve in solves.into_iter().filter_map(Json::as_object_mut) {
-        for (key, value) in options.as_object().into_iter().flatten() {
+        for (key, value) in options.as_object().into_iter().flatten().filter(|(key, _)| !(is_chain && *key == "solint"))
+        {
             fill(solve, key, value, &format!("{mode}.{key}"), filled);
         }
     }

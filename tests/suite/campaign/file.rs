@@ -99,6 +99,11 @@ fn what_a_plain_campaign_names_goes_before_its_defaults() {
     assert_eq!(plan.rounds[1].mask.as_ref().unwrap().recipe.method, file::MaskMethod::Flint);
     let wsclean = wsclean_of(&plan, 0);
     assert_eq!((wsclean.auto_threshold, wsclean.auto_mask, wsclean.mgain), (Some(3.0), None, 0.7));
+    let chain = "defaults:\n  gaincal: [{calmode: p}, {calmode: ap, solint: inf}]";
+    let plan = plan_with(&PLAIN.replace("defaults:", chain), &[]);
+    let solves = &plan.rounds[1].calibration.as_ref().unwrap().chain;
+    let of = |n: usize| (solves[n].solint.as_str(), solves[n].minsnr, solves[n].uvrange.as_str());
+    assert_eq!((of(0), of(1)), (("60s", 2.0, ""), ("inf", 2.0, "")), "a chain by hand keeps its intervals");
     // A round of the command line makes no strategy of it.
     let plan = plan_with(PLAIN, &["selfcal.2.gaincal.solint=30s", "campaign.mask.method=none"]);
     let intervals: Vec<_> =
@@ -106,7 +111,7 @@ fn what_a_plain_campaign_names_goes_before_its_defaults() {
     assert_eq!((plan.rounds.len(), &intervals[..2]), (11, &["auto", "30s"][..]));
     assert!(plan.rounds.iter().all(|round| round.mask.is_none()));
     let plan = plan_with(PLAIN, &["campaign.calibrator=none", "campaign.mask.image=field"]);
-    assert_eq!(plan.rounds.len(), 1, "nothing is repeated without a calibrator");
+    assert_eq!((plan.rounds.len(), wsclean_of(&plan, 0).auto_threshold), (1, Some(1.0)), "the only image");
     let commands = "campaign.executables.imager=[sh, '{action}']";
     let plan = plan_with(PLAIN, &["campaign.imager=command", commands]);
     assert_eq!(plan.rounds[1].mask.as_ref().unwrap().cadence, file::MaskCadence::Round);
@@ -125,6 +130,8 @@ fn rounds_and_strategies_keep_flints_defaults() {
     assert_eq!(gaincal(&plan, 1), "auto");
     insta::assert_snapshot!(plan.filled_in, @"flint's, and as the file names no solution interval: gaincal.solint=auto");
     assert_eq!(gaincal(&plan_with(&no_intervals, &["gaincal.calmode=ap", "gaincal.solint=inf"]), 1), "inf");
+    let imaging = PLAIN.replace("output: out", "output: out, calibrator: none");
+    assert_eq!(plan_with(&imaging, &[]).filled_in.to_string(), "flint's");
     let strategy = "version: 0.2\ndefaults: {wsclean: {size: 640}}\n";
     let plan = plan_with(strategy, &["campaign.measurement_sets=[field.ms]", "campaign.rounds=1"]);
     assert_eq!((gaincal(&plan, 1).as_str(), plan.filled_in.to_string().as_str()), ("60s", "flint's"));
