@@ -156,6 +156,7 @@ fn main() -> Result<()> {
                         least_new_flux: 0.0,
                         peak_growth: 10.0,
                         rms_growth: 10.0,
+                        may_clean_nothing: false,
                     };
                     let mut masks = Growing { folder: way.folder.clone(), mask: None };
                     let measures = Measures { residual: &measure, flux: &model_fluxes };

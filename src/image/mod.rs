@@ -6,6 +6,7 @@
 mod beam;
 mod beam_table;
 mod common_beam;
+pub(crate) mod components;
 mod fits;
 mod header;
 pub mod mosaic;

@@ -271,7 +271,8 @@ impl<'a> Cycles<'a> {
 
     /// Restores the image and reports.
     fn finish(mut self, ended: Ended) -> Result<CycleReport> {
-        if self.notes.finished.is_empty() && ended.reason == StopReason::EmptyMask {
+        let nothing_cleaned = self.notes.finished.is_empty() && ended.reason == StopReason::EmptyMask;
+        if nothing_cleaned && !self.rules.may_clean_nothing {
             return Err(Error::bad_input(format!(
                 "the mask of the first cycle is empty: nothing in {} is above the levels asked for. Lower them, or \
                  begin with a mask of your own (`campaign: mask: include`)",

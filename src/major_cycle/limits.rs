@@ -22,6 +22,8 @@ pub struct StopRules {
     pub peak_growth: f64,
     /// Divergence: the noise over the lowest so far.
     pub rms_growth: f64,
+    /// An empty first mask is no error: nothing is cleaned then.
+    pub may_clean_nothing: bool,
 }
 
 impl StopRules {
@@ -40,6 +42,7 @@ impl StopRules {
             least_new_flux: stop.least_new_flux,
             peak_growth: stop.peak_growth,
             rms_growth: stop.rms_growth,
+            may_clean_nothing: false,
         }
     }
 

@@ -566,6 +566,14 @@ fn cheap_calls_are_single_and_masks_are_made_for_every_nth() {
 }
 
 #[test]
+fn where_nothing_may_be_cleaned_an_empty_first_mask_ends_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let rules = StopRules { may_clean_nothing: true, ..rules() };
+    let report = run(&mut FakeImager::new(), &mut FakeMasks(vec![0]), MEASURES, &rules, folder.path()).unwrap();
+    assert_eq!((report.stopped, report.mask.is_none()), (StopReason::EmptyMask, true));
+}
+
+#[test]
 fn an_empty_first_mask_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let error = run(&mut FakeImager::new(), &mut FakeMasks(vec![0]), MEASURES, &rules(), folder.path()).unwrap_err();

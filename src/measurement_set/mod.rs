@@ -8,4 +8,7 @@ mod summary;
 pub use columns::has_column;
 pub use copy::copy;
 pub use identity::identity;
-pub use summary::{Antenna, Field, MsSummary, SpectralWindow, adopt_corrected, checksum, copy_column, model_is_empty};
+pub use summary::{
+    Antenna, Field, MsSummary, SpectralWindow, adopt_corrected, checksum, copy_column, model_is_empty,
+    short_baseline_flux,
+};

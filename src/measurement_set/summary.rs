@@ -2,7 +2,7 @@
 
 use crate::Result;
 use crate::programs::casa::Casa;
-use crate::programs::casa::requests::{AdoptCorrected, Checksum, CopyColumn, ModelIsEmpty, Summary};
+use crate::programs::casa::requests::{AdoptCorrected, Checksum, CopyColumn, ModelIsEmpty, ShortBaselineFlux, Summary};
 use std::path::Path;
 
 pub use crate::programs::casa::requests::{Antenna, Field, MsSummary, SpectralWindow};
@@ -47,6 +47,14 @@ impl MsSummary {
 /// The column is missing; CASA's failure.
 pub fn model_is_empty(casa: &Casa, measurement_set: &Path) -> Result<bool> {
     casa.ask(&ModelIsEmpty { ms: measurement_set.to_path_buf() }, None)
+}
+
+/// Flux that the shortest baselines see in `DATA`, Jy: the median amplitude of their parallel hands, whatever the phases are.
+///
+/// # Errors
+/// No unflagged data on them; CASA's failure.
+pub fn short_baseline_flux(casa: &Casa, measurement_set: &Path) -> Result<f64> {
+    casa.ask(&ShortBaselineFlux { ms: measurement_set.to_path_buf() }, None)
 }
 
 /// SHA-256 of a column's values, in hexadecimal digits; the same for a copy of the measurement set.

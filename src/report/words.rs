@@ -82,6 +82,7 @@ pub(crate) fn mask(mask: &MaskRecord) -> String {
 pub(crate) fn step(step: Step) -> &'static str {
     match step {
         Step::Prepare => "copying the measurement set",
+        Step::StartModel => "trying models to start from",
         Step::Solve => "solving for gains",
         Step::Apply => "applying the solutions",
         Step::Mask => "making the mask",

@@ -1,15 +1,29 @@
 //! Digests of values: one rule for everything that is compared by its content.
 
+use super::fs::{FileError, io};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
+use std::path::Path;
 
 /// SHA-256 of a value's canonical JSON (keys sorted, no spaces), 64 hexadecimal digits. The order in which a map lists
 /// its keys does not matter.
 pub(crate) fn of_value(value: &impl Serialize) -> String {
     let mut json = serde_json::to_value(value).expect("digests are made of plain data");
     json.sort_all_objects();
-    Sha256::digest(json.to_string()).iter().fold(String::new(), |mut text, byte| {
+    hexadecimal(&Sha256::digest(json.to_string()))
+}
+
+/// SHA-256 of a file's content, 64 hexadecimal digits.
+///
+/// # Errors
+/// A file that cannot be read, with its name.
+pub(crate) fn of_file(path: &Path) -> Result<String, FileError> {
+    Ok(hexadecimal(&Sha256::digest(std::fs::read(path).map_err(io(path, "read"))?)))
+}
+
+fn hexadecimal(digest: &[u8]) -> String {
+    digest.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text
     })

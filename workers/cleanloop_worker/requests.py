@@ -71,6 +71,13 @@ class ModelIsEmpty:
 
 
 @dataclass(frozen=True)
+class ShortBaselineFlux:
+    """Flux that the shortest baselines see in DATA, Jy."""
+
+    ms: str
+
+
+@dataclass(frozen=True)
 class Checksum:
     """SHA-256 of a column."""
 

@@ -8,6 +8,7 @@ use super::reading::problem::Problem;
 use super::resources::Resources;
 use super::rounds::RoundSelection;
 use super::scheduler::{self, SchedulerInput, SchedulerOptions};
+use super::start_model::StartModel;
 use crate::campaign::rules::acceptance::AcceptanceOptions;
 use crate::campaign::rules::schedule::SolintOptions;
 use crate::major_cycle::StopOptions;
@@ -102,6 +103,11 @@ pub struct CampaignBlock {
     pub work_on: WorkOn,
     /// The column that round 0 images.
     pub start_column: StartColumn,
+    /// The model that the first calibrated round is solved against: that of the first `image`; a `point` at the phase
+    /// centre, with the flux that the shortest baselines see; or the path of a FITS model (Jy/pixel) or component list
+    /// (wsclean's `-save-source-list`, or lines of right ascension, declination and flux in Jy). `auto`: a point where the
+    /// first image is doubted and solves against a point are better. In a plain campaign the default is `auto`.
+    pub start_model: StartModel,
     /// Rounds that image without calibrating first (flint's field option).
     pub skip_selfcal_on_rounds: Option<Vec<usize>>,
     /// flint's field option: the same as `mask.allow`.

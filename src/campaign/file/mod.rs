@@ -16,6 +16,7 @@ mod reading;
 mod resources;
 mod rounds;
 mod scheduler;
+mod start_model;
 
 pub use crate::batch_system::JobOptions;
 pub use crate::major_cycle::StopOptions;
@@ -34,6 +35,7 @@ pub(crate) use reading::{env, yaml};
 pub use resources::Resources;
 pub use rounds::{RoundSelection, consider_mask_round};
 pub use scheduler::{Loss, SchedulerKind, SchedulerOptions};
+pub use start_model::StartModel;
 
 use serde_json::Value as Json;
 use std::collections::BTreeMap;

@@ -119,6 +119,9 @@ fn fill_block(data: &mut Json, filled: &mut FilledIn) {
     let Some(block) = map_in(data, "campaign") else { return };
     let is = |block: &Map<String, Json>, key: &str, word: &str| block.get(key).and_then(Json::as_str) == Some(word);
     fill(block, "rounds", &json!(rounds), "campaign.rounds", filled);
+    if rounds > 0 {
+        fill(block, "start_model", &json!("auto"), "campaign.start_model", filled);
+    }
     // Commands make an image at once, and a mask of the whole field is made once a round.
     let one_mask = is(block, "imager", "command");
     let mask = block.entry("mask").or_insert_with(|| Json::Object(Map::new()));

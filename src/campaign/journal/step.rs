@@ -13,6 +13,8 @@ use std::str::FromStr;
 pub enum Step {
     /// Options, data, programs and disk are checked, and the measurement set is copied.
     Prepare,
+    /// A model to start from is made, and gains are solved for against it.
+    StartModel,
     /// Gains are solved for.
     Solve,
     /// Tables are applied.

@@ -8,7 +8,7 @@ use crate::calibrator::options::{GaincalOptions, TermKind};
 use crate::calibrator::term_names;
 use crate::campaign::file::{
     ArchiveOptions, CalibratorKind, CampaignBlock, CampaignFile, FlintArchiveOptions, MaskCadence, MaskImage,
-    MaskMethod, ModeMaps, consider_mask_round,
+    MaskMethod, ModeMaps, StartModel, consider_mask_round,
 };
 use crate::imager::ImagerOptions;
 use crate::masking::MaskRecipe;
@@ -77,6 +77,7 @@ pub fn resolve_with(campaign: &CampaignFile, environment: &dyn Fn(&str) -> Optio
         reference_antenna: block.reference_antenna,
         work_on: block.work_on,
         start_column: block.start_column,
+        start_model: start_model(campaign, block.start_model)?,
         scheduler: block.scheduler,
         on_failure: block.on_failure,
         archive,
@@ -123,6 +124,14 @@ fn archive(
     let words =
         "the mode `archive`, as no folder is named for it (`sbid_archive_path`, `sbid_copy_path` or `archive.to`)";
     Ok((archive, homeless.then(|| words.to_owned())))
+}
+
+/// Relative paths start at the campaign file's folder.
+fn start_model(campaign: &CampaignFile, model: StartModel) -> Result<StartModel, PlanError> {
+    Ok(match model {
+        StartModel::File(path) => StartModel::File(absolute(&campaign.folder().join(path))?),
+        other => other,
+    })
 }
 
 fn calibration(options: &Options, block: &CampaignBlock, round: usize) -> Result<Option<CalibrationPlan>, PlanError> {

@@ -4,7 +4,7 @@ use super::{PlanError, hash};
 use crate::calibrator::options::GaincalOptions;
 use crate::campaign::file::{
     ArchiveOptions, CalibratorKind, Executables, FieldOptions, FilledIn, ImagerKind, MaskCadence, MaskImage, OnFailure,
-    Resources, SchedulerOptions, StartColumn, StopOptions, WorkOn,
+    Resources, SchedulerOptions, StartColumn, StartModel, StopOptions, WorkOn,
 };
 use crate::campaign::layout::Layout;
 use crate::campaign::rules::acceptance::AcceptanceOptions;
@@ -50,6 +50,9 @@ pub struct Plan {
     pub work_on: WorkOn,
     /// The column that round 0 images.
     pub start_column: StartColumn,
+    /// The model that the first calibration starts from.
+    #[serde(default)]
+    pub start_model: StartModel,
     /// Where the work runs.
     pub scheduler: SchedulerOptions,
     /// Whether the other measurement sets go on when one fails.

@@ -5,6 +5,7 @@ use super::message::MessageRecord;
 use super::round::RoundRecord;
 use crate::campaign::journal::State;
 use crate::campaign::rules::schedule::Limit;
+use crate::campaign::rules::start_model::StartTrial;
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -42,6 +43,18 @@ pub struct CampaignRecord {
     pub messages: Vec<MessageRecord>,
 }
 
+/// How the model was chosen that the first calibration started from.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StartRecord {
+    /// What spoke against the first image.
+    pub doubt: String,
+    /// The solves that were tried.
+    pub trials: Vec<StartTrial>,
+    /// Index into `trials` of the best; `None`: there was nothing to calibrate on.
+    pub chosen: Option<usize>,
+}
+
 /// A program that was used.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -72,6 +85,9 @@ pub struct DatasetRecord {
     pub rounds: Vec<RoundRecord>,
     /// Index into `rounds` of the best accepted attempt: the product.
     pub best: Option<usize>,
+    /// The model that the first calibration started from, where the first image was not trusted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start: Option<StartRecord>,
     /// Why that one.
     pub best_why: String,
     /// The limit that an automatic schedule met; `None`: it goes on, or the campaign file gives the intervals.

@@ -14,9 +14,10 @@ mod round;
 
 pub use super::journal::State;
 pub use super::rules::acceptance::Verdict;
+pub use super::rules::start_model::{StartKind, StartTrial};
 pub use crate::major_cycle::{ChannelRecord, ConfettiRecord, CycleRecord};
 pub use crate::masking::MaskMethod;
-pub use dataset::{CampaignRecord, DatasetRecord, ToolVersion};
+pub use dataset::{CampaignRecord, DatasetRecord, StartRecord, ToolVersion};
 pub use file::{FILE_NAME, RecordError};
 pub use mask::{MaskOrigin, MaskRecord};
 pub use message::{Level, MessageRecord};

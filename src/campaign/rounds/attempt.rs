@@ -23,10 +23,17 @@ impl DatasetRun<'_> {
             Calibrated::Refused(decision, metrics) => return self.conclude(plan.id, None, decision, *metrics),
             Calibrated::Done { active, stats } => (*active, stats),
         };
-        let attempted = self.make_images(data, &plan, active, base.as_ref())?;
-        let image = self.measure(&attempted, base.as_ref())?;
+        let trusted = base.as_ref().filter(|base| plan.calibration.is_none() || !self.starts_afresh(base));
+        let attempted = self.make_images(data, &plan, active, trusted)?;
+        let image = self.measure(&attempted, trusted)?;
         self.record_images(&attempted, &image);
-        let metrics = RoundMetrics { image, more_to_try: plan.more_to_try, ..metrics_of_tables(&plan, stats) };
+        let metrics = RoundMetrics {
+            image,
+            more_to_try: plan.more_to_try,
+            fresh_start: trusted.is_none() && base.is_some(),
+            model_may_be_empty: base.is_none() && self.settings.start_model.does_without_image(),
+            ..metrics_of_tables(&plan, stats)
+        };
         let decision = judge(&self.history, &metrics, &self.settings.acceptance);
         self.conclude(plan.id, Some(attempted), decision, metrics)
     }
@@ -48,7 +55,7 @@ impl DatasetRun<'_> {
     }
 
     /// The attempt that the next one builds on.
-    fn last_accepted_attempt(&self) -> Option<Attempted> {
+    pub(super) fn last_accepted_attempt(&self) -> Option<Attempted> {
         self.find(last_accepted(&self.history)?.id).cloned()
     }
 

@@ -42,7 +42,7 @@ impl DatasetRun<'_> {
                 plan.id.round
             )));
         };
-        let key = step.key(self.data_key(), &base.image_key);
+        let key = step.key(self.data_key(), &self.model_key(base));
         let solved = self.solve(data, plan.id, step, &key, base)?;
         let tables = metrics_of_tables(plan, Some(solved.stats.clone()));
         if let Some(decision) = judge_solutions(&self.history, &tables, &self.settings.acceptance) {
@@ -71,7 +71,7 @@ impl DatasetRun<'_> {
         let spec = StepSpec { id, key: key.clone(), touches: &[] };
         let tables_exist = |s: &Solved| s.tables.iter().all(|t| t.path.exists());
         let solved = self.step(spec, tables_exist, |run| {
-            run.ensure_model(data, base)?;
+            run.ensure_model_to_solve(data, base)?;
             // Tables of an unfinished solve would be appended to.
             fs::remove(&context.folder)?;
             fs::make(&context.folder)?;

@@ -10,6 +10,7 @@
 //! | `step` | does a step unless it is done |
 //! | `prepare` | the working copy, and what a changed plan invalidates |
 //! | `attempt` | one attempt, from its steps to its record |
+//! | `start` | the model that the first calibration starts from |
 //! | `calibrate`, `image`, `judge` | its parts |
 //! | `columns` | what `MODEL_DATA` and `CORRECTED_DATA` hold |
 //! | `budget` | files that go to keep the disk budget |
@@ -26,6 +27,7 @@ mod judge;
 mod kept;
 mod prepare;
 mod settings;
+mod start;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -44,6 +46,7 @@ use crate::util::fs;
 use crate::{Error, Result};
 use indexmap::IndexMap;
 use kept::Attempted;
+use start::Start;
 
 /// Called with the record whenever it has changed enough to be shown (after each round, and at the end).
 pub(crate) type OnRecord<'a> = &'a mut dyn FnMut(&DatasetRecord, &[ToolVersion]) -> Result<()>;
@@ -59,6 +62,8 @@ pub(crate) struct DatasetRun<'a> {
     history: Vec<RoundOutcome>,
     done: Vec<Attempted>,
     place: Place,
+    /// The model that the first calibration starts from, where it was chosen.
+    start: Option<Start>,
     last_seconds: IndexMap<Step, f64>,
     /// The warning that the budget cannot be kept was given.
     over_budget: bool,
@@ -104,6 +109,7 @@ impl<'a> DatasetRun<'a> {
             history: Vec::new(),
             done: Vec::new(),
             place,
+            start: None,
             last_seconds: IndexMap::new(),
             over_budget: false,
             reported_until,
@@ -172,6 +178,12 @@ impl<'a> DatasetRun<'a> {
         let (mut id, mut changes) = (AttemptId::first(self.settings.first_round), Vec::new());
         while id.round <= last {
             interrupt::check()?;
+            if let Some(why) = self.choose_start(&prepared, id)? {
+                self.record.best_why = why;
+                self.record.limit = Some(Limit::NothingToCalibrateOn);
+                end = State::Converged;
+                break;
+            }
             let plan = match self.backend.propose(id, &changes, &self.history)? {
                 Proposal::Try(plan) => *plan,
                 Proposal::GiveUp { why, limit } => {

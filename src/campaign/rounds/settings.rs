@@ -1,6 +1,6 @@
 //! Settings of a run over the rounds.
 
-use crate::campaign::file::ArchiveOptions;
+use crate::campaign::file::{ArchiveOptions, StartModel};
 use crate::campaign::journal::StepKey;
 use crate::campaign::layout::Layout;
 use crate::campaign::record::MaskRecord;
@@ -33,6 +33,8 @@ pub(crate) struct DatasetSettings {
     pub archive: ArchiveOptions,
     /// The first round: 0, unless a round is imaged alone.
     pub first_round: usize,
+    /// The model that the first calibration starts from.
+    pub start_model: StartModel,
     /// Images from which a first round's mask is made, where it begins with one.
     pub mask_source: Option<MaskSource>,
 }

@@ -6,16 +6,18 @@ use crate::calibrator::SolutionTable;
 use crate::calibrator::options::GaincalOptions;
 use crate::campaign::events::{Collect, Emitter, Event, Step, StepEnd};
 use crate::campaign::file::{
-    ArchiveOptions, CalibratorKind, FieldOptions, MaskCadence, MaskImage, MaskMethod, StartColumn, StopOptions,
+    ArchiveOptions, CalibratorKind, FieldOptions, MaskCadence, MaskImage, MaskMethod, StartColumn, StartModel,
+    StopOptions,
 };
 use crate::campaign::journal::StepKey;
 use crate::campaign::layout::{AttemptId, Layout};
 use crate::campaign::plan::{CalibrationPlan, MaskPlan};
-use crate::campaign::record::{DatasetRecord, MaskRecord, State, Verdict};
+use crate::campaign::record::{DatasetRecord, MaskRecord, StartKind, State, Verdict};
 use crate::campaign::rules::acceptance::{AcceptanceOptions, Relaxation, RoundOutcome};
 use crate::campaign::rules::schedule::Limit;
 use crate::campaign::steps::{
-    AttemptPlan, Backend, CalibrationStep, Imaged, ImagingStep, MaskStep, Prepared, Proposal, Solved, StepContext,
+    AttemptPlan, Backend, CalibrationStep, Imaged, ImagingStep, MaskStep, Prepared, Proposal, Solved, StartChains,
+    StepContext,
 };
 use crate::imager::command::CommandOptions;
 use crate::imager::{ImagerOptions, Products};
@@ -35,6 +37,9 @@ struct Script {
     mask_pixels: u64,
     options: Vec<u32>,
     give_up: Option<usize>,
+    start_model: StartModel,
+    /// Median S/N of solutions against a start model, by interval.
+    start_snr: [(&'static str, f64); 2],
 }
 
 impl Script {
@@ -45,14 +50,20 @@ impl Script {
             mask_pixels: 10,
             options: vec![0; 4],
             give_up: None,
+            start_model: StartModel::Image,
+            start_snr: [("inf", 9.0), ("int", 3.0)],
         }
     }
 }
+
+mod start;
 
 struct FakeBackend {
     script: Script,
     columns: PathBuf,
     calls: Vec<String>,
+    /// The interval that the first calibration was started with.
+    started: Option<String>,
     /// The call that fails.
     fail_at: Option<usize>,
     /// It leaves the columns that it touches half-written.
@@ -63,7 +74,7 @@ impl FakeBackend {
     fn new(root: &Path, script: Script) -> Self {
         let columns = root.join("field.ms");
         fs::create_dir_all(&columns).unwrap();
-        Self { script, columns, calls: Vec::new(), fail_at: None, spoils: true }
+        Self { script, columns, calls: Vec::new(), started: None, fail_at: None, spoils: true }
     }
 
     fn call(&mut self, name: String, touches: &[&str]) -> Result<()> {
@@ -154,6 +165,7 @@ impl Backend for FakeBackend {
             cycles: None,
             stop: StopOptions::default(),
             mask_scales: 0,
+            may_clean_nothing: false,
         };
         Ok(Proposal::Try(Box::new(AttemptPlan {
             id,
@@ -169,13 +181,37 @@ impl Backend for FakeBackend {
         })))
     }
 
+    fn start_chains(&mut self, id: AttemptId) -> StartChains {
+        let chain = |solint: &str| {
+            let element = GaincalOptions { solint: solint.into(), ..GaincalOptions::default() };
+            let options =
+                CalibrationPlan { calibrator: CalibratorKind::Casa, chain: vec![element], reference_antenna: None };
+            CalibrationStep { options }
+        };
+        let steps = if id.round > 0 { vec![chain("inf"), chain("int")] } else { Vec::new() };
+        StartChains { steps, automatic: true }
+    }
+
+    fn start_model(&mut self, source: &StartModel, _: &Products, context: &StepContext) -> Result<PathBuf> {
+        self.call("make start".into(), &[])?;
+        let path = context.folder.join("model.fits");
+        fs::write(&path, format!("start {source}")).unwrap();
+        Ok(path)
+    }
+
+    fn start_with(&mut self, _: AttemptId, step: &CalibrationStep, _: &str) {
+        self.started = Some(step.options.chain[0].solint.clone());
+    }
+
     fn solve(&mut self, step: &CalibrationStep, _: &[SolutionTable], context: &StepContext) -> Result<Solved> {
         self.call(format!("solve {}", call_name(context)), &[])?;
         let path = context.folder.join("gains.cal");
         let content = digest(&("gains", self.column("model"), step));
         fs::write(&path, content).unwrap();
+        let solint = &step.options.chain[0].solint;
         let stats = SolutionStats {
             solutions: 10,
+            median_snr: self.script.start_snr.iter().find(|(interval, _)| interval == solint).map(|(_, snr)| *snr),
             flagged_fraction: self.script.flagged[context.attempt.round],
             ..SolutionStats::default()
         };
@@ -295,6 +331,7 @@ fn run_with(
         until_round: None,
         series_apart: false,
         first_round: 0,
+        start_model: backend.script.start_model.clone(),
         mask_source: None,
     };
     let run = DatasetRun::new(settings, backend, Emitter::new(vec![Box::new(events.clone())])).unwrap();

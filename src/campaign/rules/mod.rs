@@ -1,5 +1,7 @@
-//! Rules of a campaign, as pure functions: which rounds are accepted, which solution intervals are tried, which files go.
+//! Rules of a campaign, as pure functions: which rounds are accepted, which solution intervals are tried, which model is
+//! started from, which files go.
 
 pub mod acceptance;
 pub(crate) mod budget;
 pub mod schedule;
+pub mod start_model;

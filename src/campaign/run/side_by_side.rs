@@ -91,6 +91,7 @@ impl CampaignRun<'_> {
             disk_budget: disk_budget(plan),
             archive: plan.archive.clone(),
             first_round: plan.only_round.unwrap_or(0),
+            start_model: plan.start_model.clone(),
             mask_source: mask_source::of(plan, set)?,
         };
         DatasetRun::new(dataset, backend.as_mut(), events.clone())?.run(on_record).1

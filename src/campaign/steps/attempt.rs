@@ -115,6 +115,9 @@ pub struct ImagingStep {
     pub stop: StopOptions,
     /// Scales of the mask before imaging: of more than one, each has a bit of its own. 0 without a mask.
     pub mask_scales: usize,
+    /// With masks between cycles: an empty first mask is no error.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub may_clean_nothing: bool,
 }
 
 /// Masks between major cycles.
@@ -154,7 +157,7 @@ mod tests {
     fn imaging(extra: &str) -> ImagingStep {
         let options: WscleanOptions = serde_yaml::from_str(&format!("extra: {extra}")).unwrap();
         let imager = ImagerOptions::Wsclean(options);
-        ImagingStep { imager, cycles: None, stop: StopOptions::default(), mask_scales: 0 }
+        ImagingStep { imager, cycles: None, stop: StopOptions::default(), mask_scales: 0, may_clean_nothing: false }
     }
 
     #[test]

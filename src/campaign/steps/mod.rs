@@ -9,7 +9,7 @@ mod recipe;
 
 pub use attempt::{AttemptPlan, CalibrationStep, CycleMasking, ImagingInputs, ImagingStep, MaskStep, Proposal};
 
-use super::file::StartColumn;
+use super::file::{StartColumn, StartModel};
 use super::layout::AttemptId;
 use super::record::{CycleRecord, MaskRecord};
 use super::rules::acceptance::{Relaxation, RoundOutcome};
@@ -48,6 +48,15 @@ pub struct Solved {
     pub stats: SolutionStats,
     /// The command lines (or worker requests) that were run.
     pub commands: Vec<Vec<String>>,
+}
+
+/// Chains that models to start from are tried with.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct StartChains {
+    /// The chains.
+    pub steps: Vec<CalibrationStep>,
+    /// The interval is left to the program: the attempt takes the chain that was best.
+    pub automatic: bool,
 }
 
 /// The measurement set as the rounds use it.
@@ -152,6 +161,18 @@ pub trait Backend: Send {
     /// # Errors
     /// The program's failure.
     fn predict(&mut self, step: &ImagingStep, column: &str, model: &Path, context: &StepContext) -> Result<()>;
+
+    /// The chains that models to start from are tried with before this attempt; none where it does not calibrate.
+    fn start_chains(&mut self, id: AttemptId) -> StartChains;
+
+    /// Writes a model to start from, on the grid of these images.
+    ///
+    /// # Errors
+    /// A file that cannot be used, no data to take the flux from.
+    fn start_model(&mut self, source: &StartModel, like: &Products, context: &StepContext) -> Result<PathBuf>;
+
+    /// Takes this chain, of those of [`Backend::start_chains`], for the attempt.
+    fn start_with(&mut self, id: AttemptId, step: &CalibrationStep, why: &str);
 
     /// Measures a round's files.
     ///

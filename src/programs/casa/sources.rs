@@ -33,6 +33,7 @@ const SOURCES: &[(&str, &str)] = &embedded![
     "cleanloop_worker/ms/__init__.py",
     "cleanloop_worker/ms/columns.py",
     "cleanloop_worker/ms/flags.py",
+    "cleanloop_worker/ms/flux.py",
     "cleanloop_worker/ms/summary.py",
     "cleanloop_worker/ms/tables.py",
     "cleanloop_worker/problems.py",

@@ -478,6 +478,7 @@ fn make_dataset(folder: &Path, name: &str) -> DatasetRecord {
             .collect(),
         state: State::Done,
         planned_rounds: 4,
+        start: None,
         best: Some(4),
         best_why: "round 3 has the highest dynamic range of the 4 accepted rounds".into(),
         apply_line: Some("applycal(vis='other.ms', gaintable=['round-03/calibration/r3.g'])".into()),

@@ -10,6 +10,7 @@ from cleanloop_worker.ms.tables import check, opened, pieces
 from cleanloop_worker.problems import BadInput
 
 REFANT_SHARE = 0.95  # a reference antenna has at least this part of the best antenna's unflagged data
+BASELINES = 10  # whose times are looked at, those with most rows
 
 
 def summary(request: r.Summary) -> dict[str, Any]:
@@ -43,17 +44,33 @@ def main_table(ms: str) -> tuple[dict[str, Any], dict[str, Any]]:
         time, interval = tb.getcol("TIME"), tb.getcol("INTERVAL")
         first, second = tb.getcol("ANTENNA1"), tb.getcol("ANTENNA2")
         uvw = tb.getcol("UVW")
-        scans = int(np.unique(tb.getcol("SCAN_NUMBER")).size)
+        scan = tb.getcol("SCAN_NUMBER")
     lengths = np.linalg.norm(uvw, axis=0)[first != second]
+    baseline = first.astype(np.int64) * (int(second.max()) + 1) + second
     return {"rows": rows, "columns": columns}, {
-        "scans": scans,
+        "scans": int(np.unique(scan).size),
         "time_start_s": float((time - interval / 2).min()),
         "time_end_s": float((time + interval / 2).max()),
         "integrations": int(np.unique(time).size),
-        "integration_s": float(np.median(interval)),
+        "integration_s": integration(time, interval, scan, baseline),
         "longest_baseline_m": float(lengths.max()) if lengths.size else 0.0,
         "shortest_baseline_m": float(lengths[lengths > 0].min()) if (lengths > 0).any() else 0.0,
     }
+
+
+def integration(time: np.ndarray, interval: np.ndarray, scan: np.ndarray, baseline: np.ndarray) -> float:
+    """Integration time, s: the median spacing of a baseline's times within a scan; of INTERVAL where scans have one time.
+
+    INTERVAL is not trusted further: files that were averaged or thinned out elsewhere hold that of the raw data, or the
+    sum of the weights.
+    """
+    names, rows = np.unique(baseline, return_counts=True)
+    spacings = []
+    for name in names[np.argsort(-rows, kind="stable")[:BASELINES]]:
+        own = baseline == name
+        spacings += [np.diff(np.unique(time[own & (scan == number)])) for number in np.unique(scan[own])]
+    spacing = np.concatenate(spacings)
+    return float(np.median(spacing if spacing.size else interval))
 
 
 def antenna_facts(ms: str) -> dict[str, Any]:

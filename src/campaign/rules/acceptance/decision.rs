@@ -17,6 +17,10 @@ pub struct RoundMetrics {
     pub solutions: Option<SolutionStats>,
     /// It is the first calibrated round, with the longest interval.
     pub first_interval: bool,
+    /// It was solved against another model than that of the last accepted image, which was not trusted.
+    pub fresh_start: bool,
+    /// An image without a model is no fault: calibration starts from another.
+    pub model_may_be_empty: bool,
     /// Amplitudes were solved for.
     pub amplitudes: bool,
     /// Interval and mode were chosen from the image (`solint: auto`), and so are those of a retry.

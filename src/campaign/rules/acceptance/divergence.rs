@@ -9,6 +9,10 @@ const DEEPER_CLEAN: f64 = 0.5;
 
 /// Rules whose failure means that something has gone badly wrong.
 pub(super) fn divergence(before: &RoundMetrics, after: &RoundMetrics, options: &AcceptanceOptions) -> Vec<Reason> {
+    if after.fresh_start {
+        // Noise and flux of an image that was not trusted are no measure: a source that was smeared over it is found now.
+        return Vec::new();
+    }
     let mut reasons = Vec::new();
     let mut check = |rule, what: &str, unit: &str, old: f64, new: f64, factor: f64, reached: bool| {
         if old <= 0.0 {

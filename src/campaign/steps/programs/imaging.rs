@@ -99,7 +99,10 @@ fn by_cycles(
         )));
     };
     let folder = context.folder.with_file_name("mask");
-    let rules = StopRules::new(&step.stop, &step.imager.stop_limits(), plan.every, plan.freeze_change);
+    let rules = StopRules {
+        may_clean_nothing: step.may_clean_nothing,
+        ..StopRules::new(&step.stop, &step.imager.stop_limits(), plan.every, plan.freeze_change)
+    };
     let mut maker = RoundMasks::new(plan, *caution, mask, folder);
     let measures = Measures { residual: &quality::residual::measure, flux: &quality::residual::model_fluxes };
     let report = major_cycle::run(cycles, &mut maker, measures, &rules, &context.folder)?;

@@ -9,12 +9,15 @@ mod intervals;
 mod prepare;
 mod proposal;
 mod relaxation;
+mod start;
 
 use super::masks;
-use super::{Backend, CalibrationStep, Imaged, ImagingStep, MaskStep, Prepared, Proposal, Solved, StepContext};
+use super::{
+    Backend, CalibrationStep, Imaged, ImagingStep, MaskStep, Prepared, Proposal, Solved, StartChains, StepContext,
+};
 use crate::Result;
 use crate::calibrator::SolutionTable;
-use crate::campaign::file::{Executables, WorkOn};
+use crate::campaign::file::{Executables, StartModel, WorkOn};
 use crate::campaign::layout::AttemptId;
 use crate::campaign::plan::Share;
 use crate::campaign::plan::containers::Mounts;
@@ -27,7 +30,8 @@ use crate::measurement_set::{self, MsSummary};
 use crate::process::Limits;
 use crate::programs::casa::Casa;
 use intervals::Intervals;
-use std::path::Path;
+use start::Started;
+use std::path::{Path, PathBuf};
 
 /// Programs of one measurement set.
 pub(crate) struct Programs<'p> {
@@ -39,6 +43,7 @@ pub(crate) struct Programs<'p> {
     casa: Option<Casa>,
     summary: MsSummary,
     intervals: Intervals,
+    started: Option<Started>,
 }
 
 impl<'p> Programs<'p> {
@@ -53,6 +58,7 @@ impl<'p> Programs<'p> {
             casa: None,
             summary: MsSummary::default(),
             intervals: Intervals::default(),
+            started: None,
         }
     }
 
@@ -136,6 +142,18 @@ impl Backend for Programs<'_> {
         let result = imager.setup().and_then(|()| imager.predict(model));
         imager.teardown();
         result
+    }
+
+    fn start_chains(&mut self, id: AttemptId) -> StartChains {
+        self.chains_to_start(id)
+    }
+
+    fn start_model(&mut self, source: &StartModel, like: &Products, context: &StepContext) -> Result<PathBuf> {
+        self.make_start_model(source, like, context)
+    }
+
+    fn start_with(&mut self, id: AttemptId, step: &CalibrationStep, why: &str) {
+        self.note_start(id, step, why);
     }
 
     fn apply_line(&mut self, step: &CalibrationStep, tables: &[SolutionTable]) -> Option<String> {

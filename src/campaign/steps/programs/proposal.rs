@@ -22,8 +22,12 @@ impl Programs<'_> {
         history: &[RoundOutcome],
     ) -> Result<Proposal> {
         let mut plan = self.round(id.round).clone();
+        let started = self.started_with(id);
+        if let Some((options, _)) = &started {
+            plan.calibration = Some(options.clone());
+        }
         let (interval_why, weighed) = match self.choose_interval(&mut plan, id, history) {
-            IntervalChoice::Given => (None, Vec::new()),
+            IntervalChoice::Given => (started.map(|(_, why)| why), Vec::new()),
             IntervalChoice::Chosen { why, weighed } => (Some(why), weighed),
             IntervalChoice::GiveUp { why, limit } => return Ok(Proposal::GiveUp { why, limit }),
         };
@@ -67,6 +71,7 @@ impl Programs<'_> {
             imager: plan.imaging.clone(),
             cycles: between.map(|mask| CycleMasking { mask, caution: caution(changes) }),
             stop: self.plan.stop.clone(),
+            may_clean_nothing: self.plan.start_model.does_without_image(),
             mask_scales: before.map_or(0, |step| step.mask.recipe.flint.bits()),
         }
     }

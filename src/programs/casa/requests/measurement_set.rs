@@ -18,6 +18,13 @@ pub struct ModelIsEmpty {
     pub ms: PathBuf,
 }
 
+/// Flux that the shortest baselines see in `DATA`, Jy.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct ShortBaselineFlux {
+    /// The measurement set.
+    pub ms: PathBuf,
+}
+
 /// SHA-256 of a column's values.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Checksum {
@@ -92,7 +99,7 @@ pub struct MsSummary {
     pub time_end_s: f64,
     /// Number of distinct times.
     pub integrations: u64,
-    /// Median integration time, s.
+    /// Integration time, s: the median spacing of a baseline's times within a scan; of `INTERVAL` where scans have one time.
     pub integration_s: f64,
     /// Longest baseline, m.
     pub longest_baseline_m: f64,

@@ -20,7 +20,7 @@ pub use imaging::{
 };
 pub use measurement_set::{
     AdoptCorrected, Antenna, Checksum, CopyColumn, Field, LoadColumn, ModelIsEmpty, MsSummary, SaveColumn,
-    SpectralWindow, Summary,
+    ShortBaselineFlux, SpectralWindow, Summary,
 };
 pub use simulation::{FillModel, Simulate, SimulateAnswer};
 
@@ -68,6 +68,7 @@ requests! {
     FillModel, "fill_model" => ();
     Summary, "ms_summary" => MsSummary;
     ModelIsEmpty, "model_is_empty" => bool;
+    ShortBaselineFlux, "short_baseline_flux" => f64;
     Checksum, "checksum" => String;
     CopyColumn, "copy_column" => ();
     AdoptCorrected, "adopt_corrected" => ();
