@@ -6,6 +6,7 @@ pub(crate) mod facade;
 pub(crate) mod faults;
 pub(crate) mod file;
 pub(crate) mod many;
+pub(crate) mod schedule;
 pub(crate) mod strategies;
 pub(crate) mod surveys;
 pub(crate) mod survival;

@@ -122,6 +122,7 @@ impl<'a> Course<'a> {
             all.extend(self.shorter_phases(current));
             all.extend(self.with_delays(current));
             all.extend(self.shared_otherwise(current));
+            all.extend(self.with_bandpass(current));
             return all;
         }
         let delays = self.with_delays(current);
@@ -136,7 +137,10 @@ impl<'a> Course<'a> {
 
     /// The chain in force, with the sharing that its tables speak for.
     fn shared_otherwise(&self, current: &Tried) -> Vec<Candidate> {
-        let best = |t: &TermChoice| if t.kind == TermKind::Delay { *t } else { self.shared_well(*t) };
+        let best = |t: &TermChoice| match t.kind {
+            TermKind::Phase | TermKind::Gains => self.shared_well(*t),
+            _ => *t,
+        };
         let chain: Vec<TermChoice> = current.chain.iter().map(best).collect();
         let why = "what was solved apart agrees within its noise, or what was solved together does not";
         if chain == current.chain { Vec::new() } else { vec![Candidate::new(chain, why.into())] }

@@ -71,7 +71,13 @@ impl Signal {
     }
 
     fn measured(tried: &Tried, observation: &Observation) -> Option<f64> {
-        let terms = || tried.chain.iter().zip(&tried.solutions.terms).filter(|(c, _)| c.kind != TermKind::Delay);
+        let terms = || {
+            tried
+                .chain
+                .iter()
+                .zip(&tried.solutions.terms)
+                .filter(|(c, _)| matches!(c.kind, TermKind::Phase | TermKind::Gains))
+        };
         let rate = |(choice, stats): (&TermChoice, &crate::quality::solutions::TermStats)| {
             let snr = stats.median_snr.filter(|snr| snr.is_finite() && *snr > 0.0)?;
             Some(snr * snr * parts(choice, observation) / choice.interval.seconds(observation))
@@ -95,5 +101,6 @@ impl Signal {
 /// Solutions that share the data of an interval.
 fn parts(term: &TermChoice, observation: &Observation) -> f64 {
     let part = |sharing: Sharing, n: usize| if sharing == Sharing::Each { n.max(1) as f64 } else { 1.0 };
-    part(term.polarisations, observation.polarisations) * part(term.windows, observation.windows)
+    let channels = if term.kind == TermKind::Bandpass { observation.channels.max(1) as f64 } else { 1.0 };
+    channels * part(term.polarisations, observation.polarisations) * part(term.windows, observation.windows)
 }

@@ -26,7 +26,7 @@ pub struct SolintOptions {
     pub amplitude_factor: f64,
     /// Never solve for amplitudes.
     pub phase_only: bool,
-    /// Fewest channels of a spectral window with which delays are tried.
+    /// Fewest channels of a spectral window with which delays, and gains of each channel, are tried.
     pub delay_channels: usize,
     /// Rejected attempts in a row after which the schedule ends.
     pub rejected_in_a_row: usize,

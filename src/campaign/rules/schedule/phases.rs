@@ -109,6 +109,29 @@ impl Course<'_> {
         )]
     }
 
+    /// The chain in force with gains of each channel over everything on top: what delays leave.
+    pub(super) fn with_bandpass(&mut self, current: &Tried) -> Vec<Candidate> {
+        let o = self.observation;
+        let possible = o.chains && o.bandpass && o.channels >= self.options.delay_channels && !self.options.phase_only;
+        let tried = self.state.recent().any(|t| has(&t.chain, TermKind::Bandpass));
+        if !possible || tried || has(&current.chain, TermKind::Bandpass) {
+            return Vec::new();
+        }
+        let term = TermChoice {
+            kind: TermKind::Bandpass,
+            interval: Interval::Everything,
+            polarisations: Sharing::Each,
+            windows: Sharing::Each,
+        };
+        let (snr, wanted) = (self.snr(&term), self.options.ample_snr);
+        if snr < wanted {
+            self.against(term.to_string(), &format!("their S/N would be {snr:.1} per channel, {wanted} is wanted"));
+            return Vec::new();
+        }
+        let chain = current.chain.iter().copied().chain([term]).collect();
+        vec![Candidate::new(chain, format!("each of {} channels over everything, too", o.channels))]
+    }
+
     /// The chain in force with phases of a shorter interval.
     pub(super) fn shorter_phases(&mut self, current: &Tried) -> Vec<Candidate> {
         let Some(fast) = fastest(&current.chain, self.observation) else { return Vec::new() };
@@ -186,7 +209,7 @@ impl Course<'_> {
         // Steps of the same kind, against models nearly as good as this.
         let alike = |t: &&Tried| {
             amplitudes(&t.chain).is_some() == with_amplitudes
-                && has(&t.chain, TermKind::Delay) == has(&current.chain, TermKind::Delay)
+                && [TermKind::Delay, TermKind::Bandpass].iter().all(|&k| has(&t.chain, k) == has(&current.chain, k))
         };
         let shorter = |t: &Tried| of(&t.chain, o).map(|t| self.length(&t)).filter(|&s| SAME_LENGTH * s <= now);
         let failed: Vec<(f64, &Tried)> =

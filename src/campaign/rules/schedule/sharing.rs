@@ -67,7 +67,7 @@ impl Course<'_> {
         for failed in self.state.against_this_model() {
             for (k, term) in failed.chain.iter().enumerate() {
                 let flagged = failed.solutions.terms.get(k).map_or(0.0, |t| t.flagged_fraction);
-                let weak = term.kind != TermKind::Delay
+                let weak = matches!(term.kind, TermKind::Phase | TermKind::Gains)
                     && (self.snr(term) < self.options.start_snr || flagged > HARDLY_FLAGGED);
                 for shared in self.shared_more(*term).into_iter().skip(1).filter(|_| weak) {
                     let mut chain = failed.chain.clone();

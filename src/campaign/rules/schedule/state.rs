@@ -71,15 +71,12 @@ pub(super) fn usable(tried: &Tried, options: &SolintOptions) -> bool {
     tried.accepted && refused(&tried.solutions, options).is_none()
 }
 
-/// An accepted chain takes the place of the one in force when it is no worse; with a further term of its own (delays)
-/// when it is better.
+/// An accepted chain takes the place of the one in force when it is no worse; with a further term of its own
+/// (delays, a bandpass) when it is better.
 fn is_kept(current: &Tried, tried: &Tried, options: &SolintOptions) -> bool {
-    let least = if has(&tried.chain, TermKind::Delay) && !has(&current.chain, TermKind::Delay) {
-        options.min_gain
-    } else {
-        0.0
-    };
-    tried.gain >= least
+    let is_new = |kind: &TermKind| has(&tried.chain, *kind) && !has(&current.chain, *kind);
+    let further = [TermKind::Delay, TermKind::Bandpass].iter().any(is_new);
+    tried.gain >= if further { options.min_gain } else { 0.0 }
 }
 
 /// The chain has a term of a kind.

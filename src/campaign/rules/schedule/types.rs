@@ -26,6 +26,8 @@ pub struct Observation {
     pub chains: bool,
     /// It solves delays.
     pub delays: bool,
+    /// It solves gains of each channel.
+    pub bandpass: bool,
 }
 
 impl Observation {

@@ -139,6 +139,7 @@ impl Programs<'_> {
             channels: s.spectral_windows.iter().map(|w| w.frequencies_hz.len()).max().unwrap_or(0)
                 / template.nspw.max(1),
             chains,
+            bandpass: calibration.calibrator == CalibratorKind::Casa,
             delays: chains && calibration.chain.iter().all(|o| o.kind() != TermKind::Delay),
         }
     }
@@ -165,6 +166,7 @@ fn options_of(template: &GaincalOptions, term: &TermChoice) -> GaincalOptions {
     }
     let gaintype = match (term.kind, term.polarisations) {
         (TermKind::Delay, _) => GainType::K,
+        (TermKind::Bandpass, _) => GainType::B,
         (_, Sharing::Together) => GainType::T,
         _ => template.gaintype,
     };

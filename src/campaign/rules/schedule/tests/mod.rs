@@ -20,6 +20,7 @@ fn field() -> Observation {
         channels: 2,
         chains: true,
         delays: true,
+        bandpass: true,
     }
 }
 

@@ -100,6 +100,25 @@ fn delays_are_kept_where_they_gain() {
 }
 
 #[test]
+fn with_channels_a_bandpass_comes_last_and_is_kept_where_it_gains() {
+    let observation = Observation { channels: 16, ..field() };
+    let bandpass = TermChoice { interval: Interval::Everything, ..term(TermKind::Bandpass, 7200.0) };
+    let delays = TermChoice { interval: Interval::Everything, ..term(TermKind::Delay, 7200.0) };
+    let mut history = vec![
+        rejected(&[delays, phases(30.0)], 100.0, -1.0, 20.0),
+        accepted(&[gains(30.0)], 100.0, 0.1, 20.0),
+        accepted(&[gains(30.0)], 110.0, 0.001, 20.0),
+    ];
+    assert_eq!(next_of(&history, &observation, 8), [gains(30.0), bandpass]);
+    history.push(accepted(&[gains(30.0), bandpass], 110.0, 0.1, 20.0));
+    assert_eq!(next_of(&history, &observation, 8), [gains(30.0), bandpass], "again");
+    // 20 in 30 s are 310 in everything, 77 in a channel; 3 are 12.
+    let weak = [rejected(&[delays, phases(30.0)], 100.0, -1.0, 3.0), accepted(&[gains(30.0)], 100.0, 0.001, 3.0)];
+    let choice = choose(&weak, &image(900.0), &observation, 8, &SolintOptions::default());
+    assert!(matches!(choice, Choice::Stop { .. }), "{choice:?}");
+}
+
+#[test]
 fn a_first_chain_that_failed_is_followed_by_longer_ones() {
     let mut history = vec![rejected(&[phases(60.0)], 100.0, -0.5, 5.0)];
     assert_eq!(next(&history), [phases(240.0)]);

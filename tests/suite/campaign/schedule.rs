@@ -1,0 +1,63 @@
+//! The automatic schedule with the real programs: what it comes to, and what a resumed campaign chooses.
+
+use crate::support::real;
+use assert_cmd::Command;
+use cleanloop::calibrator::options::TermKind;
+use cleanloop::campaign::record::{CampaignRecord, DatasetRecord};
+use serde_json::json;
+use std::fs;
+use std::path::Path;
+
+/// All that a campaign needs to be told.
+const PLAIN: &str = "
+version: 0.2
+campaign: {measurement_sets: [field.ms], output: out, rounds: 8, resources: {threads: 1}}
+defaults: {wsclean: {size: 512, scale: 2asec}}
+";
+
+fn run(folder: &Path) -> DatasetRecord {
+    let mut command = Command::cargo_bin("cleanloop").expect("the binary is built");
+    let output = command.current_dir(folder).args(["run", "campaign.yaml"]).output().expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let record = CampaignRecord::load(&folder.join("out")).expect("a record");
+    record.datasets.into_iter().next().expect("a dataset")
+}
+
+/// Round, attempt, choice and outcome of each attempt.
+fn course(dataset: &DatasetRecord) -> Vec<String> {
+    let one = |r: &cleanloop::campaign::record::RoundRecord| {
+        let metrics = r.metrics.as_ref().map_or(0.0, |m| m.dynamic_range);
+        format!("{}.{} {}: {metrics:.0}", r.round, r.attempt, r.solint_why.as_deref().unwrap_or("none"))
+    };
+    dataset.rounds.iter().map(one).collect()
+}
+
+#[test]
+#[ignore = "needs wsclean and CASA"]
+fn a_campaign_comes_to_amplitudes_on_top_of_phases_and_resumes_to_the_same_choices() {
+    let casa = real::casa();
+    real::require("wsclean");
+    let folder = tempfile::tempdir().expect("a folder");
+    let field = json!({"antennas": 15, "duration_s": 1200});
+    real::field(&casa, folder.path(), &field);
+    fs::write(folder.path().join("campaign.yaml"), PLAIN).expect("written");
+    let dataset = run(folder.path());
+    let said = course(&dataset).join("\n");
+    let kinds: Vec<Vec<TermKind>> = dataset.rounds.iter().map(|r| r.chain.iter().map(|t| t.kind).collect()).collect();
+    assert!(kinds.contains(&vec![TermKind::Phase, TermKind::Gains]), "{said}");
+    assert!(dataset.limit.is_some(), "{said}");
+    let best = dataset.best_round().expect("a product").metrics.as_ref().expect("metrics").dynamic_range;
+    let phases = |r: &&cleanloop::campaign::record::RoundRecord| r.chain.iter().all(|t| t.kind == TermKind::Phase);
+    let range = |r: &cleanloop::campaign::record::RoundRecord| r.metrics.as_ref().map_or(0.0, |m| m.dynamic_range);
+    let of_phases = dataset.rounds.iter().filter(phases).map(range).fold(0.0, f64::max);
+    assert!(best > 1.2 * of_phases, "amplitudes gain: {said}");
+    assert!(dataset.rounds.iter().any(|r| !r.weighed.is_empty()), "alternatives are recorded: {said}");
+
+    // Killed after the third round, with the fourth under way.
+    let journal = folder.path().join("out/journal.jsonl");
+    let lines = fs::read_to_string(&journal).expect("a journal");
+    let third = lines.lines().position(|line| line.contains("round-04")).expect("a fourth round");
+    let kept: Vec<&str> = lines.lines().take(third).collect();
+    fs::write(&journal, kept.join("\n") + "\n").expect("written");
+    assert_eq!(course(&run(folder.path())), course(&dataset));
+}
