@@ -2,11 +2,6 @@
 
 use super::{AcceptanceOptions, Reason, RoundMetrics, Rule, number};
 
-/// More flux in the model is a deeper clean, not divergence, as long as the growth of the flux times the fall of the noise
-/// stays below this fraction of the factor that counts as divergence: the sidelobes of sources that a shallow clean left
-/// go in proportion. Noise that is cleaned away adds by far more flux.
-const DEEPER_CLEAN: f64 = 0.5;
-
 /// Rules whose failure means that something has gone badly wrong.
 pub(super) fn divergence(before: &RoundMetrics, after: &RoundMetrics, options: &AcceptanceOptions) -> Vec<Reason> {
     if after.fresh_start {
@@ -33,7 +28,10 @@ pub(super) fn divergence(before: &RoundMetrics, after: &RoundMetrics, options: &
     check(Rule::RmsDiverged, "rms", "Jy/beam", old.rms, new.rms, factor, new.rms >= factor * old.rms && relative);
     if let (Some(old), Some(new)) = (before.image.model, after.image.model) {
         let (old, new, factor) = (old.total_flux, new.total_flux, options.diverged_flux_factor);
-        let deeper = new / old * after.image.rms / before.image.rms < DEEPER_CLEAN * factor;
+        // A deeper clean, not divergence, where the noise falls against the peak: the sidelobes of what a shallow clean
+        // left go in proportion. Noise that is cleaned away adds by far more flux.
+        let noise = after.image.rms * before.image.peak / (before.image.rms * after.image.peak);
+        let deeper = new / old * noise < factor;
         check(Rule::FluxDiverged, "model flux", "Jy", old, new, factor, new > factor * old && !deeper);
     }
     reasons
