@@ -116,8 +116,9 @@ pub struct Difference {
 pub struct DelayStats {
     /// Median of their absolute values, after the mean over all antennas at a time is taken out, ns.
     pub median_abs_ns: f64,
-    /// Error of one delay at the median S/N, ns: 1 / (2 pi S/N) over the rms of the channels' frequencies about their mean.
-    pub error_ns: f64,
+    /// Error of one delay, ns: from the difference of the two polarisations of the same antenna and time (or else of
+    /// neighbouring windows), as gaincal gives delays no S/N. `None`: each was measured once.
+    pub error_ns: Option<f64>,
 }
 
 /// An antenna with identity gains: its data stay as they are.

@@ -2,7 +2,8 @@
 
     quartical_gains.py run WORDS...                    goquartical with these words
     quartical_gains.py export FOLDER OUT.npz           all terms as plain arrays, direction 0, for the CASA worker
-    quartical_gains.py edit FOLDER EDITS.npz|- NAME... flags, normalisation, antennas that get identity gains
+    quartical_gains.py edit FOLDER EDITS.npz|- [TERMS NAME...]
+                                                       flags, normalisation, antennas that get identity gains
 
 A gain store is FOLDER/TERM with one group for each part of the data (scan, field, data description); its gains are
 [time, frequency, antenna, direction, correlation]. Terms with parameters of their own (phases, delays) keep these on
@@ -87,9 +88,10 @@ def diagonal_of(part: Any) -> tuple[list[int], list[str]]:
     return diagonal, [correlations[k] for k in diagonal]
 
 
-def edit(folder: str, edits_file: str, *identity: str) -> None:
+def edit(folder: str, edits_file: str, terms: str = "", *identity: str) -> None:
     """Flags of KEY.flag [time, frequency, antenna], cells of the solve, are added; KEY.scale [correlation] divides
-    amplitudes; the antennas named `identity` get gains of 1, and so do those without any good solution."""
+    amplitudes; the antennas named `identity` get gains of 1 in these terms (joined by commas), and so do those without
+    any good solution in any term."""
     import numpy as np
 
     edits: Any = {} if edits_file == "-" else np.load(edits_file)
@@ -112,7 +114,8 @@ def edit(folder: str, edits_file: str, *identity: str) -> None:
             gains[..., diagonal] /= scale
             if own:
                 values /= scale[: values.shape[-1]]
-        lost = [k for k, name in enumerate(part["antenna"][:]) if str(name) in identity or value_flags[:, :, k].all()]
+        given_up = identity if term in terms.split(",") else ()
+        lost = [k for k, name in enumerate(part["antenna"][:]) if str(name) in given_up or value_flags[:, :, k].all()]
         unity = np.zeros(gains.shape[-1], gains.dtype)
         unity[diagonal] = 1
         gains[:, :, lost] = unity

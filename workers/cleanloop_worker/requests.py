@@ -208,14 +208,22 @@ class IdentityGains:
 
 
 @dataclass(frozen=True)
+class GainTerm:
+    """The gains of one solve: its terms, the least S/N, and how amplitudes are normalised."""
+
+    names: list[str]
+    minsnr: float
+    normalise: str | None
+
+
+@dataclass(frozen=True)
 class GainStatistics:
     """Statistics of another calibrator's gains (.npz); flags and scales go to the file `edits`."""
 
     ms: str
     gains: str
     edits: str
-    minsnr: float
-    normalise: str | None
+    terms: list[GainTerm]
 
 
 @dataclass(frozen=True)

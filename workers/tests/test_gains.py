@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cleanloop_worker import requests as r
-from cleanloop_worker.gains import measure_scatter, median, new_entry, quality, solve, tables
+from cleanloop_worker.gains import differences, measure_scatter, median, new_entry, quality, solve, tables
 from cleanloop_worker.gains.apply import calls_for, covered
 from cleanloop_worker.problems import BadInput
 
@@ -116,5 +116,86 @@ def test_ranges_of_channels_get_all_tables_that_cover_them() -> None:
 
 def test_each_range_of_each_window_is_one_call() -> None:
     calls = calls_for([table("a", [0, 1], 0), table("b", [2, 3], 0), table("c", [0, 3], 1)], [4, 4])
-    assert [(call.spw, [t.path for t in call.tables]) for call in calls] == [("0:0~1", ["a"]), ("0:2~3", ["b"]), ("1:0~3", ["c"])]
+    assert [(call.spw, [t.path for t in call.tables]) for call in calls] == [
+        ("0:0~1", ["a"]),
+        ("0:2~3", ["b"]),
+        ("1:0~3", ["c"]),
+    ]
     assert all(call.spwmap == [[]] for call in calls)
+
+
+def rows(value: np.ndarray, antennas: int, snr: float = 10.0) -> dict[str, np.ndarray]:
+    """Rows of a table [pol, time, antenna], one time after another."""
+    pols, times, _ = value.shape
+    return {
+        "value": value.reshape(pols, -1),
+        "flag": np.zeros((pols, times * antennas), bool),
+        "snr": np.full((pols, times * antennas), snr),
+        "time": np.repeat(30.0 * np.arange(times), antennas),
+        "antenna": np.tile(np.arange(antennas), times),
+    }
+
+
+def test_polarisations_that_differ_by_noise_alone_are_told_from_others() -> None:
+    noise = np.random.default_rng(1).normal(scale=0.1, size=(2, 50, 9))
+    alike = differences.band_of(rows(np.exp(1j * noise), 9), 9)
+    found = differences.polarisation_difference([alike])
+    assert found is not None
+    assert found["expected_deg"] == pytest.approx(np.rad2deg(0.6745 * np.sqrt(2) / 10))
+    assert found["measured_deg"] == pytest.approx(found["expected_deg"], rel=0.15)
+    # An offset of all antennas is the reference's; one of each antenna is a difference.
+    noise[1] += 0.7
+    shifted = differences.polarisation_difference([differences.band_of(rows(np.exp(1j * noise), 9), 9)])
+    assert shifted is not None
+    assert shifted["measured_deg"] == pytest.approx(found["measured_deg"], rel=0.01)
+    noise[1] += np.linspace(-1, 1, 9)
+    apart = differences.polarisation_difference([differences.band_of(rows(np.exp(1j * noise), 9), 9)])
+    assert apart is not None
+    assert apart["measured_deg"] > 4 * apart["expected_deg"]
+    one = differences.band_of(rows(np.exp(1j * noise[:1]), 9), 9)
+    assert differences.polarisation_difference([one]) is None
+
+
+def test_windows_are_compared_at_the_nearest_times() -> None:
+    one, other = np.array([0.0, 30.0, 60.0]), np.array([31.0, 59.0])
+    here, there = differences.same_times(one, other)
+    assert (here.tolist(), there.tolist()) == ([1, 2], [0, 1])
+    gains = np.ones((1, 3, 5), complex)
+    bands = [differences.band_of(rows(g, 5), 5) for g in (gains, gains * np.exp(1j * np.array([0, 1, 2, 3, 4])))]
+    found = differences.window_difference(bands)
+    assert found is not None
+    assert found["measured_deg"] == pytest.approx(np.rad2deg(1.0), rel=0.3)
+    assert differences.window_difference(bands[:1]) is None
+
+
+def test_delays_have_an_error_from_the_two_polarisations() -> None:
+    truth = np.linspace(-4, 4, 9)
+    measured = truth + np.random.default_rng(2).normal(scale=0.1, size=(2, 40, 9))
+    found = differences.delay_statistics([differences.band_of(rows(measured, 9, snr=0.0), 9)])
+    assert found is not None
+    assert found["median_abs_ns"] == pytest.approx(2.0, abs=0.1)
+    assert found["error_ns"] == pytest.approx(0.1, rel=0.15)
+    one = differences.delay_statistics([differences.band_of(rows(measured[:1], 9), 9)])
+    assert one is not None
+    assert one["error_ns"] is None
+
+
+def test_a_bandpass_counts_as_one_solution_for_all_channels() -> None:
+    value, snr = np.full((1, 4, 2), 2.0 + 0j), np.full((1, 4, 2), 8.0)
+    flag = np.zeros((1, 4, 2), bool)
+    flag[:, 3] = True  # No antenna has data there.
+    flag[:, :2, 1] = True
+    mean, flagged, middle = tables.over_channels(value, flag, snr)
+    np.testing.assert_array_equal(flagged, [[False, True]])
+    np.testing.assert_array_equal(mean, [[2.0, 2.0]])
+    np.testing.assert_array_equal(middle, [[8.0, 8.0]])
+
+
+def test_a_solve_gets_the_tables_that_cover_its_channels() -> None:
+    low, high = table("l", [0, 4], 0), table("h", [5, 9], 0)
+    assert solve.applied_before([], None, 1) == {}
+    # Tables that are not there are refused, so these must not be looked at.
+    with pytest.raises(BadInput, match="l: no such table"):
+        solve.applied_before([low, high], (0, 0, 4), 1)
+    with pytest.raises(BadInput, match="h: no such table"):
+        solve.applied_before([low, high], (0, 6, 8), 1)

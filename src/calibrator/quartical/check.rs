@@ -30,8 +30,36 @@ pub(super) fn uv_range(text: &str) -> Option<(f64, f64)> {
     Some((low, length(high)?))
 }
 
+/// Sections of QuartiCal's own options: no term can have such a name.
+const SECTIONS: [&str; 6] = ["input_ms", "input_model", "solver", "output", "dask", "mad_flags"];
+
+/// The solves of a chain are the terms of one call, which share its selections.
+pub(super) fn check_chain(chain: &[GaincalOptions], terms: &[String]) -> Result<(), OptionError> {
+    chain.iter().try_for_each(check)?;
+    let wrong = |key: &str, found: &str, expected| Err(OptionError::new(format!("gaincal.{key}"), found, expected));
+    let Some((first, others)) = chain.split_first().filter(|(_, others)| !others.is_empty()) else { return Ok(()) };
+    let selections = |o: &GaincalOptions| {
+        let uvrange = if o.selectdata { o.uvrange.clone() } else { String::new() };
+        [("uvrange", uvrange), ("field", o.field.clone()), ("refant", o.refant.clone())]
+    };
+    let expected = "the same in all elements of the chain with calibrator: quartical, which solves them in one call";
+    for other in others {
+        let pairs = selections(first).into_iter().zip(selections(other));
+        if let Some(((key, _), (_, found))) = pairs.into_iter().find(|(a, b)| a != b) {
+            return wrong(key, &found, expected);
+        }
+    }
+    if let Some(name) = terms.iter().find(|name| SECTIONS.contains(&name.replace('-', "_").as_str())) {
+        return wrong("term", name, "another name: QuartiCal's own options begin with this one");
+    }
+    match chain.iter().find_map(|o| o.quartical.keys().find(|key| *key == "solver.terms")) {
+        Some(key) => wrong("quartical", key, "no list of terms in a chain: its elements are the terms"),
+        None => Ok(()),
+    }
+}
+
 /// Options of gaincal that QuartiCal has nothing like, and options of QuartiCal that are ours to set.
-pub(super) fn check(o: &GaincalOptions) -> Result<(), OptionError> {
+fn check(o: &GaincalOptions) -> Result<(), OptionError> {
     let wrong = |key: &str, found: &str, expected| Err(OptionError::new(format!("gaincal.{key}"), found, expected));
     if o.selectdata && !o.uvrange.trim().is_empty() && uv_range(&o.uvrange).is_none() {
         return wrong(
@@ -57,7 +85,10 @@ pub(super) fn check(o: &GaincalOptions) -> Result<(), OptionError> {
         );
     }
     if o.gaintype == GainType::Gspline {
-        return wrong("gaintype", "GSPLINE", "`G`, `T` or `K` with calibrator: quartical");
+        return wrong("gaintype", "GSPLINE", "`G`, `T`, `K` or `B` with calibrator: quartical");
+    }
+    if o.reuse {
+        return wrong("reuse", "true", "false with calibrator: quartical, which solves all terms in one call");
     }
     if !o.solmode.is_empty() {
         return wrong(

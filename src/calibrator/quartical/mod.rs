@@ -18,9 +18,8 @@ use super::options::{GainType, GaincalOptions, NormType};
 use super::{Calibrator, SolutionTable, SolveRequest};
 use crate::Result;
 use crate::measurement_set::{self, MsSummary};
-use crate::options::OptionError;
 use crate::process::{Limits, Program};
-use crate::programs::casa::requests::GainStatistics;
+use crate::programs::casa::requests::{GainStatistics, GainTerm};
 use crate::programs::casa::{Casa, QUARTICAL_SCRIPT, source};
 use crate::programs::setup::{self, Environment};
 use crate::quality::solutions::SolutionStats;
@@ -79,11 +78,13 @@ impl From<QuarticalError> for crate::Error {
     }
 }
 
-/// QuartiCal with one set of options.
+/// QuartiCal with a chain of solves, which are the terms of one call.
 #[derive(Debug)]
 pub struct QuarticalCalibrator {
     python: Vec<String>,
-    options: GaincalOptions,
+    chain: Vec<GaincalOptions>,
+    /// Name of each element of the chain.
+    terms: Vec<String>,
     casa: Casa,
     limits: Limits,
 }
@@ -96,15 +97,9 @@ impl QuarticalCalibrator {
     /// Invalid options, and options that QuartiCal has nothing like.
     pub fn new(python: Vec<String>, chain: Vec<GaincalOptions>, casa: Casa, limits: Limits) -> Result<Self> {
         super::check_chain(&chain)?;
-        chain.iter().try_for_each(check::check)?;
-        let [options] = chain.try_into().map_err(|chain: Vec<_>| {
-            OptionError::new(
-                "gaincal",
-                format!("a chain of {} solves", chain.len()),
-                "one map with calibrator: quartical",
-            )
-        })?;
-        Ok(Self { python, options, casa, limits })
+        let terms = super::term_names(&chain);
+        check::check_chain(&chain, &terms)?;
+        Ok(Self { python, chain, terms, casa, limits })
     }
 
     /// A call of the script in QuartiCal's Python.
@@ -137,8 +132,8 @@ impl QuarticalCalibrator {
         stored.unwrap_or_else(|| self.grid(None))
     }
 
-    /// Measures the gains on their data; flags those of a low S/N, and normalises amplitudes.
-    fn measure(&self, request: &SolveRequest, gains: &Path) -> Result<SolutionStats> {
+    /// Measures the gains of each solve on their data; flags those of a low S/N, and normalises amplitudes.
+    fn measure(&self, request: &SolveRequest, gains: &Path) -> Result<Vec<SolutionStats>> {
         let text = |path: &Path| path.to_string_lossy().into_owned();
         let scratch = tempfile::tempdir_in(&request.folder).map_err(crate::Error::internal)?;
         let (plain, edits) = (scratch.path().join("gains.npz"), scratch.path().join("edits.npz"));
@@ -147,24 +142,31 @@ impl QuarticalCalibrator {
             ms: request.measurement_set.clone(),
             gains: plain,
             edits: edits.clone(),
-            minsnr: self.options.minsnr,
-            normalise: self.normalisation().map(str::to_owned),
+            terms: self.chain.iter().enumerate().map(|(index, o)| self.gain_term(index, o)).collect(),
         };
-        let measured = self.casa.ask(&statistics, None)?;
+        let mut measured = self.casa.ask(&statistics, None)?;
         self.run("edit", vec![text(gains), text(&edits)], &request.log)?;
+        for ((stats, o), name) in measured.iter_mut().zip(&self.chain).zip(&self.terms) {
+            for term in &mut stats.terms {
+                (term.term, term.kind, term.solint) = (name.clone(), o.kind(), o.solint.clone());
+                if o.gaintype == GainType::T {
+                    term.polarisation_difference = None;
+                }
+            }
+        }
         Ok(measured)
     }
 
-    /// How amplitudes are normalised; `None`: they are not.
-    fn normalisation(&self) -> Option<&'static str> {
-        let o = &self.options;
-        let wanted = o.solnorm && o.calmode.amplitudes() && o.gaintype != GainType::K;
-        wanted.then_some(if o.normtype == NormType::Median { "median" } else { "mean" })
+    /// What is done to the gains of a solve once they are measured.
+    fn gain_term(&self, index: usize, o: &GaincalOptions) -> GainTerm {
+        let how = if o.normtype == NormType::Median { "median" } else { "mean" };
+        let normalise = (o.solnorm && o.kind().amplitudes()).then(|| how.to_owned());
+        GainTerm { names: self.terms_of(index), minsnr: o.minsnr, normalise }
     }
 
     /// Number of the reference antenna.
     fn reference(&self, summary: &MsSummary, wanted: Option<&str>, ms: &Path) -> Result<usize> {
-        let named = Some(self.options.refant.as_str()).filter(|n| !n.is_empty()).or(wanted);
+        let named = Some(self.chain[0].refant.as_str()).filter(|n| !n.is_empty()).or(wanted);
         let Some(name) = named.or(summary.reference_antenna.as_deref()) else {
             return Err(QuarticalError::AllFlagged { ms: ms.display().to_string() }.into());
         };
@@ -206,7 +208,7 @@ impl Calibrator for QuarticalCalibrator {
         let channels = summary.spectral_windows.iter().map(|w| w.frequencies_hz.len()).max();
         self.run("run", self.solve_words(request, &reference, channels), &request.log)?;
         let gains = request.folder.join(GAINS);
-        if let Some(term) = self.terms().iter().find(|t| !gains.join(t).join(".zgroup").exists()) {
+        if let Some(term) = self.all_terms().iter().find(|t| !gains.join(t).join(".zgroup").exists()) {
             let folder = gains.join(term).display().to_string();
             return Err(QuarticalError::NoGains { folder, log: request.log.display().to_string() }.into());
         }
@@ -222,12 +224,14 @@ impl Calibrator for QuarticalCalibrator {
     fn set_identity_gains(
         &mut self,
         tables: &[SolutionTable],
-        _term: &str,
+        term: &str,
         antennas: &[String],
         log: &Path,
     ) -> Result<()> {
+        let index = self.terms.iter().position(|name| name == term).unwrap_or(0);
         for table in tables {
-            let mut words = vec![table.path.to_string_lossy().into_owned(), "-".to_owned()];
+            let gains = table.path.to_string_lossy().into_owned();
+            let mut words = vec![gains, "-".to_owned(), self.terms_of(index).join(",")];
             words.extend_from_slice(antennas);
             self.run("edit", words, log)?;
         }
@@ -252,11 +256,11 @@ impl Calibrator for QuarticalCalibrator {
         let file = table.path.with_file_name(STATISTICS);
         let wrong = |reason: String| QuarticalError::Statistics { path: file.display().to_string(), reason };
         let text = std::fs::read(&file).map_err(|e| wrong(e.to_string()))?;
-        Ok(vec![serde_json::from_slice(&text).map_err(|e| wrong(e.to_string()))?])
+        Ok(serde_json::from_slice(&text).map_err(|e| wrong(e.to_string()))?)
     }
 
     fn command_lines(&self, request: &SolveRequest) -> Vec<Vec<String>> {
-        let named = Some(self.options.refant.clone()).filter(|n| !n.is_empty()).or(request.reference_antenna.clone());
+        let named = Some(self.chain[0].refant.clone()).filter(|n| !n.is_empty()).or(request.reference_antenna.clone());
         let reference = named.map_or_else(
             || "<number of the antenna with most unflagged data nearest the centre>".to_owned(),
             |name| if name.parse::<usize>().is_ok() { name } else { format!("<number of {name}>") },

@@ -14,6 +14,7 @@ import numpy as np
 
 from cleanloop_worker import requests as r
 from cleanloop_worker.gains import Entry, antenna_statistics, measure_scatter, median, new_entry
+from cleanloop_worker.gains.differences import Band, delay_statistics, polarisation_difference, window_difference
 from cleanloop_worker.gains.tables import values_of
 from cleanloop_worker.ms.tables import PIECE_VALUES, opened
 
@@ -24,23 +25,35 @@ MOST_SERIES = 8  # a term with at most this many frequencies gets a curve for ea
 Part = dict[str, Any]  # one term on one part of the data: see `export` in quartical_gains.py
 
 
-def gain_statistics(request: r.GainStatistics) -> dict[str, Any]:
-    """Statistics as SolutionStats in src/quality/solutions.rs; flags of a low S/N and scales go to the file `edits`."""
+def gain_statistics(request: r.GainStatistics) -> list[dict[str, Any]]:
+    """Statistics of each solve as SolutionStats in src/quality/solutions.rs; flags of a low S/N and scales go to the file
+    `edits`."""
     parts = read_gains(request.gains)
     names = parts[0]["antennas"]
     with_data = np.zeros(len(names), bool)
     for number in sorted({part["number"] for part in parts}):
         with_data |= signal_to_noise(request.ms, [p for p in parts if p["number"] == number], len(names))
+    changes: dict[str, np.ndarray] = {}
+    found = []
+    for term in request.terms:
+        mine = [part for part in parts if part["term"] in term.names]
+        changes.update(edits_of(mine, term))
+        found.append(summary(mine, names, with_data))
+    np.savez(request.edits, **changes)
+    return found
+
+
+def edits_of(parts: list[Part], term: r.GainTerm) -> dict[str, np.ndarray]:
+    """Flags of a low S/N, which the parts get, too, and scales of amplitudes."""
     changes = {}
-    if request.minsnr > 0:
+    if term.minsnr > 0:
         for part in parts:
-            low = (part["snr"] < request.minsnr).any(axis=-1)
+            low = (part["snr"] < term.minsnr).any(axis=-1)
             part["flag"] = part["flag"] | low
             changes[part["key"] + ".flag"] = low
-    if request.normalise:
-        changes.update(scales(parts, request.normalise))
-    np.savez(request.edits, **changes)
-    return summary(parts, names, with_data)
+    if term.normalise:
+        changes.update(scales(parts, term.normalise))
+    return changes
 
 
 def read_gains(path: str) -> list[Part]:
@@ -173,14 +186,34 @@ def summary(parts: list[Part], names: list[str], with_data: np.ndarray) -> dict[
     # An antenna without any data says nothing about the solve.
     pooled = [entry for entry, has_data in zip(entries, with_data, strict=True) if has_data]
     solutions = sum(entry["solutions"] for entry in pooled)
-    return {
+    overall = {
         "solutions": solutions,
         "flagged_fraction": sum(entry["flagged"] for entry in pooled) / max(solutions, 1),
         "median_snr": median([v for entry in pooled for v in entry["snr"]]),
         "phase_scatter_deg": median([v for entry in entries for v in entry["phase"]]),
         "amplitude_scatter": median([v for entry in entries for v in entry["amplitude"]]),
-        "antennas": antenna_statistics(entries),
     }
+    bands = [band_of_group(group) for group in groups(parts)]
+    delays = any("delay_ns" in part for part in parts)
+    term = {
+        **overall,
+        "polarisation_difference": None if delays else polarisation_difference(bands),
+        "window_difference": None if delays else window_difference(bands),
+        "delay_ns": delay_statistics(bands) if delays else None,
+    }
+    return {**overall, "terms": [term], "antennas": antenna_statistics(entries)}
+
+
+def band_of_group(group: list[Part]) -> Band:
+    """The solutions of one term and data description in the middle of its frequencies."""
+
+    def middle(name: str) -> np.ndarray:
+        return np.concatenate([part[name][:, part[name].shape[1] // 2] for part in group])
+
+    name = "delay_ns" if "delay_ns" in group[0] else "gain"
+    value, snr = np.moveaxis(middle(name), -1, 0), np.moveaxis(middle("snr"), -1, 0)
+    good = np.broadcast_to(~middle("flag"), value.shape)
+    return Band(np.concatenate([part["cell_time"] for part in group]), value, good, snr)
 
 
 def add_series(parts: list[Part], entries: list[Entry]) -> None:

@@ -61,7 +61,6 @@ class Solutions:
     time: np.ndarray
     antenna: np.ndarray
     window: np.ndarray
-    spread_hz: dict[int, float]
 
 
 def read_table(path: str) -> Solutions:
@@ -75,8 +74,7 @@ def read_table(path: str) -> Solutions:
         marked = ANTENNAS_KEYWORD in tb.keywordnames()
     with_data = set(keyword(path, ANTENNAS_KEYWORD)) if marked else set(names)
     value, flag, snr = over_channels(*columns)
-    spread = {int(w): frequency_spread(path, int(w)) for w in np.unique(window)} if delays else {}
-    return Solutions(names, with_data, delays, value, flag, snr, time, antenna, window, spread)
+    return Solutions(names, with_data, delays, value, flag, snr, time, antenna, window)
 
 
 def over_channels(value: np.ndarray, flag: np.ndarray, snr: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -92,12 +90,6 @@ def over_channels(value: np.ndarray, flag: np.ndarray, snr: np.ndarray) -> tuple
     return np.where(count > 0, mean, 1), count < 0.5 * max(int(used.sum()), 1), middle
 
 
-def frequency_spread(path: str, window: int) -> float:
-    """The rms of the channels' frequencies about their mean, Hz, for channels that fill the window evenly."""
-    with opened(os.path.join(path, "SPECTRAL_WINDOW")) as tb:
-        return float(tb.getcell("TOTAL_BANDWIDTH", window)) / np.sqrt(12)
-
-
 def add_table(part: Solutions, index: int, antennas: dict[str, Entry], pooled: Entry) -> list[Band]:
     """Adds one table to its antennas and to the pool; returns its bands."""
     for k, name in enumerate(part.names):
@@ -109,7 +101,8 @@ def add_table(part: Solutions, index: int, antennas: dict[str, Entry], pooled: E
             rows = rows[np.argsort(part.time[rows], kind="stable")]
             for pol in range(part.value.shape[0]):
                 g, bad = part.value[pol, rows], part.flag[pol, rows]
-                count(counted, bad, part.snr[pol, rows])
+                # gaincal leaves the S/N of delays at 0.
+                count(counted, bad, None if part.delays else part.snr[pol, rows])
                 if not part.delays and (~bad).any():
                     measure_scatter(g[~bad], entry)
                 series = {"polarisation": str(pol), "table": index, "time_s": part.time[rows], "flagged": bad}
@@ -127,12 +120,12 @@ def band(part: Solutions, spw: int) -> Band:
         "time": part.time[rows],
         "antenna": part.antenna[rows],
     }
-    return band_of(of_rows, len(part.names), part.spread_hz.get(spw, 0.0))
+    return band_of(of_rows, len(part.names))
 
 
-def count(entries: list[Entry], flagged: np.ndarray, snr: np.ndarray) -> None:
+def count(entries: list[Entry], flagged: np.ndarray, snr: np.ndarray | None) -> None:
     """Adds the solutions of one series to all these entries."""
-    good = [float(s) for s in snr[~flagged]]
+    good = [] if snr is None else snr[~flagged].tolist()
     for entry in entries:
         entry["solutions"] += flagged.size
         entry["flagged"] += int(flagged.sum())

@@ -135,7 +135,18 @@ pub struct IdentityGains {
     pub antennas: Vec<String>,
 }
 
-/// Statistics of another calibrator's gains, measured on the data.
+/// The gains of one solve of another calibrator.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct GainTerm {
+    /// The calibrator's names of its terms.
+    pub names: Vec<String>,
+    /// Solutions of a lower signal-to-noise ratio are flagged.
+    pub minsnr: f64,
+    /// `mean` or `median`: amplitudes are normalised by it; `None`: they are not.
+    pub normalise: Option<String>,
+}
+
+/// Statistics of another calibrator's gains, measured on the data, for each solve.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct GainStatistics {
     /// The measurement set.
@@ -144,8 +155,6 @@ pub struct GainStatistics {
     pub gains: PathBuf,
     /// File for flags and scales, arrays of numpy.
     pub edits: PathBuf,
-    /// Solutions of a lower signal-to-noise ratio are flagged.
-    pub minsnr: f64,
-    /// `mean` or `median`: amplitudes are normalised by it; `None`: they are not.
-    pub normalise: Option<String>,
+    /// The solves.
+    pub terms: Vec<GainTerm>,
 }

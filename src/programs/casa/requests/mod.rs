@@ -9,7 +9,7 @@ mod measurement_set;
 mod simulation;
 
 pub use calibration::{
-    AppliedTable, Applycal, GainStatistics, GainTable, Gaincal, GaincalAnswer, GaincalParameters, IdentityGains,
+    AppliedTable, Applycal, GainStatistics, GainTable, GainTerm, Gaincal, GaincalAnswer, GaincalParameters, IdentityGains,
     SpectralWindowMaps, TableStatistics,
 };
 pub use imaging::{
@@ -79,7 +79,7 @@ requests! {
     SpectralWindowMaps, "spectral_window_maps" => Vec<Vec<usize>>;
     IdentityGains, "identity_gains" => ();
     TableStatistics, "table_statistics" => crate::quality::solutions::SolutionStats;
-    GainStatistics, "gain_statistics" => crate::quality::solutions::SolutionStats;
+    GainStatistics, "gain_statistics" => Vec<crate::quality::solutions::SolutionStats>;
     TcleanOpen, "tclean_open" => OpenAnswer;
     TcleanClose, "tclean_close" => ();
     TcleanPsf, "tclean_psf" => ();
