@@ -300,6 +300,30 @@ mod tests {
     }
 
     #[test]
+    fn a_chain_goes_to_the_program_as_json() {
+        let open = |template: &[&str], chain: serde_json::Value| {
+            let chain = serde_json::from_value(chain).expect("a chain");
+            let casa = Casa::open(&["python3".to_owned()], None).expect("a handle");
+            CommandCalibrator::new(words(template), chain, casa, Limits::default())
+        };
+        let chain = serde_json::json!([{"solint": "30s"}, {"solint": "inf", "calmode": "ap"}]);
+        let good = open(&["solve", "{ms}", "{gaincal}"], chain.clone()).expect("it hears of the chain");
+        assert!(good.chains());
+        let read: Vec<GaincalOptions> = serde_json::from_str(&good.chain_json()).expect("JSON");
+        let terms: Vec<_> = read.iter().map(|o| (o.term.as_str(), o.solint.as_str(), o.calmode.name())).collect();
+        assert_eq!(terms, [("phase", "30s", "p"), ("gains", "inf", "ap")]);
+        let error = |result: Result<CommandCalibrator>| {
+            let e = result.expect_err("refused");
+            crate::util::testing::inner::<CalibratorCommandError>(&e).to_string()
+        };
+        let deaf = ["solve", "{ms}", "{solint}"];
+        let single = open(&deaf, serde_json::json!([{}])).expect("one solve needs no list");
+        assert!(!single.chains());
+        let said = [error(open(&deaf, chain)), error(open(&["solve", "{ms}"], serde_json::json!([{"reuse": true}])))];
+        insta::assert_snapshot!(said.join("\n"));
+    }
+
+    #[test]
     fn templates_are_checked() {
         check_template(&words(&["DP3", "msin={ms}", "steps=[{a,b}]"])).expect("good");
         let error = |list: &[&str]| check_template(&words(list)).expect_err("bad");

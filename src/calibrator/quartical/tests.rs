@@ -4,10 +4,12 @@ use crate::util::testing::inner;
 use rstest::rstest;
 use serde_json::{Value, json};
 
+/// With a chain; a map stands for a chain of one.
 fn calibrator(value: Value) -> Result<QuarticalCalibrator> {
-    let options: GaincalOptions = serde_json::from_value(value).expect("options");
+    let value = if value.is_array() { value } else { json!([value]) };
+    let chain = serde_json::from_value(value).expect("options");
     let casa = Casa::open(&["python3".to_owned()], None)?;
-    QuarticalCalibrator::new(vec!["python3".into()], vec![options], casa, Limits::default())
+    QuarticalCalibrator::new(vec!["python3".into()], chain, casa, Limits::default())
 }
 
 fn request() -> SolveRequest {
@@ -59,6 +61,39 @@ fn options_become_quarticals() {
     }
 }
 
+#[test]
+fn a_chain_is_the_terms_of_one_call() {
+    let chain = json!([
+        {"gaintype": "K", "solint": "inf", "combine": "scan"},
+        {"term": "fast-phases", "solint": "int", "gaintype": "T"},
+        {"gaintype": "B", "solint": "inf", "quartical": {"bandpass.freq_interval": 2}},
+    ]);
+    let all = words(chain.clone());
+    for expected in [
+        "solver.terms=[delay,fast_phases,bandpass]",
+        "solver.iter_recipe=[100,100,100]",
+        "input_ms.group_by=[FIELD_ID,DATA_DESC_ID]",
+        "delay.type=delay",
+        "delay.time_interval=0",
+        "delay.respect_scan_boundaries=False",
+        "fast_phases.type=phase",
+        "fast_phases.time_interval=1",
+        "fast_phases.scalar=True",
+        "bandpass.type=diag_complex",
+        "bandpass.freq_interval=2",
+    ] {
+        assert!(all.iter().any(|w| w == expected), "{expected} is not in {all:?}");
+    }
+    assert!(!all.iter().any(|w| w.starts_with("bandpass.respect_scan") || w.starts_with("delay.scalar")), "{all:?}");
+    let quartical = calibrator(chain).expect("a calibrator");
+    let table =
+        SolutionTable { path: "/out/gains.qc".into(), channels: None, spectral_window: None, term: String::new() };
+    let line = quartical.apply_line(&[table]).expect("a line");
+    for word in ["delay.load_from=gains.qc/delay", "fast_phases.load_from", "solver.iter_recipe='[0,0,0]'"] {
+        assert!(line.contains(word), "{word} is not in {line}");
+    }
+}
+
 #[rstest]
 #[case::steps_in_frequency(json!({"calmode": "ap"}), &["G.time_interval=1 ", "G.freq_interval=4 "])]
 #[case::steps(json!({"interp": "nearest"}), &["G.time_interval=60s ", "G.freq_interval=4 "])]
@@ -102,17 +137,12 @@ fn what_quartical_cannot_do_is_said() {
         json!({"applymode": "calflag"}),
         json!({"quartical": {"output.flags": true}}),
         json!({"quartical": {"freq_interval": 2}}),
+        json!({"reuse": true}),
+        json!([{}, {"uvrange": ">1km"}]),
+        json!([{"term": "solver"}, {}]),
+        json!([{"quartical": {"solver.terms": ["K", "G"]}}, {}]),
     ];
     let said =
         cases.map(|value| inner::<crate::options::OptionError>(&calibrator(value).expect_err("refused")).to_string());
-    insta::assert_snapshot!(said.join("\n"), @"
-    gaincal.uvrange is >1klambda; expected one range in m or km with calibrator: quartical: `>200m`, `<5km` or `200~5000m`
-    gaincal.spw is 0:1~3; expected an empty text with calibrator: quartical, which has no such selection
-    gaincal.field is 3C286; expected numbers of fields, joined by commas, with calibrator: quartical
-    gaincal.gaintype is GSPLINE; expected `G`, `T` or `K` with calibrator: quartical
-    gaincal.combine is scan,spw; expected `scan` or an empty text with calibrator: quartical, which solves each window and each field by itself
-    gaincal.applymode is calflag; expected `calonly` with calibrator: quartical, as QuartiCal bridges flagged solutions
-    gaincal.quartical is output.flags; expected an option that cleanloop does not set itself; leave it out
-    gaincal.quartical is freq_interval; expected the full name of an option, e.g. `G.freq_interval`
-    ");
+    insta::assert_snapshot!(said.join("\n"));
 }

@@ -152,7 +152,8 @@ impl QuarticalCalibrator {
         }
         let elements = self.elements();
         for (term, [time, frequency]) in solved.grid {
-            let of_term = elements.iter().find(|(name, _)| name == term).map_or(&self.chain[0], |(_, options)| *options);
+            let of_term =
+                elements.iter().find(|(name, _)| name == term).map_or(&self.chain[0], |(_, options)| *options);
             // As with CASA the first word is for times, the second for frequencies.
             let mut ways = of_term.interp.split(',').map(|way| way.trim().starts_with("linear"));
             let (in_time, in_frequency) = (ways.next().unwrap_or(false), ways.next().unwrap_or(false));

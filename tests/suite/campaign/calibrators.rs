@@ -43,7 +43,7 @@ fn cleanloop(folder: &Path) -> Command {
 }
 
 /// A solve of a measurement set, its tables in a new folder.
-fn request(ms: &Path, folder: &Path) -> SolveRequest {
+pub(crate) fn request(ms: &Path, folder: &Path) -> SolveRequest {
     let request = SolveRequest {
         measurement_set: ms.to_path_buf(),
         folder: folder.join("tables"),
@@ -226,7 +226,7 @@ fn a_campaign_with_quartical_is_as_good_as_with_casa() {
 }
 
 /// The line of the product, typed in the product's folder, gives other data the same CORRECTED_DATA.
-fn applies(line: &str, folder: &Path, expected: &Path) {
+pub(crate) fn applies(line: &str, folder: &Path, expected: &Path) {
     let casa = real::casa();
     let other = folder.join("out/final/OTHER.ms");
     real::field(&casa, &folder.join("again"), &json!({"antennas": 15, "duration_s": 1200}));

@@ -72,6 +72,8 @@ fn state(folder: &Path) -> BTreeMap<String, String> {
       {flood_fill_use_mac: false, flood_fill_positive_seed_clip: 0.5, flood_fill_positive_flood_clip: 0.1}, \
       gaincal: {solint: inf, calmode: p}}"
 )]
+// The same on top of phases; the round before is a chain, too.
+#[case::by_its_chain("{gaincal: [{solint: inf, calmode: p}, {solint: int, calmode: ap, minsnr: 1.5}]}")]
 #[ignore = "needs wsclean and CASA"]
 fn a_ruinous_round_leaves_everything_as_it_was(#[case] ruin: &str) {
     let base = CAMPAIGN
@@ -82,6 +84,11 @@ fn a_ruinous_round_leaves_everything_as_it_was(#[case] ruin: &str) {
         )
         .replace("0: {}", "0: {wsclean: {auto_mask: 4}}")
         .replace("solint: 120s", "solint: inf");
+    let chain = "1: {gaincal: [{solint: inf, calmode: p}, {solint: inf, calmode: p, term: again}]}";
+    let base = match ruin.contains('[') {
+        true => base.replace("1: {gaincal: {solint: inf, calmode: p}}", chain),
+        false => base,
+    };
     let folder = prepared_with(&base, &json!({"antennas": 15, "duration_s": 1200, "noise_jy": 20.0}));
     let (status, error, dataset) = run(folder.path());
     assert_eq!(status, Some(0), "{error}");

@@ -398,3 +398,51 @@ fn the_examples_are_valid() {
     }
     assert!(tclean >= 1, "a line cube with tclean is among them");
 }
+
+/// Chains: maps and lists are merged, command lines name each solve, mistakes name the element.
+#[test]
+fn a_chain_is_a_list_of_maps() {
+    let chain = "defaults: {gaincal: {minsnr: 2}, wsclean: {size: 64, scale: 1asec}}\nselfcal:\n  0: {}\n  1: {gaincal: \
+                 [{solint: int}, {solint: inf, calmode: ap}]}\n  2: {gaincal: [{solint: 30s}, {calmode: ap, solint: inf, reuse: true}]}\n";
+    let head = "version: 0.2\ncampaign: {measurement_sets: [field.ms], output: out}\n";
+    let folder = folder(&format!("{head}{chain}"));
+    let path = folder.path().join("campaign.yaml");
+    let settings = vec!["gaincal.uvrange=''".to_owned(), "selfcal.2.gaincal.refant=ea01".to_owned()];
+    let campaign = file::load(&path, &Overrides { settings, ..Overrides::default() }).expect("valid");
+    let plan = cleanloop::campaign::plan::resolve(&campaign).expect("a plan");
+    let chain_of = |round: usize| {
+        let chain = &plan.rounds[round].calibration.as_ref().unwrap().chain;
+        chain
+            .iter()
+            .map(|o| format!("{} {} {} {:?} {:?}", o.solint, o.calmode.name(), o.minsnr, o.uvrange, o.refant))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(chain_of(1), [r#"int p 2 "" """#, r#"inf ap 2 "" """#]);
+    assert_eq!(chain_of(2), [r#"30s p 2 "" "ea01""#, r#"inf ap 2 "" "ea01""#]);
+    let text = cleanloop(folder.path()).args(["plan", "campaign.yaml"]).output().unwrap();
+    let text = String::from_utf8_lossy(&text.stdout).into_owned();
+    for words in ["casa, 2 solves, each with those before it applied", "gaintable=", "gains.phase", "gains.gains"] {
+        assert!(text.contains(words), "{words} is not in {text}");
+    }
+}
+
+#[test]
+fn mistakes_in_a_chain_name_the_element() {
+    let head = "version: 0.2\ncampaign: {measurement_sets: [field.ms], output: out}\nselfcal:\n  0: {}\n";
+    let cases = [
+        "  1: {gaincal: [{solint: int}, {solin: inf}]}\n",
+        "  1: {gaincal: [{solint: int}, {calmode: x}]}\n",
+        "  1: {gaincal: [{solint: int}, {minsnr: -1}]}\n",
+        "  1: {gaincal: []}\n",
+        "  1: {gaincal: [{nspw: 2}, {}]}\n",
+        "  1: {gaincal: [{}, {solint: auto}]}\n",
+        "  1: {gaincal: [{}, {calmode: ap, reuse: true}]}\n",
+    ];
+    let said = cases.map(|case| {
+        let folder = folder(&format!("{head}{case}"));
+        let output = cleanloop(folder.path()).args(["validate", "campaign.yaml"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{case}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    });
+    insta::assert_snapshot!(said.join("\n"));
+}

@@ -1,6 +1,7 @@
 //! Campaigns: the file, whole runs, faults, many measurement sets.
 
 pub(crate) mod calibrators;
+pub(crate) mod chains;
 pub(crate) mod confetti_loop;
 pub(crate) mod facade;
 pub(crate) mod faults;

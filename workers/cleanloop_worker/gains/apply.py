@@ -79,8 +79,8 @@ def apply_once(request: r.Applycal, call: Call) -> None:
 
 
 def identity_gains(request: r.IdentityGains) -> None:
-    """Gives these antennas gains of 1 (delays of 0) that are not flagged, with an S/N of 0: the table leaves their data as
-    they are, and other tables still apply to them."""
+    """Gives these antennas gains of 1 (delays of 0), with an S/N of 0: the table leaves their data as they are, and
+    others still apply to them. They are not flagged: a later solve would lose their data."""
     for table in request.tables:
         with opened(os.path.join(table.path, "ANTENNA")) as tb:
             numbers = [k for k, name in enumerate(tb.getcol("NAME")) if name in request.antennas]

@@ -11,7 +11,7 @@ SAME_TIME_S = 0.01  # times that differ by less are one
 
 @dataclass(frozen=True)
 class Band:
-    """The solutions of one table and window: gains (or delays, ns), which are good, and S/N, all [pol, time, antenna]."""
+    """The solutions of one table and window: gains (or delays, ns), which are good, S/N: all [pol, time, antenna]."""
 
     time: np.ndarray
     value: np.ndarray

@@ -26,14 +26,13 @@ Part = dict[str, Any]  # one term on one part of the data: see `export` in quart
 
 
 def gain_statistics(request: r.GainStatistics) -> list[dict[str, Any]]:
-    """Statistics of each solve as SolutionStats in src/quality/solutions.rs; flags of a low S/N and scales go to the file
-    `edits`."""
+    """Statistics of each solve as SolutionStats in src/quality/solutions.rs; flags and scales go to `edits`."""
     parts = read_gains(request.gains)
     names = parts[0]["antennas"]
     with_data = np.zeros(len(names), bool)
     for number in sorted({part["number"] for part in parts}):
         with_data |= signal_to_noise(request.ms, [p for p in parts if p["number"] == number], len(names))
-    changes: dict[str, np.ndarray] = {}
+    changes: dict[str, Any] = {}
     found = []
     for term in request.terms:
         mine = [part for part in parts if part["term"] in term.names]
@@ -193,13 +192,16 @@ def summary(parts: list[Part], names: list[str], with_data: np.ndarray) -> dict[
         "phase_scatter_deg": median([v for entry in entries for v in entry["phase"]]),
         "amplitude_scatter": median([v for entry in entries for v in entry["amplitude"]]),
     }
-    bands = [band_of_group(group) for group in groups(parts)]
-    delays = any("delay_ns" in part for part in parts)
+    # Where a solve has several terms of QuartiCal, the last of its gains stands for it.
+    gains = [group for group in groups(parts) if "delay_ns" not in group[0]]
+    gains = [group for group in gains if group[0]["term"] == gains[-1][0]["term"]]
+    delays = [group for group in groups(parts) if "delay_ns" in group[0]]
+    bands = [band_of_group(group) for group in gains]
     term = {
         **overall,
-        "polarisation_difference": None if delays else polarisation_difference(bands),
-        "window_difference": None if delays else window_difference(bands),
-        "delay_ns": delay_statistics(bands) if delays else None,
+        "polarisation_difference": polarisation_difference(bands),
+        "window_difference": window_difference(bands),
+        "delay_ns": delay_statistics([band_of_group(group) for group in delays]),
     }
     return {**overall, "terms": [term], "antennas": antenna_statistics(entries)}
 

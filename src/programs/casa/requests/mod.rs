@@ -9,8 +9,8 @@ mod measurement_set;
 mod simulation;
 
 pub use calibration::{
-    AppliedTable, Applycal, GainStatistics, GainTable, GainTerm, Gaincal, GaincalAnswer, GaincalParameters, IdentityGains,
-    SpectralWindowMaps, TableStatistics,
+    AppliedTable, Applycal, GainStatistics, GainTable, GainTerm, Gaincal, GaincalAnswer, GaincalParameters,
+    IdentityGains, SpectralWindowMaps, TableStatistics,
 };
 pub use imaging::{
     ChannelLimit, ChannelResult, ChannelState, CycleFiles, DeconvolutionAnswer, DeconvolutionPrepare, DeconvolutionRun,
