@@ -434,9 +434,9 @@ fn mistakes_in_a_chain_name_the_element() {
         "  1: {gaincal: [{solint: int}, {calmode: x}]}\n",
         "  1: {gaincal: [{solint: int}, {minsnr: -1}]}\n",
         "  1: {gaincal: []}\n",
-        "  1: {gaincal: [{nspw: 2}, {}]}\n",
-        "  1: {gaincal: [{}, {solint: auto}]}\n",
-        "  1: {gaincal: [{}, {calmode: ap, reuse: true}]}\n",
+        "  1: {gaincal: [{solint: inf, nspw: 2}, {solint: 60s}]}\n",
+        "  1: {gaincal: [{solint: 60s}, {solint: auto}]}\n",
+        "  1: {gaincal: [{solint: 60s}, {solint: inf, calmode: ap, reuse: true}]}\n",
     ];
     let said = cases.map(|case| {
         let folder = folder(&format!("{head}{case}"));
