@@ -1,12 +1,14 @@
 //! The automatic schedule with the real programs: what it comes to, and what a resumed campaign chooses.
 
 use crate::support::real;
+use crate::support::running::{Running, wait_until};
 use assert_cmd::Command;
 use cleanloop::calibrator::options::TermKind;
 use cleanloop::campaign::record::{CampaignRecord, DatasetRecord};
 use serde_json::json;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 /// All that a campaign needs to be told.
 const PLAIN: &str = "
@@ -53,11 +55,14 @@ fn a_campaign_comes_to_amplitudes_on_top_of_phases_and_resumes_to_the_same_choic
     assert!(best > 1.2 * of_phases, "amplitudes gain: {said}");
     assert!(dataset.rounds.iter().any(|r| !r.weighed.is_empty()), "alternatives are recorded: {said}");
 
-    // Killed after the third round, with the fourth under way.
-    let journal = folder.path().join("out/journal.jsonl");
-    let lines = fs::read_to_string(&journal).expect("a journal");
-    let third = lines.lines().position(|line| line.contains("round-04")).expect("a fourth round");
-    let kept: Vec<&str> = lines.lines().take(third).collect();
-    fs::write(&journal, kept.join("\n") + "\n").expect("written");
-    assert_eq!(course(&run(folder.path())), course(&dataset));
+    // The same in a folder of its own, killed in the third round.
+    let other = tempfile::tempdir().expect("a folder");
+    real::field(&casa, other.path(), &field);
+    fs::write(other.path().join("campaign.yaml"), PLAIN).expect("written");
+    let running = Running::start(other.path(), &["run", "campaign.yaml"]);
+    let journal = other.path().join("out/journal.jsonl");
+    let third = || fs::read_to_string(&journal).is_ok_and(|lines| lines.contains("round-03"));
+    wait_until("the third round", Duration::from_secs(1800), third);
+    running.kill();
+    assert_eq!(course(&run(other.path())), course(&dataset));
 }
