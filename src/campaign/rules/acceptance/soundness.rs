@@ -20,7 +20,8 @@ pub(super) fn solutions(candidate: &RoundMetrics, options: &AcceptanceOptions) -
     let most_flagged = terms.iter().reduce(|worst, t| if t.flagged() > worst.flagged() { t } else { worst });
     let weakest = terms
         .iter()
-        .filter_map(|t| Some((t.median_snr?, t)))
+        // gaincal gives delays an S/N of 0: it has none for them.
+        .filter_map(|t| Some((t.median_snr.filter(|snr| *snr > 0.0)?, t)))
         .reduce(|weakest, t| if t.0 < weakest.0 { t } else { weakest });
     most_flagged
         .map(|term| flagged_solutions(term, options))
