@@ -44,9 +44,9 @@ tables = ['h.k', 'h.p', 'h.a']
 applycal(vis=ms, gaintable=tables, interp=['nearest', 'linear', 'linear'], applymode='calonly', calwt=False, flagbackup=False)
 ";
 /// Flags of the gains of one antenna in a table, and whether the table applies to it.
-const FLAGS_OF_E12: &str = "
+const FLAGS_OF_E20: &str = "
 import os
-tb.open(os.path.dirname(ms) + '/tables/TABLE/ANTENNA'); number = list(tb.getcol('NAME')).index('E12'); tb.close()
+tb.open(os.path.dirname(ms) + '/tables/TABLE/ANTENNA'); number = list(tb.getcol('NAME')).index('E20'); tb.close()
 tb.open(os.path.dirname(ms) + '/tables/TABLE')
 rows = tb.getcol('ANTENNA1') == number
 print(tb.getcol('FLAG')[..., rows].sum(), np.abs(tb.getcol('CPARAM')[..., rows] - 1).max() > 1e-6)
@@ -98,10 +98,10 @@ fn a_chain_is_what_is_made_by_hand() {
     assert_eq!((both.polarisation_difference, both.window_difference), (None, None), "one of each");
 
     // An antenna that is given up in one term keeps its data for the next, and is flagged by neither.
-    gains.set_identity_gains(&tables[..2], "phase", &["E12".to_owned()], &request.log).expect("changed");
+    gains.set_identity_gains(&tables[..2], "phase", &["E20".to_owned()], &request.log).expect("changed");
     let again = gains.solve(&request, 2, &tables[..2], &[]).expect("solved");
     assert_eq!(again[0].path, tables[2].path);
-    let flags = |table: &str| real::python(&field.ms, &FLAGS_OF_E12.replace("TABLE", table)).trim().to_owned();
+    let flags = |table: &str| real::python(&field.ms, &FLAGS_OF_E20.replace("TABLE", table)).trim().to_owned();
     assert_eq!(flags("gains.phase"), "0 False");
     assert_eq!(flags("gains.gains"), "0 True");
 }
