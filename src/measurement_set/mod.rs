@@ -3,11 +3,13 @@
 mod columns;
 mod copy;
 mod identity;
+mod noise;
 mod summary;
 
 pub use columns::has_column;
 pub use copy::copy;
 pub use identity::identity;
+pub use noise::TheoreticalNoise;
 pub use summary::{
     Antenna, Field, MsSummary, SpectralWindow, adopt_corrected, checksum, copy_column, model_is_empty,
     short_baseline_flux,

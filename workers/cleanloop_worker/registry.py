@@ -34,6 +34,7 @@ OPERATIONS = {
     "ms_summary": Operation(r.Summary, "ms.summary:summary"),
     "model_is_empty": Operation(r.ModelIsEmpty, "ms.columns:answer_model_is_empty"),
     "short_baseline_flux": Operation(r.ShortBaselineFlux, "ms.flux:short_baseline_flux"),
+    "measure_noise": Operation(r.MeasureNoise, "ms.noise:theoretical_noise"),
     "checksum": Operation(r.Checksum, "ms.columns:checksum"),
     "copy_column": Operation(r.CopyColumn, "ms.columns:answer_copy_column"),
     "adopt_corrected": Operation(r.AdoptCorrected, "ms.columns:adopt_corrected"),

@@ -78,6 +78,15 @@ class ShortBaselineFlux:
 
 
 @dataclass(frozen=True)
+class MeasureNoise:
+    """The theoretical noise of an image."""
+
+    ms: str
+    column: str
+    field: int | None
+
+
+@dataclass(frozen=True)
 class Checksum:
     """SHA-256 of a column."""
 

@@ -34,6 +34,7 @@ const SOURCES: &[(&str, &str)] = &embedded![
     "cleanloop_worker/ms/columns.py",
     "cleanloop_worker/ms/flags.py",
     "cleanloop_worker/ms/flux.py",
+    "cleanloop_worker/ms/noise.py",
     "cleanloop_worker/ms/summary.py",
     "cleanloop_worker/ms/tables.py",
     "cleanloop_worker/problems.py",

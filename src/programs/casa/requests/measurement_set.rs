@@ -25,6 +25,17 @@ pub struct ShortBaselineFlux {
     pub ms: PathBuf,
 }
 
+/// Measures the theoretical noise of an image.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct MeasureNoise {
+    /// The measurement set.
+    pub ms: PathBuf,
+    /// The column that is imaged.
+    pub column: String,
+    /// Number of the field that is imaged; `None`: all.
+    pub field: Option<usize>,
+}
+
 /// SHA-256 of a column's values.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Checksum {
@@ -111,6 +122,20 @@ pub struct MsSummary {
     pub reference_antenna: Option<String>,
     /// Size of one column of complex visibilities, bytes.
     pub column_bytes: u64,
+    /// Theoretical noise of an image, where it was measured.
+    #[serde(default)]
+    pub theoretical_noise: Option<TheoreticalNoise>,
+}
+
+/// The theoretical noise of an image of Stokes I with natural weighting, from the weights of the unflagged data.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct TheoreticalNoise {
+    /// The noise if the weights are in 1/Jy² (1 over the square of the noise of the real part of a visibility), Jy/beam: 1
+    /// over the root of the sum of weights. `None`: nothing is unflagged, or no weight is positive.
+    pub natural_jy: Option<f64>,
+    /// Measured noise of a visibility over what its weight says, from second differences between neighbouring channels and
+    /// neighbouring times; `None`: there are too few data.
+    pub scatter: Option<f64>,
 }
 
 /// An antenna.

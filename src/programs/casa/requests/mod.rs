@@ -19,8 +19,8 @@ pub use imaging::{
     TcleanRestore, TcleanRevertChannels, TcleanRollBack,
 };
 pub use measurement_set::{
-    AdoptCorrected, Antenna, Checksum, CopyColumn, Field, LoadColumn, ModelIsEmpty, MsSummary, SaveColumn,
-    ShortBaselineFlux, SpectralWindow, Summary,
+    AdoptCorrected, Antenna, Checksum, CopyColumn, Field, LoadColumn, MeasureNoise, ModelIsEmpty, MsSummary, SaveColumn,
+    ShortBaselineFlux, SpectralWindow, Summary, TheoreticalNoise,
 };
 pub use simulation::{FillModel, Simulate, SimulateAnswer};
 
@@ -69,6 +69,7 @@ requests! {
     Summary, "ms_summary" => MsSummary;
     ModelIsEmpty, "model_is_empty" => bool;
     ShortBaselineFlux, "short_baseline_flux" => f64;
+    MeasureNoise, "measure_noise" => TheoreticalNoise;
     Checksum, "checksum" => String;
     CopyColumn, "copy_column" => ();
     AdoptCorrected, "adopt_corrected" => ();
