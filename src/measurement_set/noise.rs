@@ -15,12 +15,7 @@ impl TheoreticalNoise {
     ///
     /// # Errors
     /// No such measurement set or column; CASA's failure.
-    pub(crate) fn measure(
-        casa: &Casa,
-        measurement_set: &Path,
-        column: &str,
-        field: Option<usize>,
-    ) -> Result<Self> {
+    pub(crate) fn measure(casa: &Casa, measurement_set: &Path, column: &str, field: Option<usize>) -> Result<Self> {
         casa.ask(&MeasureNoise { ms: measurement_set.to_path_buf(), column: column.to_owned(), field }, None)
     }
 

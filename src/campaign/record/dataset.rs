@@ -77,6 +77,8 @@ pub struct DatasetRecord {
     pub folder: PathBuf,
     /// Facts worth showing (telescope, antennas, channels, frequencies, time range), label to text.
     pub facts: IndexMap<String, String>,
+    /// Theoretical noise of its images with natural weighting, Jy/beam, where the data tell.
+    pub theoretical_noise_jy: Option<f64>,
     /// Where it stands.
     pub state: State,
     /// Rounds planned, round 0 included.
@@ -114,6 +116,13 @@ impl DatasetRecord {
     /// The best accepted attempt.
     pub fn best_round(&self) -> Option<&RoundRecord> {
         self.rounds.get(self.best?)
+    }
+
+    /// Noise of the best image over the theoretical one: by how much the dynamic range could still grow.
+    pub fn times_theoretical_noise(&self) -> Option<f64> {
+        let image = self.best_round()?.metrics.as_ref()?;
+        let theoretical = self.theoretical_noise_jy.filter(|noise| *noise > 0.0)?;
+        (image.noise > 0.0).then(|| image.noise / theoretical)
     }
 
     /// The last accepted attempt before index `index` of `rounds`.

@@ -169,6 +169,7 @@ impl<'a> DatasetRun<'a> {
         let prepared = self.prepare()?;
         self.backend.prepared(&prepared);
         self.record.facts = prepared.facts.clone();
+        self.record.theoretical_noise_jy = prepared.summary.theoretical_noise.and_then(|noise| noise.jy());
         let tool = |(name, version): (&String, &String)| ToolVersion { name: name.clone(), version: version.clone() };
         self.tools = prepared.tools.iter().map(tool).collect();
         on_record(&self.record, &self.tools)?;

@@ -6,10 +6,10 @@ use crate::support::words::{inner, without_folder};
 use cleanloop::Error;
 use cleanloop::calibrator::options::GaincalOptions;
 use cleanloop::calibrator::{self, Calibrator, CalibratorCommandError, SolutionTable, SolveRequest};
-use cleanloop::measurement_set::{MsSummary, checksum, copy_column};
+use cleanloop::measurement_set::{MsSummary, TheoreticalNoise, checksum, copy_column};
 use cleanloop::process::{Limits, ProcessError};
 use cleanloop::programs::casa::Casa;
-use cleanloop::programs::casa::requests::{FillModel, Simulate};
+use cleanloop::programs::casa::requests::{FillModel, MeasureNoise, Simulate};
 use cleanloop::quality::solutions::SolutionStats;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -92,6 +92,27 @@ fn a_summary_tells_what_is_there() {
     // Nothing is flagged, so the most central antenna is proposed.
     let nearest = summary.antennas.iter().min_by(|a, b| a.distance_m.total_cmp(&b.distance_m)).expect("antennas");
     assert_eq!(summary.reference_antenna.as_ref(), Some(&nearest.name));
+}
+
+#[test]
+#[ignore = "needs CASA"]
+fn the_theoretical_noise_comes_from_weights_that_fit_the_scatter() {
+    let casa = real::casa();
+    let folder = tempfile::tempdir().expect("a folder");
+    let field = real::tiny(&casa, folder.path());
+    let ask = |number| {
+        let request = MeasureNoise { ms: field.ms.clone(), column: "DATA".into(), field: number };
+        casa.ask(&request, None).expect("a noise")
+    };
+    let noise = ask(None);
+    let summary = MsSummary::read(&casa, &field.ms).expect("a summary");
+    let visibilities = (summary.rows * 2 * 4) as f64;
+    let of_a_visibility = noise.natural_jy.expect("weights") * visibilities.sqrt();
+    assert!((0.001..1.0).contains(&of_a_visibility), "the simulated noise: {of_a_visibility} Jy");
+    assert!(noise.scatter.is_some_and(|s| (0.8..1.25).contains(&s)), "{noise:?}");
+    assert!(!noise.is_measured() && noise.jy() == noise.natural_jy);
+    assert_eq!(ask(Some(0)), noise);
+    assert_eq!(ask(Some(1)), TheoreticalNoise::default(), "no such field");
 }
 
 #[test]

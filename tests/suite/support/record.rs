@@ -476,6 +476,7 @@ fn make_dataset(folder: &Path, name: &str) -> DatasetRecord {
             .map(|(k, v)| (k.to_string(), v.to_string()))
             .into_iter()
             .collect(),
+        theoretical_noise_jy: Some(0.8e-3),
         state: State::Done,
         planned_rounds: 4,
         start: None,

@@ -75,8 +75,8 @@ def sum_of_weights(ms: str, field: int | None) -> float:
 
 def scatter(ms: str, column: str, field: int | None) -> float | None:
     """Noise of a visibility over that of its weight, from second differences between neighbouring channels, between
-    neighbouring times, and between both; `None`: there are too few. Whatever else differs between neighbours only adds to
-    the scatter, so the lowest is nearest to the noise."""
+    neighbouring times, and between both; `None`: there are too few. Whatever else differs between neighbours only adds
+    to the scatter, so the lowest is nearest to the noise."""
     channels, times, both = [], [], []
     for data, weights, at in samples(ms, column, field):
         step = 2 if data.shape[1] >= 8 else 1  # beyond neighbours that Hanning smoothing has mixed
@@ -90,7 +90,7 @@ def scatter(ms: str, column: str, field: int | None) -> float | None:
 
 
 def samples(ms: str, column: str, field: int | None) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Yields visibilities [correlation, channel, row] with their weights (0: flagged) and times, a baseline at a time."""
+    """Yields visibilities [correlation, channel, row], their weights (0: flagged) and times, a baseline at a time."""
     hands = parallel_hands(ms)
     with opened(ms) as tb:
         description, first, second = (tb.getcol(name) for name in ("DATA_DESC_ID", "ANTENNA1", "ANTENNA2"))
@@ -140,12 +140,12 @@ def runs(times: np.ndarray) -> list[slice]:
 def neighbours(values: np.ndarray, axis: int, step: int) -> list[np.ndarray]:
     """The values on either side and in the middle, for second differences along an axis."""
     length = values.shape[axis]
-    return [
-        np.take(values, np.arange(k * step, max(k * step, length - (2 - k) * step)), axis=axis) for k in range(3)
-    ]
+    return [np.take(values, np.arange(k * step, max(k * step, length - (2 - k) * step)), axis=axis) for k in range(3)]
 
 
-def second_differences(data: np.ndarray, weights: np.ndarray, axis: int, step: int = 1) -> tuple[np.ndarray, np.ndarray]:
+def second_differences(
+    data: np.ndarray, weights: np.ndarray, axis: int, step: int = 1
+) -> tuple[np.ndarray, np.ndarray]:
     """Second differences along an axis, and their weights: 0 where one of the three has none."""
     a, b, c = neighbours(data, axis, step)
     wa, wb, wc = neighbours(weights, axis, step)
@@ -168,8 +168,8 @@ def relative(data: np.ndarray, weights: np.ndarray, axis: int, step: int = 1) ->
 
 
 def scatter_of(parts: list[np.ndarray]) -> float | None:
-    """The scatter of second differences. Where sources are bright, that of the amplitudes, which phases that change from
-    one time to the next leave alone."""
+    """The scatter of second differences. Where sources are bright, that of the amplitudes, which phases that change
+    from one time to the next leave alone."""
     real, imaginary, amplitude, brightness = np.concatenate([np.empty((4, 0)), *parts], axis=1)
     if real.size < FEWEST:
         return None

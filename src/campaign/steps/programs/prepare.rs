@@ -3,8 +3,9 @@
 use super::Programs;
 use crate::campaign::file::{CalibratorKind, ImagerKind, StartColumn};
 use crate::campaign::steps::{Prepared, StepContext};
+use crate::imager::ImagerOptions;
 use crate::imager::progress::Progress;
-use crate::measurement_set::{self, MsSummary};
+use crate::measurement_set::{self, MsSummary, TheoreticalNoise};
 use crate::programs::casa::Casa;
 use crate::util::disk;
 use crate::util::fs;
@@ -50,7 +51,7 @@ impl Programs<'_> {
         let copied = self.plan.copies(&self.set.path);
         let calibrated = self.plan.calibrator != CalibratorKind::None;
         let casa = self.casa_if_needed(context)?;
-        let summary = self.checked_summary(casa.as_ref())?;
+        let mut summary = self.checked_summary(casa.as_ref())?;
         if start == StartColumn::CorrectedData && !copied && calibrated {
             return Err(Error::bad_input(
                 "start_column: CORRECTED_DATA needs work_on: copy, as each round writes its own CORRECTED_DATA",
@@ -72,6 +73,9 @@ impl Programs<'_> {
             (StartColumn::CorrectedData, Some(casa)) if calibrated => measurement_set::adopt_corrected(casa, copy),
             _ => Ok(()),
         })?;
+        if let Some(casa) = &casa {
+            summary.theoretical_noise = self.theoretical_noise(casa, &summary, context);
+        }
         let facts = facts(&summary);
         // A copy that is calibrated starts from corrected data as its DATA.
         let column = if copied && calibrated { StartColumn::Data } else { start };
@@ -107,6 +111,22 @@ impl Programs<'_> {
             )));
         }
         Ok(summary)
+    }
+
+    /// The theoretical noise of the images; `None` where it cannot be told, which is no reason to give up.
+    fn theoretical_noise(&self, casa: &Casa, summary: &MsSummary, context: &StepContext) -> Option<TheoreticalNoise> {
+        let imaging = &self.plan.rounds_to_run()[0].imaging;
+        let one_field = summary.fields.iter().filter(|f| f.observed).count() < 2;
+        // wsclean images the first field; tclean's selection may name several.
+        let field = (matches!(imaging, ImagerOptions::Wsclean(_)) && !one_field).then_some(0);
+        match TheoreticalNoise::measure(casa, &self.set.path, self.plan.start_column.name(), field) {
+            Ok(noise) => Some(noise),
+            Err(e) => {
+                let text = format!("the theoretical noise cannot be told from the weights ({e})");
+                (context.progress)(Progress::Message(text));
+                None
+            }
+        }
     }
 
     fn check_room(&self, summary: &MsSummary, copied: bool, folder: &Path) -> Result<()> {
@@ -174,5 +194,21 @@ fn facts(s: &MsSummary) -> IndexMap<String, String> {
         ("rows", format!("{}", s.rows)),
         ("unflagged", format!("{:.1} %", 100.0 * s.unflagged_fraction)),
     ];
-    pairs.into_iter().map(|(k, v)| (k.to_string(), v)).collect()
+    let noise = s.theoretical_noise.as_ref().and_then(noise_words).map(|words| ("theoretical noise", words));
+    pairs.into_iter().chain(noise).map(|(k, v)| (k.to_string(), v)).collect()
+}
+
+/// The theoretical noise and where it comes from.
+fn noise_words(noise: &TheoreticalNoise) -> Option<String> {
+    let origin = if noise.is_measured() {
+        "the weights are not in Jy, so it comes from the scatter of the visibilities"
+    } else {
+        "from the weights, which fit the scatter of the visibilities"
+    };
+    let (jy, prefix) = match noise.jy()? {
+        jy if jy >= 1.0 => (jy, ""),
+        jy if jy >= 1e-3 => (jy * 1e3, "m"),
+        jy => (jy * 1e6, "µ"),
+    };
+    Some(format!("{jy:.3} {prefix}Jy/beam with natural weighting ({origin})"))
 }
