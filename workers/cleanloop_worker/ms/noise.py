@@ -84,7 +84,7 @@ def scatter(ms: str, column: str, field: int | None) -> float | None:
         across = second_differences(data, weights, 1, step)
         for part in runs(at):
             times.append(relative(data[..., part], weights[..., part], 2))
-            both.append(relative(*(values[..., part] for values in across), 2))
+            both.append(relative(across[0][..., part], across[1][..., part], 2))
     known = [s for s in map(scatter_of, (channels, times, both)) if s is not None]
     return min(known) if known else None
 
