@@ -79,7 +79,8 @@ impl Programs<'_> {
         if !self.intervals.chosen.contains_key(&id) {
             let Some(accepted) = last_accepted(history) else { return IntervalChoice::Given };
             let image = &accepted.metrics.image;
-            let signal = ImageSignal { peak: image.peak, flux: None, rms: image.rms, theoretical: None };
+            let theoretical = self.summary.theoretical_noise.and_then(|noise| noise.jy());
+            let signal = ImageSignal { peak: image.peak, flux: None, rms: image.rms, theoretical };
             let left = self.plan.rounds.len() - id.round;
             let limits =
                 SolintOptions { flagged_solutions: self.plan.acceptance.flagged_solutions, ..self.plan.solint.clone() };
