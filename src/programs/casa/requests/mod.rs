@@ -19,8 +19,8 @@ pub use imaging::{
     TcleanRestore, TcleanRevertChannels, TcleanRollBack,
 };
 pub use measurement_set::{
-    AdoptCorrected, Antenna, Checksum, CopyColumn, Field, LoadColumn, MeasureNoise, ModelIsEmpty, MsSummary, SaveColumn,
-    ShortBaselineFlux, SpectralWindow, Summary, TheoreticalNoise,
+    AdoptCorrected, Antenna, Checksum, CopyColumn, Field, LoadColumn, MeasureNoise, ModelIsEmpty, MsSummary,
+    SaveColumn, ShortBaselineFlux, SpectralWindow, Summary, TheoreticalNoise,
 };
 pub use simulation::{FillModel, Simulate, SimulateAnswer};
 
