@@ -17,15 +17,15 @@ campaign:
   rounds: {rounds}
   resources: {{threads: 1}}
 {more}defaults:
-  wsclean: {{size: {size}, scale: {cell}asec{imaging}}}
+  wsclean: {{size: {size}, scale: {scale}{imaging}}}
 """
 # The same images in given masks: everything else stays with the defaults.
 GIVEN_MASK = ", auto_mask: null, auto_threshold: 1, fits_mask: {mask}"
 NO_CALIBRATION = "  calibrator: none\n  mask: none\n"
 
 
-def defaults(ms, rounds=10, more="", imaging="", size=images.SIZE, cell=images.CELL):
-    return DEFAULTS.format(ms=ms, rounds=rounds, more=more, imaging=imaging, size=size, cell=cell)
+def defaults(ms, rounds=10, more="", imaging="", size=images.SIZE, scale=f"{images.CELL}asec"):
+    return DEFAULTS.format(ms=ms, rounds=rounds, more=more, imaging=imaging, size=size, scale=scale)
 
 
 def one_image(ms, mask):
@@ -83,13 +83,11 @@ def product(dataset):
 
 
 def chain_of(attempt):
-    """An attempt's solves in a few letters, as far as the record tells them."""
-    if attempt["round"] == 0:
-        return "–"
-    terms = attempt.get("terms") or attempt.get("chain")
-    if terms:
-        return " + ".join(str(t.get("words") or f"{t.get('calmode', '')} {t.get('solint', '')}") for t in terms)
-    return f"{attempt.get('calmode') or ''} {attempt.get('solint') or ''}".strip() or "?"
+    """An attempt's solves in a few letters: mode (K: delays), interval, and T where both polarisations have one gain."""
+    def words(term):
+        mode = term["gaintype"] if term["gaintype"] in "KB" else term["calmode"]
+        return f"{mode} {term['solint']}" + (" T" if term["gaintype"] == "T" else "")
+    return " + ".join(words(term) for term in attempt.get("chain", [])) or "–"
 
 
 def products(attempt):

@@ -12,9 +12,9 @@ SHARED = os.environ.get("CLEANLOOP_SHARED", os.path.join(ROOT, "..", "shared"))
 # Size in pixels, pixel, options that the data need, beams of the circle that the residual is judged outside of, and the
 # best dynamic range by hand (docs/benchmarks.md).
 SETS = {
-    "vla_ka": {"size": 512, "cell": 0.3, "imaging": "", "beams": 6, "by_hand": 61},
-    "vlba_15ghz": {"size": 512, "cell": 0.0001, "imaging": "", "beams": 6, "by_hand": 1847},
-    "eht_3c279": {"size": 256, "cell": 0.000002, "imaging": ", gridder: wstacking", "beams": 3, "by_hand": 127},
+    "vla_ka": {"size": 512, "scale": "0.35asec", "imaging": "", "beams": 6, "by_hand": 61},
+    "vlba_15ghz": {"size": 512, "scale": "0.1masec", "imaging": "", "beams": 6, "by_hand": 1847},
+    "eht_3c279": {"size": 512, "scale": "0.005masec", "imaging": ", gridder: wstacking", "beams": 3, "by_hand": 127},
 }
 
 
@@ -31,7 +31,7 @@ def of_set(options, name):
                 archive.extractall(folder, filter="data")
             found = [f for f in os.listdir(folder) if f.endswith(".ms")]
     s = SETS[name]
-    text = campaigns.defaults(f"../{found[0]}", imaging=s["imaging"], size=s["size"], cell=s["cell"])
+    text = campaigns.defaults(f"../{found[0]}", imaging=s["imaging"], size=s["size"], scale=s["scale"])
     dataset, result = campaigns.run(options, os.path.join(folder, "defaults"), text, name)
     attempts, best = campaigns.attempts(dataset), campaigns.product(dataset)
     ranges = [images.compact_dynamic_range(*campaigns.products(a)[:2], s["beams"]) for a in attempts]

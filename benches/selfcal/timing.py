@@ -6,24 +6,39 @@ import campaigns
 import fields
 import work
 
+# Options of a call of a cycle that an imaging in one call does not have: with a value, and without.
+OF_CYCLES = {"-name", "-niter", "-nmiter", "-threshold", "-fits-mask", "-temp-dir", "-reuse-psf", "-reuse-dirty"}
+FLAGS_OF_CYCLES = {"-make-psf", "-continue", "-no-update-model-required"}
+BEAM = "-beam-shape"  # three values
+
+
+def in_one_call(attempt, name):
+    """The command that makes an attempt's image in one call of wsclean, in its last mask."""
+    words = next(c["words"] for c in attempt["commands"] if c["words"][0].endswith("wsclean"))
+    kept, rest = [], iter(words)
+    for word in rest:
+        if word in OF_CYCLES:
+            next(rest)
+        elif word == BEAM:
+            [next(rest) for _ in range(3)]
+        elif word not in FLAGS_OF_CYCLES:
+            kept.append(word)
+    threshold = "12" if attempt["round"] == 0 else "1"
+    own = ["-name", name, "-niter", "50000", "-nmiter", "8", "-auto-threshold", threshold]
+    return [kept[0], *own, "-fits-mask", attempt["mask"]["path"], *kept[1:]]
+
 
 def of_case(options, case):
     """Seconds (wall and processor time) of the campaign, and the sum of the imagings with a fixed mask. All are made of
     the data as the campaign left them."""
     dataset, result, place, _ = fields.default_campaign(options, case)
-    ms = os.path.join(place, "selfcal", "data", "field.ms")
     calls = []
     with work.alone(place):
         path = os.path.join(place, "timing.json")
         calls = work.load(path) or []
         attempts = [a for a in campaigns.attempts(dataset) if (a.get("mask") or {}).get("path")]
         for attempt in attempts[len(calls):]:
-            name = os.path.join(place, "timing")
-            words = ["wsclean", "-name", name, "-j", "1", "-size", *[str(campaigns.images.SIZE)] * 2,
-                     "-scale", f"{campaigns.images.CELL}asec", "-weight", "briggs", "0", "-niter", "50000",
-                     "-nmiter", "8", "-mgain", "0.8", "-auto-threshold", "12" if attempt["round"] == 0 else "1",
-                     "-gridder", "wgridder", "-fits-mask", attempt["mask"]["path"],
-                     "-data-column", "DATA" if attempt["round"] == 0 else "CORRECTED_DATA", ms]
+            words = in_one_call(attempt, os.path.join(place, "timing"))
             calls.append(work.call(words, os.path.join(place, "timing.log"), fine=(0,)))
             work.write_json(path, calls)
     total = {k: sum(c[k] for c in calls) for k in ("seconds", "processor")}
