@@ -17,9 +17,14 @@ FURTHER = 4  # rounds that a finished campaign goes on
 GO_ON = "  solint: {repeat_gain: -1, rejected_in_a_row: 100, rejected_in_all: 100}\n  acceptance: {converged_rounds: 0}\n"
 
 
-def errors(options, case, attempts):
-    true, _ = fields.perfect(options, case)
-    return [images.error(a["products"]["image"], true) for a in attempts]
+def errors(options, case, attempts, path):
+    """True errors of the attempts' images; kept in a file, as a campaign that goes on may write over its last images."""
+    error = work.load(path)
+    if error is None:
+        true, _ = fields.perfect(options, case)
+        error = [images.error(a["products"]["image"], true) for a in attempts]
+        work.write_json(path, error)
+    return error
 
 
 def judged(attempts, error):
@@ -41,7 +46,7 @@ def of_case(options, case):
     """All choices of one campaign."""
     dataset, _, place, _ = fields.default_campaign(options, case)
     attempts = campaigns.attempts(dataset)
-    error = errors(options, case, attempts)
+    error = errors(options, case, attempts, os.path.join(place, "errors.json"))
     best = campaigns.product(dataset)
     of_product = error[attempts.index(best)] if best else error[0]
     kept = [e for a, e in zip(attempts, error) if campaigns.accepted(a)] or error[:1]
@@ -49,7 +54,9 @@ def of_case(options, case):
              "product": {"what": f"product: round {dataset['best']}", "regret": of_product / min(kept),
                          "errors": [of_product, min(kept)]}}
     if options.further:
-        further = errors(options, case, goes_on(options, case, place)[len(attempts):])
+        done = {a["started"] for a in attempts}
+        more = [a for a in goes_on(options, case, place) if a["started"] not in done]
+        further = errors(options, case, more, os.path.join(place, "errors-further.json"))
         found["stop"] = {"what": f"ended after round {attempts[-1]['round']}", "errors": [of_product, *further],
                          "regret": of_product / min([of_product, *further])}
     return found
