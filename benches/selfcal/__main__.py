@@ -47,7 +47,8 @@ def cases(part, options):
         return nulls.cases(list(nulls.DRAWS)[: options.draws])
     if part == "masks":
         return [(seed, field) for seed in options.seed for field in options.fields]
-    return observations.cases(options.seed, options.fields, options.gains)[: options.first]
+    found = observations.cases(options.seed, options.fields, options.gains)[: options.first]
+    return [*found, timing.LARGE] if part == "time" else found
 
 
 def arguments():
