@@ -89,7 +89,7 @@ fn a_chain_is_the_terms_of_one_call() {
     let table =
         SolutionTable { path: "/out/gains.qc".into(), channels: None, spectral_window: None, term: String::new() };
     let line = quartical.apply_line(&[table]).expect("a line");
-    for word in ["delay.load_from=gains.qc/delay", "fast_phases.load_from", "solver.iter_recipe='[0,0,0]'"] {
+    for word in ["delay.load_from=gains.qc/delay", "fast_phases.load_from", "solver.iter_recipe=[0,0,0]"] {
         assert!(line.contains(word), "{word} is not in {line}");
     }
 }
