@@ -21,7 +21,7 @@ campaign:
 """
 # The same images in given masks: everything else stays with the defaults.
 GIVEN_MASK = ", auto_mask: null, auto_threshold: 1, fits_mask: {mask}"
-NO_CALIBRATION = "  calibrator: none\n  mask: none\n"
+NO_MASK = "  mask: none\n"
 
 
 def defaults(ms, rounds=10, more="", imaging="", size=images.SIZE, scale=f"{images.CELL}asec"):
@@ -30,7 +30,7 @@ def defaults(ms, rounds=10, more="", imaging="", size=images.SIZE, scale=f"{imag
 
 def one_image(ms, mask):
     """A campaign that makes one image of the data as they are, in a given mask."""
-    return defaults(ms, 0, NO_CALIBRATION, GIVEN_MASK.format(mask=mask))
+    return defaults(ms, 0, NO_MASK, GIVEN_MASK.format(mask=mask))
 
 
 def run(options, folder, text, label):

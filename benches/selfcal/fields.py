@@ -33,7 +33,7 @@ campaign:
                diverged_rms_factor: 1000, diverged_flux_factor: 1000, converged_rounds: 0, retries: 0}}
   resources: {{threads: 1}}
 defaults:
-  wsclean: {{size: {size}, scale: {cell}asec, weight: briggs 0, niter: 50000, nmiter: 8, mgain: 0.8, local_rms: false,
+  wsclean: {{size: {size}, scale: {cell}asec, weight: briggs 0, niter: 50000, nmiter: 12, mgain: 0.8, local_rms: false,
             channels_out: 1, join_channels: false, auto_mask: null, auto_threshold: 1, fits_mask: ../true.fits}}
 selfcal:
   0: {{wsclean: {{auto_threshold: 12}}}}

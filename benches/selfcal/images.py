@@ -58,10 +58,24 @@ def score(image, residual, model, sky):
     return {k: float(v) for k, v in figures.items()}
 
 
+def moved(image, y, x):
+    """The image moved by parts of pixels."""
+    ky, kx = np.fft.fftfreq(image.shape[0])[:, None], np.fft.rfftfreq(image.shape[1])
+    return np.fft.irfft2(np.fft.rfft2(image) * np.exp(-2j * np.pi * (ky * y + kx * x)), image.shape)
+
+
 def error(image, true):
-    """Standard deviation of an image, scaled to fit the true image, minus that, Jy/beam (paths)."""
+    """Standard deviation of an image, scaled and shifted to fit the true image, minus that, Jy/beam (paths).
+
+    Self-calibration knows neither the flux scale nor the position: a slope of the phases over the array is a shift."""
     image, true = plane(image), plane(true)
-    return float((image * (image * true).sum() / (image * image).sum() - true).std())
+    shift = np.zeros(2)
+    for _ in range(4):  # Gauss and Newton
+        now = moved(image, *shift)
+        parts = np.stack([part.ravel() for part in (now, *np.gradient(now))])
+        factors = np.linalg.solve(parts @ parts.T, parts @ true.ravel())
+        shift -= factors[1:] / factors[0]
+    return float((factors @ parts - true.ravel()).std())
 
 
 def compact_dynamic_range(image, residual, beams):

@@ -15,6 +15,7 @@ FIELDS = {
     "low S/N": {"preset": "low-snr", "noise": 0.3},
     "amplitudes": {"preset": "amplitude"},
     "bright": {"preset": "bright"},
+    "faint": {"preset": "low-snr", "noise": 0.6},
 }
 STRONG_AMPLITUDES = 0.25  # of the field `amplitudes`, whatever the gains
 GAINS = {

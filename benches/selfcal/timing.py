@@ -31,7 +31,7 @@ def in_one_call(attempt, name):
         elif word not in FLAGS_OF_CYCLES:
             kept.append(word)
     threshold = "12" if attempt["round"] == 0 else "1"
-    own = ["-name", name, "-niter", "50000", "-nmiter", "8", "-auto-threshold", threshold]
+    own = ["-name", name, "-niter", "50000", "-nmiter", "12", "-auto-threshold", threshold]
     return [kept[0], *own, "-fits-mask", attempt["mask"]["path"], *kept[1:]]
 
 

@@ -69,7 +69,7 @@ def side_by_side(jobs, workers):
             name = running[future]
             try:
                 results[name] = future.result()
-            except (Failed, OSError, ValueError, KeyError) as problem:
+            except Exception as problem:  # noqa: BLE001 - the others go on
                 failures.append(f"{name}: {problem!r}")
                 print(failures[-1], file=sys.stderr, flush=True)
     if failures:
