@@ -86,9 +86,10 @@ fn moments_of_band(
     let mut blocks = vec![Moments::default(); columns.len()];
     for y in band {
         for (block, column) in blocks.iter_mut().zip(columns) {
-            for at in y * nx + column.start..y * nx + column.end {
-                let value = f64::from(values[at]);
-                if value.is_finite() && used(at) {
+            let first = y * nx + column.start;
+            for (i, value) in values[first..y * nx + column.end].iter().enumerate() {
+                let value = f64::from(*value);
+                if value.is_finite() && used(first + i) {
                     *block = block.plus(Moments { count: 1.0, sum: value, squares: value * value });
                 }
             }

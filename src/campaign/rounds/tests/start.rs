@@ -59,7 +59,7 @@ fn without_good_solutions_the_campaign_ends_with_the_data_as_they_were() {
 fn a_killed_start_ends_as_one_that_was_not() {
     let script = hopeless(StartModel::Auto);
     let (expected, calls) = uninterrupted(&script);
-    for fail_at in 0..calls.len() {
+    for (fail_at, call) in calls.iter().enumerate() {
         let folder = tempfile::tempdir().unwrap();
         let mut backend = FakeBackend::new(folder.path(), script.clone());
         backend.fail_at = Some(fail_at);
@@ -67,7 +67,7 @@ fn a_killed_start_ends_as_one_that_was_not() {
         let mut again = FakeBackend::new(folder.path(), script.clone());
         let (record, end, _) = run(folder.path(), &mut again);
         end.unwrap();
-        assert_eq!(outcome(folder.path()), expected, "killed at {}", calls[fail_at]);
+        assert_eq!(outcome(folder.path()), expected, "killed at {call}");
         assert_eq!(record.start.unwrap().chosen, Some(0));
     }
 }

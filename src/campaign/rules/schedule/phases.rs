@@ -145,7 +145,7 @@ impl Course<'_> {
         if with_amplitudes && !self.observation.chains {
             return Vec::new();
         }
-        let step = self.step(current, with_amplitudes, &fast, |chain, o| fastest(chain, o));
+        let step = self.step(current, with_amplitudes, &fast, fastest);
         let Some(target) = step.target else {
             self.against(what, &step.why);
             return Vec::new();
