@@ -21,6 +21,7 @@ impl BeamTable {
     pub fn read(path: impl AsRef<Path>) -> Result<Option<Self>, ImageError> {
         let path = path.as_ref();
         let unsuitable = |reason: String| ImageError::Unsuitable { path: path.to_path_buf(), reason };
+        super::fits::check_tiles(path).map_err(unsuitable)?;
         let mut file = FitsFile::open(path)
             .map_err(|e| ImageError::Unreadable { path: path.to_path_buf(), reason: e.to_string() })?;
         let Ok(table) = file.hdu("BEAMS") else { return Ok(None) };
@@ -54,7 +55,7 @@ impl BeamTable {
         };
         let (major_unit, minor_unit, angle_unit) =
             (degrees("BMAJ", 1.0 / 3600.0)?, degrees("BMIN", 1.0 / 3600.0)?, degrees("BPA", 1.0)?);
-        let count = |places: &[usize]| places.iter().max().map_or(1, |&last| last + 1);
+        let count = |places: &[usize]| places.iter().max().map_or(1, |&last| last.saturating_add(1));
         let rows = majors.len();
         let channel = |row: usize| channel_of.get(row).copied().unwrap_or(row);
         let pol = |row: usize| pol_of.get(row).copied().unwrap_or(0);

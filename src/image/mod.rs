@@ -5,6 +5,7 @@
 
 mod beam;
 mod beam_table;
+mod beams;
 mod common_beam;
 pub(crate) mod components;
 mod fits;
@@ -13,6 +14,7 @@ pub mod mosaic;
 mod planes;
 pub mod psf;
 pub(crate) mod wcs;
+mod zeros;
 
 pub use crate::kernels::PixelBeam;
 pub use beam::Beam;
@@ -22,6 +24,7 @@ pub use fits::{FitsImage, Pixel, PixelType, PlainPlane, PlaneKind, PlaneWriter, 
 pub use header::Header;
 pub use planes::is_masked;
 pub use wcs::{CelestialWcs, Frame, PixelMap, SkyPosition, WcsError};
+pub use zeros::Zeros;
 
 use crate::util::fs::folder_of;
 use std::path::PathBuf;

@@ -1,7 +1,7 @@
 //! Background and rms maps of an image file.
 
-use super::{NoiseError, NoiseMaps, NoiseOptions, beam_of, estimate};
-use crate::image::{FitsImage, PixelType, PlaneWriter};
+use super::{NoiseError, NoiseMaps, NoiseMethod, NoiseOptions, beam_of, estimate};
+use crate::image::{FitsImage, PixelType, PlaneWriter, Zeros};
 use crate::options::Validate;
 use crate::util::fs::same_file;
 use crate::{Error, Result};
@@ -23,6 +23,8 @@ pub struct NoiseMapFiles {
     pub planes: usize,
     /// Those without data; their maps are NaN.
     pub blank: usize,
+    /// Exact zeros that counted as no data.
+    pub zeros: usize,
 }
 
 /// The finite values of a map.
@@ -36,12 +38,12 @@ pub struct MapRange {
 /// Writes `BASE_bkg.fits` and `BASE_rms.fits` of an image or cube, plane by plane.
 ///
 /// # Errors
-/// An image that cannot be read or has no finite pixel, invalid options, maps that would replace the image or cannot
+/// An image that cannot be read, has no finite pixel or an absurd beam, invalid options, maps that would replace the image or cannot
 /// be written.
-pub fn write_maps(image: &Path, base: &Path, options: &NoiseOptions) -> Result<NoiseMapFiles> {
+pub fn write_maps(image: &Path, base: &Path, options: &NoiseOptions, zeros: Zeros) -> Result<NoiseMapFiles> {
     options.validate()?;
+    let needs_beam = options.method == NoiseMethod::Bane && options.step.is_none();
     let mut source = FitsImage::open(image)?;
-    let beam = beam_of(&source);
     let mut files = NoiseMapFiles::new(base, source.polarisations() * source.channels());
     if let Some(path) = [&files.background, &files.rms].into_iter().find(|path| same_file(path, image)) {
         return Err(Error::bad_input(format!(
@@ -54,7 +56,9 @@ pub fn write_maps(image: &Path, base: &Path, options: &NoiseOptions) -> Result<N
     let (mut background, mut rms) = (create(&files.background)?, create(&files.rms)?);
     for polarisation in 0..source.polarisations() {
         for channel in 0..source.channels() {
-            let plane = source.read_plane(polarisation, channel)?;
+            let mut plane = source.read_plane(polarisation, channel)?;
+            files.zeros += zeros.blank(&mut plane);
+            let beam = if needs_beam { beam_of(&source, polarisation, channel)? } else { None };
             let maps = match estimate(plane.view(), beam, options) {
                 // Blank channels are normal in a cube.
                 Err(NoiseError::NoData) if files.planes > 1 => {
@@ -90,6 +94,7 @@ impl NoiseMapFiles {
             rms_range: MapRange::default(),
             planes,
             blank: 0,
+            zeros: 0,
         }
     }
 }

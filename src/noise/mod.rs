@@ -12,7 +12,7 @@ mod grid;
 mod local;
 mod minimum_filter;
 
-use crate::image::{FitsImage, PixelBeam};
+use crate::image::{FitsImage, ImageError, PixelBeam};
 use crate::kernels::order_statistics::median_and_mad;
 use crate::options::{Checks, OptionError, Validate};
 pub use files::{MapRange, NoiseMapFiles, write_maps};
@@ -222,16 +222,15 @@ pub fn model(
     })
 }
 
-/// The beam of an image in pixels, as BANE measures it: pixels need not be square, the geometric mean counts.
+/// The beam of a plane of an image in pixels, as BANE measures it: pixels need not be square, the geometric mean counts.
 ///
 /// `None` without a beam or a pixel size in the header.
-pub fn beam_of(image: &FitsImage) -> Option<PixelBeam> {
-    let beam = image.beam()?;
-    let pixel = image.pixel_deg().ok().or_else(|| {
-        let side = |axis: usize| image.header().get_f64(&format!("CDELT{axis}"));
-        Some((side(1)? * side(2)?).abs().sqrt()).filter(|&p| p > 0.0)
-    })?;
-    Some(beam.in_pixels(pixel))
+///
+/// # Errors
+/// As [`FitsImage::plane_beam`].
+pub fn beam_of(image: &FitsImage, polarisation: usize, channel: usize) -> Result<Option<PixelBeam>, ImageError> {
+    let beam = image.plane_beam(polarisation, channel)?;
+    Ok(beam.and_then(|beam| Some(image.on_pixels(&beam, image.mean_pixel_deg()?))))
 }
 
 /// Background and rms of the finite pixels of a plane as two numbers.

@@ -255,7 +255,11 @@ impl Combination {
 
     /// The islands of one plane's mask, measured in the image.
     fn islands(&mut self, mask: &Array2<bool>, polarisation: usize, channel: usize) -> Result<Vec<IslandRow>> {
-        let area = self.image.as_ref().and_then(|i| Some(i.beam()?.in_pixels(i.pixel_deg().ok()?).area()));
+        let area = self.image.as_ref().and_then(|image| {
+            let (polarisation, channel) = image.matching_plane(polarisation, channel);
+            // An absurd beam gives no flux.
+            Some(image.pixel_beam(polarisation, channel).ok()??.area())
+        });
         let plane = self.image.as_mut().map(|image| image.read_matching(polarisation, channel)).transpose()?;
         let wcs = self.grid.wcs.as_ref().ok();
         let list = combine::islands(mask.view(), plane.as_ref().map(|p| p.view()), area, wcs);

@@ -1,6 +1,6 @@
 //! `cleanloop kernel IMAGE`: the footprint that masks are eroded with.
 
-use crate::image::{FitsImage, Header, PixelType, write_plane};
+use crate::image::{Beam, FitsImage, Header, PixelType, write_plane};
 use crate::kernels::beam_footprint;
 use crate::{Error, ExitStatus, Result};
 use std::path::PathBuf;
@@ -28,9 +28,30 @@ pub struct Args {
     #[arg(long, value_name = "PIXELS", default_value_t = 0.0, allow_negative_numbers = true)]
     pub scale: f64,
 
+    /// Channel of a cube, from 0, whose beam is taken [default: the first that has one].
+    #[arg(long, value_name = "NUMBER")]
+    pub channel: Option<usize>,
+
     /// Save the footprint as a FITS image of zeros and ones instead of drawing it.
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+}
+
+/// The beam of a channel, or of the first that has one, and its channel.
+fn beam_of(image: &FitsImage, channel: Option<usize>) -> Result<(Beam, usize)> {
+    let path = image.path().display();
+    if let Some(number) = channel.filter(|&n| n >= image.channels()) {
+        let last = image.channels() - 1;
+        return Err(Error::bad_input(format!("--channel {number}: {path} has the channels 0 to {last}")));
+    }
+    let candidates = channel.map_or(0..image.channels(), |n| n..n + 1);
+    for channel in candidates {
+        if let Some(beam) = image.plane_beam(0, channel)? {
+            return Ok((beam, channel));
+        }
+    }
+    let where_from = "BMAJ and BMIN in its header, a table BEAMS, or HISTORY of AIPS";
+    Err(Error::bad_input(format!("{path}: has no restoring beam ({where_from} were looked at)")))
 }
 
 /// Draws the footprint as text, or saves it.
@@ -45,12 +66,13 @@ pub(crate) fn run(args: Args) -> Result<ExitStatus> {
         return Err(Error::bad_input(format!("--scale is {}; it must not be negative", args.scale)));
     }
     let image = FitsImage::open(&args.image)?;
-    let beam = image.beam().ok_or_else(|| {
-        Error::bad_input(format!("{}: has no restoring beam (BMAJ, BMIN) in its header", args.image.display()))
-    })?;
-    let pixels = beam.in_pixels(image.pixel_deg()?);
+    let (beam, channel) = beam_of(&image, args.channel)?;
+    let pixels = image.on_pixels(&beam, image.pixel_deg()?);
     let footprint = beam_footprint(&pixels, args.response, args.scale);
     let count = footprint.iter().filter(|&&f| f).count();
+    if image.beams_differ() {
+        println!("channel {channel} (the table BEAMS has others; --channel names one)");
+    }
     println!(
         "beam {:.3} x {:.3} arcsec, PA {:.1} deg = {:.2} x {:.2} pixels; response {}, scale {}: {count} pixels",
         beam.major_deg * 3600.0,

@@ -1,7 +1,7 @@
 //! `cleanloop mask IMAGE`: flint's mask pipeline, or levels that are chosen from the image.
 
 use super::given::Given;
-use crate::image::{FitsImage, sidecar_path};
+use crate::image::{FitsImage, Zeros, sidecar_path};
 use crate::masking::auto::FlatOptions;
 use crate::masking::maker::{self, AutomaticInputs, Mask, MaskRequest, NoiseFiles};
 use crate::masking::{MaskMethod, MaskRecipe, MaskingOptions};
@@ -111,6 +111,10 @@ pub struct Args {
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0, requires = "auto", allow_negative_numbers = true)]
     pub caution: f64,
 
+    /// Meaning of large connected regions of exact zeros (a square of 16 pixels fits in).
+    #[arg(long, value_enum, default_value_t = Zeros::NoData)]
+    pub zeros: Zeros,
+
     #[command(flatten)]
     pub limits: Given<FlatOptions>,
 
@@ -140,6 +144,7 @@ pub(crate) fn run(args: Args) -> Result<ExitStatus> {
         previous: args.previous_mask.as_deref(),
         detailed: args.auto,
         signal: signal.as_deref(),
+        zeros: args.zeros,
         flint_types: args.flint_types,
         ..MaskRequest::new(&args.image, &recipe, &output)
     })?;

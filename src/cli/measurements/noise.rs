@@ -1,6 +1,7 @@
 //! `cleanloop noise IMAGE`: background and rms maps, named as BANE names them.
 
-use crate::image::sidecar_path;
+use crate::image::{Zeros, sidecar_path};
+use crate::masking::MaskNote;
 use crate::noise::{self, MapRange, NoiseOptions};
 use crate::{ExitStatus, Result};
 use std::path::PathBuf;
@@ -15,6 +16,10 @@ pub struct Args {
     #[arg(short, long, value_name = "BASE")]
     pub output: Option<PathBuf>,
 
+    /// Meaning of large connected regions of exact zeros (a square of 16 pixels fits in).
+    #[arg(long, value_enum, default_value_t = Zeros::NoData)]
+    pub zeros: Zeros,
+
     #[command(flatten)]
     pub noise: NoiseOptions,
 }
@@ -28,7 +33,11 @@ pub(crate) fn run(args: Args) -> Result<ExitStatus> {
         // `X.fits`, `X.fits.gz` and `X.fits.fz` give X.
         sidecar_path(&args.image, "").with_extension("").with_extension("")
     });
-    let maps = noise::write_maps(&args.image, &base, &args.noise)?;
+    let maps = noise::write_maps(&args.image, &base, &args.noise, args.zeros)?;
+    if maps.zeros > 0 {
+        let note = MaskNote::ZerosAreNoData { pixels: maps.zeros };
+        tracing::warn!("{}: {note}", args.image.display());
+    }
     let of = if maps.planes > 1 { format!(" ({} planes, {} blank)", maps.planes, maps.blank) } else { String::new() };
     println!("{}: {}{of}", maps.background.display(), words(&maps.background_range));
     println!("{}: {}{of}", maps.rms.display(), words(&maps.rms_range));

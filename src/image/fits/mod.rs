@@ -48,6 +48,14 @@ impl PixelType {
     }
 }
 
+/// Refuses tile-compressed images, anywhere in a file, with parameters that trap cfitsio.
+///
+/// # Errors
+/// The keyword, its value and what was expected.
+pub(super) fn check_tiles(path: &Path) -> Result<(), String> {
+    damage::check_tiles(path, false)
+}
+
 /// `X.fits` (or `X.fits.gz`, `X.fits.fz`) and `mask` give `X.mask.fits`, as flint names its outputs.
 pub fn sidecar_path(image: &Path, kind: &str) -> PathBuf {
     let name = image.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();

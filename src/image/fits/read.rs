@@ -4,9 +4,11 @@ use super::PlaneKind;
 use super::cfitsio::{Handle, MAX_AXES, c_path};
 use super::damage;
 use super::plain::{self, PlainPixels, PlainPlane};
-use crate::image::{Beam, Header, ImageError};
+use crate::image::beams::Beams;
+use crate::image::{Header, ImageError};
 use ndarray::Array2;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// A FITS image of 2 to 4 axes, read plane by plane (plain, `.gz`, or tile-compressed).
 ///
@@ -21,6 +23,8 @@ pub struct FitsImage {
     header: Header,
     /// The pixels, where they can be read without cfitsio.
     plain: Option<PlainPixels>,
+    /// Restoring beams, once they were asked for.
+    pub(in crate::image) beams: OnceLock<Result<Beams, ImageError>>,
 }
 
 impl std::fmt::Debug for FitsImage {
@@ -54,7 +58,7 @@ impl FitsImage {
         let kinds = plane_kinds(&header, &axes).map_err(unsuitable)?;
         damage::check_size(&path, &axes, plain::bytes_of_pixels(&path, &handle)).map_err(unsuitable)?;
         let plain = PlainPixels::of(&path, &handle);
-        Ok(Self { path, handle, axes, kinds, bitpix, header, plain })
+        Ok(Self { path, handle, axes, kinds, bitpix, header, plain, beams: OnceLock::new() })
     }
 
     /// The file.
@@ -209,14 +213,6 @@ impl FitsImage {
         Ok(Array2::from_shape_vec((ny, nx), data).expect("length is ny * nx"))
     }
 
-    /// The restoring beam of the header (`BMAJ`, `BMIN`, `BPA`); `None` when absent or not positive.
-    pub fn beam(&self) -> Option<Beam> {
-        let major_deg = self.header.get_f64("BMAJ")?;
-        let minor_deg = self.header.get_f64("BMIN")?;
-        let pa_deg = self.header.get_f64("BPA").unwrap_or(0.0);
-        (major_deg > 0.0 && minor_deg > 0.0).then_some(Beam { major_deg, minor_deg, pa_deg })
-    }
-
     /// Opens a file that goes with this image: its planes must have the same size, and it must be one plane for all
     /// channels or have as many channels.
     ///
@@ -287,6 +283,31 @@ fn check_is_file(path: &Path) -> Result<(), ImageError> {
     }
 }
 
+/// The name of an axis, in capitals; empty without one.
+fn ctype(header: &Header, axis: usize) -> String {
+    header.get(&format!("CTYPE{axis}")).unwrap_or_default().to_uppercase()
+}
+
+/// Refuses images whose first two axes are not those of the sky, as far as the axes have names.
+fn check_sky_is_first(header: &Header, naxis: usize) -> Result<(), String> {
+    let is_on_sky = |axis: &usize| {
+        let name = ctype(header, *axis);
+        let name = name.split('-').next().unwrap_or_default();
+        ["RA", "DEC", "GLON", "GLAT", "ELON", "ELAT"].contains(&name)
+    };
+    let is_polarisation = |axis: &usize| ["STOKES", "CORR"].iter().any(|name| ctype(header, *axis).starts_with(name));
+    let wrong = (3..=naxis).find(is_on_sky).or_else(|| (1..=2).find(is_polarisation));
+    wrong.map_or(Ok(()), |axis| {
+        Err(format!(
+            "has axis {axis} of type '{}' (CTYPE{axis}), but CTYPE1 = '{}' and CTYPE2 = '{}': the two axes of the sky \
+         must be the first; put the axes in another order",
+            ctype(header, axis),
+            ctype(header, 1),
+            ctype(header, 2)
+        ))
+    })
+}
+
 /// Kinds of the axes beyond the second, or why these axes are not those of an image.
 fn plane_kinds(header: &Header, axes: &[usize]) -> Result<Vec<PlaneKind>, String> {
     if axes.len() < 2 {
@@ -295,10 +316,10 @@ fn plane_kinds(header: &Header, axes: &[usize]) -> Result<Vec<PlaneKind>, String
     if axes.contains(&0) {
         return Err(format!("has a zero-sized axis ({axes:?})"));
     }
+    check_sky_is_first(header, axes.len())?;
     let kinds: Vec<PlaneKind> = (3..=axes.len())
         .map(|i| {
-            let ctype = header.get(&format!("CTYPE{i}")).unwrap_or_default().to_uppercase();
-            match ctype.as_str() {
+            match ctype(header, i).as_str() {
                 c if c.starts_with("STOKES") || c.starts_with("CORR") => PlaneKind::Polarisation,
                 // Without names: the customary order RA, DEC, FREQ, STOKES.
                 "" if i == 4 => PlaneKind::Polarisation,
@@ -307,11 +328,13 @@ fn plane_kinds(header: &Header, axes: &[usize]) -> Result<Vec<PlaneKind>, String
         })
         .collect();
     for kind in [PlaneKind::Channel, PlaneKind::Polarisation] {
-        let long = kinds.iter().zip(&axes[2..]).filter(|(k, n)| **k == kind && **n > 1).count();
-        if long > 1 {
+        let long = (3..=axes.len()).filter(|i| kinds[i - 3] == kind && axes[i - 1] > 1);
+        let named = |i: usize| format!("axis {i} ('{}') of {} pixels", ctype(header, i), axes[i - 1]);
+        let long: Vec<String> = long.map(named).collect();
+        if long.len() > 1 {
             return Err(format!(
-                "has {} axes ({axes:?}) that cannot be told apart as frequency and Stokes",
-                axes.len()
+                "has {}, which cannot be told apart as frequency and Stokes: one of each was expected",
+                long.join(" and ")
             ));
         }
     }

@@ -93,7 +93,7 @@ impl<'a> Opened<'a> {
             wcs: image.wcs()?,
             shape: image.plane_shape(),
             axes: image.axes().len(),
-            beam: image.beam(),
+            beam: image.plane_beam(0, 0)?,
         })
     }
 

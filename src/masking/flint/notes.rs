@@ -22,6 +22,16 @@ pub enum MaskNote {
     },
     /// The plane has no pixel with data: nothing is masked.
     NoData,
+    /// Large regions of exact zeros count as no data.
+    ZerosAreNoData {
+        /// Number of zeros.
+        pixels: usize,
+    },
+    /// No pixel has a positive signal: nothing is masked.
+    NothingPositive {
+        /// The greatest signal, sigma.
+        greatest: f32,
+    },
 }
 
 impl std::fmt::Display for MaskNote {
@@ -40,6 +50,13 @@ impl std::fmt::Display for MaskNote {
                 "flood_fill_use_mac without flood_fill: base_snr_clip = {clip} was compared with the image itself, \
                  not with its signal to noise; set flood_fill"
             ),
+            Self::ZerosAreNoData { pixels } => write!(
+                f,
+                "{pixels} exact zeros in large connected regions count as no data; `--zeros data` takes them as values"
+            ),
+            Self::NothingPositive { greatest } => {
+                write!(f, "no pixel has a positive signal (the greatest is {greatest:.4}); nothing is masked")
+            }
             Self::NoData => f.write_str("the plane has no pixel with data; nothing is masked"),
         }
     }

@@ -189,6 +189,8 @@ pub fn snr_seeds<E: Send>(
     let [mut seeds, floor]: [BitMask; 2] = masks.try_into().expect("a mask a clip");
     let lowered = greatest.filter(|&g| g < seed_clip as f32 && g > f32::NEG_INFINITY);
     let note = match lowered {
+        // 0.9 of a negative maximum is above it: flint's rule finds nothing.
+        Some(greatest) if greatest <= 0.0 => Some(MaskNote::NothingPositive { greatest }),
         Some(greatest) => {
             let used = PART_OF_MAXIMUM * greatest;
             seeds = clip_rows(shape, rows, &[Clip::Reaches(used)])?.0.swap_remove(0);
@@ -344,6 +346,14 @@ mod tests {
         let Clipped { found, note, .. } = seeds_of(signal.view(), &[]);
         assert_eq!(drawn(&found.seeds), ["##.."]);
         assert_eq!(note, Some(MaskNote::SeedClipLowered { asked: 4.5, greatest: 2.0, used: 1.8 }));
+    }
+
+    #[test]
+    fn nothing_is_masked_where_no_signal_is_positive() {
+        let signal = array![[-2.0f32, -1.8, f32::NAN]];
+        let Clipped { found, note, .. } = seeds_of(signal.view(), &[]);
+        assert_eq!(drawn(&found.seeds), ["..."]);
+        assert_eq!(note, Some(MaskNote::NothingPositive { greatest: -1.8 }));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::auto::{self, AutoMaskOptions, PsfSidelobes, RemovedIsland};
 use super::multithresh::{self, CycleInputs};
 use super::recipe::{CombineRule, MaskMethod, MaskRecipe};
 use super::{MaskNote, MaskingOptions};
-use crate::image::{FitsImage, sidecar_path};
+use crate::image::{FitsImage, Zeros, sidecar_path};
 use crate::kernels::{Connectivity, label};
 use crate::{Error, Result};
 use ndarray::{Array2, Zip};
@@ -55,6 +55,8 @@ pub struct MaskRequest<'a> {
     pub detailed: bool,
     /// Also write the signal, (image - background) / rms, where the options need it.
     pub signal: Option<&'a Path>,
+    /// Meaning of large regions of exact zeros. Noise maps that are given tell themselves where there is no data.
+    pub zeros: Zeros,
     /// Write flint's pixel types instead of the smallest integer type.
     pub flint_types: bool,
 }
@@ -75,6 +77,7 @@ impl<'a> MaskRequest<'a> {
             polarisations: Polarisations::All,
             detailed: false,
             signal: None,
+            zeros: Zeros::default(),
             flint_types: false,
         }
     }
@@ -318,9 +321,10 @@ fn part_of(request: &MaskRequest<'_>) -> Result<Mask> {
 /// Files that cannot be read.
 pub fn sidelobes(psf: &Path, image: &Path, options: &AutoMaskOptions) -> Result<Vec<PsfSidelobes>> {
     let mut psf = FitsImage::open(psf)?;
-    let beam = single::beam_in_pixels(&FitsImage::open(image)?).ok().flatten();
+    let image = FitsImage::open(image)?;
     let channels = psf.channels();
     let of_channel = |channel| {
+        let beam = image.pixel_beam(0, image.matching_plane(0, channel).1).ok().flatten();
         let plane = psf.read_plane(0, channel)?;
         Ok(PsfSidelobes::of(plane.view(), &options.extended.scales, auto::fwhm_of(beam.as_ref())))
     };

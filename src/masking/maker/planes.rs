@@ -1,10 +1,10 @@
 //! The planes that a mask is made from: the image itself, or its signal to noise, read whole or in strips.
 
 use super::MaskRequest;
-use crate::image::{FitsImage, ImageError, PixelBeam, PlainPlane};
+use crate::image::{FitsImage, ImageError, PlainPlane, Zeros};
 use crate::masking::flint::seeds::STRIP;
 use crate::masking::signal_of;
-use crate::noise::{self, NoiseOptions};
+use crate::noise::{self, NoiseMethod, NoiseOptions};
 use crate::options::Validate;
 use crate::{Error, Result};
 use multiversion::multiversion;
@@ -43,6 +43,15 @@ impl SignalStrips<'_> {
     }
 }
 
+/// What was found out while a plane was read.
+#[derive(Debug, Default)]
+pub(super) struct PlaneRead {
+    /// Median of the estimated rms, in the image's unit.
+    pub(super) rms: Option<f64>,
+    /// Exact zeros that count as no data.
+    pub(super) zeros: usize,
+}
+
 /// Where the signal comes from.
 pub(super) enum Noise {
     /// The image itself is looked at.
@@ -50,7 +59,7 @@ pub(super) enum Noise {
     /// Background and rms maps.
     Maps { background: FitsImage, rms: FitsImage },
     /// They are estimated.
-    Estimated { options: NoiseOptions, beam: Option<PixelBeam> },
+    Estimated { options: NoiseOptions },
 }
 
 impl Noise {
@@ -60,7 +69,7 @@ impl Noise {
         }
         let Some(maps) = &request.maps else {
             request.recipe.noise.validate()?;
-            return Ok(Self::Estimated { options: request.recipe.noise.clone(), beam: noise::beam_of(image) });
+            return Ok(Self::Estimated { options: request.recipe.noise.clone() });
         };
         let (background, rms) = (FitsImage::open(maps.background)?, FitsImage::open(maps.rms)?);
         for map in [&background, &rms] {
@@ -100,25 +109,28 @@ impl Noise {
         })
     }
 
-    /// Reads the plane `of` (polarisation, channel) and turns it into signal, where the options look at signal. With
-    /// `median`, the median of an estimated noise map is returned, in the image's unit.
+    /// Reads the plane `of` (polarisation, channel) and turns it into signal, where the options look at signal.
     pub(super) fn read_signal(
         &mut self,
         image: &mut FitsImage,
         of: (usize, usize),
         plane: &mut Array2<f32>,
-        median: bool,
-    ) -> Result<Option<f64>> {
+        zeros: Zeros,
+    ) -> Result<PlaneRead> {
         let pixels = plane.as_slice_mut().expect("standard order");
         let nx = image.plane_shape().1;
         let rows = (STRIP / nx).max(1);
         if let Some(strips) = self.strips(image, of) {
             let read = |(i, strip): (usize, &mut [f32])| strips.read(i * rows, strip);
             pixels.par_chunks_mut(rows * nx).enumerate().try_for_each(read)?;
-            return Ok(None);
+            return Ok(PlaneRead::default());
         }
+        let mut read = PlaneRead::default();
         match self {
-            Self::Unused => image.read_plane_into(of.0, of.1, pixels)?,
+            Self::Unused => {
+                image.read_plane_into(of.0, of.1, pixels)?;
+                read.zeros = zeros.blank(plane);
+            }
             Self::Maps { background, rms } => {
                 let (of_background, of_rms) = (background.matching_plane(of.0, of.1), rms.matching_plane(of.0, of.1));
                 let mut b = vec![0f32; rows * nx];
@@ -131,13 +143,15 @@ impl Noise {
                     to_signal_strip(strip, b, r);
                 }
             }
-            Self::Estimated { options, beam } => {
+            Self::Estimated { options } => {
+                let needs_beam = options.method == NoiseMethod::Bane && options.step.is_none();
+                let beam = if needs_beam { noise::beam_of(image, of.0, of.1)? } else { None };
                 image.read_plane_into(of.0, of.1, pixels)?;
-                match noise::model(plane.view(), *beam, options) {
+                read.zeros = zeros.blank(plane);
+                match noise::model(plane.view(), beam, options) {
                     Ok(model) => {
-                        let rms = median.then(|| model.median_rms());
+                        read.rms = Some(model.median_rms());
                         model.to_signal(plane.view_mut());
-                        return Ok(rms);
                     }
                     // Blank planes are judged with the mask.
                     Err(noise::NoiseError::NoData) => plane.fill(f32::NAN),
@@ -145,6 +159,6 @@ impl Noise {
                 }
             }
         }
-        Ok(None)
+        Ok(read)
     }
 }

@@ -24,7 +24,6 @@ struct Single<'a> {
     request: &'a MaskRequest<'a>,
     image: FitsImage,
     noise: Noise,
-    beam: Option<PixelBeam>,
     previous: Option<FitsImage>,
     previous_image: Option<FitsImage>,
     uncleaned: Option<FitsImage>,
@@ -44,11 +43,6 @@ impl<'a> Single<'a> {
             request.recipe.noise.validate()?;
         }
         let noise = if is_automatic { Noise::Unused } else { Noise::open(request, &image)? };
-        let beam = match beam_in_pixels(&image) {
-            Ok(beam) => beam,
-            Err(e) if options.beam_shape_erode || options.convolve_first => return Err(e.into()),
-            Err(_) => None,
-        };
         let companion = |path: Option<&Path>| path.map(|path| image.companion(path)).transpose();
         let previous = companion(request.previous)?;
         let open = |path: Option<&Path>| path.filter(|_| is_automatic).map(FitsImage::open).transpose();
@@ -73,7 +67,6 @@ impl<'a> Single<'a> {
             request,
             image,
             noise,
-            beam,
             previous,
         })
     }
@@ -167,15 +160,17 @@ impl<'a> Single<'a> {
     fn plane_of_pipeline(&mut self, of: (usize, usize)) -> Result<Result<MaskOutput, MaskingError>> {
         let request = self.request;
         let options = &request.recipe.flint;
-        let beam = self.beam.filter(|_| options.beam_shape_erode || options.convolve_first);
+        let is_eroded = options.beam_shape_erode || options.convolve_first;
+        let beam = if is_eroded { self.image.pixel_beam(of.0, of.1)? } else { None };
         if let Some(strips) = self.noise.strips(&self.image, of).filter(|_| self.signal.is_none()) {
             let rows = |first: usize, signal: &mut [f32]| strips.read(first, signal);
             return Ok(mask_of_rows(self.image.plane_shape(), &rows, beam.as_ref(), options)?);
         }
         self.make_room();
-        let median = self.noise.read_signal(&mut self.image, of, &mut self.plane, self.request.detailed)?;
-        self.mask.rms = self.mask.rms.or(median);
-        Ok(mask_of_signal(self.plane.view(), beam.as_ref(), options))
+        let read = self.noise.read_signal(&mut self.image, of, &mut self.plane, request.zeros)?;
+        self.mask.rms = self.mask.rms.or(read.rms.filter(|_| request.detailed));
+        let made = mask_of_signal(self.plane.view(), beam.as_ref(), options);
+        Ok(made.map(|output| with_zeros(output, read.zeros)))
     }
 
     fn automatic_plane(
@@ -190,6 +185,8 @@ impl<'a> Single<'a> {
         if self.mask.planes > 1 && !pixels.iter().any(|v| v.is_finite() && *v != 0.0) {
             return Ok(Err(MaskingError::NoData));
         }
+        let zeros = self.request.zeros.blank(&mut self.plane);
+        let beam = self.beam_of_levels(of)?;
         let read = |file: &mut Option<FitsImage>| -> Result<Option<Array2<f32>>, ImageError> {
             file.as_mut().map(|file| file.read_matching(of.0, of.1)).transpose()
         };
@@ -199,7 +196,7 @@ impl<'a> Single<'a> {
         let sidelobes = self.request.automatic.sidelobes.and_then(|all| all.get(of.1.min(all.len().max(1) - 1)));
         let inputs = AutoInputs {
             image: self.plane.view(),
-            beam: self.beam.as_ref(),
+            beam: beam.as_ref(),
             sidelobes,
             uncleaned: uncleaned.as_ref().map(|p| p.view()),
             last,
@@ -224,14 +221,27 @@ impl<'a> Single<'a> {
         summary.why.extend(made.extended.iter().filter(|s| s.pixels > 0).map(ToString::to_string));
         summary.hidden |= made.hidden;
         summary.removed.extend(made.removed);
-        Ok(Ok(MaskOutput { mask: made.mask, bits, notes: made.notes, signal: None }))
+        Ok(Ok(with_zeros(MaskOutput { mask: made.mask, bits, notes: made.notes, signal: None }, zeros)))
+    }
+
+    /// The beam that automatic levels know; they do without one where pixels have no size and nothing is eroded.
+    fn beam_of_levels(&self, of: (usize, usize)) -> Result<Option<PixelBeam>> {
+        let options = &self.request.recipe.flint;
+        let Some(beam) = self.image.plane_beam(of.0, of.1)? else { return Ok(None) };
+        match self.image.pixel_deg() {
+            Ok(pixel) => Ok(Some(self.image.on_pixels(&beam, pixel))),
+            Err(e) if options.beam_shape_erode || options.convolve_first => Err(e.into()),
+            Err(_) => Ok(None),
+        }
     }
 }
 
-/// The beam in the header, in pixels; `None` without one.
-pub(super) fn beam_in_pixels(image: &FitsImage) -> Result<Option<PixelBeam>, ImageError> {
-    let Some(beam) = image.beam() else { return Ok(None) };
-    Ok(Some(beam.in_pixels(image.pixel_deg()?)))
+/// A mask with the note that zeros count as no data, where some do.
+fn with_zeros(mut output: MaskOutput, zeros: usize) -> MaskOutput {
+    if zeros > 0 {
+        output.notes.push(MaskNote::ZerosAreNoData { pixels: zeros });
+    }
+    output
 }
 
 /// The image's header and a line that says how the mask was made.

@@ -2,7 +2,8 @@
 
 use super::{CycleInputs, MultithreshError, MultithreshOptions};
 use crate::image::psf::sidelobe_level;
-use crate::image::{Beam, BeamTable, FitsImage, Header, PixelBeam, PixelType, PlaneKind, PlaneWriter, common_beam};
+use crate::image::wcs::pixel_position_angle;
+use crate::image::{Beam, BeamTable, FitsImage, Header, PixelBeam, PixelType, PlaneKind, PlaneWriter};
 use crate::kernels::bitmask::BitMask;
 use ndarray::ArrayView2;
 use std::path::Path;
@@ -68,13 +69,10 @@ impl<'a> Cube<'a> {
         Ok(cube)
     }
 
-    /// The beam in pixels, its angle counted as for RA that increases to the left.
+    /// The beam in pixels, turned as the axes are.
     pub(super) fn pixel_beam(&self) -> PixelBeam {
-        let mut beam = self.beam.in_pixels(self.pixel_deg);
-        if self.header.get_f64("CDELT1").is_some_and(|d| d > 0.0) {
-            beam.pa_deg = -beam.pa_deg;
-        }
-        beam
+        let pa_deg = pixel_position_angle(&self.header, self.beam.pa_deg);
+        Beam { pa_deg, ..self.beam }.in_pixels(self.pixel_deg)
     }
 
     /// Opens an image that must fit the residual: the same plane size, one channel or as many.
@@ -208,12 +206,15 @@ fn find_beam(inputs: &CycleInputs, residual: &FitsImage) -> Result<Beam, Multith
     if let Some(beam) = inputs.beam {
         return Ok(beam);
     }
-    let of_table = |path: &Path| Ok::<_, MultithreshError>(BeamTable::read(path)?.and_then(|t| common_beam(t.all())));
-    if let Some(beam) = of_table(&inputs.residual)?.or(residual.beam()) {
+    let common = |image: &FitsImage| match image.beams_differ() {
+        true => Ok(image.beam()),
+        false => (0..image.channels()).find_map(|c| image.plane_beam(0, c).transpose()).transpose(),
+    };
+    if let Some(beam) = common(residual)? {
         return Ok(beam);
     }
     if let Some(psf) = &inputs.psf
-        && let Some(beam) = of_table(psf)?.or(FitsImage::open(psf)?.beam())
+        && let Some(beam) = common(&FitsImage::open(psf)?)?
     {
         return Ok(beam);
     }

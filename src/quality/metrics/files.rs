@@ -39,10 +39,7 @@ pub fn of_files(files: &RoundFiles) -> Result<ImageMetrics> {
     let mut model = open(&files.model, false)?;
     let mut mask = open(&files.mask, true)?;
     let mut islands = open(&files.islands, true)?;
-    let beam = match (image.beam(), image.pixel_deg()) {
-        (Some(beam), Ok(pixel_deg)) => Some(BeamOnPixels { beam, pixel_deg }),
-        _ => None,
-    };
+    let pixel_deg = image.pixel_deg().ok();
     let mut all = Vec::with_capacity(channels);
     let batch = rayon::current_num_threads().max(1);
     for first in (0..channels).step_by(batch) {
@@ -53,12 +50,14 @@ pub fn of_files(files: &RoundFiles) -> Result<ImageMetrics> {
                 Ok(plane.transpose()?)
             };
             let others = [read(&mut residual)?, read(&mut model)?, read(&mut mask)?, read(&mut islands)?];
-            planes.push((image.read_plane(0, c)?, others));
+            let on_pixels = |beam| Some(BeamOnPixels { beam, pixel_deg: pixel_deg? });
+            let beam = image.plane_beam(0, c)?.and_then(on_pixels);
+            planes.push((image.read_plane(0, c)?, others, beam));
         }
         fn view(plane: &Option<Array2<f32>>) -> Option<ArrayView2<'_, f32>> {
             plane.as_ref().map(|p| p.view())
         }
-        all.par_extend(planes.par_iter().map(|(image, [residual, model, mask, islands])| {
+        all.par_extend(planes.par_iter().map(|(image, [residual, model, mask, islands], beam)| {
             let arrays = PlaneArrays {
                 image: image.view(),
                 residual: view(residual),
@@ -66,7 +65,7 @@ pub fn of_files(files: &RoundFiles) -> Result<ImageMetrics> {
                 mask: view(mask),
                 islands: view(islands),
             };
-            of_plane(&arrays, beam)
+            of_plane(&arrays, *beam)
         }));
     }
     Ok(if channels == 1 { all.remove(0) } else { of_channels(all) })

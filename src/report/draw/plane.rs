@@ -35,7 +35,7 @@ impl Plane {
         let channel = if channel < file.channels() { channel } else { 0 };
         let pixels = file.read_plane(0, channel)?;
         let header = file.header();
-        let beam = file.beam();
+        let beam = file.plane_beam(0, channel).ok().flatten();
         let frequency_hz =
             (3..=4).find(|i| header.get(&format!("CTYPE{i}")).is_some_and(|t| t.starts_with("FREQ"))).and_then(|i| {
                 let value = |key: &str| header.get_f64(&format!("{key}{i}"));
