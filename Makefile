@@ -6,7 +6,7 @@ SLURM_TEST := $(CARGO) test --test suite batch::slurm:: -- --include-ignored --t
 # Tests that `make test` leaves out: those of `make test-slurm`, and one that needs DP3 where CLEANLOOP_DP3 does not name it.
 LEFT_OUT := --skip batch::slurm:: $(if $(CLEANLOOP_DP3),,--skip the_example_with_dp3)
 
-.PHONY: help build demo test test-fast test-slurm test-slurm-full bench bench-selfcal install-demo-parts install-test-parts \
+.PHONY: help build demo test test-fast fuzz test-slurm test-slurm-full bench bench-selfcal install-demo-parts install-test-parts \
 	install-slurm-parts lint lint-python test-workers workers-venv test-python wheel
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo "make test-slurm-full the same with 2,000 measurement sets"
 	@echo "make test-workers   test the sources of the CASA worker, without CASA"
 	@echo "make test-python    build the Python package, install it and test it"
+	@echo "make fuzz           damage images, region files, campaign files, journals and records for ten minutes each"
 	@echo "make wheel          the Python package as a wheel, in target/wheels"
 	@echo "make bench          time masks, noise maps and auto-multithresh against their peers"
 	@echo "make bench-selfcal  self-calibrate simulated and real data with the defaults, against the truth (long)"
@@ -55,6 +56,10 @@ lint-python: workers-venv
 
 test-workers: workers-venv
 	cd workers && $(WORKERS_VENV)/bin/python -B -m pytest -q
+
+# Cases for about ten minutes on two cores; CASES=N for another number.
+fuzz:
+	PROPTEST_CASES=$(or $(CASES),200000) $(CARGO) test --release --lib does_harm -- --include-ignored
 
 test: install-test-parts lint test-workers
 	CLEANLOOP_ASTROPY_PYTHON=$(CURDIR)/target/test-venv/bin/python $(CARGO) test -- --include-ignored $(LEFT_OUT)

@@ -8,6 +8,7 @@ mod masks;
 mod measurements;
 mod setup;
 
+use crate::process::interrupt;
 use crate::process::own;
 use crate::{ExitStatus, Result};
 use campaign::{cancel, demo, image, init, plan, report, run, schema, status, task, validate};
@@ -145,6 +146,10 @@ fn words_of(error: &dyn std::error::Error) -> String {
 pub fn run(cli: Cli) -> Result<ExitStatus> {
     logging::start(&cli);
     let terminal = run::Terminal { quiet: cli.quiet, json: cli.log_format == LogFormat::Json };
+    // Campaigns stop in order; everything else ends at the first signal.
+    if !matches!(cli.command, Command::Run(_) | Command::Image(_) | Command::Demo(_) | Command::Task(_)) {
+        interrupt::end_tidily().map_err(crate::Error::internal)?;
+    }
     match cli.command {
         Command::Init(args) => init::run(args),
         Command::Validate(args) => validate::run(args),

@@ -13,6 +13,17 @@ pub struct BeamTable {
     beams: Vec<Beam>,
 }
 
+/// What a file says about its restoring beams.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Beams {
+    /// Nothing.
+    None,
+    /// One for all planes.
+    Same(Beam),
+    /// One for each channel.
+    Each(BeamTable),
+}
+
 impl BeamTable {
     /// Reads the table of a file; `None` if it has none.
     ///
@@ -21,7 +32,7 @@ impl BeamTable {
     pub fn read(path: impl AsRef<Path>) -> Result<Option<Self>, ImageError> {
         let path = path.as_ref();
         let unsuitable = |reason: String| ImageError::Unsuitable { path: path.to_path_buf(), reason };
-        super::fits::check_tiles(path).map_err(unsuitable)?;
+        super::damage::check_tiles(path, false).map_err(unsuitable)?;
         let mut file = FitsFile::open(path)
             .map_err(|e| ImageError::Unreadable { path: path.to_path_buf(), reason: e.to_string() })?;
         let Ok(table) = file.hdu("BEAMS") else { return Ok(None) };

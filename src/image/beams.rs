@@ -1,5 +1,6 @@
 //! The restoring beams of an image file, wherever they are written: the table `BEAMS`, the header, or AIPS's HISTORY.
 
+use super::beam_table::Beams;
 use super::wcs::pixel_position_angle;
 use super::{Beam, BeamTable, FitsImage, Header, ImageError, PixelBeam, common_beam};
 
@@ -13,17 +14,6 @@ const BELIEVABLE: (f64, f64) = (1.0, 0.25);
 /// Units that BMAJ is written in by mistake, and their size in degrees.
 const OTHER_UNITS: [(&str, f64); 3] =
     [("arcseconds", 1.0 / 3600.0), ("arcminutes", 1.0 / 60.0), ("radians", 180.0 / std::f64::consts::PI)];
-
-/// What a file says about its restoring beams.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Beams {
-    /// Nothing.
-    None,
-    /// One for all planes.
-    Same(Beam),
-    /// One for each channel.
-    Each(BeamTable),
-}
 
 impl Beams {
     /// Reads them; the table goes before the header, which holds the beam of a reference channel then.

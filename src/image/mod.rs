@@ -8,6 +8,7 @@ mod beam_table;
 mod beams;
 mod common_beam;
 pub(crate) mod components;
+mod damage;
 mod fits;
 mod header;
 pub mod mosaic;
@@ -22,6 +23,7 @@ pub use beam_table::{BeamTable, append_beam_table};
 pub use common_beam::common_beam;
 pub use fits::{FitsImage, Pixel, PixelType, PlainPlane, PlaneKind, PlaneWriter, sidecar_path, write_plane};
 pub use header::Header;
+pub(crate) use planes::check_same_sky;
 pub use planes::is_masked;
 pub use wcs::{CelestialWcs, Frame, PixelMap, SkyPosition, WcsError};
 pub use zeros::Zeros;
@@ -68,6 +70,16 @@ pub enum ImageError {
         right: PathBuf,
         /// Its `(ny, nx)`.
         right_shape: (usize, usize),
+    },
+    /// Two images of one size that must show the same sky do not.
+    #[error("{} is not on the grid of {}: its sky position (CRVAL, CRPIX) or pixel size (CDELT) differs, the same pixel is up to {pixels:.1} pixels away. `cleanloop combine --like IMAGE --reproject` puts a mask onto another grid", left.display(), right.display())]
+    GridsDiffer {
+        /// First file.
+        left: PathBuf,
+        /// Second file.
+        right: PathBuf,
+        /// The largest distance, in pixels of the second.
+        pixels: f64,
     },
 }
 

@@ -1,14 +1,47 @@
 //! Which planes of two files belong together, and which pixels of a mask are masked.
 
-use super::{FitsImage, ImageError};
+use super::{CelestialWcs, FitsImage, ImageError};
 use ndarray::Array2;
+use std::path::Path;
 
 /// Whether a pixel of a mask is masked: it is neither 0 nor blank.
 pub fn is_masked(value: f32) -> bool {
     value != 0.0 && !value.is_nan()
 }
 
+/// Pixels by which two grids may differ and still be the same.
+const SAME_GRID: f64 = 0.1;
+
+/// Refuses two images of one size, with these celestial coordinates, whose pixels are at different positions; `left` is
+/// named first.
+///
+/// # Errors
+/// [`ImageError::GridsDiffer`].
+pub(crate) fn check_same_sky(
+    left: (&Path, &CelestialWcs),
+    right: (&Path, &CelestialWcs),
+    shape: (usize, usize),
+) -> Result<(), ImageError> {
+    let pixels = left.1.offset_from(right.1, shape);
+    if pixels <= SAME_GRID {
+        return Ok(());
+    }
+    Err(ImageError::GridsDiffer { left: left.0.to_path_buf(), right: right.0.to_path_buf(), pixels })
+}
+
 impl FitsImage {
+    /// Refuses an image of this one's size whose pixels are at other positions on the sky; images without usable
+    /// celestial coordinates fit.
+    ///
+    /// # Errors
+    /// [`ImageError::GridsDiffer`], with the other image first.
+    pub(crate) fn check_same_sky(&self, other: &Self) -> Result<(), ImageError> {
+        match (self.wcs(), other.wcs()) {
+            (Ok(own), Ok(theirs)) => check_same_sky((other.path(), &theirs), (self.path(), &own), self.plane_shape()),
+            _ => Ok(()),
+        }
+    }
+
     /// The `(polarisation, channel)` of this file that belongs to plane `(polarisation, channel)` of another: the same
     /// one, or the last one that there is, so that one plane serves all.
     pub fn matching_plane(&self, polarisation: usize, channel: usize) -> (usize, usize) {

@@ -9,11 +9,6 @@ const BLOCK: usize = 32;
 /// Source pixels by which a skipped block's outline is widened.
 const MARGIN: f64 = 2.0;
 
-/// Whether a pixel of a mosaic's mask is masked, from 1 on: flint clips to [0, 1] and casts to an integer.
-pub fn mosaic_pixel_is_masked(value: f32) -> bool {
-    value >= 1.0
-}
-
 /// Masked pixels of `source` (`[y, x]`, true: masked) on a grid of `shape` `(ny, nx)`.
 ///
 /// Each output pixel takes the source pixel that holds its centre; outside the source, and outside either

@@ -1,6 +1,7 @@
 //! Ctrl-C and SIGTERM: the first sets a flag that every wait looks at, the second ends cleanloop at once (and, through
 //! the kernel, the programs that it started).
 
+use crate::util::temporary;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -26,6 +27,27 @@ pub(crate) fn install() -> std::io::Result<()> {
         signal_hook::flag::register_conditional_shutdown(signal, INTERRUPTED_EXIT, Arc::clone(flag()))?;
         signal_hook::flag::register(signal, Arc::clone(flag()))?;
     }
+    Ok(())
+}
+
+/// For programs that end at the first signal: their temporary files are removed before, and the exit status is that of
+/// the signal. Later calls do nothing.
+///
+/// # Errors
+/// The system refuses the handlers (it never does for these signals).
+pub(crate) fn end_tidily() -> std::io::Result<()> {
+    static INSTALLED: OnceLock<()> = OnceLock::new();
+    if INSTALLED.set(()).is_err() {
+        return Ok(());
+    }
+    let mut signals = signal_hook::iterator::Signals::new([signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM])?;
+    std::thread::Builder::new().name("signals".into()).spawn(move || {
+        for signal in signals.forever() {
+            temporary::remove_all_and(|| {
+                let _ = signal_hook::low_level::emulate_default_handler(signal);
+            });
+        }
+    })?;
     Ok(())
 }
 

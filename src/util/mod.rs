@@ -8,5 +8,6 @@ pub mod lock;
 pub(crate) mod memory;
 pub(crate) mod parallel;
 pub(crate) mod shell;
+pub(crate) mod temporary;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -128,3 +128,19 @@ struct FirstEntry {
     #[serde(rename = "seq")]
     _seq: u64,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A journal of a step that began and was done.
+    const LINES: &str = "{\"seq\":0,\"time\":\"2026-01-02T03:04:05Z\",\"event\":\"begin\",\"step\":\"round-01/image\",\"key\":\"0123\"}\n";
+
+    proptest::proptest! {
+        #[test]
+        #[ignore = "long; in `make test` and `make fuzz`"]
+        fn no_journal_does_harm(bytes in crate::util::testing::damaged([header(), LINES.into()].concat())) {
+            let _ = parse(Path::new("journal.jsonl"), &bytes);
+        }
+    }
+}

@@ -178,4 +178,16 @@ mod tests {
         let RecordError::Malformed { path, source } = broken else { panic!("{broken:?}") };
         assert_eq!((path, source.line()), (folder.path().join(FILE_NAME), 1));
     }
+
+    proptest::proptest! {
+        #[test]
+        #[ignore = "long; in `make test` and `make fuzz`"]
+        fn no_record_does_harm(bytes in crate::util::testing::damaged(
+            serde_json::to_vec(&CampaignRecord::new("field")).unwrap()
+        )) {
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::write(folder.path().join(FILE_NAME), bytes).unwrap();
+            let _ = CampaignRecord::load(folder.path());
+        }
+    }
 }

@@ -1,7 +1,8 @@
 //! `cleanloop combine`: masks and regions put together, tidied up and listed.
 
-use crate::image::{CelestialWcs, FitsImage, Header, ImageError, PixelType, PlaneWriter};
+use crate::image::{CelestialWcs, FitsImage, Header, ImageError, PixelType, PlaneWriter, check_same_sky};
 use crate::masking::combine::{self, Island, Operation, TidyOptions};
+use crate::masking::extract::extract;
 use crate::masking::regions;
 use crate::util::fs::same_file;
 use crate::{Error, ExitStatus, Result};
@@ -43,6 +44,11 @@ pub struct Args {
     /// Image whose grid and header the result gets; needed if all masks are region files [default: the first mask].
     #[arg(long, value_name = "IMAGE")]
     pub like: Option<PathBuf>,
+
+    /// Put masks of another sky position, pixel size or number of pixels onto the grid (nearest pixel), instead of
+    /// refusing them.
+    #[arg(long)]
+    pub reproject: bool,
 
     /// The result.
     #[arg(short, long, value_name = "FILE", required_unless_present = "islands")]
@@ -105,11 +111,14 @@ struct PixelGrid {
     header: Header,
     /// Without sky coordinates, or with unsupported ones: why.
     wcs: Result<CelestialWcs, ImageError>,
+    /// Masks on other grids are put onto this one.
+    reproject: bool,
 }
 
 impl PixelGrid {
-    fn of(image: &FitsImage) -> Self {
+    fn of(image: &FitsImage, reproject: bool) -> Self {
         Self {
+            reproject,
             path: image.path().to_path_buf(),
             shape: image.plane_shape(),
             axes: image.axes().to_vec(),
@@ -141,15 +150,11 @@ impl PixelGrid {
                 Ok(mask)
             }
             Source::Fits(image) => {
-                if image.plane_shape() != self.shape {
-                    return Err(ImageError::ShapesDiffer {
-                        left: self.path.clone(),
-                        left_shape: self.shape,
-                        right: image.path().to_path_buf(),
-                        right_shape: image.plane_shape(),
-                    }
-                    .into());
-                }
+                let fits = match self.check(image) {
+                    Ok(()) => true,
+                    Err(_) if self.reproject => false,
+                    Err(e) => return Err(e.into()),
+                };
                 if !image.serves_planes((self.polarisations, self.channels)) {
                     return Err(Error::bad_input(format!(
                         "{} has {} polarisations and {} channels, but {} has {} and {}: they must match, or be 1",
@@ -161,8 +166,29 @@ impl PixelGrid {
                         self.channels
                     )));
                 }
-                Ok(image.read_mask(polarisation, channel)?)
+                let mask = image.read_mask(polarisation, channel)?;
+                if fits {
+                    return Ok(mask);
+                }
+                let own = self.wcs.as_ref().map_err(|e| Error::bad_input(e.to_string()))?;
+                Ok(extract(mask.view(), &image.wcs()?, own, self.shape))
             }
+        }
+    }
+
+    /// Refuses an image of another size, or of another part of the sky.
+    fn check(&self, image: &FitsImage) -> Result<(), ImageError> {
+        if image.plane_shape() != self.shape {
+            return Err(ImageError::ShapesDiffer {
+                left: self.path.clone(),
+                left_shape: self.shape,
+                right: image.path().to_path_buf(),
+                right_shape: image.plane_shape(),
+            });
+        }
+        match (&self.wcs, image.wcs()) {
+            (Ok(own), Ok(theirs)) => check_same_sky((image.path(), &theirs), (self.path.as_path(), own), self.shape),
+            _ => Ok(()),
         }
     }
 }
@@ -192,10 +218,12 @@ impl Combination {
     fn open(args: &Args) -> Result<Self> {
         let masks = Source::open_all(&args.masks)?;
         let grid = match &args.like {
-            Some(path) => PixelGrid::of(&FitsImage::open(path)?),
+            Some(path) => PixelGrid::of(&FitsImage::open(path)?, args.reproject),
             None => masks
                 .iter()
-                .find_map(|m| if let Source::Fits(image) = m { Some(PixelGrid::of(image)) } else { None })
+                .find_map(
+                    |m| if let Source::Fits(image) = m { Some(PixelGrid::of(image, args.reproject)) } else { None },
+                )
                 .ok_or_else(|| {
                     Error::bad_input("all masks are region files: name an image with --like that gives the grid")
                 })?,
@@ -279,9 +307,10 @@ fn refuse_to_replace(args: &Args) -> Result<()> {
     }
 }
 
-/// The image in which islands are measured has the grid's size, and one plane or as many.
+/// The image in which islands are measured is on the grid, and has one plane or as many.
 fn check_image(image: &FitsImage, grid: &PixelGrid) -> Result<()> {
-    if image.plane_shape() == grid.shape && image.serves_planes((grid.polarisations, grid.channels)) {
+    grid.check(image)?;
+    if image.serves_planes((grid.polarisations, grid.channels)) {
         return Ok(());
     }
     Err(ImageError::ShapesDiffer {

@@ -12,7 +12,8 @@ pub struct Args {
     /// Image whose grid and header the mask gets.
     pub beam_image: PathBuf,
 
-    /// Mask on another grid that covers it, such as a mosaic's. Pixels of 1 and more are masked.
+    /// Mask on another grid that covers it, such as a mosaic's. Pixels that are neither 0 nor blank are masked,
+    /// as in all commands: a model's components, or probabilities above 0.
     pub mosaic_mask: PathBuf,
 
     /// The mask file [default: X.mask.fits beside the beam image X.fits].
@@ -53,7 +54,10 @@ pub(crate) fn run(args: Args) -> Result<ExitStatus> {
         .into());
     }
     let (beam_wcs, mosaic_wcs) = (beam.wcs()?, mosaic.wcs()?);
-    let source = mosaic.read_plane_as(0, 0, extract::mosaic_pixel_is_masked)?;
+    let source = mosaic.read_mask(0, 0)?;
+    if !source.iter().any(|&m| m) {
+        tracing::warn!("{}: no pixel is masked (all are 0 or blank)", args.mosaic_mask.display());
+    }
     let mask = extract::extract(source.view(), &mosaic_wcs, &beam_wcs, beam.plane_shape());
     drop(source);
     let (masked, pixels) = (mask.iter().filter(|&&m| m).count(), mask.len());

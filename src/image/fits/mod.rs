@@ -1,7 +1,6 @@
 //! FITS images through cfitsio: read and written plane by plane, outputs made visible by an atomic rename.
 
 mod cfitsio;
-mod damage;
 mod plain;
 mod read;
 mod write;
@@ -46,14 +45,6 @@ impl PixelType {
             _ => Self::I32,
         }
     }
-}
-
-/// Refuses tile-compressed images, anywhere in a file, with parameters that trap cfitsio.
-///
-/// # Errors
-/// The keyword, its value and what was expected.
-pub(super) fn check_tiles(path: &Path) -> Result<(), String> {
-    damage::check_tiles(path, false)
 }
 
 /// `X.fits` (or `X.fits.gz`, `X.fits.fz`) and `mask` give `X.mask.fits`, as flint names its outputs.

@@ -2,9 +2,9 @@
 
 use super::PlaneKind;
 use super::cfitsio::{Handle, MAX_AXES, c_path};
-use super::damage;
 use super::plain::{self, PlainPixels, PlainPlane};
-use crate::image::beams::Beams;
+use crate::image::beam_table::Beams;
+use crate::image::damage;
 use crate::image::{Header, ImageError};
 use ndarray::Array2;
 use std::path::{Path, PathBuf};
@@ -240,6 +240,7 @@ impl FitsImage {
                 right_shape: self.plane_shape(),
             });
         }
+        self.check_same_sky(&other)?;
         let (found, wanted) = (other.channels(), self.channels());
         if found != wanted && !(may_be_plane && found == 1) {
             let or_one = if may_be_plane { " (or 1)" } else { "" };

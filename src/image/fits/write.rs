@@ -6,6 +6,7 @@ use crate::image::header::is_legal;
 use crate::image::{Header, ImageError};
 use crate::kernels::bitmask::{BitMask, unpack_row};
 use crate::util::fs::folder_of;
+use crate::util::temporary::Temporary;
 use ndarray::ArrayView2;
 use std::path::{Path, PathBuf};
 
@@ -16,10 +17,10 @@ const BITS_AT_ONCE: usize = 1 << 19;
 /// Dropped before that, it leaves nothing.
 pub struct PlaneWriter {
     path: PathBuf,
-    temporary: PathBuf,
+    /// Dropped before the file that it has open.
     handle: Option<Handle>,
+    temporary: Temporary,
     plane_pixels: usize,
-    finished: bool,
 }
 
 impl PlaneWriter {
@@ -38,23 +39,24 @@ impl PlaneWriter {
         let path = path.as_ref().to_path_buf();
         let file_name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         // The suffix decides whether cfitsio compresses, so it stays at the end.
-        let temporary = path.with_file_name(format!(".{}.{file_name}", std::process::id()));
+        let name = path.with_file_name(format!(".{}.{file_name}", std::process::id()));
         let fail = |reason: String| ImageError::Unwritable { path: path.clone(), reason };
         let folder = folder_of(&path);
         if !folder.is_dir() {
             return Err(fail(format!("the folder {} does not exist", folder.display())));
         }
-        match std::fs::remove_file(&temporary) {
+        match std::fs::remove_file(&name) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(fail(e.to_string())),
             _ => {}
         }
-        if let Err(e) = std::fs::File::create(&temporary).and_then(|_| std::fs::remove_file(&temporary)) {
+        let temporary = Temporary::at(name);
+        if let Err(e) = std::fs::File::create(temporary.path()).and_then(|_| std::fs::remove_file(temporary.path())) {
             return Err(fail(e.to_string()));
         }
-        let name = c_path(&temporary).ok_or_else(|| fail("its name holds a NUL byte".into()))?;
+        let name = c_path(temporary.path()).ok_or_else(|| fail("its name holds a NUL byte".into()))?;
         let handle = Handle::create(&name).map_err(fail)?;
         let plane_pixels = axes[0] * axes.get(1).copied().unwrap_or(1);
-        let mut writer = Self { path: path.clone(), temporary, handle: Some(handle), plane_pixels, finished: false };
+        let mut writer = Self { path: path.clone(), temporary, handle: Some(handle), plane_pixels };
         let handle = writer.handle.as_mut().expect("just created");
         handle.create_image(axes, pixel, tile_compressed).map_err(fail)?;
         let (legal, illegal): (Vec<&String>, Vec<&String>) = header.cards().iter().partition(|card| is_legal(card));
@@ -119,21 +121,10 @@ impl PlaneWriter {
     pub fn finish(mut self) -> Result<(), ImageError> {
         let fail = |reason: String| ImageError::Unwritable { path: self.path.clone(), reason };
         self.handle.take().expect("open until finish").close().map_err(fail)?;
-        std::fs::File::open(&self.temporary)
+        std::fs::File::open(self.temporary.path())
             .and_then(|f| f.sync_all())
-            .and_then(|()| std::fs::rename(&self.temporary, &self.path))
-            .map_err(|e| fail(e.to_string()))?;
-        self.finished = true;
-        Ok(())
-    }
-}
-
-impl Drop for PlaneWriter {
-    fn drop(&mut self) {
-        self.handle.take();
-        if !self.finished {
-            let _ = std::fs::remove_file(&self.temporary);
-        }
+            .and_then(|()| self.temporary.rename(&self.path))
+            .map_err(|e| fail(e.to_string()))
     }
 }
 

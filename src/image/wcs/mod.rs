@@ -291,6 +291,22 @@ impl CelestialWcs {
         (px.is_finite() && py.is_finite()).then_some((px, py))
     }
 
+    /// The largest distance between a pixel of this grid and the same one of `other`, both of `shape` `(ny, nx)`, in
+    /// pixels of `other`; corners and centre are looked at. Infinite where only one has a position.
+    pub(crate) fn offset_from(&self, other: &Self, (ny, nx): (usize, usize)) -> f64 {
+        let (right, top) = (nx.saturating_sub(1) as f64, ny.saturating_sub(1) as f64);
+        let map = self.to_pixels_of(other);
+        [(0.0, 0.0), (right, 0.0), (0.0, top), (right, top), (right / 2.0, top / 2.0)]
+            .into_iter()
+            .map(|(x, y)| match (map.map(x, y), self.pixel_to_vector(x, y), other.pixel_to_vector(x, y)) {
+                (Some((ox, oy)), ..) => (ox - x).hypot(oy - y),
+                // Beyond the rim of both projections.
+                (None, None, None) => 0.0,
+                _ => f64::INFINITY,
+            })
+            .fold(0.0, f64::max)
+    }
+
     /// The way from this image's pixels to those of `other`.
     pub fn to_pixels_of<'a>(&'a self, other: &'a Self) -> PixelMap<'a> {
         PixelMap { from: self, to: other, turn: self.frame.matrix_to(other.frame) }

@@ -154,7 +154,11 @@ pub fn load(path: impl AsRef<Path>) -> Result<Vec<Region>, RegionError> {
         return Err(unreadable("it is a FITS or compressed file; a DS9 or CRTF region file was expected".into()));
     }
     let text = String::from_utf8(bytes).map_err(|e| unreadable(format!("it is not text: {e}")))?;
-    parse(&text, path)
+    let regions = parse(&text, path)?;
+    if regions.is_empty() {
+        tracing::warn!("{}: holds no regions, so it selects nothing", path.display());
+    }
+    Ok(regions)
 }
 
 /// The pixels of an image of `shape` `(ny, nx)` that the regions cover.

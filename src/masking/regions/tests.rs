@@ -204,3 +204,19 @@ fn sky_regions_need_sky_coordinates() {
     let error = rasterise(&regions("image\ncircle(1,1,1)\nfk5\ncircle(1,1,1)"), None, (9, 9)).unwrap_err();
     assert!(matches!(error, RegionError::NoCoordinates { line: 4 }), "{error:?}");
 }
+
+proptest::proptest! {
+    #[test]
+    #[ignore = "long; in `make test` and `make fuzz`"]
+    fn no_region_file_does_harm(bytes in crate::util::testing::damaged(
+        b"# Region file format: DS9\nfk5\ncircle(10:00:00,-30:00:00,5\")\n-ellipse(150.1d,-30,3',2',20)\nimage;polygon(1,1,9,9,4,7)\nbox(5,5,3,4,30)\n".to_vec()
+    )) {
+        let text = String::from_utf8_lossy(&bytes);
+        for text in [text.to_string(), format!("#CRTFv0\n{text}"), "#CRTFv0\ncircle[[10:00:00, -30.00.00], 3arcsec]".into()] {
+            if let Ok(regions) = parse(&text, Path::new("a.reg")) {
+                let _ = rasterise(&regions, Some(&wcs(&[])), (20, 30));
+                let _ = rasterise(&regions, None, (20, 30));
+            }
+        }
+    }
+}

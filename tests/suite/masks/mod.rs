@@ -1,5 +1,6 @@
 //! Masks: flint's and CASA's pixels, files, commands.
 
+pub(crate) mod any_image;
 pub(crate) mod automatic;
 pub(crate) mod combine;
 pub(crate) mod fields;

@@ -141,3 +141,19 @@ fn elements(campaign: &CampaignFile) -> Findings<'_> {
     programs::check(&mut found);
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        #[ignore = "long; in `make test` and `make fuzz`"]
+        fn no_campaign_file_does_harm(bytes in crate::util::testing::damaged(
+            include_bytes!("../../../../config/cycle.yaml").to_vec()
+        )) {
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            let _ = parse(Path::new("a.yaml"), text, &Overrides::default());
+        }
+    }
+}

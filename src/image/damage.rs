@@ -1,6 +1,6 @@
 //! Damaged and hostile files, refused before cfitsio or the allocator meets them.
 
-use crate::image::Header;
+use super::Header;
 use crate::util::memory;
 use flate2::read::MultiGzDecoder;
 use std::fs::File;
@@ -13,6 +13,8 @@ const BLOCK: usize = 2880;
 const CARD: usize = 80;
 /// Blocks of a header beyond which it cannot be one: a million cards.
 const MOST_BLOCKS: usize = 1_000_000 / (BLOCK / CARD);
+/// Most axes of a compressed image.
+const MOST_AXES: i64 = 9;
 /// Pixels that a byte of a compressed file can stand for at most: twice those of PLIO's longest runs, 4095 pixels in
 /// two bytes, which no other algorithm of the FITS standard reaches.
 const PIXELS_PER_COMPRESSED_BYTE: u128 = 4096;
@@ -23,7 +25,7 @@ const LARGEST_DITHER_SEED: i64 = 10_000;
 
 /// Refuses sizes that the file cannot hold: `axes` are those of the header, x first; `data` are the bytes before the
 /// pixels and of one pixel, `None` in a compressed file.
-pub(super) fn check_size(path: &Path, axes: &[usize], data: Option<(u64, u32)>) -> Result<(), String> {
+pub(crate) fn check_size(path: &Path, axes: &[usize], data: Option<(u64, u32)>) -> Result<(), String> {
     let length = std::fs::metadata(path).map_or(u64::MAX, |m| m.len());
     let named = axes.iter().map(ToString::to_string).collect::<Vec<_>>().join(" x ");
     let pixels = axes.iter().try_fold(1u128, |all, &n| all.checked_mul(n as u128)).unwrap_or(u128::MAX);
@@ -103,7 +105,7 @@ impl Source {
 ///
 /// # Errors
 /// The keyword, its value and what was expected.
-pub(super) fn check_tiles(path: &Path, first_image: bool) -> Result<(), String> {
+pub(crate) fn check_tiles(path: &Path, first_image: bool) -> Result<(), String> {
     // What cannot be read or is not FITS is refused by cfitsio.
     let Ok(mut source) = Source::open(path) else { return Ok(()) };
     while let Some(header) = source.header() {
@@ -152,7 +154,7 @@ fn check_parameters(header: &Header) -> Result<(), String> {
             }
         }
     };
-    let naxis = within("ZNAXIS", true, 1..=super::cfitsio::MAX_AXES as i64)?;
+    let naxis = within("ZNAXIS", true, 1..=MOST_AXES)?;
     let mut tile = 1i64;
     for axis in 1..=naxis {
         let length = within(&format!("ZNAXIS{axis}"), true, 1..=i64::from(i32::MAX))?;
@@ -177,7 +179,7 @@ fn check_parameters(header: &Header) -> Result<(), String> {
 mod tests {
     use super::*;
     use crate::image::{FitsImage, ImageError, PixelType, PlaneWriter, write_plane};
-    use crate::util::testing::words;
+    use crate::util::testing::{damaged as damaged_bytes, words};
     use ndarray::Array2;
     use rstest::rstest;
 
@@ -258,5 +260,53 @@ mod tests {
     fn the_blocks_of_rice_have_a_size(#[case] card: &str, #[case] right: bool) {
         let cards = ["ZNAXIS  = 1", "ZNAXIS1 = 20", "ZCMPTYPE= 'RICE_1'", card].map(String::from);
         assert_eq!(check_parameters(&Header::verbatim(cards.to_vec())).is_ok(), right);
+    }
+
+    /// A file's bytes: with coordinates and a beam, plain or in tiles of gzip.
+    fn file_bytes(tiles: bool) -> Vec<u8> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.fits");
+        let mut header = Header::default();
+        for (key, text) in [("CTYPE1", "RA---SIN"), ("CTYPE2", "DEC--SIN"), ("CTYPE3", "FREQ")] {
+            header.set_str(key, text);
+        }
+        let grid = [("CRPIX1", 9.0), ("CRPIX2", 5.0), ("CRVAL1", 10.0), ("CRVAL2", -30.0)];
+        let sizes = [("CDELT1", -1e-3), ("CDELT2", 1e-3), ("BMAJ", 4e-3), ("BMIN", 3e-3), ("LONPOLE", 180.0)];
+        grid.iter().chain(&sizes).for_each(|(key, value)| header.set_f64(key, *value));
+        let mut writer = PlaneWriter::create(&path, &[20, 8, 2], PixelType::I16, &header, tiles).unwrap();
+        writer.write_plane(0, Array2::from_shape_fn((8, 20), |(y, x)| (x * y) as i16).view()).unwrap();
+        writer.finish().unwrap();
+        std::fs::read(path).unwrap()
+    }
+
+    /// Everything that a command asks of an image; the answers do not matter.
+    fn look_at(bytes: &[u8]) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.fits");
+        std::fs::write(&path, bytes).unwrap();
+        let Ok(mut image) = FitsImage::open(&path) else { return };
+        let _ = (image.beam(), image.plane_beam(0, 0), image.pixel_beam(0, image.channels() - 1));
+        if let Ok(wcs) = image.wcs() {
+            let _ = wcs.pixel_to_sky(1.0, 2.0).map(|position| wcs.sky_to_pixel(position));
+        }
+        let last = image.channels() - 1;
+        if let Ok(plane) = image.read_plane(0, last) {
+            let copy = folder.path().join("b.fits");
+            let _ = write_plane(copy, plane.view(), PixelType::F32, image.header(), 3);
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        #[ignore = "long; in `make test` and `make fuzz`"]
+        fn no_image_does_harm(bytes in damaged_bytes(file_bytes(false))) {
+            look_at(&bytes);
+        }
+
+        #[test]
+        #[ignore = "long; in `make test` and `make fuzz`"]
+        fn no_compressed_image_does_harm(bytes in damaged_bytes(file_bytes(true))) {
+            look_at(&bytes);
+        }
     }
 }
