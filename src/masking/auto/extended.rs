@@ -28,7 +28,7 @@ const FLOOR_NEGATIVE: f64 = 0.5;
 
 /// Where sidelobes are high, what reaches this part of the brightest is looked at all the same: the rest follows once that
 /// is cleaned.
-const NEARLY_BRIGHTEST: f64 = 0.9;
+pub(super) const NEARLY_BRIGHTEST: f64 = 0.9;
 /// Emission fainter than a source nearby by this factor may be its halo.
 const HALO_RATIO: f32 = 300.0;
 /// Side of the box in which a seed is compared with the deepest negative nearby, beams.

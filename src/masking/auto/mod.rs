@@ -49,15 +49,18 @@ use super::flint::flood::grow;
 use super::{MaskBits, MaskNote, MaskingError, MaskingOptions, make_mask};
 use crate::image::PixelBeam;
 use crate::kernels::bitmask::BitMask;
-use crate::kernels::{Connectivity, dilation_bits, geodesic_dilation_bits};
+use crate::kernels::{Connectivity, dilation_bits, geodesic_dilation_bits, label};
 use crate::noise::{NoiseMaps, NoiseOptions, estimate};
 use compact::{CompactLimits, compact_seeds, significant};
-use extended::{ExtendedLimits, Halo, Scale, ScaleFound, extended_islands};
-use ndarray::{Array2, ArrayView2};
+use extended::{ExtendedLimits, Halo, NEARLY_BRIGHTEST, Scale, ScaleFound, extended_islands};
+use ndarray::{Array2, ArrayView2, Zip};
 use vetting::{Surroundings, brightest_nearby, check};
 
 /// A mask that is too large is made again, with higher levels, at most this many times.
 const MOST_ATTEMPTS: usize = 5;
+/// Pixels of an island in a residual exceed this times the highest sidelobe of its brightest pixel: noise and the sidelobes
+/// of other sources come on top of it.
+const OWN_SIDELOBES: f64 = 1.2;
 /// Each of these attempts multiplies the levels by this.
 const ATTEMPT_FACTOR: f64 = 1.3;
 
@@ -211,6 +214,7 @@ impl<'i, 's> Maker<'i, 's> {
             // Signal to local noise sees them anyway.
             compact = self.add_compact(&mut mask, &choice, caution);
         }
+        self.drop_own_sidelobes(&mut mask);
         let halo = Halo { noise: self.noise.rms.view(), brightest: self.brightest.view() };
         let limits = self.extended_limits(caution);
         let (islands, extended) = extended_islands(image, mask.any().view(), &halo, &self.scales, &limits);
@@ -260,6 +264,24 @@ impl<'i, 's> Maker<'i, 's> {
         kept.and_with(&islands);
         geodesic_dilation_bits(&mut kept, &islands, Connectivity::Eight, None);
         mask.clear(kept.inverted().to_bools().view());
+    }
+
+    /// In a residual, drops the pixels of an island that the sidelobes of its brightest pixel may have made: those of a
+    /// snapshot are arms that an island otherwise grows along, over a large part of the image. Real emission there
+    /// follows once the brightest is cleaned.
+    fn drop_own_sidelobes(&self, mask: &mut MaskBits) {
+        let Some(sidelobes) = self.inputs.sidelobes else { return };
+        let floor = (OWN_SIDELOBES * sidelobes.highest).min(NEARLY_BRIGHTEST);
+        let labels = label(mask.any().view(), Connectivity::Eight).labels;
+        let mut peaks = vec![0f32; labels.iter().copied().max().unwrap_or(0) as usize + 1];
+        for (&l, &v) in labels.iter().zip(self.inputs.image) {
+            peaks[l as usize] = peaks[l as usize].max(v);
+        }
+        let mut faint = Array2::from_elem(labels.dim(), false);
+        Zip::from(&mut faint).and(&labels).and(self.inputs.image).for_each(|faint, &l, &v| {
+            *faint = l > 0 && f64::from(v) < floor * f64::from(peaks[l as usize]);
+        });
+        mask.clear(faint.view());
     }
 
     /// Adds islands that stand out from their surroundings; returns the number of their pixels.
@@ -511,6 +533,31 @@ mod tests {
         let residual = AutoInputs { sidelobes: Some(&sidelobes), ..inputs(&image) };
         let hidden = make(&residual, &settings(&base, &noise, &AutoMaskOptions::default())).unwrap();
         assert!(hidden.hidden && !is_masked(&hidden, (20, 20)), "{}", hidden.choice.why);
+    }
+
+    #[test]
+    fn an_island_does_not_grow_along_the_arms_of_its_own_sidelobes() {
+        // Arms that reach 40 % of the peak, as a snapshot's PSF has them; they fall below its main lobe's edge first.
+        let with_arms = |mut image: Array2<f32>, peak: f32| {
+            for x in 0..240usize {
+                let distance = x.abs_diff(120) as f32;
+                image[(120, x)] += (if distance < 12.0 { 0.15 } else { 0.4 }) * peak;
+            }
+            add_source(&mut image, (120, 120), peak, 3.0);
+            image
+        };
+        let image = with_arms(noise(240, 5), 1000.0);
+        let psf = with_arms(Array2::zeros((240, 240)), 1.0);
+        let sidelobes = PsfSidelobes::of(psf.view(), &ExtendedOptions::default().scales, 3.0);
+        let (base, noise, limits) = (MaskingOptions::default(), NoiseOptions::default(), AutoMaskOptions::default());
+        let pixels = |sidelobes| {
+            let made = make(&AutoInputs { sidelobes, ..inputs(&image) }, &settings(&base, &noise, &limits)).unwrap();
+            assert!(is_masked(&made, (120, 120)), "{}", made.choice.why);
+            (made.mask.masked_pixels(), is_masked(&made, (120, 200)))
+        };
+        let (restored, residual) = (pixels(None), pixels(Some(&sidelobes)));
+        assert!(restored.1, "in a restored image the arm is emission");
+        assert!(!residual.1 && residual.0 < 150, "{residual:?}");
     }
 
     #[test]
