@@ -99,7 +99,7 @@ pub(super) fn has_settled(finished: &[Finished], fresh: Option<&CycleMask>, rule
     made.len() > 1 && made.iter().rev().take(2).all(unchanged)
 }
 
-/// Whether the residual has grown beyond the limits.
+/// Whether the residual has grown beyond the limits, or the model holds pixels that are no number.
 fn has_diverged(finished: &[Finished], now: &CycleRecord, rules: &StopRules) -> bool {
     let lowest = |of: fn(&CycleRecord) -> Option<f64>| {
         finished.iter().filter_map(|f| of(&f.record)).fold(f64::INFINITY, f64::min)
@@ -110,7 +110,8 @@ fn has_diverged(finished: &[Finished], now: &CycleRecord, rules: &StopRules) -> 
     };
     let peak = beyond(now.peak, lowest(|r| r.peak), rules.peak_growth);
     let rms = beyond(now.rms, lowest(|r| r.rms), rules.rms_growth);
-    !finished.is_empty() && (peak || rms)
+    let broken = finished.last().and_then(|f| f.record.model_flux).is_some_and(|flux| !flux.is_finite());
+    !finished.is_empty() && (peak || rms || broken)
 }
 
 /// Why the loop ends here, if it does.

@@ -73,7 +73,8 @@ pub fn measure(residual: &Path, mask: Option<&Path>, pixel_mask: Option<&Path>) 
     Ok(ResidualState { overall, channels })
 }
 
-/// Sum of each channel of a model (first polarisation), Jy.
+/// Sum of each channel of a model (first polarisation), Jy. NaN where the channel holds pixels that are no number beside
+/// others that are: cleaning went beyond all bounds there. A blank channel has no flux.
 ///
 /// # Errors
 /// A file that cannot be read.
@@ -82,7 +83,9 @@ pub fn model_fluxes(model: &Path) -> Result<Vec<f64>> {
     let mut sums = Vec::with_capacity(file.channels());
     for channel in 0..file.channels() {
         let plane = file.read_plane(0, channel)?;
-        sums.push(plane.iter().filter(|v| v.is_finite()).map(|&v| f64::from(v)).sum());
+        let (finite, other): (Vec<f32>, Vec<f32>) = plane.iter().partition(|v| v.is_finite());
+        let diverged = !finite.is_empty() && !other.is_empty();
+        sums.push(if diverged { f64::NAN } else { finite.iter().map(|&v| f64::from(v)).sum() });
     }
     Ok(sums)
 }
@@ -113,5 +116,18 @@ mod tests {
         let blank = array![[f32::NAN, f32::INFINITY]];
         write_plane(path("b.fits"), blank.view(), PixelType::F32, &Header::default(), 4).unwrap();
         assert!(measure(&path("b.fits"), None, None).unwrap().overall.peak.is_nan());
+    }
+
+    #[test]
+    fn the_flux_of_a_broken_model_is_no_number() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.fits");
+        let flux = |model: ndarray::Array2<f32>| {
+            write_plane(&path, model.view(), PixelType::F32, &Header::default(), 4).unwrap();
+            model_fluxes(&path).unwrap()[0]
+        };
+        assert_eq!(flux(array![[1f32, 2.], [0., -0.5]]), 2.5);
+        assert!(flux(array![[1f32, f32::NAN]]).is_nan());
+        assert_eq!(flux(array![[f32::NAN, f32::NAN]]), 0.0);
     }
 }
