@@ -563,7 +563,7 @@ mod tests {
         };
         let (restored, residual) = (pixels(None), pixels(Some(&sidelobes)));
         assert!(restored.1, "in a restored image the arm is emission");
-        assert!(!residual.1 && residual.0 < 60, "{residual:?}");
+        assert!(!residual.1 && residual.0 < 120, "{residual:?}");
     }
 
     #[test]
