@@ -29,6 +29,9 @@ const FLOOR_NEGATIVE: f64 = 0.5;
 /// Where sidelobes are high, what reaches this part of the brightest is looked at all the same: the rest follows once that
 /// is cleaned.
 pub(super) const NEARLY_BRIGHTEST: f64 = 0.9;
+
+/// Sidelobes of emission on its own scale above this part of its peak, as a snapshot's PSF has them, look like emission.
+const UNCERTAIN: f64 = 0.5;
 /// Emission fainter than a source nearby by this factor may be its halo.
 const HALO_RATIO: f32 = 300.0;
 /// Side of the box in which a seed is compared with the deepest negative nearby, beams.
@@ -244,7 +247,9 @@ fn islands_of(
     for (&l, &v) in labels.labels.iter().zip(smoothed) {
         peaks[l as usize] = peaks[l as usize].max(v);
     }
-    let depth = limits.depth as f32;
+    // Sidelobes that high are islands of their own shape: nothing but the brightest is certain.
+    let uncertain = if scale.of_itself > UNCERTAIN { NEARLY_BRIGHTEST } else { 0.0 };
+    let depth = limits.depth.max(uncertain) as f32;
     Zip::from(&mut islands).and(smoothed).and(&labels.labels).for_each(|island, &v, &l| {
         // A weak island that touches a strong one keeps its seeds.
         *island &= v > clip || v > depth * peaks[l as usize];
