@@ -1,6 +1,7 @@
 """The flux of the field from visibilities, before there is an image."""
 
 import os
+from typing import Any
 
 import numpy as np
 
@@ -41,12 +42,12 @@ def longest_of_the_short(ms: str) -> float:
     return float(np.quantile(all_lengths, SHORTEST)) if all_lengths.size else 0.0
 
 
-def lengths(tb, start: int, rows: int) -> np.ndarray:
+def lengths(tb: Any, start: int, rows: int) -> np.ndarray:
     """Length of the baseline of each row, m."""
     return np.linalg.norm(tb.getcol("UVW", start, rows), axis=0)
 
 
-def wanted(tb, start: int, rows: int) -> np.ndarray:
+def wanted(tb: Any, start: int, rows: int) -> np.ndarray:
     """Rows that are no autocorrelations and have unflagged data."""
     cross = tb.getcol("ANTENNA1", start, rows) != tb.getcol("ANTENNA2", start, rows)
     flag = tb.getcol("FLAG", start, rows).all(axis=(0, 1)) | tb.getcol("FLAG_ROW", start, rows)

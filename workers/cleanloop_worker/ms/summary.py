@@ -59,7 +59,7 @@ def main_table(ms: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def integration(time: np.ndarray, interval: np.ndarray, scan: np.ndarray, baseline: np.ndarray) -> float:
-    """Integration time, s: the median spacing of a baseline's times within a scan; of INTERVAL where scans have one time.
+    """Integration time, s: the median spacing of a baseline's times in a scan; of INTERVAL where scans have one time.
 
     INTERVAL is not trusted further: files that were averaged or thinned out elsewhere hold that of the raw data, or the
     sum of the weights.
