@@ -54,8 +54,8 @@ def of_case(options, case):
              "product": {"what": f"product: round {dataset['best']}", "regret": of_product / min(kept),
                          "errors": [of_product, min(kept)]}}
     if options.further:
-        done = {a["started"] for a in attempts}
-        more = [a for a in goes_on(options, case, place) if a["started"] not in done]
+        done = {(a["round"], a["attempt"]) for a in attempts}
+        more = [a for a in goes_on(options, case, place) if (a["round"], a["attempt"]) not in done]
         further = errors(options, case, more, os.path.join(place, "errors-further.json"))
         found["stop"] = {"what": f"ended after round {attempts[-1]['round']}", "errors": [of_product, *further],
                          "regret": of_product / min([of_product, *further])}

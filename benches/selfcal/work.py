@@ -84,7 +84,7 @@ def tell(text):
 
 def table(title, rows):
     """Prints a Markdown table; the first row is the head."""
-    print(f"\n{title}\n")
+    print(f"\n{title}\n", flush=True)
     print("| " + " | ".join(rows[0]) + " |\n|" + "---|" * len(rows[0]))
     for row in rows[1:]:
-        print("| " + " | ".join(row) + " |")
+        print("| " + " | ".join(row) + " |", flush=True)
