@@ -26,7 +26,10 @@ pub(super) fn divergence(before: &RoundMetrics, after: &RoundMetrics, options: &
     // Where the peak rises as much, nothing has diverged.
     let relative = new.rms * old.peak >= factor * old.rms * new.peak;
     check(Rule::RmsDiverged, "rms", "Jy/beam", old.rms, new.rms, factor, new.rms >= factor * old.rms && relative);
-    if let (Some(old), Some(new)) = (before.image.model, after.image.model) {
+    // The image before the first calibration is cleaned less deeply than those after it: its flux is no measure.
+    if let (Some(old), Some(new)) = (before.image.model, after.image.model)
+        && !after.first_interval
+    {
         let (old, new, factor) = (old.total_flux, new.total_flux, options.diverged_flux_factor);
         // A deeper clean, not divergence, where the noise falls against the peak: the sidelobes of what a shallow clean
         // left go in proportion. Noise that is cleaned away adds by far more flux.

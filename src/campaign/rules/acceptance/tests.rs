@@ -76,6 +76,7 @@ fn verdict_of(change: impl Fn(&mut RoundMetrics), options: &AcceptanceOptions) -
 #[case::no_model_given(|m: &mut RoundMetrics| m.image.model = None, Verdict::Accepted, &[])]
 #[case::flux_three_times(|m: &mut RoundMetrics| m.image.model.as_mut().unwrap().total_flux = 15.0, Verdict::Accepted, &[])]
 #[case::flux_beyond(|m: &mut RoundMetrics| m.image.model.as_mut().unwrap().total_flux = 16.8, Verdict::Diverged, &[Rule::FluxDiverged])]
+#[case::flux_beyond_in_the_first_calibrated_round(|m: &mut RoundMetrics| (m.image.model.as_mut().unwrap().total_flux, m.first_interval) = (16.8, true), Verdict::Accepted, &[])]
 #[case::flux_beyond_at_lower_noise(|m: &mut RoundMetrics| (m.image.model.as_mut().unwrap().total_flux, m.image.rms) = (30.0, 0.56), Verdict::Diverged, &[Rule::FluxDiverged])]
 #[case::flux_of_a_deeper_clean(|m: &mut RoundMetrics| (m.image.model.as_mut().unwrap().total_flux, m.image.rms) = (30.0, 0.48), Verdict::Accepted, &[])]
 #[case::flux_of_noise(|m: &mut RoundMetrics| (m.image.model.as_mut().unwrap().total_flux, m.image.rms) = (1000.0, 0.2), Verdict::Diverged, &[Rule::FluxDiverged])]
