@@ -2,8 +2,10 @@
 
 use super::figures::page_name;
 use super::trouble::Trouble;
+use super::words;
 use crate::calibrator::options::CalMode;
 use crate::campaign::record::{CampaignRecord, DatasetRecord, RoundRecord, State, Verdict};
+use crate::campaign::rules::schedule::Limit;
 use jiff::Timestamp;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -33,6 +35,10 @@ struct Dataset<'a> {
     best_round: Option<usize>,
     best_attempt: Option<usize>,
     best_why: &'a str,
+    theoretical_noise: Option<f64>,
+    times_theoretical_noise: Option<f64>,
+    limit: Option<Limit>,
+    ended: String,
     rounds: Vec<Round<'a>>,
 }
 
@@ -100,6 +106,10 @@ impl<'a> Dataset<'a> {
             best_round: best.map(|r| r.round),
             best_attempt: best.map(|r| r.attempt),
             best_why: &dataset.best_why,
+            theoretical_noise: dataset.theoretical_noise_jy,
+            times_theoretical_noise: dataset.times_theoretical_noise(),
+            limit: dataset.limit,
+            ended: words::end(dataset),
             rounds: dataset.rounds.iter().map(|r| Round::new(r, inside(&format!("{}.html", page_name(r))))).collect(),
         }
     }

@@ -1,10 +1,11 @@
 //! The only place where the domain's enums become English words, signs and colours, for pages and terminal alike.
 
-use super::numbers::capital;
-use crate::calibrator::options::CalMode;
+use super::numbers::{capital, significant};
+use crate::calibrator::options::{CalMode, TermKind};
 use crate::campaign::events::Step;
-use crate::campaign::record::{Level, MaskOrigin, MaskRecord, RoundRecord, State, Verdict};
+use crate::campaign::record::{DatasetRecord, Level, MaskOrigin, MaskRecord, RoundRecord, State, TermRecord, Verdict};
 use crate::campaign::rules::acceptance::{Next, Rule};
+use crate::campaign::rules::schedule::Limit;
 use crate::imager::StopReason;
 use crate::quality::confetti;
 
@@ -154,7 +155,8 @@ pub(crate) fn stop_reason(reason: &StopReason) -> String {
 /// Calibration of a round, e.g. `phase, 60s`.
 pub(crate) fn setting(round: &RoundRecord) -> String {
     if round.chain.len() > 1 {
-        return chain(round);
+        let terms = round.chain.iter().map(|term| format!("{} {}", short_term(term), term.solint));
+        return terms.collect::<Vec<_>>().join(" + ");
     }
     let mode = match round.calmode {
         Some(CalMode::P) => "phase",
@@ -173,6 +175,38 @@ pub(crate) fn setting(round: &RoundRecord) -> String {
 /// The terms of a chain with their intervals, e.g. `phase 30s + gains 120s`.
 fn chain(round: &RoundRecord) -> String {
     round.chain.iter().map(|term| format!("{} {}", term.term, term.solint)).collect::<Vec<_>>().join(" + ")
+}
+
+/// A term in one word: its kind where that is not told by the mode, e.g. `delay`, `p`, `ap`.
+fn short_term(term: &TermRecord) -> &'static str {
+    match term.kind {
+        TermKind::Delay | TermKind::Bandpass => term.kind.name(),
+        TermKind::Phase | TermKind::Amplitude | TermKind::Gains => term.calmode.name(),
+    }
+}
+
+/// What an automatic schedule ended at.
+pub(crate) fn limit(limit: Limit) -> &'static str {
+    match limit {
+        Limit::SignalToNoise => "shorter intervals would have too low an S/N",
+        Limit::IntegrationTime => "gains are solved for each integration",
+        Limit::Noise => "the image is at the theoretical noise",
+        Limit::NoGain => "nothing else that was tried gained anything",
+        Limit::Rounds => "the limit of rounds was reached",
+        Limit::NothingToCalibrateOn => "there is no source with enough S/N to calibrate on",
+    }
+}
+
+/// How far from the theoretical noise a campaign ended, and what ended it: `ended at 1.3 times the theoretical noise; the
+/// limit of rounds was reached`. Empty while it runs, or where neither is known.
+pub(crate) fn end(dataset: &DatasetRecord) -> String {
+    if !dataset.state.is_final() {
+        return String::new();
+    }
+    let times = dataset.times_theoretical_noise();
+    let noise = times.map(|t| format!("ended at {} times the theoretical noise", significant(t, 3)));
+    let parts: Vec<String> = noise.into_iter().chain(dataset.limit.map(|l| limit(l).to_string())).collect();
+    parts.join("; ")
 }
 
 /// Calibration of a round in the calibrator's own words, e.g. `p 60s`.

@@ -71,6 +71,10 @@ fn dataset_text(dataset: &DatasetRecord) -> String {
         out.push_str(&format!("; {}", dataset.best_why));
     }
     out.push('\n');
+    let end = words::end(dataset);
+    if !end.is_empty() {
+        out.push_str(&format!("  {end}\n"));
+    }
     if !dataset.rounds.is_empty() {
         out.push_str("  round  try  calibration     rms, Jy/beam  dynamic range  masked pixels  verdict\n");
     }

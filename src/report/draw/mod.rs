@@ -3,6 +3,7 @@
 
 mod axis;
 pub(crate) mod chart;
+pub(crate) mod course;
 mod frame;
 pub(crate) mod gains;
 pub(crate) mod heat;

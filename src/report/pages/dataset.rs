@@ -1,9 +1,10 @@
 //! The page of a measurement set.
 
 use super::{CampaignView, DatasetWriter, Page};
-use crate::campaign::record::{DatasetRecord, RoundRecord};
+use crate::campaign::record::{DatasetRecord, RoundRecord, StartRecord, StartTrial};
 use crate::report::draw::Figure;
 use crate::report::draw::chart::{self, Curve, Mark, Series};
+use crate::report::draw::course::{self, Course, CoursePoint};
 use crate::report::draw::map::history_colour;
 use crate::report::figures::{self, RoundFigures, page_name};
 use crate::report::numbers::{Unit, capital, duration, grouped, significant};
@@ -37,6 +38,8 @@ struct DatasetView {
     state_class: String,
     cards: Vec<Card>,
     best_why: String,
+    end: String,
+    course: Option<FigureView>,
     facts: Vec<Fact>,
     trouble: Vec<String>,
     rounds_table: Table,
@@ -47,6 +50,22 @@ struct DatasetView {
     mask_table: Table,
     messages: Vec<MessageView>,
     apply_line: String,
+    start: Option<StartView>,
+}
+
+/// How the model was chosen that the first calibration started from.
+#[derive(Debug, Default, Serialize)]
+struct StartView {
+    doubt: String,
+    trials: Vec<StartTrialView>,
+    note: String,
+}
+
+/// A first solve that was tried.
+#[derive(Debug, Default, Serialize)]
+struct StartTrialView {
+    text: String,
+    chosen: bool,
 }
 
 /// One attempt at a round in short.
@@ -98,6 +117,8 @@ impl<'a> DatasetPage<'a> {
             state_class: words::state_class(dataset.state).into(),
             cards: head(dataset),
             best_why: capital(&dataset.best_why),
+            end: capital(&words::end(dataset)),
+            course: course_figure(dataset),
             facts: facts(dataset),
             trouble: trouble.reasons.clone(),
             rounds_table: rounds_table(dataset),
@@ -108,6 +129,7 @@ impl<'a> DatasetPage<'a> {
             mask_table: mask_table(dataset),
             messages: widgets::messages(&dataset.messages),
             apply_line: dataset.apply_line.clone().unwrap_or_default(),
+            start: dataset.start.as_ref().map(start),
         };
         Self { campaign: writer.campaign, many: writer.many, dataset: view }
     }
@@ -160,6 +182,51 @@ fn mark(dataset: &DatasetRecord, index: usize) -> Mark {
     } else {
         Mark::Good
     }
+}
+
+fn start(record: &StartRecord) -> StartView {
+    let trial = |(i, trial): (usize, &StartTrial)| StartTrialView {
+        text: capital(&trial.to_string()),
+        chosen: record.chosen == Some(i),
+    };
+    let note = if record.chosen.is_none() { "None of them is good enough to calibrate on." } else { "" };
+    StartView {
+        doubt: capital(&record.doubt),
+        trials: record.trials.iter().enumerate().map(trial).collect(),
+        note: note.into(),
+    }
+}
+
+/// The course of a measurement set's attempts.
+pub(super) fn course_of(dataset: &DatasetRecord) -> Course {
+    let point = |(i, round): (usize, &RoundRecord)| CoursePoint {
+        number: words::label(round),
+        chain: words::short_setting(round),
+        value: metrics_of(round).map(|m| m.dynamic_range),
+        mark: mark(dataset, i),
+        verdict: VerdictView::new(round).word,
+    };
+    let shown = dataset.best_round().or_else(|| dataset.rounds.iter().rev().find(|r| r.is_accepted()));
+    let peak = shown.and_then(metrics_of).map(|m| m.peak);
+    let limit = peak.zip(dataset.theoretical_noise_jy).map(|(peak, noise)| peak / noise);
+    Course {
+        points: dataset.rounds.iter().enumerate().map(point).collect(),
+        limit: limit.filter(|l| l.is_finite() && *l > 0.0),
+    }
+}
+
+/// The course of attempts that have been compared.
+fn course_figure(dataset: &DatasetRecord) -> Option<FigureView> {
+    let shown = course_of(dataset);
+    let mut caption =
+        "Peak over the noise of the residual outside the mask. Large dot: the product. Hollow: rejected; \
+                       the line leaves it out."
+            .to_string();
+    if shown.limit.is_some() {
+        caption.push_str(" Dashed: the peak over the theoretical noise with natural weighting.");
+    }
+    let svg = course::course(&shown).filter(|_| dataset.rounds.len() > 1)?;
+    Some(FigureView { title: "Dynamic range, attempt by attempt".into(), svg, caption })
 }
 
 /// A curve from round to round for each quantity that has values.

@@ -1,9 +1,11 @@
 //! The overview of a campaign with many measurement sets.
 
+use super::dataset::course_of;
 use super::{CampaignView, Page};
 use crate::campaign::record::{DatasetRecord, RoundRecord};
 use crate::quality::metrics::ImageMetrics;
 use crate::report::draw::chart::{self, Curve, Series};
+use crate::report::draw::course;
 use crate::report::numbers::{Unit, capital, duration, significant};
 use crate::report::quantities::metrics_of;
 use crate::report::trouble::Trouble;
@@ -33,6 +35,15 @@ struct Overview {
     cards: Vec<Card>,
     table: Table,
     curves: Vec<FigureView>,
+    courses: Vec<CourseView>,
+}
+
+/// The course of one measurement set, small.
+#[derive(Debug, Default, Serialize)]
+struct CourseView {
+    name: String,
+    href: String,
+    svg: String,
 }
 
 /// One measurement set in the overview.
@@ -59,7 +70,12 @@ impl OverviewEntry<'_> {
 impl<'a> OverviewPage<'a> {
     /// The measurement sets in the order of `entries` (most trouble first).
     pub(crate) fn new(campaign: &'a CampaignView, entries: &[OverviewEntry<'_>]) -> Self {
-        let overview = Overview { cards: cards(entries), table: table(entries), curves: curves(entries) };
+        let overview = Overview {
+            cards: cards(entries),
+            table: table(entries),
+            curves: curves(entries),
+            courses: courses(entries),
+        };
         Self { campaign, overview }
     }
 }
@@ -121,6 +137,16 @@ fn row(e: &OverviewEntry<'_>, rms_unit: &Unit) -> Row {
         Cell::number(flagged, |v| significant(v, 2)),
         Cell::number((!seconds.is_empty()).then(|| seconds.iter().sum()), duration),
     ])
+}
+
+/// The courses of measurement sets with several attempts.
+fn courses(entries: &[OverviewEntry<'_>]) -> Vec<CourseView> {
+    let several = entries.iter().filter(|e| e.dataset.rounds.len() > 1);
+    let one = |e: &OverviewEntry<'_>| {
+        let svg = course::small(&course_of(e.dataset))?;
+        Some(CourseView { name: e.dataset.name.clone(), href: e.href.clone(), svg })
+    };
+    several.filter_map(one).collect()
 }
 
 /// Noise and dynamic range of the best round against measurement sets by name: a bad beam stands out.

@@ -1,7 +1,7 @@
 //! The gain solutions of a round.
 
 use crate::campaign::record::RoundRecord;
-use crate::quality::solutions::SolutionStats;
+use crate::quality::solutions::{Difference, SolutionStats, TermStats};
 use crate::report::draw::CHART_COLOURS;
 use crate::report::draw::gains::{self, AntennaPlot, GainPlots};
 use crate::report::numbers::{capital, grouped, percent, significant, time};
@@ -18,11 +18,19 @@ const NO_SCATTER: f64 = 1e-5;
 pub(super) struct SolutionsView {
     why: String,
     facts: Vec<Fact>,
+    weighed: Vec<Fact>,
+    terms: Table,
     antennas: Table,
-    plots: Vec<AntennaPlot>,
-    shown: String,
+    plots: Vec<TermPlots>,
     note: String,
     legend: Vec<PolarisationKey>,
+}
+
+/// The plots of one term.
+#[derive(Debug, Default, Serialize)]
+struct TermPlots {
+    title: String,
+    antennas: Vec<AntennaPlot>,
 }
 
 /// The colour of a polarisation.
@@ -36,7 +44,7 @@ struct PolarisationKey {
 /// `None` for a round without solutions.
 pub(super) fn view(folder: &Path, round: &RoundRecord) -> Option<SolutionsView> {
     let stats = full_statistics(folder, round).filter(|s| !s.are_unknown())?;
-    let GainPlots { thinned, shown, plots } = gains::draw(&stats);
+    let (thinned, plots) = plots(round, &stats);
     let mut note = mjd_time(start_s(&stats)).map_or_else(String::new, |t| format!("Time runs from {t}."));
     if thinned {
         note.push_str(" Long series are thinned out evenly.");
@@ -44,12 +52,85 @@ pub(super) fn view(folder: &Path, round: &RoundRecord) -> Option<SolutionsView> 
     Some(SolutionsView {
         why: round.solint_why.as_deref().map(capital).unwrap_or_default(),
         facts: facts(round, &stats),
+        weighed: round.weighed.iter().map(|w| Fact::new(capital(&w.what), &w.why_not)).collect(),
+        terms: terms(&stats),
         antennas: antennas(&stats),
         plots,
-        shown,
         note,
         legend: legend(&stats),
     })
+}
+
+/// Plots for each term, and whether long series were thinned out.
+fn plots(round: &RoundRecord, stats: &SolutionStats) -> (bool, Vec<TermPlots>) {
+    let names: Vec<&str> = stats.terms.iter().map(|t| t.term.as_str()).collect();
+    let parts = match names[..] {
+        [] | [_] => vec![(String::new(), stats.clone())],
+        _ => names.iter().map(|name| (format!("{}: ", capital(name)), of_term(round, stats, name))).collect(),
+    };
+    let mut any_thinned = false;
+    let mut all = Vec::new();
+    for (prefix, part) in parts {
+        let GainPlots { thinned, shown, plots } = gains::draw(&part);
+        any_thinned |= thinned;
+        let shown = if prefix.is_empty() { shown } else { shown.to_lowercase() };
+        if !plots.is_empty() {
+            all.push(TermPlots { title: format!("{prefix}{shown} against time"), antennas: plots });
+        }
+    }
+    (any_thinned, all)
+}
+
+/// The antennas with the series of one term alone.
+fn of_term(round: &RoundRecord, stats: &SolutionStats, term: &str) -> SolutionStats {
+    let mut part = stats.clone();
+    for antenna in &mut part.antennas {
+        antenna.series.retain(|s| round.tables.get(s.table).is_some_and(|table| table.term == term));
+        let flags = || antenna.series.iter().flat_map(|s| &s.flagged);
+        let all = flags().count();
+        antenna.flagged_fraction = flags().filter(|f| **f).count() as f64 / all.max(1) as f64;
+        antenna.median_snr = None;
+    }
+    part.antennas.retain(|antenna| !antenna.series.is_empty());
+    part
+}
+
+/// Statistics of each term of a chain; without rows for a single solve, whose facts say it all.
+fn terms(stats: &SolutionStats) -> Table {
+    let headings = vec![
+        Heading::words("Term"),
+        Heading::words("Interval"),
+        Heading::number("Solutions", ""),
+        Heading::number("Flagged", ""),
+        Heading::number("Median S/N", ""),
+        Heading::number("Phase scatter", "").explained("about each antenna's mean, median over antennas"),
+        Heading::number("Amplitude scatter", "").explained("relative, about each antenna's mean, median over antennas"),
+        Heading::words("Polarisations differ by").explained("median; in brackets: what noise alone gives"),
+        Heading::words("Windows differ by").explained("median; in brackets: what noise alone gives"),
+        Heading::words("Delays").explained("median of their absolute values, and the error of one"),
+    ];
+    let degrees = |v: f64| format!("{}°", significant(v, 3));
+    let difference = |d: Option<Difference>| {
+        d.map_or_else(String::new, |d| format!("{} ({})", degrees(d.measured_deg), degrees(d.expected_deg)))
+    };
+    let row = |t: &TermStats| {
+        let delay =
+            t.delay_ns.map(|d| format!("{} ± {} ns", significant(d.median_abs_ns, 3), significant(d.error_ns, 2)));
+        Row::plain(vec![
+            Cell::text(&t.term),
+            Cell::text(&t.solint),
+            Cell::count(Some(t.solutions as u64)),
+            Cell::number(Some(t.flagged_fraction), percent),
+            Cell::number(t.median_snr, |v| significant(v, 3)),
+            Cell::number(t.phase_scatter_deg, degrees),
+            Cell::number(t.amplitude_scatter.filter(|s| *s > NO_SCATTER), percent),
+            Cell::text(difference(t.polarisation_difference)),
+            Cell::text(difference(t.window_difference)),
+            Cell::text(delay.unwrap_or_default()),
+        ])
+    };
+    let rows = if stats.terms.len() > 1 { stats.terms.iter().map(row).collect() } else { Vec::new() };
+    Table { caption: "Solutions by term".into(), sortable: false, headings, rows }.without_empty_columns()
 }
 
 /// Statistics with the series for plots, from the record or the file that it names.
