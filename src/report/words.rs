@@ -155,8 +155,7 @@ pub(crate) fn stop_reason(reason: &StopReason) -> String {
 /// Calibration of a round, e.g. `phase, 60s`.
 pub(crate) fn setting(round: &RoundRecord) -> String {
     if round.chain.len() > 1 {
-        let terms = round.chain.iter().map(|term| format!("{} {}", short_term(term), term.solint));
-        return terms.collect::<Vec<_>>().join(" + ");
+        return joined(round, |term| &term.term);
     }
     let mode = match round.calmode {
         Some(CalMode::P) => "phase",
@@ -173,12 +172,16 @@ pub(crate) fn setting(round: &RoundRecord) -> String {
 }
 
 /// The terms of a chain with their intervals, e.g. `phase 30s + gains 120s`.
-fn chain(round: &RoundRecord) -> String {
-    round.chain.iter().map(|term| format!("{} {}", term.term, term.solint)).collect::<Vec<_>>().join(" + ")
+fn joined(round: &RoundRecord, name: fn(&TermRecord) -> &str) -> String {
+    let term = |term: &TermRecord| {
+        let kept = if term.reuse { " (kept)" } else { "" };
+        format!("{} {}{kept}", name(term), term.solint)
+    };
+    round.chain.iter().map(term).collect::<Vec<_>>().join(" + ")
 }
 
 /// A term in one word: its kind where that is not told by the mode, e.g. `delay`, `p`, `ap`.
-fn short_term(term: &TermRecord) -> &'static str {
+fn short_term(term: &TermRecord) -> &str {
     match term.kind {
         TermKind::Delay | TermKind::Bandpass => term.kind.name(),
         TermKind::Phase | TermKind::Amplitude | TermKind::Gains => term.calmode.name(),
@@ -209,10 +212,10 @@ pub(crate) fn end(dataset: &DatasetRecord) -> String {
     parts.join("; ")
 }
 
-/// Calibration of a round in the calibrator's own words, e.g. `p 60s`.
+/// Calibration of a round in the calibrator's own words, e.g. `p 60s`, or `p 30s + ap 120s` for a chain.
 pub(crate) fn short_setting(round: &RoundRecord) -> String {
     if round.chain.len() > 1 {
-        return chain(round);
+        return joined(round, short_term);
     }
     let words: Vec<&str> = [round.calmode.map(CalMode::name), round.solint.as_deref()].into_iter().flatten().collect();
     if words.is_empty() { "–".into() } else { words.join(" ") }

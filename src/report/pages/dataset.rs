@@ -191,7 +191,7 @@ fn start(record: &StartRecord) -> StartView {
     };
     let note = if record.chosen.is_none() { "None of them is good enough to calibrate on." } else { "" };
     StartView {
-        doubt: capital(&record.doubt),
+        doubt: format!("The first image was not trusted as a model: {}.", record.doubt),
         trials: record.trials.iter().enumerate().map(trial).collect(),
         note: note.into(),
     }
@@ -218,10 +218,10 @@ pub(super) fn course_of(dataset: &DatasetRecord) -> Course {
 /// The course of attempts that have been compared.
 fn course_figure(dataset: &DatasetRecord) -> Option<FigureView> {
     let shown = course_of(dataset);
-    let mut caption =
-        "Peak over the noise of the residual outside the mask. Large dot: the product. Hollow: rejected; \
-                       the line leaves it out."
-            .to_string();
+    let mut caption = String::from(
+        "Peak over the noise of the residual outside the mask. Large dot: the product. Hollow: rejected; the line \
+         leaves it out.",
+    );
     if shown.limit.is_some() {
         caption.push_str(" Dashed: the peak over the theoretical noise with natural weighting.");
     }

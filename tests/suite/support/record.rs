@@ -2,18 +2,21 @@
 //! several sets.
 
 use cleanloop::calibrator::SolutionTable;
-use cleanloop::calibrator::options::CalMode;
+use cleanloop::calibrator::options::{CalMode, GainType, TermKind};
 use cleanloop::campaign::events::Step;
 use cleanloop::campaign::record::{
     CampaignRecord, ChannelRecord, CommandRecord, ConfettiRecord, CycleRecord, DatasetRecord, DecisionRecord, Level,
-    MaskMethod, MaskOrigin, MaskRecord, MessageRecord, RoundRecord, RuleRecord, State, ToolVersion, Verdict,
+    MaskMethod, MaskOrigin, MaskRecord, MessageRecord, RoundRecord, RuleRecord, StartRecord, State, TermRecord,
+    ToolVersion, Verdict,
 };
 use cleanloop::campaign::rules::acceptance::{Next, Relaxation, Rule};
+use cleanloop::campaign::rules::schedule::{Limit, Weighed};
+use cleanloop::campaign::rules::start_model::{StartKind, StartTrial};
 use cleanloop::image::{Header, PixelType, PlaneWriter, write_plane};
 use cleanloop::imager::{Products, StopReason};
 use cleanloop::quality::confetti;
 use cleanloop::quality::metrics::{ImageMetrics, RoundFiles, of_files};
-use cleanloop::quality::solutions::{AntennaSolutions, GainSeries, SolutionStats};
+use cleanloop::quality::solutions::{AntennaSolutions, DelayStats, Difference, GainSeries, SolutionStats, TermStats};
 use ndarray::Array2;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -166,9 +169,12 @@ fn write_cube(path: &Path, planes: &[&Array2<f32>]) {
     writer.finish().unwrap();
 }
 
-fn solutions(seed: u64, interval_s: f64, amplitudes: bool, flagged: f64) -> SolutionStats {
+/// Solutions of one term, drawn at 30 s or more.
+fn solutions(seed: u64, term: &TermRecord, flagged: f64) -> SolutionStats {
     let mut random = Random(seed);
+    let interval_s = term.solint.trim_end_matches('s').parse().map_or(7200.0, |s: f64| s.max(30.0));
     let count = (7200.0 / interval_s) as usize;
+    let (amplitudes, is_delay) = (term.kind.amplitudes(), term.kind == TermKind::Delay);
     let mut antennas = Vec::new();
     for a in 0..27 {
         let hopeless = a == 13;
@@ -183,6 +189,9 @@ fn solutions(seed: u64, interval_s: f64, amplitudes: bool, flagged: f64) -> Solu
                 s.phase_deg.push((!is_flagged || i % 2 == 0).then_some((phase + 180.0).rem_euclid(360.0) - 180.0));
                 s.amplitude.push(Some(if amplitudes { 1.0 + 0.05 * random.normal() } else { 1.0 }));
                 s.flagged.push(is_flagged);
+                if is_delay {
+                    s.delay_ns.push(Some(1.5 * random.normal()));
+                }
             }
             series.push(s);
         }
@@ -201,9 +210,58 @@ fn solutions(seed: u64, interval_s: f64, amplitudes: bool, flagged: f64) -> Solu
         median_snr: Some(34.5),
         phase_scatter_deg: Some(31.2),
         amplitude_scatter: amplitudes.then_some(0.05),
-        terms: Vec::new(),
+        terms: vec![TermStats {
+            term: term.term.clone(),
+            kind: term.kind,
+            solint: term.solint.clone(),
+            solutions: 27 * 2 * count,
+            flagged_fraction: fraction,
+            median_snr: (!is_delay).then_some(34.5),
+            phase_scatter_deg: (!is_delay).then_some(31.2),
+            amplitude_scatter: amplitudes.then_some(0.05),
+            polarisation_difference: (!is_delay).then_some(Difference { measured_deg: 3.4, expected_deg: 1.6 }),
+            window_difference: None,
+            delay_ns: is_delay.then_some(DelayStats { median_abs_ns: 1.02, error_ns: Some(0.06) }),
+        }],
         antennas,
         identity_gains: Vec::new(),
+    }
+}
+
+/// A solve of a made-up chain.
+fn term(kind: TermKind, solint: &str) -> TermRecord {
+    TermRecord {
+        term: kind.name().into(),
+        kind,
+        solint: solint.into(),
+        calmode: if kind.amplitudes() { CalMode::Ap } else { CalMode::P },
+        gaintype: if kind == TermKind::Delay { GainType::K } else { GainType::G },
+        reuse: false,
+    }
+}
+
+/// What was not chosen where the last chain was.
+fn weighed() -> Vec<Weighed> {
+    [
+        ("phase 5s", "the S/N would be 2.1 per antenna, 3 is wanted"),
+        ("phase 30s + gains 10s", "tried: rejected, the dynamic range changed by -58.6 %"),
+    ]
+    .map(|(what, why_not)| Weighed { what: what.into(), why_not: why_not.into() })
+    .to_vec()
+}
+
+/// A first image that was doubted, and a point that was the better start.
+fn start() -> StartRecord {
+    let trial = |model, flagged_fraction, snr| StartTrial {
+        model,
+        solint: "inf".into(),
+        flagged_fraction,
+        median_snr: Some(snr),
+    };
+    StartRecord {
+        doubt: "its S/N is 8.7, below 10".into(),
+        trials: vec![trial(StartKind::Point, 0.0, 39.0), trial(StartKind::Image, 0.02, 6.0)],
+        chosen: Some(0),
     }
 }
 
@@ -395,23 +453,28 @@ fn flagged_antenna(at: jiff::Timestamp) -> MessageRecord {
     }
 }
 
-/// Number of the attempt, interval and mode of its calibration, and how good its image is.
-type Attempt = (usize, Option<(&'static str, &'static str)>, Quality);
+/// Number of the attempt, its chain, and how good its image is.
+type Attempt = (usize, Vec<TermRecord>, Quality);
 
 fn attempts() -> [Attempt; 5] {
+    use TermKind::{Delay, Gains, Phase};
     [
-        (1, None, Quality { noise: 3.8e-3, artefacts: 0.05, mask_level: 0.05, cleaned: 0.93 }),
-        (1, Some(("180s", "p")), Quality { noise: 1.8e-3, artefacts: 0.012, mask_level: 0.02, cleaned: 0.97 }),
-        (1, Some(("60s", "p")), Quality { noise: 1.2e-3, artefacts: 0.006, mask_level: 0.01, cleaned: 0.98 }),
-        (1, Some(("10s", "ap")), Quality { noise: 2.9e-3, artefacts: 0.05, mask_level: 0.008, cleaned: 0.98 }),
-        (2, Some(("120s", "ap")), Quality { noise: 0.95e-3, artefacts: 0.002, mask_level: 0.006, cleaned: 0.985 }),
+        (1, vec![], Quality { noise: 3.8e-3, artefacts: 0.05, mask_level: 0.05, cleaned: 0.93 }),
+        (1, vec![term(Phase, "180s")], Quality { noise: 1.8e-3, artefacts: 0.012, mask_level: 0.02, cleaned: 0.97 }),
+        (1, vec![term(Phase, "60s")], Quality { noise: 1.2e-3, artefacts: 0.006, mask_level: 0.01, cleaned: 0.98 }),
+        (1, vec![term(Gains, "10s")], Quality { noise: 2.9e-3, artefacts: 0.05, mask_level: 0.008, cleaned: 0.98 }),
+        (
+            2,
+            vec![term(Delay, "inf"), term(Phase, "30s"), term(Gains, "120s")],
+            Quality { noise: 0.95e-3, artefacts: 0.002, mask_level: 0.006, cleaned: 0.985 },
+        ),
     ]
 }
 
 fn make_dataset(folder: &Path, name: &str) -> DatasetRecord {
     let mut rounds: Vec<RoundRecord> = Vec::new();
     let mut earlier_mask: Option<PathBuf> = None;
-    for (i, (attempt, calibration, quality)) in attempts().into_iter().enumerate() {
+    for (i, (attempt, chain, quality)) in attempts().into_iter().enumerate() {
         let round = i.min(3);
         let at = format!("{name}/round-{round:02}-{attempt}");
         let p = planes(quality, 7 + i as u64);
@@ -425,10 +488,8 @@ fn make_dataset(folder: &Path, name: &str) -> DatasetRecord {
         std::fs::write(folder.join(&at).join("logs/image.log"), "wsclean's own words\n").unwrap();
         let metrics = metrics(|file| folder.join(path(file)), earlier_mask.as_ref().map(|m| folder.join(m)));
         let rejected = (round, attempt) == (3, 1);
-        let stats = calibration.map(|(solint, mode)| {
-            let seconds: f64 = solint.trim_end_matches('s').parse().unwrap();
-            solutions(i as u64, seconds.max(30.0), mode == "ap", if rejected { 0.25 } else { 0.02 })
-        });
+        let flagged = if rejected { 0.25 } else { 0.02 };
+        let stats = chain.iter().map(|term| solutions(i as u64, term, flagged)).collect::<Vec<_>>();
         let started =
             "2026-03-01T22:00:00Z".parse::<jiff::Timestamp>().unwrap() + jiff::SignedDuration::from_mins(10 * i as i64);
         rounds.push(RoundRecord {
@@ -439,19 +500,21 @@ fn make_dataset(folder: &Path, name: &str) -> DatasetRecord {
             finished: Some(started + jiff::SignedDuration::from_secs(400 + 13 * i as i64)),
             data_column: if round == 0 { "DATA" } else { "CORRECTED_DATA" }.into(),
             calibrator: if round == 0 { String::new() } else { "casa".into() },
-            solint: calibration.map(|c| c.0.into()),
-            calmode: calibration.map(|c| if c.1 == "ap" { CalMode::Ap } else { CalMode::P }),
-            solint_why: calibration.map(|c| format!("{} reaches a S/N of 5 a solution on 26 baselines", c.0)),
-            solutions: stats,
-            tables: calibration
+            solint: chain.first().map(|t| t.solint.clone()),
+            calmode: chain.first().map(|t| t.calmode),
+            solint_why: chain.first().map(|t| format!("{} reaches a S/N of 5 a solution on 26 baselines", t.solint)),
+            weighed: if chain.len() > 1 { weighed() } else { Vec::new() },
+            solutions: (!stats.is_empty()).then(|| SolutionStats::of_chain(stats)),
+            tables: chain
                 .iter()
-                .map(|_| SolutionTable {
-                    path: format!("{at}/calibration/r{round}.g").into(),
+                .map(|t| SolutionTable {
+                    path: format!("{at}/calibration/r{round}.{}", t.term).into(),
                     channels: None,
                     spectral_window: None,
-                    term: String::new(),
+                    term: t.term.clone(),
                 })
                 .collect(),
+            chain,
             mask: (round > 0).then(|| {
                 let source = format!("{name}/round-{:02}-1/image/image.fits", round - 1).into();
                 mask(path("mask.fits"), source, metrics.masked_pixels.unwrap())
@@ -479,11 +542,11 @@ fn make_dataset(folder: &Path, name: &str) -> DatasetRecord {
         theoretical_noise_jy: Some(0.8e-3),
         state: State::Done,
         planned_rounds: 4,
-        start: None,
+        start: Some(start()),
         best: Some(4),
         best_why: "round 3 has the highest dynamic range of the 4 accepted rounds".into(),
         apply_line: Some("applycal(vis='other.ms', gaintable=['round-03/calibration/r3.g'])".into()),
-        limit: None,
+        limit: Some(Limit::NoGain),
         rounds,
         messages: Vec::new(),
     }

@@ -114,8 +114,10 @@ fn terms(stats: &SolutionStats) -> Table {
         d.map_or_else(String::new, |d| format!("{} ({})", degrees(d.measured_deg), degrees(d.expected_deg)))
     };
     let row = |t: &TermStats| {
-        let delay =
-            t.delay_ns.map(|d| format!("{} ± {} ns", significant(d.median_abs_ns, 3), significant(d.error_ns, 2)));
+        let delay = t.delay_ns.map(|d| {
+            let error = d.error_ns.map(|e| format!(" ± {}", significant(e, 2))).unwrap_or_default();
+            format!("{}{error} ns", significant(d.median_abs_ns, 3))
+        });
         Row::plain(vec![
             Cell::text(&t.term),
             Cell::text(&t.solint),
