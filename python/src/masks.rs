@@ -114,6 +114,7 @@ pub(crate) fn automatic_mask<'py>(
             sidelobes: sidelobes.as_ref(),
             uncleaned,
             last: last_image.zip(last_mask).map(|(image, mask)| LastRound { image, mask }),
+            left: 0.0,
         };
         auto::make(&inputs, &AutoSettings { base: &base, noise: &noise, caution, limits: &limits })
     });

@@ -55,11 +55,16 @@ pub fn from_image(
     if multithresh.is_some() {
         StateFolder::reset(&state)?;
     }
+    let left = match recipe.method {
+        MaskMethod::Auto => maker::left_uncleaned(&source.residual, &source.psf, &recipe.auto)?,
+        _ => 0.0,
+    };
     let made = maker::make(&MaskRequest {
         users: UserPixels::load(&mask.include, &mask.exclude, &source.image)?,
         previous: previous.map(|p| p.path.as_path()),
         automatic: AutomaticInputs {
             previous_image: previous.and_then(|p| p.source.as_deref()),
+            left,
             ..AutomaticInputs::default()
         },
         multithresh,
@@ -168,6 +173,7 @@ impl<'a> RoundMasks<'a> {
             users: UserPixels::load(&self.mask.include, &self.mask.exclude, &residual.residual)?,
             previous,
             automatic: AutomaticInputs {
+                left: 0.0,
                 previous_image: None,
                 sidelobes: self.sidelobes.as_deref(),
                 uncleaned: Some(dirty.as_path()).filter(|dirty| later && dirty.exists()),

@@ -229,6 +229,7 @@ fn made_mask(args: &Args, recipe: &MaskRecipe, residual: &Residual, folder: &Pat
     };
     let made = maker::make(&MaskRequest {
         automatic: AutomaticInputs {
+            left: 0.0,
             previous_image: None,
             sidelobes: sidelobes.as_deref(),
             uncleaned: args.dirty.as_deref(),

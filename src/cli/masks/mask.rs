@@ -137,6 +137,7 @@ pub(crate) fn run(args: Args) -> Result<ExitStatus> {
     let made = maker::make(&MaskRequest {
         maps: if recipe.flint.needs_noise() { maps(&args)? } else { None },
         automatic: AutomaticInputs {
+            left: 0.0,
             previous_image: args.previous_image.as_deref(),
             sidelobes: sidelobes.as_deref(),
             uncleaned: args.dirty.as_deref(),

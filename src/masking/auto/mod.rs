@@ -18,7 +18,8 @@
 //!     let (dy, dx) = (y as f32 - 64.0, x as f32 - 64.0);
 //!     1e-4 * ((37 * y + 11 * x * x) as f32).sin() + (-(dx * dx + dy * dy) / 8.0).exp()
 //! });
-//! let inputs = AutoInputs { image: image.view(), beam: None, sidelobes: None, uncleaned: None, last: None };
+//! let inputs =
+//!     AutoInputs { image: image.view(), beam: None, sidelobes: None, uncleaned: None, last: None, left: 0.0 };
 //! let settings = AutoSettings {
 //!     base: &MaskingOptions::default(),
 //!     noise: &NoiseOptions::default(),
@@ -77,6 +78,9 @@ pub struct AutoInputs<'a> {
     pub uncleaned: Option<ArrayView2<'a, f32>>,
     /// The last accepted round, against which islands are checked.
     pub last: Option<LastRound<'a>>,
+    /// For a restored image: the highest sidelobe of what was left uncleaned, Jy/beam, below which nothing new is believed;
+    /// 0: nothing was.
+    pub left: f64,
 }
 
 /// The options of an automatic mask.
@@ -217,7 +221,14 @@ impl<'i, 's> Maker<'i, 's> {
         self.drop_sidelobes(&mut mask, &choice);
         let halo = Halo { noise: self.noise.rms.view(), brightest: self.brightest.view() };
         let limits = self.extended_limits(caution);
-        let (islands, extended) = extended_islands(image, mask.any().view(), &halo, &self.scales, &limits);
+        let left = self.sidelobes_of_what_was_left();
+        if let Some(left) = &left {
+            mask.clear(left.view());
+        }
+        let (mut islands, extended) = extended_islands(image, mask.any().view(), &halo, &self.scales, &limits);
+        if let Some(left) = &left {
+            islands.zip_mut_with(left, |island, &faint| *island &= !faint);
+        }
         // Extended emission has been compared with the negatives of its own scale: the pairing of single pixels, which
         // are mostly noise there, says nothing more.
         let surroundings = Surroundings { image, brightest: self.brightest.view(), state: &self.state };
@@ -286,6 +297,17 @@ impl<'i, 's> Maker<'i, 's> {
             *faint = l > 0 && f64::from(v) < floor * f64::from(peaks[l as usize]);
         });
         mask.clear(faint.view());
+    }
+
+    /// In a restored image, the pixels that the sidelobes of what was left uncleaned may have made and that the last mask
+    /// does not hold; `None`: nothing was left.
+    fn sidelobes_of_what_was_left(&self) -> Option<Array2<bool>> {
+        let level = OWN_SIDELOBES * self.inputs.left;
+        let mut faint = (level > 0.0).then(|| self.inputs.image.mapv(|v| f64::from(v) < level))?;
+        if let Some(last) = &self.inputs.last {
+            Zip::from(&mut faint).and(last.mask).for_each(|faint, &known| *faint &= !known);
+        }
+        Some(faint)
     }
 
     /// Adds islands that stand out from their surroundings; returns the number of their pixels.
@@ -431,7 +453,7 @@ mod tests {
     }
 
     fn inputs(image: &Array2<f32>) -> AutoInputs<'_> {
-        AutoInputs { image: image.view(), beam: Some(&BEAM), sidelobes: None, uncleaned: None, last: None }
+        AutoInputs { image: image.view(), beam: Some(&BEAM), sidelobes: None, uncleaned: None, last: None, left: 0.0 }
     }
 
     fn settings<'a>(
@@ -564,6 +586,24 @@ mod tests {
         let (restored, residual) = (pixels(None), pixels(Some(&sidelobes)));
         assert!(restored.1, "in a restored image the arm is emission");
         assert!(!residual.1 && residual.0 < 120, "{residual:?}");
+    }
+
+    #[test]
+    fn sidelobes_of_what_was_left_are_no_islands_of_a_restored_image() {
+        let mut image = field();
+        add_source(&mut image, (40, 40), 60.0, 3.0);
+        add_source(&mut image, (200, 40), 60.0, 3.0);
+        let mut known = Array2::from_elem((240, 240), false);
+        known[(200, 40)] = true;
+        let last_image = image.clone();
+        let last = Some(LastRound { image: last_image.view(), mask: known.view() });
+        let (base, noise, limits) = (MaskingOptions::default(), NoiseOptions::default(), AutoMaskOptions::default());
+        let masked = |left| {
+            let made = make(&AutoInputs { last, left, ..inputs(&image) }, &settings(&base, &noise, &limits)).unwrap();
+            [(40, 40), (200, 40), (120, 120)].map(|at| is_masked(&made, at))
+        };
+        assert_eq!(masked(0.0), [true, true, true]);
+        assert_eq!(masked(100.0), [false, true, true]);
     }
 
     #[test]

@@ -110,6 +110,9 @@ pub struct AutomaticInputs<'a> {
     pub sidelobes: Option<&'a [PsfSidelobes]>,
     /// Where the image is a residual: the image before cleaning.
     pub uncleaned: Option<&'a Path>,
+    /// Where the image is a restored one: the highest sidelobe of what was left uncleaned, Jy/beam ([`left_uncleaned`]);
+    /// 0: nothing was.
+    pub left: f64,
 }
 
 /// Inputs of auto-multithresh.
@@ -329,6 +332,33 @@ pub fn sidelobes(psf: &Path, image: &Path, options: &AutoMaskOptions) -> Result<
         Ok(PsfSidelobes::of(plane.view(), &options.extended.scales, auto::fwhm_of(beam.as_ref())))
     };
     (0..channels).map(of_channel).collect()
+}
+
+/// The highest sidelobe of what is left in a residual, Jy/beam, in images of a PSF whose sidelobes exceed half of its peak,
+/// as a snapshot's do: its brightest pixel times the highest sidelobe of all channels. 0 for other PSFs, whose sidelobes
+/// of what is left are below the noise.
+///
+/// # Errors
+/// Files that cannot be read.
+pub fn left_uncleaned(residual: &Path, psf: &Path, options: &AutoMaskOptions) -> Result<f64> {
+    /// Sidelobes from which on what is left counts.
+    const HIGH: f64 = 0.5;
+    if !psf.exists() || !residual.exists() {
+        return Ok(0.0);
+    }
+    // The scales of extended emission do not matter here.
+    let mut options = options.clone();
+    options.extended.scales.clear();
+    let highest = sidelobes(psf, residual, &options)?.iter().map(|s| s.highest).fold(0.0, f64::max);
+    if highest <= HIGH {
+        return Ok(0.0);
+    }
+    let mut residual = FitsImage::open(residual)?;
+    let mut peak = 0f32;
+    for channel in 0..residual.channels() {
+        peak = residual.read_plane(0, channel)?.iter().filter(|v| v.is_finite()).fold(peak, |m, v| m.max(v.abs()));
+    }
+    Ok(highest * f64::from(peak))
 }
 
 #[cfg(test)]

@@ -200,6 +200,7 @@ impl<'a> Single<'a> {
             sidelobes,
             uncleaned: uncleaned.as_ref().map(|p| p.view()),
             last,
+            left: self.request.automatic.left,
         };
         let recipe = self.request.recipe;
         let settings =

@@ -80,7 +80,7 @@ fn a_ruinous_round_leaves_everything_as_it_was(#[case] ruin: &str) {
         .replace("mask: {rounds: 1}", "mask: {rounds: 1, method: both}")
         .replace(
             "resources:",
-            "acceptance: {retries: 0, flagged_solutions: 1.0}, solint: {hopeless_flagged: 1.0}, resources:",
+            "acceptance: {retries: 0, flagged_solutions: 1.0, solution_snr: 0}, solint: {hopeless_flagged: 1.0}, resources:",
         )
         .replace("0: {}", "0: {wsclean: {auto_mask: 4}}")
         .replace("solint: 120s", "solint: inf");
