@@ -28,6 +28,7 @@ fn main() -> Result<()> {
             previous_image: None,
             sidelobes: sidelobes.as_deref(),
             uncleaned: rest.get(1).copied(),
+            left: 0.0,
         },
         detailed: true,
         ..MaskRequest::new(image, &recipe, output)

@@ -57,7 +57,7 @@ pub(super) enum Noise {
     /// The image itself is looked at.
     Unused,
     /// Background and rms maps.
-    Maps { background: FitsImage, rms: FitsImage },
+    Maps { background: Box<FitsImage>, rms: Box<FitsImage> },
     /// They are estimated.
     Estimated { options: NoiseOptions },
 }
@@ -95,7 +95,7 @@ impl Noise {
                 )));
             }
         }
-        Ok(Self::Maps { background, rms })
+        Ok(Self::Maps { background: Box::new(background), rms: Box::new(rms) })
     }
 
     /// The signal of a plane in strips, when it comes of three plain files.
