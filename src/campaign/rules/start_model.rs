@@ -5,6 +5,7 @@
 //! their S/N (docs/calibration.md has the measurements). A dynamic range alone accepts a source made of noise, so neither
 //! model is taken without solutions that are worth it.
 
+use super::schedule::MIN_ANTENNAS;
 use crate::quality::metrics::ImageMetrics;
 use crate::quality::solutions::SolutionStats;
 use schemars::JsonSchema;
@@ -63,8 +64,12 @@ pub struct StartTrial {
 impl StartTrial {
     /// The trial with these statistics.
     pub fn new(model: StartKind, solint: &str, stats: &SolutionStats) -> Self {
-        let flagged_fraction = if stats.solutions == 0 { 1.0 } else { stats.flagged_fraction };
-        Self { model, solint: solint.to_owned(), flagged_fraction, median_snr: stats.median_snr }
+        Self {
+            model,
+            solint: solint.to_owned(),
+            flagged_fraction: flagged_fraction(stats),
+            median_snr: stats.median_snr,
+        }
     }
 
     /// Its solutions are worth applying. An S/N that the calibrator does not tell cannot vouch for anything.
@@ -88,6 +93,17 @@ impl fmt::Display for StartTrial {
             None => f.write_str("S/N unknown"),
         }
     }
+}
+
+/// Fraction of the solutions that is flagged, of antennas with any solution: one without (a station of another receiver,
+/// a reference that left) says nothing about the model. Of too few antennas, that of all.
+fn flagged_fraction(stats: &SolutionStats) -> f64 {
+    if stats.solutions == 0 {
+        return 1.0;
+    }
+    let with_any = stats.antennas.iter().filter(|a| a.median_snr.is_some());
+    let solved: Vec<f64> = with_any.map(|a| a.flagged_fraction).collect();
+    if solved.len() < MIN_ANTENNAS { stats.flagged_fraction } else { solved.iter().sum::<f64>() / solved.len() as f64 }
 }
 
 /// What speaks against the first image as a model; `None`: nothing.
@@ -140,9 +156,26 @@ pub fn nothing_to_calibrate_on(trials: &[StartTrial]) -> String {
 mod tests {
     use super::*;
     use crate::quality::metrics::ModelMetrics;
+    use crate::quality::solutions::AntennaSolutions;
 
     fn trial(model: StartKind, solint: &str, flagged_fraction: f64, snr: f64) -> StartTrial {
         StartTrial { model, solint: solint.into(), flagged_fraction, median_snr: Some(snr) }
+    }
+
+    #[test]
+    fn an_antenna_without_any_solution_says_nothing_about_the_model() {
+        let antenna = |flagged_fraction| {
+            let median_snr = (flagged_fraction < 1.0).then_some(9.0);
+            AntennaSolutions { flagged_fraction, median_snr, ..AntennaSolutions::default() }
+        };
+        let of = |antennas: &[f64]| {
+            let antennas = antennas.iter().map(|&f| antenna(f)).collect();
+            let stats = SolutionStats { solutions: 50, flagged_fraction: 0.4, antennas, ..SolutionStats::default() };
+            StartTrial::new(StartKind::Point, "int", &stats).flagged_fraction
+        };
+        assert!((of(&[0.1, 0.2, 0.3, 0.2, 1.0]) - 0.2).abs() < 1e-12);
+        assert_eq!(of(&[0.1, 0.2, 1.0, 1.0, 1.0]), 0.4);
+        assert_eq!(StartTrial::new(StartKind::Point, "int", &SolutionStats::default()).flagged_fraction, 1.0);
     }
 
     /// First solves of real measurement sets: model, interval, flagged fraction and S/N of each, and what is right.
