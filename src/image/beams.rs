@@ -7,7 +7,10 @@ use super::{Beam, BeamTable, FitsImage, Header, ImageError, PixelBeam, common_be
 /// Major axis, degrees, below which a beam only fills a field that must hold a number: 3.6 microarcseconds. CASA writes
 /// the least float32 for flagged channels.
 const PLACEHOLDER_DEG: f64 = 1e-9;
-/// Minor axis, pixels, below which nothing was imaged with this beam.
+/// What CASA writes where it could not fit a beam to the PSF, as with pixels that are too large: a microarcsecond.
+const UNFITTED_DEG: f64 = 1e-6 / 3600.0;
+/// Major axis, pixels, below which nothing was imaged with this beam. (The minor axis of a beam that was fitted on too large
+/// pixels may be anything.)
 const NARROWEST_PIXELS: f64 = 0.1;
 /// Widths of a believable beam: at least this many pixels, at most this part of the image.
 const BELIEVABLE: (f64, f64) = (1.0, 0.25);
@@ -80,7 +83,7 @@ fn absurdity(beam: &Beam, pixel: f64, side: usize) -> Option<String> {
     let (major, minor, size) = (beam.major_deg / pixel, beam.minor_deg / pixel, side as f64);
     let fault = match () {
         () if major > size => "is larger than the image",
-        () if minor < NARROWEST_PIXELS => "is narrower than a tenth of a pixel",
+        () if major < NARROWEST_PIXELS => "is narrower than a tenth of a pixel",
         () => return None,
     };
     let believable = |factor: f64| minor * factor >= BELIEVABLE.0 && major * factor <= BELIEVABLE.1 * size;
@@ -126,6 +129,13 @@ impl FitsImage {
         let (ny, nx) = self.plane_shape();
         let absurd = self.mean_pixel_deg().and_then(|pixel| absurdity(&beam, pixel, nx.max(ny)));
         absurd.map_or(Ok(Some(beam)), |reason| Err(unsuitable(self, reason)))
+    }
+
+    /// The beam that CASA writes where it could not fit one, and goes on with; `None`: it is another one.
+    pub(crate) fn unfitted_beam(&self) -> Option<Beam> {
+        let beam = self.beams().ok()?.of_plane(0, 0)?;
+        let is_it = |width: f64| (width / UNFITTED_DEG - 1.0).abs() < 1e-3;
+        (is_it(beam.major_deg) && is_it(beam.minor_deg)).then_some(beam)
     }
 
     /// The beam of a plane ([`FitsImage::plane_beam`]) on the grid of pixels, its angle from the direction of y towards

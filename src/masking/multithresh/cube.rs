@@ -218,6 +218,10 @@ fn find_beam(inputs: &CycleInputs, residual: &FitsImage) -> Result<Beam, Multith
     {
         return Ok(beam);
     }
+    // As tclean itself does.
+    if let Some(beam) = residual.unfitted_beam() {
+        return Ok(beam);
+    }
     Err(MultithreshError::Unfit {
         path: inputs.residual.clone(),
         reason: "has no restoring beam (BMAJ, BMIN, BPA or a table BEAMS), and neither has a PSF; give --beam".into(),
