@@ -92,9 +92,14 @@ impl Interval {
     pub fn solint(self) -> String {
         match self {
             Self::Everything | Self::Scan => "inf".to_string(),
-            Self::Seconds(s) => format!("{s}s"),
+            Self::Seconds(s) => format!("{}s", whole_milliseconds(s)),
         }
     }
+}
+
+/// Seconds to read, never shorter: spacings of times are not exact.
+fn whole_milliseconds(seconds: f64) -> f64 {
+    (1e3 * seconds - 1e-6).ceil() / 1e3
 }
 
 impl fmt::Display for Interval {
@@ -102,7 +107,7 @@ impl fmt::Display for Interval {
         match self {
             Self::Everything => f.write_str("all scans together"),
             Self::Scan => f.write_str("one scan"),
-            Self::Seconds(s) => write!(f, "{s} s"),
+            Self::Seconds(s) => write!(f, "{} s", whole_milliseconds(*s)),
         }
     }
 }

@@ -77,3 +77,10 @@ fn a_faint_source_is_solved_together_before_scans_are() {
     assert_eq!(sharing(60.0), (Sharing::Together, Sharing::Together, Interval::Scan));
     assert_eq!(sharing(40.0), (Sharing::Together, Sharing::Together, Interval::Everything));
 }
+
+#[test]
+fn intervals_are_written_in_whole_milliseconds_and_never_shorter() {
+    for (seconds, written) in [(60.0, "60s"), (50.00495910644531, "50.005s"), (0.04, "0.04s"), (10.00099, "10.001s")] {
+        assert_eq!(Interval::Seconds(seconds).solint(), written);
+    }
+}
