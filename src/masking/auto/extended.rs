@@ -243,10 +243,7 @@ fn islands_of(
     let ground = Zip::from(smoothed).and(excess).map_collect(|&v, &e| v > floor && v > flood * e);
     let mut islands = geodesic_dilation(seeds.view(), ground.view(), Connectivity::Eight, None);
     let labels = label(islands.view(), Connectivity::Eight);
-    let mut peaks = vec![0f32; labels.count() + 1];
-    for (&l, &v) in labels.labels.iter().zip(smoothed) {
-        peaks[l as usize] = peaks[l as usize].max(v);
-    }
+    let peaks = labels.peaks(smoothed.view());
     // Sidelobes that high are islands of their own shape: nothing but the brightest is certain.
     let uncertain = if scale.of_itself > UNCERTAIN { NEARLY_BRIGHTEST } else { 0.0 };
     let depth = limits.depth.max(uncertain) as f32;

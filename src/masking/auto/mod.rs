@@ -285,10 +285,7 @@ impl<'i, 's> Maker<'i, 's> {
         let Some(sidelobes) = self.inputs.sidelobes else { return };
         let floor = (OWN_SIDELOBES * sidelobes.highest).min(NEARLY_BRIGHTEST);
         let labels = label(mask.any().view(), Connectivity::Eight);
-        let mut peaks = vec![0f32; labels.count() + 1];
-        for (&l, &v) in labels.labels.iter().zip(self.inputs.image) {
-            peaks[l as usize] = peaks[l as usize].max(v);
-        }
+        let mut peaks = labels.peaks(self.inputs.image);
         if !choice.masking.flood_fill_use_mac {
             peaks.fill(self.state.peak as f32);
         }
