@@ -2,13 +2,16 @@
 
 mod columns;
 mod copy;
+mod files;
 mod identity;
+pub mod inspection;
 mod noise;
 mod summary;
 
 pub use columns::has_column;
 pub use copy::copy;
 pub use identity::identity;
+pub use inspection::{Inspection, inspect};
 pub use noise::TheoreticalNoise;
 pub use summary::{
     Antenna, Field, MsSummary, SpectralWindow, adopt_corrected, checksum, copy_column, model_is_empty,

@@ -64,6 +64,15 @@ class Summary:
 
 
 @dataclass(frozen=True)
+class Inspect:
+    """What is in a measurement set and what is wrong with it; without `values` the visibilities are taken to be finite."""
+
+    ms: str
+    column: str | None
+    values: bool
+
+
+@dataclass(frozen=True)
 class ModelIsEmpty:
     """Whether MODEL_DATA is zero everywhere."""
 

@@ -5,6 +5,7 @@
 
 mod calibration;
 mod imaging;
+mod inspection;
 mod measurement_set;
 mod simulation;
 
@@ -17,6 +18,10 @@ pub use imaging::{
     ExportImage, MinorAnswer, OpenAnswer, PrimaryBeamAnswer, RestoredFiles, RollBackAnswer, Tclean, TcleanAnswer,
     TcleanClose, TcleanMajor, TcleanMinor, TcleanOpen, TcleanPb, TcleanPredict, TcleanPsf, TcleanReplaceModel,
     TcleanRestore, TcleanRevertChannels, TcleanRollBack,
+};
+pub use inspection::{
+    AntennaFacts, ColumnFacts, CorrelationFacts, ExpectedBeam, FieldFacts, Inspect, MsFacts, ScanFacts, Tally,
+    UnreadablePart, WindowFacts,
 };
 pub use measurement_set::{
     AdoptCorrected, Antenna, Checksum, CopyColumn, Field, LoadColumn, MeasureNoise, ModelIsEmpty, MsSummary,
@@ -67,6 +72,7 @@ requests! {
     Simulate, "simulate" => SimulateAnswer;
     FillModel, "fill_model" => ();
     Summary, "ms_summary" => MsSummary;
+    Inspect, "inspect" => MsFacts;
     ModelIsEmpty, "model_is_empty" => bool;
     ShortBaselineFlux, "short_baseline_flux" => f64;
     MeasureNoise, "measure_noise" => TheoreticalNoise;

@@ -1,0 +1,212 @@
+//! From facts to problems.
+
+use super::{Fault, MsFacts, Place, Problem, Severity, Tally};
+
+/// Fewest antennas to solve for gains with: amplitudes close over four.
+const FEWEST_ANTENNAS: usize = 4;
+/// `INTERVAL` and the spacing of the times differ by more than this factor.
+const SAME_INTERVAL: f64 = 1.5;
+/// Columns of visibilities.
+const VISIBILITIES: [&str; 4] = ["DATA", "CORRECTED_DATA", "MODEL_DATA", "FLOAT_DATA"];
+
+/// What a measurement set is to be used for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Purpose {
+    /// Gains are solved for.
+    pub calibrates: bool,
+    /// CASA's tasks or QuartiCal open it, not wsclean alone.
+    pub casa: bool,
+    /// It is written itself, not a working copy.
+    pub written: bool,
+    /// Numbers of the fields that are used; `None`: all.
+    pub fields: Option<Vec<usize>>,
+    /// Numbers of the spectral windows that are used; `None`: all.
+    pub windows: Option<Vec<usize>>,
+}
+
+impl Default for Purpose {
+    /// A self-calibration of everything, on a copy.
+    fn default() -> Self {
+        Self { calibrates: true, casa: true, written: false, fields: None, windows: None }
+    }
+}
+
+/// What is wrong with a measurement set that is used for `purpose`: errors, then warnings, then notes.
+pub fn problems(facts: &MsFacts, purpose: &Purpose) -> Vec<Problem> {
+    let mut found = files(facts, purpose);
+    // What comes after is not known where the data cannot be read.
+    if !found.iter().any(|p| p.severity == Severity::Error) {
+        found.extend(contents(facts, purpose));
+    }
+    found.sort_by_key(|p| p.severity);
+    found
+}
+
+/// What the tables themselves lack.
+fn files(facts: &MsFacts, purpose: &Purpose) -> Vec<Problem> {
+    let mut found = Vec::new();
+    let mut error = |fault| found.push(Problem::new(Severity::Error, fault));
+    if let Some(manager) = &facts.foreign_manager {
+        error(Fault::StorageManager { manager: manager.clone() });
+        return found;
+    }
+    let averaged = facts.averaged_by_baseline || facts.windows.iter().any(|w| w.shapes.len() > 1);
+    if averaged {
+        let shapes = facts.windows.iter().flat_map(|w| w.shapes.clone()).collect();
+        error(Fault::AveragedByBaseline { shapes });
+    }
+    if facts.uvw_not_finite > 0 {
+        error(Fault::UvwNotFinite { rows: facts.uvw_not_finite });
+    }
+    // What an absent or strange table leads to is no fault of its own.
+    for part in facts.unreadable.iter().filter(|_| !averaged) {
+        error(Fault::Unreadable { what: part.what.clone(), why: part.why.clone() });
+    }
+    if facts.rows == 0 && facts.unreadable.is_empty() {
+        error(Fault::NoRows);
+    } else if !facts.columns.is_empty() && !facts.has_column(&facts.column) {
+        let there = VISIBILITIES.iter().filter(|c| facts.has_column(c)).map(|c| (*c).to_owned()).collect();
+        error(Fault::NoColumn { column: facts.column.clone(), there });
+    }
+    if !facts.missing_subtables.is_empty() {
+        let severity = if purpose.casa { Severity::Error } else { Severity::Warning };
+        found.push(Problem::new(severity, Fault::MissingSubtables { names: facts.missing_subtables.clone() }));
+    }
+    if purpose.written && !facts.writable {
+        found.push(Problem::new(Severity::Error, Fault::ReadOnly));
+    }
+    found
+}
+
+/// What is wrong with the data.
+fn contents(facts: &MsFacts, purpose: &Purpose) -> Vec<Problem> {
+    if facts.visibilities.all == 0 {
+        return vec![Problem::new(Severity::Error, Fault::NoBaselines)];
+    }
+    let mut found = Vec::new();
+    if facts.uvw_zero > 0 && facts.longest_baseline_m == 0.0 {
+        found.push(Problem::new(Severity::Error, Fault::UvwZero));
+    }
+    found.extend(lost(facts, purpose));
+    let bad: u64 = facts.antennas.iter().map(|a| a.not_finite).sum::<u64>() / 2;
+    if bad > 0 {
+        let mostly = facts.used_antennas().filter(|(_, a)| 2 * a.not_finite >= a.visibilities.unflagged.max(1));
+        let antennas = mostly.map(|(_, a)| a.name.clone()).collect();
+        let severity = if purpose.written { Severity::Error } else { Severity::Warning };
+        found.push(Problem::new(severity, Fault::NotFinite { antennas, visibilities: bad }));
+    }
+    let usable: Vec<String> =
+        facts.used_antennas().filter(|(_, a)| a.visibilities.usable > 0).map(|(_, a)| a.name.clone()).collect();
+    if (1..FEWEST_ANTENNAS).contains(&usable.len()) {
+        let severity = if purpose.calibrates { Severity::Error } else { Severity::Warning };
+        found.push(Problem::new(severity, Fault::FewAntennas { names: usable }));
+    }
+    found.extend(surprises(facts, purpose));
+    found
+}
+
+/// Flags and weights that leave nothing of something.
+fn lost(facts: &MsFacts, purpose: &Purpose) -> Vec<Problem> {
+    if let Some(fault) = nothing_left(facts.visibilities, Place::Everything) {
+        return vec![Problem::new(Severity::Error, fault)];
+    }
+    let chosen = |selection: &Option<Vec<usize>>, k: usize| selection.as_ref().is_none_or(|s| s.contains(&k));
+    let fields: Vec<(String, Tally)> = facts
+        .observed_fields()
+        .filter(|(k, _)| chosen(&purpose.fields, *k))
+        .map(|(k, f)| (numbered(k, &f.name), f.visibilities))
+        .collect();
+    let windows: Vec<(String, Tally)> = facts
+        .used_windows()
+        .filter(|(k, _)| chosen(&purpose.windows, *k))
+        .map(|(k, w)| (numbered(k, &w.name), w.visibilities))
+        .collect();
+    let antennas: Vec<(String, Tally)> = facts.used_antennas().map(|(_, a)| (a.name.clone(), a.visibilities)).collect();
+    let correlations: Vec<(String, Tally)> =
+        facts.correlations.iter().map(|c| (c.name.clone(), c.visibilities)).collect();
+    let mut found = Vec::new();
+    for (parts, place) in [
+        (fields, Place::Fields as fn(Vec<String>) -> Place),
+        (windows, Place::Windows),
+        (antennas, Place::Antennas),
+        (correlations, Place::Correlations),
+    ] {
+        let empty = |name: fn(&Tally) -> bool| -> Vec<String> {
+            parts.iter().filter(|(_, t)| t.usable == 0 && name(t)).map(|(n, _)| n.clone()).collect()
+        };
+        // Where nothing of the selection is left it cannot be worked with.
+        let nothing = parts.iter().all(|(_, t)| t.usable == 0);
+        let severity = if nothing { Severity::Error } else { Severity::Warning };
+        let (flagged, weightless) = (empty(|t| t.unflagged == 0), empty(|t| t.unflagged > 0));
+        if !flagged.is_empty() {
+            found.push(Problem::new(severity, Fault::Flagged { place: place(flagged) }));
+        }
+        if !weightless.is_empty() {
+            found.push(Problem::new(severity, Fault::NoWeights { place: place(weightless) }));
+        }
+    }
+    found
+}
+
+/// The fault of a part none of whose visibilities are usable.
+fn nothing_left(tally: Tally, place: Place) -> Option<Fault> {
+    match tally {
+        Tally { usable: 1.., .. } => None,
+        Tally { unflagged: 0, .. } => Some(Fault::Flagged { place }),
+        _ => Some(Fault::NoWeights { place }),
+    }
+}
+
+/// What can be worked with, but may surprise.
+fn surprises(facts: &MsFacts, purpose: &Purpose) -> Vec<Problem> {
+    let mut found = Vec::new();
+    let mut add = |severity, fault| found.push(Problem::new(severity, fault));
+    let observed: Vec<String> = facts.observed_fields().map(|(k, f)| numbered(k, &f.name)).collect();
+    if observed.len() > 1 && purpose.fields.is_none() {
+        add(Severity::Warning, Fault::SeveralFields { names: observed });
+    }
+    let single: Vec<_> = facts.used_windows().filter(|(_, w)| w.correlations.len() == 1).collect();
+    if let Some((_, first)) = single.first() {
+        let name = first.correlations[0].clone();
+        let windows = single.iter().map(|(k, w)| numbered(*k, &w.name)).collect();
+        add(Severity::Warning, Fault::OneCorrelation { windows, name });
+    }
+    let ratio = facts.spacing_s / facts.interval_s;
+    if facts.spacing_s > 0.0 && !(1.0 / SAME_INTERVAL..=SAME_INTERVAL).contains(&ratio) {
+        add(Severity::Note, Fault::Interval { spacing_s: facts.spacing_s, interval_s: facts.interval_s });
+    }
+    let named = |choose: &dyn Fn(&super::WindowFacts) -> bool| -> Vec<String> {
+        facts.windows.iter().enumerate().filter(|(_, w)| choose(w)).map(|(k, w)| numbered(k, &w.name)).collect()
+    };
+    let descending = named(&|w| w.rows > 0 && w.descending);
+    if !descending.is_empty() {
+        add(Severity::Note, Fault::Descending { windows: descending });
+    }
+    let undescribed = named(&|w| !w.described);
+    if !undescribed.is_empty() {
+        add(Severity::Note, Fault::Undescribed { windows: undescribed });
+    }
+    let mut counts: Vec<u64> = facts.used_windows().map(|(_, w)| w.channels).collect();
+    counts.sort_unstable();
+    counts.dedup();
+    if counts.len() > 1 {
+        add(Severity::Note, Fault::ChannelCounts { counts });
+    }
+    let names = number_names(facts);
+    if !names.is_empty() {
+        add(Severity::Note, Fault::NumberNames { names });
+    }
+    found
+}
+
+/// Names of antennas with data that are numbers of other rows of `ANTENNA`.
+fn number_names(facts: &MsFacts) -> Vec<String> {
+    let others = |k: usize, name: &str| name.parse::<usize>().is_ok_and(|n| n != k && n < facts.antennas.len());
+    facts.used_antennas().filter(|(k, a)| others(*k, &a.name)).map(|(_, a)| a.name.clone()).collect()
+}
+
+/// A number and, if there is one, a name.
+fn numbered(number: usize, name: &str) -> String {
+    if name.is_empty() || name == "none" { number.to_string() } else { format!("{number} ({name})") }
+}
