@@ -65,12 +65,17 @@ impl fmt::Display for AttemptId {
     }
 }
 
+/// The part of an attempt that belongs to one measurement set of several; `None`: there is one.
+pub(crate) fn part_of_member(part: &str, member: Option<&str>) -> String {
+    member.map_or_else(|| part.to_owned(), |name| format!("{part}/{name}"))
+}
+
 /// Folder of the field image that a round's masks are made from, in the campaign folder `output`.
 pub(crate) fn field_folder(output: &Path, round: usize) -> PathBuf {
     output.join("field").join(format!("round-{round:02}"))
 }
 
-/// Paths inside one measurement set's folder.
+/// Paths inside one target's folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
     root: PathBuf,
@@ -105,6 +110,11 @@ impl Layout {
     /// Folder of a part (`image`, `mask`, `calibration`, `logs`) of an attempt.
     pub fn part(&self, attempt: AttemptId, part: &str) -> PathBuf {
         self.attempt(attempt).join(part)
+    }
+
+    /// Folder of the tables of an attempt; `member`: of this measurement set of several that are imaged together.
+    pub(crate) fn calibration(&self, attempt: AttemptId, member: Option<&str>) -> PathBuf {
+        self.part(attempt, &part_of_member("calibration", member))
     }
 
     /// The best round's products.

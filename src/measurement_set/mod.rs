@@ -14,6 +14,6 @@ pub use identity::identity;
 pub use inspection::{Inspection, inspect};
 pub use noise::TheoreticalNoise;
 pub use summary::{
-    Antenna, Field, MsSummary, SpectralWindow, adopt_corrected, checksum, copy_column, model_is_empty,
+    Antenna, Field, MsSummary, Pointing, SpectralWindow, adopt_corrected, checksum, copy_column, model_is_empty,
     short_baseline_flux,
 };

@@ -2,10 +2,12 @@
 
 use crate::Result;
 use crate::programs::casa::Casa;
-use crate::programs::casa::requests::{AdoptCorrected, Checksum, CopyColumn, ModelIsEmpty, ShortBaselineFlux, Summary};
+use crate::programs::casa::requests::{
+    AdoptCorrected, Checksum, CopyColumn, ModelIsEmpty, ReadPointing, ShortBaselineFlux, Summary,
+};
 use std::path::Path;
 
-pub use crate::programs::casa::requests::{Antenna, Field, MsSummary, SpectralWindow};
+pub use crate::programs::casa::requests::{Antenna, Field, MsSummary, Pointing, SpectralWindow};
 
 impl MsSummary {
     /// Reads the facts with CASA.
@@ -38,6 +40,24 @@ impl MsSummary {
     pub fn disk_needed(&self, size: u64, copied: bool) -> u64 {
         let missing = ["MODEL_DATA", "CORRECTED_DATA"].iter().filter(|c| !self.has_column(c)).count() as u64;
         missing * self.column_bytes + if copied { size } else { 0 }
+    }
+}
+
+impl Pointing {
+    /// Reads it with CASA.
+    ///
+    /// # Errors
+    /// No such measurement set, one that cannot be read; CASA is not set up.
+    pub fn read(casa: &Casa, measurement_set: &Path) -> Result<Self> {
+        casa.ask(&ReadPointing { ms: measurement_set.to_path_buf() }, None)
+    }
+
+    /// Full width at half maximum of the primary beam at the highest frequency, degrees: 1.22 λ/D; `None`: the dish or the
+    /// frequency is unknown.
+    pub fn primary_beam_deg(&self) -> Option<f64> {
+        const LIGHT_M_S: f64 = 299_792_458.0;
+        let known = self.dish_m > 0.0 && self.highest_hz > 0.0;
+        known.then(|| (1.22 * LIGHT_M_S / self.highest_hz / self.dish_m).to_degrees())
     }
 }
 

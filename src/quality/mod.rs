@@ -1,6 +1,7 @@
 //! Metrics of images and models, statistics of gain solutions, confetti.
 
 pub mod confetti;
+mod joint;
 pub mod metrics;
 pub mod residual;
 pub mod solutions;

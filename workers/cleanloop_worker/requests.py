@@ -73,6 +73,13 @@ class Inspect:
 
 
 @dataclass(frozen=True)
+class ReadPointing:
+    """Where a measurement set points."""
+
+    ms: str
+
+
+@dataclass(frozen=True)
 class ModelIsEmpty:
     """Whether MODEL_DATA is zero everywhere."""
 

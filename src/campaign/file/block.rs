@@ -9,6 +9,7 @@ use super::resources::Resources;
 use super::rounds::RoundSelection;
 use super::scheduler::{self, SchedulerInput, SchedulerOptions};
 use super::start_model::StartModel;
+use super::together::Together;
 use crate::campaign::rules::acceptance::AcceptanceOptions;
 use crate::campaign::rules::schedule::SolintOptions;
 use crate::major_cycle::StopOptions;
@@ -71,6 +72,10 @@ pub struct CampaignBlock {
     pub name: Option<String>,
     /// Measurement sets: paths, or patterns with `*`, `?`, `[ab]`. Relative paths start at the campaign file's folder.
     pub measurement_sets: Vec<String>,
+    /// Which measurement sets are imaged together, into one image with one mask and one judgement; each keeps tables of its
+    /// own. `pointing`: those whose phase centres agree within a tenth of the primary beam, which is the default in a plain
+    /// campaign.
+    pub together: Together,
     /// Folder for all results of the campaign. Default: the campaign's name.
     pub output: Option<PathBuf>,
     /// Number of the last round; round 0, before any calibration, comes first: 3 means rounds 0, 1, 2 and 3. Default: the

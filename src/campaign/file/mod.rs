@@ -17,6 +17,7 @@ mod resources;
 mod rounds;
 mod scheduler;
 mod start_model;
+mod together;
 
 pub use crate::batch_system::JobOptions;
 pub use crate::major_cycle::StopOptions;
@@ -36,6 +37,7 @@ pub use resources::Resources;
 pub use rounds::{RoundSelection, consider_mask_round};
 pub use scheduler::{Loss, SchedulerKind, SchedulerOptions};
 pub use start_model::StartModel;
+pub use together::Together;
 
 use serde_json::Value as Json;
 use std::collections::BTreeMap;

@@ -113,12 +113,13 @@ fn names_interval(options: &Json) -> bool {
     map.iter().any(|(key, value)| key == "solint" || (key == "gaincal" && value.is_array()) || names_interval(value))
 }
 
-/// The number of rounds and the masks.
+/// The number of rounds, what is imaged together, and the masks.
 fn fill_block(data: &mut Json, filled: &mut FilledIn) {
     let rounds = if is_uncalibrated(data) { 0 } else { ROUNDS };
     let Some(block) = map_in(data, "campaign") else { return };
     let is = |block: &Map<String, Json>, key: &str, word: &str| block.get(key).and_then(Json::as_str) == Some(word);
     fill(block, "rounds", &json!(rounds), "campaign.rounds", filled);
+    fill(block, "together", &json!("pointing"), "campaign.together", filled);
     if rounds > 0 {
         fill(block, "start_model", &json!("auto"), "campaign.start_model", filled);
     }

@@ -42,13 +42,17 @@ impl fmt::Display for Step {
     }
 }
 
-/// A step of an attempt (`round-02/image`), or one of the measurement set as a whole (`prepare`).
+/// A step of an attempt (`round-02/image`), one of a single measurement set of several (`round-02/solve#2`, 1 the first),
+/// or one of the target as a whole (`prepare`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct StepId {
-    /// The attempt; `None`: the measurement set as a whole.
+    /// The attempt; `None`: the target as a whole.
     pub attempt: Option<AttemptId>,
     /// The kind.
     pub step: Step,
+    /// Index of the measurement set among those that are imaged together; 0 also where it is the only one, and in steps of
+    /// all of them.
+    pub member: usize,
 }
 
 impl StepId {
@@ -60,12 +64,33 @@ impl StepId {
     pub(crate) const ARCHIVE: Self = Self::whole(Step::Archive);
 
     const fn whole(step: Step) -> Self {
-        Self { attempt: None, step }
+        Self { attempt: None, step, member: 0 }
     }
 
     /// A step of an attempt.
     pub(crate) fn of(attempt: AttemptId, step: Step) -> Self {
-        Self { attempt: Some(attempt), step }
+        Self { attempt: Some(attempt), step, member: 0 }
+    }
+
+    /// The same step of a measurement set of several.
+    pub(crate) fn member(self, member: usize) -> Self {
+        Self { member, ..self }
+    }
+}
+
+/// Stands between a name and the number of a measurement set, 1 the first, which has none.
+const MEMBER: char = '#';
+
+/// Writes the number of a measurement set behind a name.
+fn write_member(f: &mut fmt::Formatter<'_>, member: usize) -> fmt::Result {
+    if member == 0 { Ok(()) } else { write!(f, "{MEMBER}{}", member + 1) }
+}
+
+/// Takes the number of a measurement set off a name; `None`: it is no number.
+fn split_member(name: &str) -> Option<(&str, usize)> {
+    match name.split_once(MEMBER) {
+        None => Some((name, 0)),
+        Some((name, number)) => Some((name, number.parse::<usize>().ok()?.checked_sub(1)?)),
     }
 }
 
@@ -74,7 +99,8 @@ impl fmt::Display for StepId {
         if let Some(attempt) = self.attempt {
             write!(f, "{attempt}/")?;
         }
-        self.step.fmt(f)
+        self.step.fmt(f)?;
+        write_member(f, self.member)
     }
 }
 
@@ -89,7 +115,9 @@ impl FromStr for StepId {
                 (Some(AttemptId::from_name(attempt).ok_or_else(unknown)?), step)
             }
         };
-        Ok(Self { attempt, step: Step::deserialize(step.into_deserializer())? })
+        let unknown = || Self::Err::custom(format!("`{step}` is not the name of a step"));
+        let (step, member) = split_member(step).ok_or_else(unknown)?;
+        Ok(Self { attempt, step: Step::deserialize(step.into_deserializer())?, member })
     }
 }
 
@@ -105,15 +133,46 @@ impl<'de> Deserialize<'de> for StepId {
     }
 }
 
-/// A column of the measurement set that steps change: it lies outside the campaign folder, and a crash can leave it
-/// half-written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+/// A column that steps change: it lies outside the campaign folder, and a crash can leave it half-written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Column {
-    /// `MODEL_DATA`.
+    /// `MODEL_DATA` of all measurement sets that are imaged together: imagers write it in all of them.
     Model,
-    /// `CORRECTED_DATA`.
-    Corrected,
+    /// `CORRECTED_DATA` of the measurement set with this index.
+    Corrected(usize),
+}
+
+/// Names of the columns in a journal.
+const MODEL: &str = "model";
+const CORRECTED: &str = "corrected";
+
+impl fmt::Display for Column {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Model => f.write_str(MODEL),
+            Self::Corrected(member) => {
+                f.write_str(CORRECTED)?;
+                write_member(f, *member)
+            }
+        }
+    }
+}
+
+impl Serialize for Column {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Column {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        match split_member(&name) {
+            Some((MODEL, 0)) => Ok(Self::Model),
+            Some((CORRECTED, member)) => Ok(Self::Corrected(member)),
+            _ => Err(D::Error::custom(format!("`{name}` is not the name of a column"))),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -127,6 +186,7 @@ mod tests {
             (StepId::PREPARE, "prepare"),
             (StepId::of(AttemptId::first(0), Step::Image), "round-00/image"),
             (StepId::of(retry, Step::Revert), "round-02-retry/revert"),
+            (StepId::of(retry, Step::Solve).member(2), "round-02-retry/solve#3"),
         ] {
             assert_eq!(id.to_string(), name);
             assert_eq!(serde_json::to_string(&id).unwrap(), format!("\"{name}\""));
@@ -134,5 +194,20 @@ mod tests {
         }
         assert!("round-00/polish".parse::<StepId>().is_err());
         assert!("round/image".parse::<StepId>().is_err());
+        for wrong in ["round-02/solve#", "round-02/solve#0", "round-02/solve#x"] {
+            assert!(wrong.parse::<StepId>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn columns_are_written_with_the_number_of_their_measurement_set() {
+        for (column, name) in
+            [(Column::Model, "model"), (Column::Corrected(0), "corrected"), (Column::Corrected(1), "corrected#2")]
+        {
+            let written = format!("\"{name}\"");
+            assert_eq!(serde_json::to_string(&column).unwrap(), written);
+            assert_eq!(serde_json::from_str::<Column>(&written).unwrap(), column);
+        }
+        assert!(serde_json::from_str::<Column>("\"model#2\"").is_err());
     }
 }

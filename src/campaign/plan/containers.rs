@@ -1,10 +1,10 @@
 //! Programs in containers: the folders that they must see are bound into them.
 //!
-//! A list of words such as `[apptainer, exec, wsclean.sif, wsclean]` gets the bind mounts of a measurement set after the
-//! word `exec`. Which folders those are follows from the plan: the campaign's part for this measurement set, the
-//! measurement set's own folder, and files and temporary folders that the options name.
+//! A list of words such as `[apptainer, exec, wsclean.sif, wsclean]` gets the bind mounts of a target after the word
+//! `exec`. Which folders those are follows from the plan: the campaign's part for this target, the folders of its
+//! measurement sets, and files and temporary folders that the options name.
 
-use super::{MeasurementSetPlan, Plan};
+use super::{Plan, TargetPlan};
 use crate::campaign::file::Executables;
 use crate::programs::setup;
 use std::path::{Path, PathBuf};
@@ -22,19 +22,19 @@ const COUNT_OPTIONS: [&str; 3] = ["-n", "-np", "-c"];
 /// Options that name further machines, each with resources of its own.
 const HOST_OPTIONS: [&str; 6] = ["-H", "-host", "--host", "-hostfile", "--hostfile", "-machinefile"];
 
-/// Folders that the programs of one measurement set must see.
+/// Folders that the programs of one target must see.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Mounts {
     folders: Vec<PathBuf>,
 }
 
 impl Mounts {
-    /// The folders of one measurement set, each once, none below another.
-    pub(crate) fn of(plan: &Plan, set: &MeasurementSetPlan) -> Self {
-        let layout = plan.layout_of(set);
+    /// The folders of one target, each once, none below another.
+    pub(crate) fn of(plan: &Plan, target: &TargetPlan) -> Self {
+        let layout = plan.layout_of(target);
         let mut paths = vec![layout.root().to_path_buf()];
         // The folder that holds it: a measurement set that is there no longer could not be bound.
-        paths.extend(set.path.parent().map(Path::to_path_buf));
+        paths.extend(target.members.iter().filter_map(|set| set.path.parent().map(Path::to_path_buf)));
         for round in &plan.rounds {
             paths.extend(round.imaging.folders());
         }
@@ -107,9 +107,9 @@ fn has_separators(path: &Path) -> bool {
     path.to_string_lossy().contains([',', ':'])
 }
 
-/// The plan with the mounts of `set` in all its executables.
-pub(crate) fn bound(plan: &Plan, set: &MeasurementSetPlan) -> Plan {
-    Plan { executables: Mounts::of(plan, set).put_into_all(&plan.executables), ..plan.clone() }
+/// The plan with the mounts of `target` in all its executables.
+pub(crate) fn bound(plan: &Plan, target: &TargetPlan) -> Plan {
+    Plan { executables: Mounts::of(plan, target).put_into_all(&plan.executables), ..plan.clone() }
 }
 
 /// Processes that an MPI launcher among the words starts on this machine; 1 without one, or where it names other hosts.
@@ -140,8 +140,8 @@ pub(crate) fn warnings(plan: &Plan) -> Vec<String> {
         return Vec::new();
     }
     let mut warnings: Vec<String> = Vec::new();
-    for set in &plan.measurement_sets {
-        for folder in Mounts::of(plan, set).folders.iter().filter(|folder| has_separators(folder)) {
+    for target in &plan.targets {
+        for folder in Mounts::of(plan, target).folders.iter().filter(|folder| has_separators(folder)) {
             let text = format!(
                 "{}: cannot be bound into a container, as its name holds a comma or colon; rename it",
                 folder.display()

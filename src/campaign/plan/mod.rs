@@ -10,12 +10,13 @@ pub mod preview;
 mod resolve;
 pub(crate) mod share;
 mod strategy;
+mod targets;
 mod text;
 mod types;
 
 pub use resolve::{resolve, resolve_with};
 pub use share::Share;
-pub use types::{CalibrationPlan, MaskPlan, MeasurementSetPlan, Plan, RoundPlan};
+pub use types::{CalibrationPlan, MaskPlan, MeasurementSetPlan, Plan, RoundPlan, TargetPlan};
 
 use super::file::ConfigError;
 use crate::util::digest;
@@ -43,6 +44,9 @@ pub enum PlanError {
         /// The last one.
         last: usize,
     },
+    /// A measurement set cannot be looked at.
+    #[error("{0}")]
+    Unreadable(crate::Error),
     /// The working directory is gone.
     #[error("the path {} cannot be made absolute: {source}", path.display())]
     NoAbsolutePath {
@@ -53,9 +57,18 @@ pub enum PlanError {
     },
 }
 
+impl From<crate::Error> for PlanError {
+    fn from(error: crate::Error) -> Self {
+        Self::Unreadable(error)
+    }
+}
+
 impl From<PlanError> for crate::Error {
     fn from(error: PlanError) -> Self {
-        Self::bad_input(error)
+        match error {
+            PlanError::Unreadable(error) => error,
+            error => Self::bad_input(error),
+        }
     }
 }
 

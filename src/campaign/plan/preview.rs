@@ -4,7 +4,7 @@
 //! that a run would use; what a run decides (a retry, an automatic interval, the mask's pixels) is not known here.
 
 use super::containers;
-use super::{MeasurementSetPlan, Plan, RoundPlan, Share};
+use super::{MeasurementSetPlan, Plan, RoundPlan, Share, TargetPlan};
 use crate::Result;
 use crate::calibrator::{self, SolveRequest};
 use crate::campaign::file::{CalibratorKind, MaskCadence, StopOptions};
@@ -16,7 +16,7 @@ use crate::programs::casa::Casa;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
-/// The command lines of one round of one measurement set.
+/// The command lines of one round of one target.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct RoundLines {
     /// Its number.
@@ -33,10 +33,10 @@ pub struct RoundLines {
     pub notes: Vec<String>,
 }
 
-/// The command lines of every round of a measurement set.
-pub fn command_lines(plan: &Plan, set: &MeasurementSetPlan) -> Vec<RoundLines> {
-    let bound = containers::bound(plan, set);
-    bound.rounds_to_run().iter().map(|round| round_lines(&bound, set, round)).collect()
+/// The command lines of every round of a target.
+pub fn command_lines(plan: &Plan, target: &TargetPlan) -> Vec<RoundLines> {
+    let bound = containers::bound(plan, target);
+    bound.rounds_to_run().iter().map(|round| round_lines(&bound, target, round)).collect()
 }
 
 /// The programs of the plan that are not found on this machine.
@@ -66,15 +66,20 @@ fn is_there(word: &str) -> bool {
     std::env::split_paths(&path).any(|folder| folder.join(word).is_file())
 }
 
-fn round_lines(plan: &Plan, set: &MeasurementSetPlan, round: &RoundPlan) -> RoundLines {
-    let layout = plan.layout_of(set);
-    let measurement_set = if plan.copies(&set.path) { layout.working_copy(&set.name) } else { set.path.clone() };
+fn round_lines(plan: &Plan, target: &TargetPlan, round: &RoundPlan) -> RoundLines {
+    let layout = plan.layout_of(target);
+    let copied = plan.copies(target);
+    let working = |set: &MeasurementSetPlan| if copied { layout.working_copy(&set.name) } else { set.path.clone() };
+    let measurement_sets: Vec<PathBuf> = target.members.iter().map(working).collect();
     let mut lines = RoundLines { round: round.round, ..RoundLines::default() };
-    match calibration(plan, round, &layout, &measurement_set) {
-        Ok(words) => lines.calibration = words,
-        Err(error) => lines.notes.push(format!("the calibration cannot be shown: {error}")),
+    for (set, measurement_set) in target.members.iter().zip(&measurement_sets) {
+        let member = target.is_joint().then_some(set.name.as_str());
+        match calibration(plan, round, &layout, (member, measurement_set)) {
+            Ok(words) => lines.calibration.extend(words),
+            Err(error) => lines.notes.push(format!("the calibration cannot be shown: {error}")),
+        }
     }
-    match imaging(plan, round, &layout, measurement_set) {
+    match imaging(plan, round, &layout, measurement_sets) {
         Ok(preview) => {
             lines.imaging = preview.calls;
             lines.imager.clone_from(&preview.capabilities.program);
@@ -89,7 +94,13 @@ fn round_lines(plan: &Plan, set: &MeasurementSetPlan, round: &RoundPlan) -> Roun
     lines
 }
 
-fn calibration(plan: &Plan, round: &RoundPlan, layout: &Layout, measurement_set: &Path) -> Result<Vec<Vec<String>>> {
+/// The lines of one measurement set's calibration; it has a name where it is one of several.
+fn calibration(
+    plan: &Plan,
+    round: &RoundPlan,
+    layout: &Layout,
+    (member, measurement_set): (Option<&str>, &Path),
+) -> Result<Vec<Vec<String>>> {
     let Some(calibration) = &round.calibration else { return Ok(Vec::new()) };
     let kind = match calibration.calibrator {
         CalibratorKind::Casa => calibrator::SolverKind::Casa,
@@ -102,7 +113,7 @@ fn calibration(plan: &Plan, round: &RoundPlan, layout: &Layout, measurement_set:
     let casa = Casa::open(python, None)?;
     let request = SolveRequest {
         measurement_set: measurement_set.to_path_buf(),
-        folder: layout.part(AttemptId::first(round.round), "calibration"),
+        folder: layout.calibration(AttemptId::first(round.round), member),
         log: layout.part(AttemptId::first(round.round), "logs").join("solve.log"),
         round: round.round,
         reference_antenna: calibration.reference_antenna.clone(),
@@ -121,11 +132,11 @@ fn by_cycle(round: &RoundPlan) -> bool {
     round.mask.as_ref().is_some_and(|mask| mask.cadence == MaskCadence::Cycle)
 }
 
-fn imaging(plan: &Plan, round: &RoundPlan, layout: &Layout, measurement_set: PathBuf) -> Result<ImagerPreview> {
+fn imaging(plan: &Plan, round: &RoundPlan, layout: &Layout, measurement_sets: Vec<PathBuf>) -> Result<ImagerPreview> {
     let executable = plan.executables.of_imager(&round.imaging);
     let share = Share::of(plan).of_imager(plan, &round.imaging, executable);
     let job = ImagingJob {
-        measurement_sets: vec![measurement_set],
+        measurement_sets,
         data_column: round.data_column.clone(),
         folder: layout.part(AttemptId::first(round.round), "image"),
         log: layout.part(AttemptId::first(round.round), "logs").join("imager.log"),

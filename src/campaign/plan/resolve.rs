@@ -3,6 +3,7 @@
 use super::measurement_sets::measurement_sets;
 use super::paths::{absolute, folder_name};
 use super::strategy::{self, Options};
+use super::targets::targets;
 use super::{CalibrationPlan, MaskPlan, Plan, PlanError, RoundPlan, containers};
 use crate::calibrator::options::{GaincalOptions, TermKind};
 use crate::calibrator::term_names;
@@ -56,8 +57,11 @@ pub fn resolve_with(campaign: &CampaignFile, environment: &dyn Fn(&str) -> Optio
             waits_for_all,
         });
     }
+    let (targets, ungrouped) =
+        targets(measurement_sets(campaign, &block.measurement_sets)?, block.together, &block.executables)?;
     let mut warnings = campaign.warnings.clone();
     warnings.extend(strategy::warnings(campaign, &block));
+    warnings.extend(ungrouped);
     let (archive, homeless) = archive(campaign, &options, &block)?;
     let mut not_run = campaign.not_run.clone();
     not_run.extend(homeless);
@@ -65,7 +69,7 @@ pub fn resolve_with(campaign: &CampaignFile, environment: &dyn Fn(&str) -> Optio
         name: campaign.name(),
         campaign_file: absolute(&campaign.path)?,
         output,
-        measurement_sets: measurement_sets(campaign, &block.measurement_sets)?,
+        targets,
         imager: block.imager,
         calibrator: block.calibrator,
         rounds,

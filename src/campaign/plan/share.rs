@@ -1,10 +1,10 @@
-//! The part of the machine that each measurement set and each of its programs may use.
+//! The part of the machine that each target and each of its programs may use.
 
 use super::{Plan, containers};
 use crate::imager::ImagerOptions;
 use crate::process::own;
 
-/// The part of the machine that one measurement set may use.
+/// The part of the machine that one target may use.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Share {
     /// Threads.
@@ -23,10 +23,10 @@ impl Share {
         Self { threads: (self.threads / parts).max(1), memory_gb: self.memory_gb.map(|gb| gb / parts as f64) }
     }
 
-    /// Threads and memory divided among the measurement sets that are worked on at the same time.
+    /// Threads and memory divided among the targets that are worked on at the same time.
     pub fn of(plan: &Plan) -> Self {
         let machine = std::thread::available_parallelism().map_or(1, usize::from);
-        let at_once = plan.resources.concurrent.clamp(1, plan.measurement_sets.len().max(1));
+        let at_once = plan.resources.concurrent.clamp(1, plan.targets.len().max(1));
         Self {
             threads: (plan.resources.threads.unwrap_or(machine) / at_once).max(1),
             memory_gb: plan.resources.memory_gb.map(|gb| gb / at_once as f64),
@@ -35,11 +35,11 @@ impl Share {
 
     /// An imager's share with `executable`: MPI processes share it, and the program may have its own limit of memory.
     ///
-    /// Without `resources.memory_gb`, one measurement set at a time has the program's own limit; of several each gets at
+    /// Without `resources.memory_gb`, one target at a time has the program's own limit; of several each gets at
     /// most its part of the machine: together they must fit.
     pub fn of_imager(self, plan: &Plan, imaging: &ImagerOptions, executable: &[String]) -> Self {
         let Some(own_limit) = imaging.memory_gb() else { return self };
-        let at_once = plan.resources.concurrent.clamp(1, plan.measurement_sets.len().max(1));
+        let at_once = plan.resources.concurrent.clamp(1, plan.targets.len().max(1));
         let memory_gb = self.memory_gb.or_else(|| {
             let part = own::memory_gb()? * MEMORY_PART / at_once as f64;
             (at_once > 1 && part < own_limit as f64).then(|| (part * 10.0).floor() / 10.0)

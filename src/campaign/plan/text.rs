@@ -27,11 +27,7 @@ fn text(plan: &Plan) -> String {
     let mut out = String::new();
     line(&mut out, "campaign", &format!("{} ({})", plan.name, plan.campaign_file.display()));
     line(&mut out, "output", &plan.output.display().to_string());
-    let sets: Vec<String> =
-        plan.measurement_sets.iter().map(|set| format!("{} = {}", set.name, set.path.display())).collect();
-    for (index, set) in sets.iter().enumerate() {
-        line(&mut out, if index == 0 { "measurement sets" } else { "" }, set);
-    }
+    targets_text(&mut out, plan);
     line(&mut out, "defaults", &plan.filled_in.to_string());
     line(&mut out, "imager", &word(&plan.imager));
     line(&mut out, "calibrator", &word(&plan.calibrator));
@@ -48,14 +44,14 @@ fn text(plan: &Plan) -> String {
     if !plan.archive.is_empty() {
         options(&mut out, "archive", &plan.archive);
     }
-    if let Some(set) = plan.measurement_sets.first().filter(|_| containers::in_use(plan)) {
+    if let Some(set) = plan.targets.first().filter(|_| containers::in_use(plan)) {
         let mounts = Mounts::of(plan, set);
         let folders: Vec<String> = mounts.folders().iter().map(|f| f.display().to_string()).collect();
         line(&mut out, "bind mounts", &format!("{} (for {})", folders.join(" "), set.name));
     }
-    let lines = plan.measurement_sets.first().map(|set| preview::command_lines(plan, set)).unwrap_or_default();
-    if plan.measurement_sets.len() > 1 {
-        let first = &plan.measurement_sets[0].name;
+    let lines = plan.targets.first().map(|set| preview::command_lines(plan, set)).unwrap_or_default();
+    if plan.targets.len() > 1 {
+        let first = &plan.targets[0].name;
         line(
             &mut out,
             "command lines",
@@ -79,6 +75,19 @@ fn text(plan: &Plan) -> String {
         let _ = writeln!(out, "note: {warning}");
     }
     out
+}
+
+/// The measurement sets, and which of them are imaged together.
+fn targets_text(out: &mut String, plan: &Plan) {
+    let sets = plan.targets.iter().flat_map(|target| &target.members);
+    for (index, set) in sets.enumerate() {
+        let label = if index == 0 { "measurement sets" } else { "" };
+        line(out, label, &format!("{} = {}", set.name, set.path.display()));
+    }
+    for target in plan.targets.iter().filter(|target| target.is_joint()) {
+        let names: Vec<&str> = target.members.iter().map(|set| set.name.as_str()).collect();
+        line(out, "imaged together", &format!("{} = {}", target.name, names.join(", ")));
+    }
 }
 
 fn round_text(out: &mut String, round: &RoundPlan, output: &Path, lines: Option<&RoundLines>) {
@@ -209,12 +218,12 @@ fn options(out: &mut String, label: &str, value: &impl Serialize) {
 }
 
 impl Plan {
-    /// The plan with the hashes of its rounds and the command lines of each measurement set, as data.
+    /// The plan with the hashes of its rounds and the command lines of each target, as data.
     pub fn json(&self) -> Json {
         let mut value = data(self);
         value["not_found"] = preview::not_found(self).into();
-        for (index, set) in self.measurement_sets.iter().enumerate() {
-            value["measurement_sets"][index]["command_lines"] = data(&preview::command_lines(self, set));
+        for (index, target) in self.targets.iter().enumerate() {
+            value["targets"][index]["command_lines"] = data(&preview::command_lines(self, target));
         }
         if let Some(rounds) = value["rounds"].as_array_mut() {
             for (round, value) in self.rounds.iter().zip(rounds) {

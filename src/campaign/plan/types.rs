@@ -26,8 +26,8 @@ pub struct Plan {
     pub campaign_file: PathBuf,
     /// Folder of everything that the campaign makes.
     pub output: PathBuf,
-    /// The measurement sets, sorted as the file lists them, patterns expanded and sorted.
-    pub measurement_sets: Vec<MeasurementSetPlan>,
+    /// What is imaged, in the order of the first measurement set of each.
+    pub targets: Vec<TargetPlan>,
     /// The imager.
     pub imager: ImagerKind,
     /// The calibrator.
@@ -71,6 +71,16 @@ pub struct Plan {
     pub only_round: Option<usize>,
 }
 
+/// What is imaged together: one measurement set, or several of one pointing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetPlan {
+    /// Short name, unique in the campaign and fit for a folder: that of its only measurement set, or of the first and how
+    /// many more there are (`night1+2`).
+    pub name: String,
+    /// Its measurement sets, as the file lists them; never empty.
+    pub members: Vec<MeasurementSetPlan>,
+}
+
 /// One measurement set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MeasurementSetPlan {
@@ -78,6 +88,18 @@ pub struct MeasurementSetPlan {
     pub name: String,
     /// Where it is, absolute.
     pub path: PathBuf,
+}
+
+impl TargetPlan {
+    /// Several measurement sets are imaged together.
+    pub fn is_joint(&self) -> bool {
+        self.members.len() > 1
+    }
+
+    /// The paths of its measurement sets.
+    pub fn paths(&self) -> Vec<PathBuf> {
+        self.members.iter().map(|set| set.path.clone()).collect()
+    }
 }
 
 /// One round.
@@ -159,13 +181,9 @@ impl RoundPlan {
 }
 
 impl Plan {
-    /// Where a measurement set's files are: the campaign folder itself if it is the only one, else a folder below it.
-    pub fn layout_of(&self, set: &MeasurementSetPlan) -> Layout {
-        if self.measurement_sets.len() == 1 {
-            Layout::new(&self.output)
-        } else {
-            Layout::new(self.output.join(&set.name))
-        }
+    /// Where a target's files are: the campaign folder itself if it is the only one, else a folder below it.
+    pub fn layout_of(&self, target: &TargetPlan) -> Layout {
+        if self.targets.len() == 1 { Layout::new(&self.output) } else { Layout::new(self.output.join(&target.name)) }
     }
 
     /// The imaging of one round alone, without any calibration, in a folder of its own inside the campaign's. `column`
@@ -202,11 +220,12 @@ impl Plan {
         }
     }
 
-    /// Whether a copy of this measurement set is worked on: that was asked for, and something will be written to it.
-    pub fn copies(&self, measurement_set: &Path) -> bool {
+    /// Whether copies of a target's measurement sets are worked on: that was asked for, and something will be written to
+    /// them.
+    pub fn copies(&self, target: &TargetPlan) -> bool {
         let written = |round: &RoundPlan| {
             let by_cycle = round.mask.as_ref().is_some_and(|m| m.cadence == MaskCadence::Cycle);
-            round.imaging.writes_to(measurement_set, by_cycle)
+            target.members.iter().any(|set| round.imaging.writes_to(&set.path, by_cycle))
         };
         let written = self.calibrator != CalibratorKind::None || self.rounds_to_run().iter().any(written);
         self.work_on == WorkOn::Copy && written

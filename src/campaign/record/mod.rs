@@ -21,7 +21,7 @@ pub use dataset::{CampaignRecord, DatasetRecord, StartRecord, ToolVersion};
 pub use file::{FILE_NAME, RecordError};
 pub use mask::{MaskOrigin, MaskRecord};
 pub use message::{Level, MessageRecord};
-pub use round::{CommandRecord, DecisionRecord, RoundRecord, RuleRecord, TermRecord};
+pub use round::{CommandRecord, DecisionRecord, MemberRecord, RoundRecord, RuleRecord, TermRecord};
 
 /// Version of the format; a later one is read as far as its fields are known, an earlier one is refused.
 pub const FORMAT: u32 = 2;

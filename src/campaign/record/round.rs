@@ -49,8 +49,11 @@ pub struct RoundRecord {
     /// JSON file of [`SolutionStats`] with the series for plots; a campaign of many measurement sets leaves the series
     /// out of `solutions`, so that the record stays small.
     pub solutions_file: Option<PathBuf>,
-    /// The tables, in the order in which they are applied.
+    /// The tables, in the order in which they are applied; of several measurement sets, one after the other.
     pub tables: Vec<SolutionTable>,
+    /// Solutions by measurement set, where several are imaged together; `solutions` holds those of all of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<MemberRecord>,
     /// The mask that the round was cleaned with; `None`: without one.
     pub mask: Option<MaskRecord>,
     /// Imager, e.g. `wsclean`.
@@ -71,6 +74,23 @@ pub struct RoundRecord {
     pub confetti: Vec<ConfettiRecord>,
     /// Messages about it.
     pub messages: Vec<MessageRecord>,
+}
+
+/// Solutions of one measurement set of several that are imaged together.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MemberRecord {
+    /// Its name.
+    pub name: String,
+    /// Statistics of its solutions.
+    pub solutions: Option<SolutionStats>,
+    /// JSON file of [`SolutionStats`] with the series for plots, where `solutions` leaves them out.
+    pub solutions_file: Option<PathBuf>,
+    /// Its tables, in the order in which they are applied.
+    pub tables: Vec<SolutionTable>,
+    /// Why its data stay as they are; `None`: its tables are applied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub left_as_is: Option<String>,
 }
 
 /// One solve of a chain.

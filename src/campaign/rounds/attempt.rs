@@ -75,7 +75,7 @@ impl DatasetRun<'_> {
         record.stopped.clone_from(&imaged.stopped);
         record.mask.clone_from(mask);
         record.metrics = Some(image.clone());
-        record.tables = active.tables();
+        record.tables = active.all_tables();
         let (round, vetoed) = (record.round, record.confetti.len());
         if vetoed > 0 {
             let (pixels, were) = if vetoed == 1 { ("pixel", "was") } else { ("pixels", "were") };

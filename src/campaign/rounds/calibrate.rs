@@ -1,18 +1,15 @@
-//! Solving for gains, and judging the tables before they are applied.
+//! The calibration of an attempt: its tables are judged before they are applied.
 
 use super::DatasetRun;
 use super::judge::metrics_of_tables;
-use super::kept::{ActiveCalibration, Applied, Attempted};
-use super::step::StepSpec;
-use crate::campaign::journal::{Step, StepId, StepKey};
-use crate::campaign::layout::AttemptId;
-use crate::campaign::record::Level;
+use super::kept::{ActiveCalibration, Applied, AppliedTables, Attempted};
+use super::solve::SolvedSet;
+use crate::campaign::journal::StepKey;
+use crate::campaign::record::{Level, MemberRecord};
 use crate::campaign::rules::acceptance::{Decision, RoundMetrics, judge_solutions};
-use crate::campaign::steps::{AttemptPlan, CalibrationStep, Prepared, Solved};
-use crate::quality::solutions::{IdentityGainAntenna, SolutionStats};
-use crate::util::fs;
+use crate::campaign::steps::{AttemptPlan, Prepared};
+use crate::quality::solutions::SolutionStats;
 use crate::{Error, Result};
-use std::path::Path;
 
 /// The end of a calibration.
 pub(super) enum Calibrated {
@@ -42,61 +39,80 @@ impl DatasetRun<'_> {
                 plan.id.round
             )));
         };
-        let key = step.key(self.data_key(), &self.model_key(base));
-        let solved = self.solve(data, plan.id, step, &key, base)?;
-        let tables = metrics_of_tables(plan, Some(solved.stats.clone()));
+        let solved = self.solve_all(data, plan.id, step, base)?;
+        let weak = self.weak_sets(plan, &solved);
+        let stats = self.record_solutions(data, &solved, &weak);
+        let tables = metrics_of_tables(plan, Some(stats.clone()));
         if let Some(decision) = judge_solutions(&self.history, &tables, &self.settings.acceptance) {
             return Ok(Calibrated::Refused(decision, Box::new(tables)));
         }
-        let applied = Applied {
-            key: StepKey::of(&("apply", self.data_key(), &key)),
-            attempt: plan.id,
-            step: step.clone(),
-            tables: solved.tables,
-        };
+        let members = solved.into_iter().zip(weak).enumerate().map(|(member, (set, weak))| {
+            let tables = if weak.is_none() { set.solved.tables } else { Vec::new() };
+            let what = if weak.is_none() { "apply" } else { "leave as is" };
+            AppliedTables { key: StepKey::of(&(what, self.member_data_key(data, member), &set.key)), tables }
+        });
+        let applied = Applied::new(plan.id, step.clone(), members.collect());
         let active = ActiveCalibration { column: "CORRECTED_DATA", applied: Some(applied) };
-        Ok(Calibrated::Done { active: Box::new(active), stats: Some(solved.stats) })
+        Ok(Calibrated::Done { active: Box::new(active), stats: Some(stats) })
     }
 
-    fn solve(
-        &mut self,
-        data: &Prepared,
-        attempt: AttemptId,
-        step: &CalibrationStep,
-        key: &StepKey,
-        base: &Attempted,
-    ) -> Result<Solved> {
-        let id = StepId::of(attempt, Step::Solve);
-        let context = self.context(data, id, "calibration", "solve.log")?;
-        let spec = StepSpec { id, key: key.clone(), touches: &[] };
-        let tables_exist = |s: &Solved| s.tables.iter().all(|t| t.path.exists());
-        let solved = self.step(spec, tables_exist, |run| {
-            run.ensure_model_to_solve(data, base)?;
-            // Tables of an unfinished solve would be appended to.
-            fs::remove(&context.folder)?;
-            fs::make(&context.folder)?;
-            run.backend.solve(step, &base.active.tables(), &context)
-        })?;
-        self.note_commands(Step::Solve, &solved.commands, &context.log);
-        for IdentityGainAntenna { name, term, why } in &solved.stats.identity_gains {
-            let of_term = if term.is_empty() { String::new() } else { format!(" in `{term}`") };
-            let text = format!("round {}: antenna {name} gets identity gains{of_term}: {why}", attempt.round);
-            self.note(Level::Warning, text);
+    /// The measurement sets whose own tables would be refused, with the reason: they keep their data as they are, and do
+    /// not spoil the others. None where that would be all of them: their tables are judged, and refused, together.
+    fn weak_sets(&self, plan: &AttemptPlan, solved: &[SolvedSet]) -> Vec<Option<String>> {
+        let refused = |set: &SolvedSet| {
+            let metrics = metrics_of_tables(plan, Some(set.solved.stats.clone()));
+            judge_solutions(&self.history, &metrics, &self.settings.acceptance).map(|decision| decision.summary())
+        };
+        let mut weak: Vec<Option<String>> = solved.iter().map(refused).collect();
+        if weak.iter().all(Option::is_some) {
+            weak.iter_mut().for_each(|set| *set = None);
         }
-        self.record_solutions(&context.folder, &solved.stats)?;
-        self.current().tables.clone_from(&solved.tables);
-        Ok(solved)
+        weak
     }
 
-    fn record_solutions(&mut self, folder: &Path, stats: &SolutionStats) -> Result<()> {
-        let mut stats = stats.clone();
-        if self.settings.series_apart {
-            let file = folder.join("solutions.json");
-            fs::write_atomically(&file, &serde_json::to_vec(&stats).expect("statistics are plain data"))?;
-            stats.antennas.iter_mut().for_each(|a| a.series.clear());
-            self.current().solutions_file = Some(file);
+    /// Puts the statistics together, and writes down those of each measurement set.
+    fn record_solutions(&mut self, data: &Prepared, solved: &[SolvedSet], weak: &[Option<String>]) -> SolutionStats {
+        if let [only] = solved {
+            let stats = only.solved.stats.clone();
+            let record = self.current();
+            record.solutions = Some(shown(&stats, only.file.is_some()));
+            record.solutions_file.clone_from(&only.file);
+            record.tables.clone_from(&only.solved.tables);
+            return stats;
         }
-        self.current().solutions = Some(stats);
-        Ok(())
+        let mut members = Vec::new();
+        let mut good = Vec::new();
+        for ((set, of), why) in data.sets.iter().zip(solved).zip(weak) {
+            match why {
+                Some(why) => {
+                    let text =
+                        format!("{}: its data stay as they are, and do not count in the judgement: {why}", set.name);
+                    self.note(Level::Warning, format!("round {}: {text}", self.place.at.round));
+                }
+                None => good.push((set.name.as_str(), &of.solved.stats)),
+            }
+            members.push(MemberRecord {
+                name: set.name.clone(),
+                solutions: Some(shown(&of.solved.stats, of.file.is_some())),
+                solutions_file: of.file.clone(),
+                tables: if why.is_none() { of.solved.tables.clone() } else { Vec::new() },
+                left_as_is: why.clone(),
+            });
+        }
+        let stats = SolutionStats::of_sets(&good);
+        let record = self.current();
+        record.tables = members.iter().flat_map(|member| member.tables.clone()).collect();
+        record.solutions = Some(shown(&stats, true));
+        record.members = members;
+        stats
     }
+}
+
+/// Statistics for the record, with or without the series for plots.
+fn shown(stats: &SolutionStats, without_series: bool) -> SolutionStats {
+    let mut stats = stats.clone();
+    if without_series {
+        stats.antennas.iter_mut().for_each(|antenna| antenna.series.clear());
+    }
+    stats
 }

@@ -1,25 +1,31 @@
-//! Content of the measurement set's columns, and their restoration when a round is rejected.
+//! Content of the measurement sets' columns, and their restoration when a round is rejected.
 
 use super::DatasetRun;
 use super::kept::Attempted;
-use super::kept::{ActiveCalibration, Applied};
+use super::kept::{ActiveCalibration, Applied, AppliedTables};
 use super::step::StepSpec;
 use crate::Result;
 use crate::campaign::journal::{Column, Step, StepId, StepKey};
+use crate::campaign::layout::part_of_member;
 use crate::campaign::record::Level;
 use crate::campaign::steps::{Imaged, Prepared};
 
 impl DatasetRun<'_> {
     /// Makes `CORRECTED_DATA` hold what `active` says.
     pub(super) fn ensure_corrected(&mut self, data: &Prepared, active: &ActiveCalibration) -> Result<()> {
-        let Some(Applied { key, attempt, step, tables }) = &active.applied else { return Ok(()) };
-        if self.journal.holder(Column::Corrected) == Some(key) {
-            return Ok(());
+        let Some(Applied { attempt, step, members, .. }) = &active.applied else { return Ok(()) };
+        for (member, AppliedTables { key, tables }) in members.iter().enumerate() {
+            let column = Column::Corrected(member);
+            if self.journal.holder(column) == Some(key) {
+                continue;
+            }
+            let id = StepId::of(*attempt, Step::Apply).member(member);
+            let part = part_of_member("calibration", data.member_name(member));
+            let context = self.context(data, id, &part, &data.log_name("apply", member))?;
+            let spec = StepSpec { id, key: key.clone(), touches: &[column] };
+            self.effect(spec, |run| run.backend.apply(member, step, tables, &context))?;
         }
-        let id = StepId::of(*attempt, Step::Apply);
-        let context = self.context(data, id, "calibration", "apply.log")?;
-        let spec = StepSpec { id, key: key.clone(), touches: &[Column::Corrected] };
-        self.effect(spec, |run| run.backend.apply(step, tables, &context))
+        Ok(())
     }
 
     /// Makes `MODEL_DATA` hold the model of `base`.

@@ -6,6 +6,7 @@ use super::attempt::file_name;
 use super::kept::Attempted;
 use super::step::{Nothing, StepSpec};
 use crate::Result;
+use crate::calibrator::SolutionTable;
 use crate::campaign::events::Place;
 use crate::campaign::journal::{StepId, StepKey};
 use crate::campaign::record::Level;
@@ -23,9 +24,8 @@ impl DatasetRun<'_> {
         self.place = Place { dataset: self.settings.name.clone(), at: best.plan.id };
         self.ensure_corrected(data, &best.active)?;
         self.ensure_model(data, &best)?;
-        let applied = best.active.applied.as_ref();
-        self.record.apply_line = applied.and_then(|a| self.backend.apply_line(&a.step, &a.tables));
-        let apply_line = self.record.apply_line.clone();
+        let apply_lines = self.apply_lines(&best);
+        self.record.apply_line = lines_of_sets(data, &apply_lines);
         let target = self.settings.layout.final_folder();
         let spec = StepSpec {
             id: StepId::FINISH,
@@ -41,12 +41,23 @@ impl DatasetRun<'_> {
                 let fresh = target.with_extension("new");
                 fs::remove(&fresh)?;
                 fs::make(&fresh)?;
-                gather(&best, apply_line.as_deref(), &fresh)?;
+                gather(&best, &fresh)?;
+                for (member, line) in apply_lines.iter().enumerate() {
+                    let folder = data.member_name(member).map_or_else(|| fresh.clone(), |name| fresh.join(name));
+                    gather_tables(best.active.tables(member), line.as_deref(), &folder)?;
+                }
                 fs::swap_in(&fresh, &target)?;
                 Ok(Nothing {})
             },
         )?;
         Ok(())
+    }
+
+    /// The line that applies the best tables of each measurement set elsewhere.
+    fn apply_lines(&mut self, best: &Attempted) -> Vec<Option<String>> {
+        let Some(applied) = &best.active.applied else { return Vec::new() };
+        let members = applied.members.iter().map(|member| &member.tables);
+        members.map(|tables| self.backend.apply_line(&applied.step, tables).filter(|_| !tables.is_empty())).collect()
     }
 
     /// Collects what the archive is to hold.
@@ -73,8 +84,18 @@ impl DatasetRun<'_> {
     }
 }
 
-/// Links or copies an attempt's products into a folder.
-fn gather(best: &Attempted, apply_line: Option<&str>, folder: &Path) -> Result<()> {
+/// The lines of all measurement sets for the record; of several, each below the name of its set.
+fn lines_of_sets(data: &Prepared, lines: &[Option<String>]) -> Option<String> {
+    let shown = lines.iter().enumerate().filter_map(|(member, line)| {
+        let line = line.as_ref()?;
+        Some(data.member_name(member).map_or_else(|| line.clone(), |name| format!("# {name}\n{line}")))
+    });
+    let all: Vec<String> = shown.collect();
+    (!all.is_empty()).then(|| all.join("\n"))
+}
+
+/// Links or copies an attempt's images and mask into a folder.
+fn gather(best: &Attempted, folder: &Path) -> Result<()> {
     let products = &best.imaged.products;
     let mut files: Vec<(&Path, &str)> = vec![
         (&products.image, "image.fits"),
@@ -88,7 +109,16 @@ fn gather(best: &Attempted, apply_line: Option<&str>, folder: &Path) -> Result<(
     for (from, name) in files {
         fs::link_or_copy(from, &folder.join(name))?;
     }
-    for table in &best.active.tables() {
+    Ok(())
+}
+
+/// Links or copies tables into a folder, with the line that applies them.
+fn gather_tables(tables: &[SolutionTable], apply_line: Option<&str>, folder: &Path) -> Result<()> {
+    if tables.is_empty() && apply_line.is_none() {
+        return Ok(());
+    }
+    fs::make(folder)?;
+    for table in tables {
         fs::link_or_copy(&table.path, &folder.join(file_name(&table.path)))?;
     }
     if let Some(line) = apply_line {

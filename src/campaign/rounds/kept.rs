@@ -34,10 +34,30 @@ pub(super) struct ActiveCalibration {
 /// Tables, and the attempt with whose options they are applied.
 #[derive(Debug, Clone)]
 pub(super) struct Applied {
+    /// Of all measurement sets together.
     pub(super) key: StepKey,
     pub(super) attempt: AttemptId,
     pub(super) step: CalibrationStep,
+    /// By measurement set.
+    pub(super) members: Vec<AppliedTables>,
+}
+
+/// Tables of one measurement set.
+#[derive(Debug, Clone)]
+pub(super) struct AppliedTables {
+    pub(super) key: StepKey,
+    /// None: its data stay as they are.
     pub(super) tables: Vec<SolutionTable>,
+}
+
+impl Applied {
+    pub(super) fn new(attempt: AttemptId, step: CalibrationStep, members: Vec<AppliedTables>) -> Self {
+        let key = match members.as_slice() {
+            [only] => only.key.clone(),
+            several => StepKey::of(&("together", several.iter().map(|member| &member.key).collect::<Vec<_>>())),
+        };
+        Self { key, attempt, step, members }
+    }
 }
 
 impl ActiveCalibration {
@@ -45,7 +65,14 @@ impl ActiveCalibration {
         self.applied.as_ref().map(|a| &a.key)
     }
 
-    pub(super) fn tables(&self) -> Vec<SolutionTable> {
-        self.applied.as_ref().map(|a| a.tables.clone()).unwrap_or_default()
+    /// The tables of all measurement sets, one after the other.
+    pub(super) fn all_tables(&self) -> Vec<SolutionTable> {
+        let members = self.applied.iter().flat_map(|applied| &applied.members);
+        members.flat_map(|member| member.tables.clone()).collect()
+    }
+
+    /// The tables of one measurement set.
+    pub(super) fn tables(&self, member: usize) -> &[SolutionTable] {
+        self.applied.as_ref().and_then(|a| a.members.get(member)).map_or(&[], |member| &member.tables)
     }
 }

@@ -1,4 +1,4 @@
-//! The loop over the rounds of one measurement set: solve, judge the table, apply, mask, image, measure, judge.
+//! The loop over the rounds of one target: solve, judge the table, apply, mask, image, measure, judge.
 //!
 //! Every step has a key made of its own options and the keys of the steps that it builds on, so a resumed run repeats
 //! exactly what is missing and what a changed campaign file invalidates. Two things live outside the campaign folder
@@ -11,7 +11,7 @@
 //! | `prepare` | the working copy, and what a changed plan invalidates |
 //! | `attempt` | one attempt, from its steps to its record |
 //! | `start` | the model that the first calibration starts from |
-//! | `calibrate`, `image`, `judge` | its parts |
+//! | `calibrate` (with `solve`), `image`, `judge` | its parts |
 //! | `columns` | what `MODEL_DATA` and `CORRECTED_DATA` hold |
 //! | `budget` | files that go to keep the disk budget |
 //! | `finish`, `archive` | final products, and what is kept of the rest |
@@ -27,6 +27,7 @@ mod judge;
 mod kept;
 mod prepare;
 mod settings;
+mod solve;
 mod start;
 mod step;
 #[cfg(test)]
@@ -51,7 +52,7 @@ use start::Start;
 /// Called with the record whenever it has changed enough to be shown (after each round, and at the end).
 pub(crate) type OnRecord<'a> = &'a mut dyn FnMut(&DatasetRecord, &[ToolVersion]) -> Result<()>;
 
-/// Runs the loop for one measurement set.
+/// Runs the loop for one target.
 pub(crate) struct DatasetRun<'a> {
     settings: DatasetSettings,
     backend: &'a mut dyn Backend,
@@ -169,7 +170,7 @@ impl<'a> DatasetRun<'a> {
         let prepared = self.prepare()?;
         self.backend.prepared(&prepared);
         self.record.facts = prepared.facts.clone();
-        self.record.theoretical_noise_jy = prepared.summary.theoretical_noise.and_then(|noise| noise.jy());
+        self.record.theoretical_noise_jy = prepared.theoretical_noise_jy();
         let tool = |(name, version): (&String, &String)| ToolVersion { name: name.clone(), version: version.clone() };
         self.tools = prepared.tools.iter().map(tool).collect();
         on_record(&self.record, &self.tools)?;

@@ -1,4 +1,4 @@
-//! The start of a run: what a changed plan invalidates, and the working copy.
+//! The start of a run: what a changed plan invalidates, and the working copies.
 
 use super::DatasetRun;
 use super::step::StepSpec;
@@ -39,7 +39,7 @@ impl DatasetRun<'_> {
     pub(super) fn prepare(&mut self) -> Result<Prepared> {
         let identity = match self.backend.data_identity() {
             Ok(identity) => identity,
-            // The user's measurement set may have been moved or removed since the working copy was made.
+            // The user's measurement sets may have been moved or removed since the working copies were made.
             Err(e) => {
                 let Some(prepared) = self.working_copy() else { return Err(e) };
                 self.note(Level::Warning, format!("{e}; going on with the working copy"));
@@ -51,17 +51,15 @@ impl DatasetRun<'_> {
         fs::make(&data)?;
         fs::make(&logs)?;
         let context = self.context_of_preparing(data, logs.join("prepare.log"));
-        let spec = StepSpec {
-            id: StepId::PREPARE,
-            key: StepKey::of_data(&identity),
-            touches: &[Column::Model, Column::Corrected],
-        };
-        self.step(spec, |p: &Prepared| p.measurement_set.exists(), |run| run.backend.prepare(&context))
+        let corrected = (0..self.settings.sources.len().max(1)).map(Column::Corrected);
+        let touches: Vec<Column> = std::iter::once(Column::Model).chain(corrected).collect();
+        let spec = StepSpec { id: StepId::PREPARE, key: StepKey::of_data(&identity), touches: &touches };
+        self.step(spec, Prepared::is_there, |run| run.backend.prepare(&context))
     }
 
-    /// The working copy of an earlier run, if it is still there.
+    /// The working copies of an earlier run, if they are still there.
     fn working_copy(&self) -> Option<Prepared> {
         let key = self.journal.last_key(StepId::PREPARE)?;
-        self.finished(StepId::PREPARE, key, |p: &Prepared| p.measurement_set.exists())
+        self.finished(StepId::PREPARE, key, Prepared::is_there)
     }
 }

@@ -95,6 +95,12 @@ impl DatasetRun<'_> {
         self.journal.last_key(StepId::PREPARE)
     }
 
+    /// The key of the data of one measurement set.
+    pub(super) fn member_data_key(&self, data: &Prepared, member: usize) -> Option<StepKey> {
+        let key = self.data_key();
+        if data.sets.len() < 2 { key.cloned() } else { Some(StepKey::of(&("member", key, member))) }
+    }
+
     /// The context of a step of an attempt, whose files go to the folder `part`.
     pub(super) fn context(&self, data: &Prepared, id: StepId, part: &str, log: &str) -> Result<StepContext> {
         let attempt = id.attempt.unwrap_or(self.place.at);
@@ -105,18 +111,18 @@ impl DatasetRun<'_> {
         fs::make(&logs)?;
         Ok(StepContext {
             attempt,
-            measurement_set: data.measurement_set.clone(),
+            measurement_sets: data.paths(),
             folder,
             log: logs.join(log),
             progress: self.progress(id.step),
         })
     }
 
-    /// The context of making the working copy in `folder`.
+    /// The context of making the working copies in `folder`.
     pub(super) fn context_of_preparing(&self, folder: PathBuf, log: PathBuf) -> StepContext {
         StepContext {
             attempt: AttemptId::first(self.settings.first_round),
-            measurement_set: PathBuf::new(),
+            measurement_sets: Vec::new(),
             folder,
             log,
             progress: self.progress(Step::Prepare),

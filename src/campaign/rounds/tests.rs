@@ -16,12 +16,13 @@ use crate::campaign::record::{DatasetRecord, MaskRecord, StartKind, State, Verdi
 use crate::campaign::rules::acceptance::{AcceptanceOptions, Relaxation, RoundOutcome};
 use crate::campaign::rules::schedule::Limit;
 use crate::campaign::steps::{
-    AttemptPlan, Backend, CalibrationStep, Imaged, ImagingStep, MaskStep, Prepared, Proposal, Solved, StartChains,
-    StepContext,
+    AttemptPlan, Backend, CalibrationStep, Imaged, ImagingStep, MaskStep, Prepared, PreparedSet, Proposal, Solved,
+    StartChains, StepContext,
 };
 use crate::imager::command::CommandOptions;
 use crate::imager::{ImagerOptions, Products};
 use crate::masking::MaskRecipe;
+use crate::measurement_set::MsSummary;
 use crate::quality::metrics::{ImageMetrics, ModelMetrics, RoundFiles};
 use crate::quality::solutions::SolutionStats;
 use crate::{Error, Result};
@@ -134,10 +135,9 @@ impl Backend for FakeBackend {
 
     fn prepare(&mut self, _: &StepContext) -> Result<Prepared> {
         self.call("prepare".into(), &["model", "corrected"])?;
-        let measurement_set = self.columns.clone();
-        let summary = crate::measurement_set::MsSummary::default();
+        let set = PreparedSet { name: "field".into(), path: self.columns.clone(), summary: MsSummary::default() };
         let (column, model_wanted) = (StartColumn::Data, true);
-        Ok(Prepared { measurement_set, summary, facts: IndexMap::new(), tools: IndexMap::new(), column, model_wanted })
+        Ok(Prepared { sets: vec![set], facts: IndexMap::new(), tools: IndexMap::new(), column, model_wanted })
     }
 
     fn prepared(&mut self, _: &Prepared) {}
@@ -203,7 +203,13 @@ impl Backend for FakeBackend {
         self.started = Some(step.options.chain[0].solint.clone());
     }
 
-    fn solve(&mut self, step: &CalibrationStep, _: &[SolutionTable], context: &StepContext) -> Result<Solved> {
+    fn solve(
+        &mut self,
+        _: usize,
+        step: &CalibrationStep,
+        _: &[SolutionTable],
+        context: &StepContext,
+    ) -> Result<Solved> {
         self.call(format!("solve {}", call_name(context)), &[])?;
         let path = context.folder.join("gains.cal");
         let content = digest(&("gains", self.column("model"), step));
@@ -222,7 +228,7 @@ impl Backend for FakeBackend {
         })
     }
 
-    fn apply(&mut self, _: &CalibrationStep, tables: &[SolutionTable], context: &StepContext) -> Result<()> {
+    fn apply(&mut self, _: usize, _: &CalibrationStep, tables: &[SolutionTable], context: &StepContext) -> Result<()> {
         self.call(format!("apply {}", call_name(context)), &["corrected"])?;
         let table = fs::read_to_string(&tables[0].path).unwrap();
         self.set_column("corrected", &digest(&("data", table)));

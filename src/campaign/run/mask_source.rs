@@ -3,14 +3,14 @@
 use crate::campaign::file::MaskCadence;
 use crate::campaign::journal::{Journal, Step, StepId, StepKey};
 use crate::campaign::layout::{AttemptId, Layout};
-use crate::campaign::plan::{MeasurementSetPlan, Plan};
+use crate::campaign::plan::{Plan, TargetPlan};
 use crate::campaign::record::{CampaignRecord, RoundRecord};
 use crate::campaign::rounds::MaskSource;
 use crate::imager::Products;
 use crate::{Error, Result};
 
 /// For a round that is imaged alone: the last accepted image of an earlier round that the campaign has.
-pub(super) fn of(plan: &Plan, set: &MeasurementSetPlan) -> Result<Option<MaskSource>> {
+pub(super) fn of(plan: &Plan, set: &TargetPlan) -> Result<Option<MaskSource>> {
     let Some(round) = plan.only_round else { return Ok(None) };
     let campaign = plan.output.parent().unwrap_or(&plan.output);
     let earlier = CampaignRecord::load_earlier(campaign);

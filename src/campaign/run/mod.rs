@@ -22,7 +22,7 @@ pub(crate) use summary::summarise;
 
 use super::events::{Emitter, Event};
 use super::file::SchedulerKind;
-use super::plan::{MeasurementSetPlan, Plan, Share};
+use super::plan::{Plan, Share, TargetPlan};
 use super::record::{CampaignRecord, DatasetRecord, Level, MessageRecord, State};
 use super::rounds::archive;
 use super::steps::Backend;
@@ -99,9 +99,8 @@ pub(crate) struct RunSettings<'a> {
 /// The work at a barrier.
 pub(crate) type AtBarrier = dyn Fn(&Plan, usize, &[DatasetRecord], &Emitter) -> Result<()> + Sync;
 
-/// Makes the backend of one measurement set with its share of the machine. All of them share the plan.
-pub(crate) type MakeBackend =
-    dyn for<'p> Fn(&'p Plan, &MeasurementSetPlan, Share) -> Result<Box<dyn Backend + 'p>> + Sync;
+/// Makes the backend of one target with its share of the machine. All of them share the plan.
+pub(crate) type MakeBackend = dyn for<'p> Fn(&'p Plan, &TargetPlan, Share) -> Result<Box<dyn Backend + 'p>> + Sync;
 
 /// A campaign that is run: plan, settings and receiver of events.
 #[derive(Clone, Copy)]
@@ -127,7 +126,7 @@ pub(crate) fn run(plan: &Plan, settings: &RunSettings<'_>, events: &Emitter) -> 
         batch::refuse_if_queued(&plan.output, &Slurm, "and --restart would take its folder away")?;
         restart::put_aside(plan, events)?;
     }
-    let identity = |set: &MeasurementSetPlan| (settings.backend)(plan, set, Share::of(plan))?.data_identity();
+    let identity = |set: &TargetPlan| (settings.backend)(plan, set, Share::of(plan))?.data_identity();
     let plan = &renamed_sets::under_known_names(plan, &identity, events);
     if !slurm {
         batch::refuse_if_queued(&plan.output, &Slurm, "and this run is not on Slurm")?;
@@ -195,7 +194,7 @@ impl CampaignRun<'_> {
         let CampaignRun { plan, events, .. } = self;
         events.emit(Event::CampaignStarted {
             name: plan.name.clone(),
-            datasets: plan.measurement_sets.iter().map(|s| s.name.clone()).collect(),
+            datasets: plan.targets.iter().map(|s| s.name.clone()).collect(),
             rounds: plan.rounds_to_run().len(),
         });
         for text in &plan.warnings {

@@ -1,7 +1,7 @@
 //! Files that a run writes: the frozen campaign file and plan, the record, and the report from it.
 
 use super::{CampaignRun, FROZEN_CONFIG, FROZEN_PLAN};
-use crate::campaign::plan::{self, MeasurementSetPlan, Plan};
+use crate::campaign::plan::{self, Plan, TargetPlan};
 use crate::campaign::record::{CampaignRecord, DatasetRecord, Level, MessageRecord, State, ToolVersion};
 use crate::util::fs;
 use crate::{Error, Result};
@@ -14,10 +14,10 @@ pub(crate) fn freeze(campaign: CampaignRun<'_>) -> Result<()> {
 }
 
 /// The record of a measurement set of which nothing was done yet.
-pub(crate) fn fresh(plan: &Plan, set: &MeasurementSetPlan) -> DatasetRecord {
+pub(crate) fn fresh(plan: &Plan, set: &TargetPlan) -> DatasetRecord {
     DatasetRecord {
         name: set.name.clone(),
-        sources: vec![set.path.clone()],
+        sources: set.paths(),
         folder: plan.layout_of(set).root().to_path_buf(),
         planned_rounds: plan.rounds_to_run().len(),
         ..DatasetRecord::default()
@@ -45,14 +45,14 @@ pub(crate) fn open_record(campaign: CampaignRun<'_>) -> Result<CampaignRecord> {
             plan.name
         )));
     }
-    let one = plan.measurement_sets.len() == 1;
+    let one = plan.targets.len() == 1;
     if earlier.as_ref().is_some_and(|e| (e.datasets.len() == 1) != one) {
         return Err(Error::bad_input(format!(
-            "{}: the campaign in this folder had {} measurement set(s), now there are {}. Give another output, or put \
-             the old one aside with --restart",
+            "{}: the campaign in this folder imaged {} target(s), now there are {} (a target is what is imaged together: \
+             `campaign: together`). Give another output, or put the old one aside with --restart",
             plan.output.display(),
             earlier.map_or(0, |e| e.datasets.len()),
-            plan.measurement_sets.len()
+            plan.targets.len()
         )));
     }
     let mut record = CampaignRecord::new(&plan.name);
@@ -63,8 +63,8 @@ pub(crate) fn open_record(campaign: CampaignRun<'_>) -> Result<CampaignRecord> {
     record.state = State::Running;
     let mut earlier = earlier.map(|e| e.datasets).unwrap_or_default();
     earlier.retain(|dataset| !settings.selection.has(&dataset.name));
-    let kept = |set: &MeasurementSetPlan| earlier.iter().find(|dataset| dataset.name == set.name).cloned();
-    record.datasets = plan.measurement_sets.iter().map(|set| kept(set).unwrap_or_else(|| fresh(plan, set))).collect();
+    let kept = |set: &TargetPlan| earlier.iter().find(|dataset| dataset.name == set.name).cloned();
+    record.datasets = plan.targets.iter().map(|set| kept(set).unwrap_or_else(|| fresh(plan, set))).collect();
     record.messages = plan
         .warnings
         .iter()

@@ -8,23 +8,23 @@ use crate::Result;
 use crate::campaign::events::Emitter;
 use crate::campaign::journal::{Journal, StepId, StepKey};
 use crate::campaign::layout::Layout;
-use crate::campaign::plan::{MeasurementSetPlan, Plan};
+use crate::campaign::plan::{Plan, TargetPlan};
 use crate::campaign::record::{CampaignRecord, Level};
 use std::collections::HashSet;
 
 /// The plan with the names under which renamed measurement sets were known. `identity` reads a set's identity.
 pub(crate) fn under_known_names(
     plan: &Plan,
-    identity: &dyn Fn(&MeasurementSetPlan) -> Result<String>,
+    identity: &dyn Fn(&TargetPlan) -> Result<String>,
     events: &Emitter,
 ) -> Plan {
     let mut plan = plan.clone();
     let Ok(earlier) = CampaignRecord::load(&plan.output) else { return plan };
     // The only measurement set of a campaign has no folder of its own.
-    if plan.measurement_sets.len() < 2 || earlier.name != plan.name {
+    if plan.targets.len() < 2 || earlier.name != plan.name {
         return plan;
     }
-    let listed: HashSet<&str> = plan.measurement_sets.iter().map(|s| s.name.as_str()).collect();
+    let listed: HashSet<&str> = plan.targets.iter().map(|s| s.name.as_str()).collect();
     let known: HashSet<&str> = earlier.datasets.iter().map(|d| d.name.as_str()).collect();
     let mut gone: Vec<(String, StepKey)> = earlier
         .datasets
@@ -35,15 +35,14 @@ pub(crate) fn under_known_names(
             Some((d.name.clone(), Journal::last_done_key(&journal, StepId::PREPARE)?))
         })
         .collect();
-    let new: Vec<usize> =
-        (0..plan.measurement_sets.len()).filter(|i| !known.contains(plan.measurement_sets[*i].name.as_str())).collect();
+    let new: Vec<usize> = (0..plan.targets.len()).filter(|i| !known.contains(plan.targets[*i].name.as_str())).collect();
     for index in new {
-        let set = &mut plan.measurement_sets[index];
+        let set = &mut plan.targets[index];
         // A set that cannot be read says so when its turn comes.
         let Ok(key) = identity(set).map(|identity| StepKey::of_data(&identity)) else { continue };
         let Some(found) = gone.iter().position(|(_, k)| *k == key) else { continue };
         let (name, _) = gone.swap_remove(found);
-        let text = format!("{} holds the data of {name}: going on under that name", set.path.display());
+        let text = format!("{} holds the data of {name}: going on under that name", set.members[0].path.display());
         events.message(Some(&name), Level::Info, text);
         set.name = name;
     }

@@ -28,7 +28,7 @@ impl Selection {
                  `scheduler: local`",
             ));
         }
-        match self.sets.iter().find(|name| plan.measurement_sets.iter().all(|set| set.name != **name)) {
+        match self.sets.iter().find(|name| plan.targets.iter().all(|set| set.name != **name)) {
             Some(name) => Err(Error::bad_input(format!("the campaign has no measurement set named `{name}`"))),
             None => Ok(()),
         }

@@ -20,14 +20,14 @@ pub(crate) type Outcomes = Vec<Option<Result<State>>>;
 /// Works through the stages; at a barrier all measurement sets wait for each other.
 pub(super) fn run_stages(campaign: CampaignRun<'_>, refresh: &ReportRefresh<'_>) -> Result<Outcomes> {
     let CampaignRun { plan, settings, events } = campaign;
-    let count = plan.measurement_sets.len();
+    let count = plan.targets.len();
     let selection = &settings.selection;
     let mut outcomes: Outcomes = ended_before(campaign, refresh);
     let stop = AtomicBool::new(false);
     for stage in barriers::of(plan) {
         let goes_on = |outcome: &Option<Result<State>>| matches!(outcome, None | Some(Ok(State::Running)));
         let left: Vec<usize> =
-            (0..count).filter(|i| goes_on(&outcomes[*i]) && selection.has(&plan.measurement_sets[*i].name)).collect();
+            (0..count).filter(|i| goes_on(&outcomes[*i]) && selection.has(&plan.targets[*i].name)).collect();
         if left.is_empty() || stop.load(Ordering::SeqCst) {
             break;
         }
@@ -76,18 +76,18 @@ impl CampaignRun<'_> {
         on_record: OnRecord<'_>,
     ) -> Result<State> {
         let CampaignRun { plan, settings, events } = self;
-        let set = &plan.measurement_sets[index];
+        let set = &plan.targets[index];
         let layout = plan.layout_of(set);
         let _lock = Lock::take_named(layout.root(), DATASET_LOCK)?;
         let mut backend = (settings.backend)(plan, set, share)?;
         let dataset = DatasetSettings {
             name: set.name.clone(),
-            sources: vec![set.path.clone()],
+            sources: set.paths(),
             layout,
             acceptance: plan.acceptance.clone(),
             plan_hashes: plan_hashes(plan),
             until_round,
-            series_apart: plan.measurement_sets.len() > 1,
+            series_apart: plan.targets.len() > 1,
             disk_budget: disk_budget(plan),
             archive: plan.archive.clone(),
             first_round: plan.only_round.unwrap_or(0),
@@ -110,7 +110,7 @@ fn ended_before(campaign: CampaignRun<'_>, refresh: &ReportRefresh<'_>) -> Outco
 /// Each measurement set's part of the disk budget, bytes.
 fn disk_budget(plan: &Plan) -> Option<u64> {
     const GB: f64 = 1e9;
-    let parts = plan.measurement_sets.len().max(1) as f64;
+    let parts = plan.targets.len().max(1) as f64;
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Checked to be positive; far below 2^64.
     plan.resources.disk_budget_gb.map(|gb| (gb * GB / parts) as u64)
 }

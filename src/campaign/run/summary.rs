@@ -10,7 +10,7 @@ use crate::{Error, ExitStatus, Result};
 pub(crate) fn summarise(plan: &Plan, outcomes: Outcomes) -> (State, Result<()>) {
     let mut failures: Vec<(&str, Error)> = Vec::new();
     let (mut diverged, mut converged, mut not_begun) = (0, 0, 0);
-    for (set, outcome) in plan.measurement_sets.iter().zip(outcomes) {
+    for (set, outcome) in plan.targets.iter().zip(outcomes) {
         match outcome {
             Some(Ok(State::Diverged)) => diverged += 1,
             Some(Ok(State::Converged)) => converged += 1,
@@ -23,7 +23,7 @@ pub(crate) fn summarise(plan: &Plan, outcomes: Outcomes) -> (State, Result<()>) 
     if interrupt::requested() {
         return (State::Interrupted, Err(Error::Interrupted));
     }
-    let all = plan.measurement_sets.len();
+    let all = plan.targets.len();
     if all == 1
         && let Some((_, error)) = failures.pop()
     {

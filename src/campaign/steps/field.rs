@@ -79,7 +79,7 @@ pub(crate) fn make(plan: &Plan, round: usize, records: &[DatasetRecord], tell: &
     let Some(mask) = plan.rounds.get(round).and_then(|r| r.mask.as_ref()) else { return Ok(()) };
     let mut parts = Vec::new();
     let mut left_out = Vec::new();
-    for set in &plan.measurement_sets {
+    for set in &plan.targets {
         let record = records.iter().find(|r| r.name == set.name);
         match record.and_then(|r| last_accepted(r, round)) {
             Some(accepted) => parts.push(part(&set.name, &plan.layout_of(set), accepted, mask)),
@@ -162,15 +162,15 @@ fn part(name: &str, layout: &Layout, accepted: &RoundRecord, mask: &MaskPlan) ->
     FieldPart { name: name.to_string(), key, input: MosaicInput { image: products.image, primary_beam } }
 }
 
-/// The dishes' diameter by the measurement set's antenna table, metres: that of most antennas.
+/// The dishes' diameter by the antenna tables, metres: that of most antennas.
 fn dish_of(layout: &Layout) -> Option<f64> {
     let entries = Journal::read(&layout.journal()).ok()?;
     let prepared = entries.into_iter().rev().find_map(|entry| match entry.event {
         JournalEvent::Done { step: StepId::PREPARE, result, .. } => serde_json::from_value::<Prepared>(result).ok(),
         _ => None,
     })?;
-    let mut diameters: Vec<f64> =
-        prepared.summary.antennas.iter().filter(|a| a.has_data).map(|a| a.diameter_m).filter(|d| *d > 0.0).collect();
+    let antennas = prepared.sets.iter().flat_map(|set| &set.summary.antennas);
+    let mut diameters: Vec<f64> = antennas.filter(|a| a.has_data).map(|a| a.diameter_m).filter(|d| *d > 0.0).collect();
     diameters.sort_by(f64::total_cmp);
     diameters.get(diameters.len() / 2).copied()
 }

@@ -59,13 +59,22 @@ pub struct StartChains {
     pub automatic: bool,
 }
 
-/// The measurement set as the rounds use it.
+/// A measurement set as the rounds use it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Prepared {
+pub struct PreparedSet {
+    /// Its name in the campaign.
+    pub name: String,
     /// The measurement set to work on (the copy, or the user's own).
-    pub measurement_set: PathBuf,
+    pub path: PathBuf,
     /// Summary of its content.
     pub summary: MsSummary,
+}
+
+/// The measurement sets of a target as the rounds use them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Prepared {
+    /// The measurement sets that are imaged together, in the order of the plan; never empty.
+    pub sets: Vec<PreparedSet>,
     /// Facts worth showing, label to text.
     pub facts: IndexMap<String, String>,
     /// Programs used and their versions.
@@ -82,13 +91,46 @@ fn yes() -> bool {
     true
 }
 
+impl Prepared {
+    /// The measurement sets to work on.
+    pub fn paths(&self) -> Vec<PathBuf> {
+        self.sets.iter().map(|set| set.path.clone()).collect()
+    }
+
+    /// The measurement sets to work on are there.
+    pub fn is_there(&self) -> bool {
+        self.sets.iter().all(|set| set.path.exists())
+    }
+
+    /// The name of a measurement set that is one of several; `None`: it is the only one.
+    pub fn member_name(&self, member: usize) -> Option<&str> {
+        self.sets.get(member).filter(|_| self.sets.len() > 1).map(|set| set.name.as_str())
+    }
+
+    /// Name of the log of a step of one measurement set.
+    pub fn log_name(&self, step: &str, member: usize) -> String {
+        self.member_name(member).map_or_else(|| format!("{step}.log"), |name| format!("{step}-{name}.log"))
+    }
+
+    /// Theoretical noise of an image of all its data, Jy/beam; `None`: that of one of the measurement sets is not known.
+    pub fn theoretical_noise_jy(&self) -> Option<f64> {
+        theoretical_noise_jy(&self.sets)
+    }
+}
+
+/// Weights add up: 1 over the root of the sum of 1 over the squares, Jy/beam.
+fn theoretical_noise_jy(sets: &[PreparedSet]) -> Option<f64> {
+    let weight = |set: &PreparedSet| Some(set.summary.theoretical_noise?.jy()?.powi(-2));
+    Some(sets.iter().map(weight).sum::<Option<f64>>()?.sqrt().recip()).filter(|noise| noise.is_finite())
+}
+
 /// Files and names for one step.
 #[derive(Clone)]
 pub struct StepContext {
     /// The attempt that the step belongs to; preparing belongs to the first.
     pub attempt: AttemptId,
-    /// The measurement set being worked on.
-    pub measurement_set: PathBuf,
+    /// The measurement sets being worked on.
+    pub measurement_sets: Vec<PathBuf>,
     /// Folder for the results; it exists.
     pub folder: PathBuf,
     /// File for the programs' output.
@@ -97,16 +139,18 @@ pub struct StepContext {
     pub progress: ProgressSink,
 }
 
-/// Programs and masks of one measurement set, made for the driver from a resolved plan.
+/// Programs and masks of one target, made for the driver from a resolved plan. `member` is the index of one of its
+/// measurement sets.
 pub trait Backend: Send {
-    /// Identity of the data: changes when the user's measurement set is another one. Not its path: it may be moved.
+    /// Identity of the data: changes when one of the user's measurement sets is another one. Not their paths: they may be
+    /// moved.
     ///
     /// # Errors
-    /// The measurement set is missing or unreadable.
+    /// A measurement set is missing or unreadable.
     fn data_identity(&mut self) -> Result<String>;
 
-    /// Checks programs, options, data and disk, then makes the working copy in the context's folder (or checks the
-    /// original).
+    /// Checks programs, options, data and disk, then makes the working copies in the context's folder (or checks
+    /// the originals).
     ///
     /// # Errors
     /// Bad input, a missing program, too little disk.
@@ -124,18 +168,30 @@ pub trait Backend: Send {
     /// Options that cannot be resolved.
     fn propose(&mut self, id: AttemptId, changes: &[Relaxation], history: &[RoundOutcome]) -> Result<Proposal>;
 
-    /// Solves for gains against `MODEL_DATA`, and reads the statistics of the tables. `earlier` are the tables of the last
-    /// accepted round, for terms that are not solved again.
+    /// Solves for gains of one measurement set against `MODEL_DATA`, and reads the statistics of the tables. `earlier` are
+    /// its tables of the last accepted round, for terms that are not solved again.
     ///
     /// # Errors
     /// Empty `MODEL_DATA`, or the program's failure.
-    fn solve(&mut self, step: &CalibrationStep, earlier: &[SolutionTable], context: &StepContext) -> Result<Solved>;
+    fn solve(
+        &mut self,
+        member: usize,
+        step: &CalibrationStep,
+        earlier: &[SolutionTable],
+        context: &StepContext,
+    ) -> Result<Solved>;
 
-    /// Applies the tables from `DATA` to `CORRECTED_DATA`; none: a plain copy.
+    /// Applies the tables of one measurement set from `DATA` to `CORRECTED_DATA`; none: a plain copy.
     ///
     /// # Errors
     /// The program's failure.
-    fn apply(&mut self, step: &CalibrationStep, tables: &[SolutionTable], context: &StepContext) -> Result<()>;
+    fn apply(
+        &mut self,
+        member: usize,
+        step: &CalibrationStep,
+        tables: &[SolutionTable],
+        context: &StepContext,
+    ) -> Result<()>;
 
     /// Makes a clean mask from an accepted image (and that round's mask, for comparison).
     ///
@@ -149,7 +205,7 @@ pub trait Backend: Send {
         context: &StepContext,
     ) -> Result<MaskRecord>;
 
-    /// Makes the image from a column of the measurement set.
+    /// Makes the image from a column of the measurement sets.
     ///
     /// # Errors
     /// The program's failure.

@@ -30,7 +30,7 @@ pub(crate) fn run(args: Args) -> Result<ExitStatus> {
         return Ok(ExitStatus::Done);
     }
     let plan = campaign.plan()?;
-    let count = plan.measurement_sets.len();
+    let count = plan.targets.iter().map(|target| target.members.len()).sum::<usize>();
     let sets = if count == 1 { "1 measurement set".to_owned() } else { format!("{count} measurement sets") };
     println!("{path}: valid; {sets}, rounds 0 to {}", file.last_round());
     for warning in &plan.warnings {

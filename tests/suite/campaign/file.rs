@@ -58,7 +58,7 @@ fn the_least_campaign_is_resolved() {
     assert_eq!(plan.rounds[2].calibration.as_ref().unwrap().chain[0].solint, "60s");
     assert!(plan.rounds[1..].iter().all(|round| round.mask.is_some()));
     assert!(plan.output.ends_with("out"));
-    assert!(plan.measurement_sets[0].path.is_absolute());
+    assert!(plan.targets[0].members[0].path.is_absolute());
 }
 
 const PLAIN: &str = "\
@@ -260,7 +260,7 @@ fn measurement_sets_are_found_sorted_and_named() {
     }
     let path = folder.path().join("campaign.yaml");
     let plan = plan::resolve(&file::load(&path, &Overrides::default()).unwrap()).unwrap();
-    let names: Vec<_> = plan.measurement_sets.iter().map(|set| set.name.as_str()).collect();
+    let names: Vec<_> = plan.targets.iter().map(|set| set.name.as_str()).collect();
     assert_eq!(names, ["beam02", "beam10", "field", "field-2"]);
     std::fs::remove_dir(folder.path().join("beam10.ms")).unwrap();
     std::fs::remove_dir(folder.path().join("beam02.ms")).unwrap();

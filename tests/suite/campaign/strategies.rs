@@ -120,7 +120,7 @@ fn assert_rounds(plan: &Plan, wsclean: &[Value], gaincal: &[Option<Value>], mask
 #[test]
 fn a_continuum_strategy_with_tuples_and_environment() {
     let plan = plan_of("continuum.yaml", 4, &["campaign.use_beam_masks_from=1"]);
-    assert_eq!(plan.measurement_sets.len(), 2);
+    assert_eq!(plan.targets.len(), 2);
     let base = with(
         wsclean_defaults(),
         json!({"local_rms_window": 60, "size": 6128, "force_mask_rounds": 10, "auto_mask": 10.0, "auto_threshold": 0.75,
@@ -148,7 +148,7 @@ fn a_continuum_strategy_with_tuples_and_environment() {
         "the mode `archive`, as no folder is named for it (`sbid_archive_path`, `sbid_copy_path` or `archive.to`)";
     assert!(plan.archive.is_empty());
     assert_eq!(plan.not_run, ["the operation `stokesv`", "the mode `aegean`", homeless]);
-    let lines = preview::command_lines(&plan, &plan.measurement_sets[1]);
+    let lines = preview::command_lines(&plan, &plan.targets[1]);
     let scales = "-multiscale -multiscale-scale-bias 0.6 -multiscale-scales 0,4,8,16,24,32";
     let all = "-size 6128 6128 -scale 2.5asec -weight briggs -0.5 -niter 80000 -nmiter 20 -mgain 0.7 \
                -channels-out 6 -join-channels -local-rms -local-rms-window 60 -pol i -data-column";

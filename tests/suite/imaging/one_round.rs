@@ -584,7 +584,7 @@ fn plan_shows_the_chain_and_what_the_imager_can_do() {
         assert!(text.contains(words), "{words} in {text}");
     }
     let json: serde_json::Value = serde_json::from_str(&plan(&["--json"])).expect("JSON");
-    let lines = &json["measurement_sets"][0]["command_lines"][2];
+    let lines = &json["targets"][0]["command_lines"][2];
     assert_eq!(lines["imaging"].as_array().map(Vec::len), Some(4));
     assert!(lines["imaging"][0]["what"].as_str().is_some_and(|w| w.contains("PSF")));
 }

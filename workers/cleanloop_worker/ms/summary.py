@@ -35,6 +35,21 @@ def summarise(ms: str) -> dict[str, Any]:
     }
 
 
+def pointing(request: r.ReadPointing) -> dict[str, Any]:
+    """Where a measurement set points and with which beam: see Pointing in src/measurement_set/summary.rs."""
+    ms = request.ms
+    check(ms)
+    with opened(os.path.join(ms, "ANTENNA")) as tb:
+        dishes = tb.getcol("DISH_DIAMETER") if tb.nrows() else np.zeros(0)
+    known = dishes[dishes > 0]
+    highest = [w["frequencies_hz"].max() for w in spectral_windows(ms) if w["frequencies_hz"].size]
+    return {
+        "fields": fields(ms),
+        "dish_m": float(np.median(known)) if known.size else 0.0,
+        "highest_hz": float(max(highest, default=0.0)),
+    }
+
+
 def main_table(ms: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Size and columns, then times and baselines."""
     with opened(ms) as tb:

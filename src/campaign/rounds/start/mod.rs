@@ -16,6 +16,7 @@ use crate::campaign::record::{Level, StartRecord};
 use crate::campaign::rules::acceptance::last_accepted;
 use crate::campaign::rules::start_model::{self, StartKind, StartTrial};
 use crate::campaign::steps::{CalibrationStep, Prepared, Solved, StartChains};
+use crate::quality::solutions::SolutionStats;
 use crate::util::{digest, fs};
 use std::path::PathBuf;
 
@@ -114,23 +115,28 @@ impl DatasetRun<'_> {
     fn try_start(&mut self, data: &Prepared, of: &Candidate<'_>, step: &CalibrationStep) -> Result<StartTrial> {
         let Candidate { attempt, base, start } = of;
         let solint = step.options.chain.first().map(|o| o.solint.clone()).unwrap_or_default();
-        let id = StepId::of(*attempt, Step::StartModel);
         let model = start.made.as_ref().map_or(&base.image_key, |made| &made.key);
-        let key = StepKey::of(&("start trial", step.key(self.data_key(), model)));
-        let part = format!("start/{}", &key.as_str()[..12]);
-        let context = self.context(data, id, &part, "start.log")?;
-        let spec = StepSpec { id, key, touches: &[] };
-        let solved = self.step(
-            spec,
-            |_: &Solved| true,
-            |run| {
-                run.ensure_start(data, start, base)?;
-                fs::remove(&context.folder)?;
-                fs::make(&context.folder)?;
-                run.backend.solve(step, &[], &context)
-            },
-        )?;
-        Ok(StartTrial::new(start.kind, &solint, &solved.stats))
+        let mut solved = Vec::new();
+        for member in 0..data.sets.len() {
+            let id = StepId::of(*attempt, Step::StartModel).member(member);
+            let key = StepKey::of(&("start trial", step.key(self.member_data_key(data, member).as_ref(), model)));
+            let part = format!("start/{}", &key.as_str()[..12]);
+            let context = self.context(data, id, &part, &data.log_name("start", member))?;
+            let spec = StepSpec { id, key, touches: &[] };
+            solved.push(self.step(
+                spec,
+                |_: &Solved| true,
+                |run| {
+                    run.ensure_start(data, start, base)?;
+                    fs::remove(&context.folder)?;
+                    fs::make(&context.folder)?;
+                    run.backend.solve(member, step, &[], &context)
+                },
+            )?);
+        }
+        let named = data.sets.iter().zip(&solved).map(|(set, solved)| (set.name.as_str(), &solved.stats));
+        let stats = SolutionStats::of_sets(&named.collect::<Vec<_>>());
+        Ok(StartTrial::new(start.kind, &solint, &stats))
     }
 
     /// The model of this kind, made where it is a file of its own.

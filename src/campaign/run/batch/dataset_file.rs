@@ -3,7 +3,7 @@
 use crate::Result;
 use crate::campaign::journal::{self, Journal};
 use crate::campaign::layout::Layout;
-use crate::campaign::plan::{MeasurementSetPlan, Plan};
+use crate::campaign::plan::{Plan, TargetPlan};
 use crate::campaign::record::{DatasetRecord, Level, MessageRecord, State, ToolVersion};
 use crate::campaign::run::fresh;
 use crate::util::fs;
@@ -29,7 +29,7 @@ pub(super) fn write_dataset(layout: &Layout, file: &DatasetFile) -> Result<()> {
 }
 
 /// Writes into journal and record of a measurement set that it is given up. Its lock must be held.
-pub(super) fn write_given_up(plan: &Plan, set: &MeasurementSetPlan, why: &str) -> Result<()> {
+pub(super) fn write_given_up(plan: &Plan, set: &TargetPlan, why: &str) -> Result<()> {
     let layout = plan.layout_of(set);
     let mut journal = Journal::open(layout.journal())?;
     journal.append(journal::JournalEvent::Ended { state: State::Failed, reason: why.to_string() })?;

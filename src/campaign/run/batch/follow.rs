@@ -114,7 +114,7 @@ impl Batch<'_> {
     /// Puts the campaign's record together, and emits events for what is new in it.
     pub(crate) fn collect(&mut self, record: &mut CampaignRecord, outlook: &Outlook) {
         for (index, next) in outlook.next.iter().enumerate() {
-            let set = &self.campaign.plan.measurement_sets[index];
+            let set = &self.campaign.plan.targets[index];
             let layout = self.campaign.plan.layout_of(set);
             let inode = layout.root().join(DATASET_RECORD).metadata().map(|m| std::os::unix::fs::MetadataExt::ino(&m));
             if let Ok(inode) = inode {
@@ -126,7 +126,7 @@ impl Batch<'_> {
             }
             if let Some((_, file)) = self.records.get(&set.name) {
                 record.datasets[index] = file.dataset.clone();
-                record.datasets[index].sources = vec![set.path.clone()];
+                record.datasets[index].sources = set.paths();
                 note_tools(record, &file.tools);
             }
             let dataset = &mut record.datasets[index];

@@ -77,7 +77,7 @@ fn check_plan(plan: &Plan, hash: &str) -> Result<()> {
 pub(crate) fn task(campaign: CampaignRun<'_>, hash: &str, of: TaskOf) -> Result<State> {
     let CampaignRun { plan, events, .. } = campaign;
     check_plan(plan, hash)?;
-    let set = plan.measurement_sets.get(of.index).ok_or_else(|| Error::bad_input("no such measurement set"))?;
+    let set = plan.targets.get(of.index).ok_or_else(|| Error::bad_input("no such measurement set"))?;
     let layout = plan.layout_of(set);
     let hashes = plan_hashes(plan);
     // It may have ended early, or an earlier start of this job may have done it.
@@ -137,7 +137,7 @@ pub(crate) fn barrier(campaign: CampaignRun<'_>, hash: &str, at: BarrierOf) -> R
     let BarrierOf { round, generation } = at;
     check_plan(plan, hash)?;
     let datasets: Vec<DatasetRecord> =
-        plan.measurement_sets.iter().filter_map(|set| Some(read_dataset(&plan.layout_of(set))?.dataset)).collect();
+        plan.targets.iter().filter_map(|set| Some(read_dataset(&plan.layout_of(set))?.dataset)).collect();
     let done = (settings.at_barrier)(plan, round, &datasets, events);
     if matches!(done, Err(Error::Interrupted)) {
         return done;

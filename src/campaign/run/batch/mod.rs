@@ -69,7 +69,7 @@ pub(crate) struct Batch<'a> {
 pub(crate) fn hash_of_work(plan: &Plan) -> String {
     let p = plan;
     let deciding = (
-        (&p.measurement_sets, &p.rounds, &p.acceptance, &p.solint, &p.stop),
+        (&p.targets, &p.rounds, &p.acceptance, &p.solint, &p.stop),
         (&p.imager, &p.calibrator, &p.executables, &p.reference_antenna, &p.work_on, &p.start_column),
     );
     plan::hash(&deciding)[..16].to_string()
@@ -147,7 +147,7 @@ impl<'a> Batch<'a> {
     }
 
     fn progress(&mut self, index: usize) -> Result<SetProgress> {
-        let set = &self.campaign.plan.measurement_sets[index];
+        let set = &self.campaign.plan.targets[index];
         let path = self.campaign.plan.layout_of(set).journal();
         let Ok(length) = path.metadata().map(|m| m.len()) else { return Ok(SetProgress::NOTHING) };
         if let Some((_, progress)) = self.journals.get(&set.name).filter(|(then, _)| *then == length) {
@@ -170,9 +170,9 @@ impl<'a> Batch<'a> {
         let states = self.states(&recent)?;
         let last = last_jobs(&recent, &states);
         let scheduler = &self.campaign.plan.scheduler;
-        let mut next = Vec::with_capacity(self.campaign.plan.measurement_sets.len());
-        for index in 0..self.campaign.plan.measurement_sets.len() {
-            let jobs = last.get(&self.campaign.plan.measurement_sets[index].name);
+        let mut next = Vec::with_capacity(self.campaign.plan.targets.len());
+        for index in 0..self.campaign.plan.targets.len() {
+            let jobs = last.get(&self.campaign.plan.targets[index].name);
             // Journals of sets at work are left alone.
             let progress = match jobs.and_then(LastJobs::live) {
                 Some(_) => SetProgress::NOTHING,
@@ -211,7 +211,7 @@ impl<'a> Batch<'a> {
 
     /// Writes into the journal that a measurement set is given up, unless somebody still works on it.
     fn give_up(&mut self, index: usize, why: &str) -> Result<NextJob> {
-        let set = &self.campaign.plan.measurement_sets[index];
+        let set = &self.campaign.plan.targets[index];
         let layout = self.campaign.plan.layout_of(set);
         let Ok(_lock) = Lock::take_named(layout.root(), DATASET_LOCK) else {
             return Ok(NextJob::Wait(TaskState::Running));

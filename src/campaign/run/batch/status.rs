@@ -37,7 +37,7 @@ pub(crate) fn status(
     }
     let plan = frozen_plan(output)?;
     let hashes = plan_hashes(&plan);
-    for (index, set) in plan.measurement_sets.iter().enumerate() {
+    for (index, set) in plan.targets.iter().enumerate() {
         let layout = plan.layout_of(set);
         if let Some(dataset) = record.datasets.get_mut(index)
             && let Some(file) = read_dataset(&layout)

@@ -117,7 +117,7 @@ impl Batch<'_> {
         let size = (self.system.max_array_size() - 1).max(1);
         let mut chunks: BTreeMap<usize, Vec<Member>> = BTreeMap::new();
         for (index, attempt) in members {
-            let set = self.campaign.plan.measurement_sets[*index].name.clone();
+            let set = self.campaign.plan.targets[*index].name.clone();
             chunks.entry(index / size).or_default().push(Member { index: index % size, set, attempt: *attempt });
         }
         chunks.into_iter().map(|(chunk, members)| Chunk { offset: chunk * size, members }).collect()

@@ -185,7 +185,7 @@ impl Field {
 
     /// Writes as the jobs would: rounds up to this one are done, or the set has ended.
     fn journal(&self, set: usize, event: journal::JournalEvent) {
-        let layout = self.plan.layout_of(&self.plan.measurement_sets[set]);
+        let layout = self.plan.layout_of(&self.plan.targets[set]);
         fs::make(layout.root()).unwrap();
         let mut journal = Journal::open(layout.journal()).unwrap();
         journal.append(journal::JournalEvent::Run { version: "1".into(), plan: plan_hashes(&self.plan) }).unwrap();

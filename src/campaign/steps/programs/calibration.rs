@@ -7,6 +7,7 @@ use crate::campaign::file::CalibratorKind;
 use crate::campaign::plan::CalibrationPlan;
 use crate::campaign::rules::schedule;
 use crate::campaign::steps::{Solved, StepContext};
+use crate::measurement_set::MsSummary;
 use crate::quality::solutions::{IdentityGainAntenna, SolutionStats};
 
 impl Programs<'_> {
@@ -26,18 +27,19 @@ impl Programs<'_> {
     /// Solves one term after another, and replaces the solutions of hopeless antennas by identity gains before the next.
     pub(super) fn solve_gains(
         &mut self,
+        member: usize,
         plan: &CalibrationPlan,
         earlier: &[SolutionTable],
         context: &StepContext,
     ) -> Result<Solved> {
         let mut calibrator = self.calibrator(plan)?;
-        let request = self.request(plan, context);
+        let request = self.request(member, plan, context);
         let (mut tables, mut stats) = (Vec::new(), Vec::new());
         for solve in 0..calibrator.solves() {
             let fresh = calibrator.solve(&request, solve, &tables, earlier)?;
             for mut of_term in calibrator.inspect(&fresh)? {
                 let term = of_term.terms.first().map(|t| t.term.clone()).unwrap_or_default();
-                let hopeless = self.hopeless(&of_term, if plan.chain.len() > 1 { &term } else { "" });
+                let hopeless = self.hopeless(member, &of_term, if plan.chain.len() > 1 { &term } else { "" });
                 if !hopeless.is_empty() {
                     let names: Vec<String> = hopeless.iter().map(|a| a.name.clone()).collect();
                     calibrator.set_identity_gains(&fresh, &term, &names, &request.log)?;
@@ -51,21 +53,36 @@ impl Programs<'_> {
         Ok(Solved { tables, stats, commands: calibrator.command_lines(&request) })
     }
 
-    fn request(&self, plan: &CalibrationPlan, context: &StepContext) -> SolveRequest {
+    fn request(&self, member: usize, plan: &CalibrationPlan, context: &StepContext) -> SolveRequest {
         SolveRequest {
-            measurement_set: context.measurement_set.clone(),
+            measurement_set: context.measurement_sets[member].clone(),
             folder: context.folder.clone(),
             log: context.log.clone(),
             round: context.attempt.round,
-            reference_antenna: plan.reference_antenna.clone().or_else(|| self.summary.reference_antenna.clone()),
+            reference_antenna: self.reference_antenna(member, plan),
             threads: self.share.threads,
         }
     }
 
+    /// The antenna that the plan names; of several measurement sets, those that do not have it take their own.
+    fn reference_antenna(&self, member: usize, plan: &CalibrationPlan) -> Option<String> {
+        let summary = self.summary_of(member);
+        let named = plan.reference_antenna.clone().filter(|name| {
+            let there = |summary: &MsSummary| {
+                let by_name = summary.antennas.iter().find(|antenna| antenna.name == *name);
+                let by_number = || name.parse::<usize>().ok().and_then(|number| summary.antennas.get(number));
+                by_name.or_else(by_number).is_some_and(|antenna| antenna.has_data)
+            };
+            !self.target.is_joint() || summary.is_some_and(there)
+        });
+        named.or_else(|| summary?.reference_antenna.clone())
+    }
+
     /// Antennas with data whose solutions are of no use. None where that would be all of them: such tables are judged,
     /// and refused, as they are.
-    fn hopeless(&self, stats: &SolutionStats, term: &str) -> Vec<IdentityGainAntenna> {
-        let known = |name: &str| self.summary.antennas.iter().find(|a| a.name == name);
+    fn hopeless(&self, member: usize, stats: &SolutionStats, term: &str) -> Vec<IdentityGainAntenna> {
+        let summary = self.summary_of(member);
+        let known = |name: &str| summary?.antennas.iter().find(|a| a.name == name);
         let has_data = |name: &str| known(name).is_none_or(|a| a.has_data && a.unflagged_fraction > 0.0);
         let found: Vec<IdentityGainAntenna> = schedule::hopeless_antennas(stats, &self.plan.solint)
             .into_iter()

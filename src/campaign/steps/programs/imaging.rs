@@ -34,7 +34,7 @@ impl Programs<'_> {
     /// An imaging of a column in the context's folder.
     pub(super) fn job(&self, column: &str, context: &StepContext) -> ImagingJob {
         ImagingJob {
-            measurement_sets: vec![context.measurement_set.clone()],
+            measurement_sets: context.measurement_sets.clone(),
             data_column: column.to_string(),
             folder: context.folder.clone(),
             log: context.log.clone(),

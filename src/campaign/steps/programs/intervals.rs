@@ -2,12 +2,11 @@
 
 use super::Programs;
 use crate::calibrator::options::{CalMode, GainType, GaincalOptions, Solint, TermKind};
-use crate::campaign::file::CalibratorKind;
 use crate::campaign::layout::AttemptId;
-use crate::campaign::plan::{CalibrationPlan, RoundPlan};
+use crate::campaign::plan::RoundPlan;
 use crate::campaign::rules::acceptance::{RoundOutcome, last_accepted};
 use crate::campaign::rules::schedule::{
-    self, Choice, ImageSignal, Interval, Limit, Observation, Sharing, SolintOptions, TermChoice, Tried, Weighed,
+    self, Choice, ImageSignal, Interval, Limit, Sharing, SolintOptions, TermChoice, Tried, Weighed,
 };
 use indexmap::IndexMap;
 
@@ -79,7 +78,7 @@ impl Programs<'_> {
         if !self.intervals.chosen.contains_key(&id) {
             let Some(accepted) = last_accepted(history) else { return IntervalChoice::Given };
             let image = &accepted.metrics.image;
-            let theoretical = self.summary.theoretical_noise.and_then(|noise| noise.jy());
+            let theoretical = super::super::theoretical_noise_jy(&self.sets);
             let signal = ImageSignal { peak: image.peak, flux: None, rms: image.rms, theoretical };
             let left = self.plan.rounds.len() - id.round;
             let limits =
@@ -104,7 +103,7 @@ impl Programs<'_> {
         let sharing = |together: bool| if together { Sharing::Together } else { Sharing::Each };
         let interval = match options.interval() {
             Some(Solint::Seconds(seconds)) => Interval::Seconds(seconds),
-            Some(Solint::Integration) => Interval::Seconds(self.summary.integration_s),
+            Some(Solint::Integration) => Interval::Seconds(self.integration_s()),
             _ if options.combine.contains("scan") => Interval::Everything,
             _ => Interval::Scan,
         };
@@ -115,45 +114,11 @@ impl Programs<'_> {
             windows: sharing(options.combine.contains("spw")),
         }
     }
-
-    /// What the schedule may choose from, with the element `at` of the chain left to it.
-    fn observation(&self, calibration: &CalibrationPlan, at: usize) -> Observation {
-        let s = &self.summary;
-        let template = &calibration.chain[at];
-        let scans = s.scans.max(1) as usize;
-        // Time on source, evenly divided: the summary does not list the scans one by one.
-        let scan_s = s.integrations as f64 * s.integration_s / scans as f64;
-        let chains = match calibration.calibrator {
-            CalibratorKind::Command => self.executables.calibrator.iter().any(|word| word.contains("{gaincal}")),
-            _ => true,
-        };
-        let apart = template.gaintype == GainType::G;
-        let windows_apart = !template.combine.contains("spw");
-        Observation {
-            antennas: s.antennas.iter().filter(|a| a.has_data && a.unflagged_fraction > 0.0).count(),
-            integration_s: s.integration_s,
-            scans_s: vec![scan_s; scans],
-            polarisations: if apart { parallel_hands(&s.correlation_types).max(1) } else { 1 },
-            windows: if windows_apart { s.spectral_windows.len().max(1) } else { 1 },
-            // QuartiCal solves each window by itself; ranges of channels are solved by themselves anyway.
-            windows_combine: calibration.calibrator == CalibratorKind::Casa && template.nspw <= 1,
-            channels: s.spectral_windows.iter().map(|w| w.frequencies_hz.len()).max().unwrap_or(0)
-                / template.nspw.max(1),
-            chains,
-            bandpass: calibration.calibrator == CalibratorKind::Casa,
-            delays: chains && calibration.chain.iter().all(|o| o.kind() != TermKind::Delay),
-        }
-    }
 }
 
 /// The element of a chain that is left to the schedule.
 fn automatic(chain: &[GaincalOptions]) -> Option<usize> {
     chain.iter().position(|o| o.interval() == Some(Solint::Auto))
-}
-
-/// Number of parallel hands among casacore's correlation types (5 RR, 8 LL, 9 XX, 12 YY).
-fn parallel_hands(correlation_types: &[i32]) -> usize {
-    correlation_types.iter().filter(|t| [5, 8, 9, 12].contains(t)).count()
 }
 
 /// The options of one solve; everything that the schedule does not choose is the template's.

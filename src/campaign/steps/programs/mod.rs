@@ -4,8 +4,10 @@
 //! `imaging`; masks are in [`super::masks`].
 
 mod calibration;
+mod facts;
 mod imaging;
 mod intervals;
+mod observed;
 mod prepare;
 mod proposal;
 mod relaxation;
@@ -13,7 +15,8 @@ mod start;
 
 use super::masks;
 use super::{
-    Backend, CalibrationStep, Imaged, ImagingStep, MaskStep, Prepared, Proposal, Solved, StartChains, StepContext,
+    Backend, CalibrationStep, Imaged, ImagingStep, MaskStep, Prepared, PreparedSet, Proposal, Solved, StartChains,
+    StepContext,
 };
 use crate::Result;
 use crate::calibrator::SolutionTable;
@@ -22,41 +25,43 @@ use crate::campaign::layout::AttemptId;
 use crate::campaign::plan::Share;
 use crate::campaign::plan::containers::Mounts;
 use crate::campaign::plan::share::mpi_processes;
-use crate::campaign::plan::{MeasurementSetPlan, Plan, RoundPlan};
+use crate::campaign::plan::{MeasurementSetPlan, Plan, RoundPlan, TargetPlan};
 use crate::campaign::record::MaskRecord;
 use crate::campaign::rules::acceptance::{Relaxation, RoundOutcome};
 use crate::imager::Products;
-use crate::measurement_set::{self, MsSummary};
+use crate::measurement_set;
 use crate::process::Limits;
 use crate::programs::casa::Casa;
+use crate::util::digest;
 use intervals::Intervals;
 use start::Started;
 use std::path::{Path, PathBuf};
 
-/// Programs of one measurement set.
+/// Programs of one target.
 pub(crate) struct Programs<'p> {
     plan: &'p Plan,
     /// Those of the plan, with their bind mounts.
     executables: Executables,
-    set: MeasurementSetPlan,
+    target: TargetPlan,
     share: Share,
     casa: Option<Casa>,
-    summary: MsSummary,
+    /// Its measurement sets, once they are prepared.
+    sets: Vec<PreparedSet>,
     intervals: Intervals,
     started: Option<Started>,
 }
 
 impl<'p> Programs<'p> {
-    /// Programs of `set`, which may use `share` of the machine.
-    pub(crate) fn new(plan: &'p Plan, set: &MeasurementSetPlan, share: Share) -> Self {
-        let mounts = Mounts::of(plan, set);
+    /// Programs of `target`, which may use `share` of the machine.
+    pub(crate) fn new(plan: &'p Plan, target: &TargetPlan, share: Share) -> Self {
+        let mounts = Mounts::of(plan, target);
         Self {
             plan,
             executables: mounts.put_into_all(&plan.executables),
-            set: set.clone(),
+            target: target.clone(),
             share,
             casa: None,
-            summary: MsSummary::default(),
+            sets: Vec::new(),
             intervals: Intervals::default(),
             started: None,
         }
@@ -86,7 +91,10 @@ impl<'p> Programs<'p> {
 
 impl Backend for Programs<'_> {
     fn data_identity(&mut self) -> Result<String> {
-        measurement_set::identity(&self.set.path, self.plan.work_on == WorkOn::Copy)
+        let whole = self.plan.work_on == WorkOn::Copy;
+        let identity = |set: &MeasurementSetPlan| measurement_set::identity(&set.path, whole);
+        let mut identities = self.target.members.iter().map(identity).collect::<Result<Vec<String>>>()?;
+        Ok(if self.target.is_joint() { digest::of_value(&identities) } else { identities.swap_remove(0) })
     }
 
     fn prepare(&mut self, context: &StepContext) -> Result<Prepared> {
@@ -94,7 +102,7 @@ impl Backend for Programs<'_> {
     }
 
     fn prepared(&mut self, prepared: &Prepared) {
-        self.summary = prepared.summary.clone();
+        self.sets.clone_from(&prepared.sets);
     }
 
     fn last_round(&self) -> usize {
@@ -105,12 +113,24 @@ impl Backend for Programs<'_> {
         self.proposal(id, changes, history)
     }
 
-    fn solve(&mut self, step: &CalibrationStep, earlier: &[SolutionTable], context: &StepContext) -> Result<Solved> {
-        self.solve_gains(&step.options, earlier, context)
+    fn solve(
+        &mut self,
+        member: usize,
+        step: &CalibrationStep,
+        earlier: &[SolutionTable],
+        context: &StepContext,
+    ) -> Result<Solved> {
+        self.solve_gains(member, &step.options, earlier, context)
     }
 
-    fn apply(&mut self, step: &CalibrationStep, tables: &[SolutionTable], context: &StepContext) -> Result<()> {
-        self.calibrator(&step.options)?.apply(&context.measurement_set, tables, &context.log)
+    fn apply(
+        &mut self,
+        member: usize,
+        step: &CalibrationStep,
+        tables: &[SolutionTable],
+        context: &StepContext,
+    ) -> Result<()> {
+        self.calibrator(&step.options)?.apply(&context.measurement_sets[member], tables, &context.log)
     }
 
     fn mask(

@@ -1,8 +1,9 @@
-//! Before the first round: programs, options, data and disk are checked, and the working copy is made.
+//! Before the first round: programs, options, data and disk are checked, and the working copies are made.
 
-use super::Programs;
+use super::{Programs, facts};
 use crate::campaign::file::{CalibratorKind, ImagerKind, StartColumn};
-use crate::campaign::steps::{Prepared, StepContext};
+use crate::campaign::plan::MeasurementSetPlan;
+use crate::campaign::steps::{Prepared, PreparedSet, StepContext};
 use crate::imager::ImagerOptions;
 use crate::imager::progress::Progress;
 use crate::measurement_set::{self, MsSummary, TheoreticalNoise};
@@ -28,16 +29,14 @@ impl Programs<'_> {
             || self.plan.start_column == StartColumn::CorrectedData
     }
 
-    /// Prepares without looking into the measurement set.
+    /// Prepares without looking into the measurement sets.
     pub(super) fn prepare_unread(&mut self, context: &StepContext) -> Result<Prepared> {
-        let copied = self.plan.copies(&self.set.path);
-        let size = if copied { disk::size_of(&self.set.path) } else { 0 };
+        let size = if self.plan.copies(&self.target) { self.size() } else { 0 };
         disk::check_room(&context.folder, size, "a copy of the data", LESS_ROOM)?;
         let tools = IndexMap::from([("imager".to_string(), self.check_imager(StartColumn::Data, context)?)]);
-        let measurement_set = self.working_set(context, |_| Ok(()))?;
+        let summaries = vec![MsSummary::default(); self.target.members.len()];
         Ok(Prepared {
-            measurement_set,
-            summary: MsSummary::default(),
+            sets: self.working_sets(summaries, context, &|_| Ok(()))?,
             facts: IndexMap::new(),
             tools,
             column: StartColumn::Data,
@@ -48,16 +47,18 @@ impl Programs<'_> {
     /// Prepares measurement sets that CASA can read.
     pub(super) fn prepare_read(&mut self, context: &StepContext) -> Result<Prepared> {
         let start = self.plan.start_column;
-        let copied = self.plan.copies(&self.set.path);
+        let copied = self.plan.copies(&self.target);
         let calibrated = self.plan.calibrator != CalibratorKind::None;
         let casa = self.casa_if_needed(context)?;
-        let mut summary = self.checked_summary(casa.as_ref())?;
+        let sources = self.target.paths();
+        let checked = sources.iter().map(|source| self.checked_summary(source, casa.as_ref()));
+        let mut summaries = checked.collect::<Result<Vec<MsSummary>>>()?;
         if start == StartColumn::CorrectedData && !copied && calibrated {
             return Err(Error::bad_input(
                 "start_column: CORRECTED_DATA needs work_on: copy, as each round writes its own CORRECTED_DATA",
             ));
         }
-        self.check_room(&summary, copied, &context.folder)?;
+        self.check_room(&summaries, copied, &context.folder)?;
         let mut tools = IndexMap::new();
         if let Some(casa) = &casa {
             tools.insert("casa".to_string(), casa.version()?);
@@ -69,17 +70,24 @@ impl Programs<'_> {
             tools.insert("calibrator".into(), self.calibrator(&calibration)?.version()?);
         }
         tools.insert("imager".into(), self.check_imager(start, context)?);
-        let measurement_set = self.working_set(context, |copy| match (start, &casa) {
+        if let Some(casa) = &casa {
+            for (source, summary) in sources.iter().zip(&mut summaries) {
+                summary.theoretical_noise = self.theoretical_noise(casa, source, summary, context);
+            }
+        }
+        let sets = self.working_sets(summaries, context, &|copy| match (start, &casa) {
             (StartColumn::CorrectedData, Some(casa)) if calibrated => measurement_set::adopt_corrected(casa, copy),
             _ => Ok(()),
         })?;
-        if let Some(casa) = &casa {
-            summary.theoretical_noise = self.theoretical_noise(casa, &summary, context);
-        }
-        let facts = facts(&summary);
+        let facts = facts::of_target(&sets);
         // A copy that is calibrated starts from corrected data as its DATA.
         let column = if copied && calibrated { StartColumn::Data } else { start };
-        Ok(Prepared { measurement_set, summary, facts, tools, column, model_wanted: calibrated })
+        Ok(Prepared { sets, facts, tools, column, model_wanted: calibrated })
+    }
+
+    /// Size of the target's measurement sets, bytes.
+    fn size(&self) -> u64 {
+        self.target.members.iter().map(|set| disk::size_of(&set.path)).sum()
     }
 
     /// CASA; `None` where it is absent and only the report is the poorer for it.
@@ -96,8 +104,8 @@ impl Programs<'_> {
     }
 
     /// Summary of the measurement set, which must have the column that is imaged first.
-    fn checked_summary(&self, casa: Option<&Casa>) -> Result<MsSummary> {
-        let (source, start) = (&self.set.path, self.plan.start_column);
+    fn checked_summary(&self, source: &Path, casa: Option<&Casa>) -> Result<MsSummary> {
+        let start = self.plan.start_column;
         let summary = match casa {
             Some(casa) => MsSummary::read(casa, source)?,
             None => MsSummary::of_files(source),
@@ -114,12 +122,18 @@ impl Programs<'_> {
     }
 
     /// The theoretical noise of the images; `None` where it cannot be told, which is no reason to give up.
-    fn theoretical_noise(&self, casa: &Casa, summary: &MsSummary, context: &StepContext) -> Option<TheoreticalNoise> {
+    fn theoretical_noise(
+        &self,
+        casa: &Casa,
+        source: &Path,
+        summary: &MsSummary,
+        context: &StepContext,
+    ) -> Option<TheoreticalNoise> {
         let imaging = &self.plan.rounds_to_run()[0].imaging;
         let one_field = summary.fields.iter().filter(|f| f.observed).count() < 2;
         // wsclean images the first field; tclean's selection may name several.
         let field = (matches!(imaging, ImagerOptions::Wsclean(_)) && !one_field).then_some(0);
-        match TheoreticalNoise::measure(casa, &self.set.path, self.plan.start_column.name(), field) {
+        match TheoreticalNoise::measure(casa, source, self.plan.start_column.name(), field) {
             Ok(noise) => Some(noise),
             Err(e) => {
                 let text = format!("the theoretical noise cannot be told from the weights ({e})");
@@ -129,8 +143,10 @@ impl Programs<'_> {
         }
     }
 
-    fn check_room(&self, summary: &MsSummary, copied: bool, folder: &Path) -> Result<()> {
-        let data = summary.disk_needed(disk::size_of(&self.set.path), copied);
+    fn check_room(&self, summaries: &[MsSummary], copied: bool, folder: &Path) -> Result<()> {
+        let needed =
+            |(set, summary): (&MeasurementSetPlan, &MsSummary)| summary.disk_needed(disk::size_of(&set.path), copied);
+        let data: u64 = self.target.members.iter().zip(summaries).map(needed).sum();
         let rounds = self.plan.rounds_to_run();
         let images = rounds[0].imaging.pixels() * PIXEL_BYTES * IMAGES_A_ROUND * rounds.len() as u64;
         let what = if copied { "a copy of the data, two columns and the images" } else { "two columns and the images" };
@@ -140,7 +156,7 @@ impl Programs<'_> {
     /// The imager's name and version, when it accepts the options of the first round.
     fn check_imager(&mut self, column: StartColumn, context: &StepContext) -> Result<String> {
         let mut job = self.job(column.name(), context);
-        job.measurement_sets = vec![self.set.path.clone()];
+        job.measurement_sets = self.target.paths();
         let imaging = self.plan.rounds_to_run()[0].imaging.clone();
         let mut imager = self.imager(&imaging, job, context)?;
         let checked = imager.setup();
@@ -149,14 +165,31 @@ impl Programs<'_> {
         checked.map(|()| program)
     }
 
-    /// The measurement set to work on: the original, or a copy on which `finish` has done its part.
-    fn working_set(&self, context: &StepContext, finish: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
-        let source = &self.set.path;
-        if !self.plan.copies(source) {
+    /// The measurement sets to work on: the originals, or copies on which `finish` has done its part.
+    fn working_sets(
+        &self,
+        summaries: Vec<MsSummary>,
+        context: &StepContext,
+        finish: &dyn Fn(&Path) -> Result<()>,
+    ) -> Result<Vec<PreparedSet>> {
+        let prepared = |(set, summary): (&MeasurementSetPlan, MsSummary)| {
+            Ok(PreparedSet { name: set.name.clone(), path: self.working_set(set, context, finish)?, summary })
+        };
+        self.target.members.iter().zip(summaries).map(prepared).collect()
+    }
+
+    fn working_set(
+        &self,
+        set: &MeasurementSetPlan,
+        context: &StepContext,
+        finish: &dyn Fn(&Path) -> Result<()>,
+    ) -> Result<PathBuf> {
+        let source = &set.path;
+        if !self.plan.copies(&self.target) {
             return Ok(source.clone());
         }
-        let target = context.folder.join(format!("{}.ms", self.set.name));
-        let unfinished = context.folder.join(format!(".{}.ms.part", self.set.name));
+        let target = context.folder.join(format!("{}.ms", set.name));
+        let unfinished = context.folder.join(format!(".{}.ms.part", set.name));
         fs::remove(&unfinished)?;
         fs::remove(&target)?;
         let failed =
@@ -172,43 +205,4 @@ impl Programs<'_> {
         let images = self.plan.rounds_to_run().iter().any(|r| r.imaging.needs_casa());
         self.plan.calibrator != CalibratorKind::None || images
     }
-}
-
-/// Facts about a measurement set for the report, label to text.
-fn facts(s: &MsSummary) -> IndexMap<String, String> {
-    if s.spectral_windows.is_empty() {
-        return IndexMap::new();
-    }
-    let frequencies: Vec<f64> = s.spectral_windows.iter().flat_map(|w| w.frequencies_hz.iter().copied()).collect();
-    let low = frequencies.iter().copied().fold(f64::INFINITY, f64::min) / 1e6;
-    let high = frequencies.iter().copied().fold(0.0, f64::max) / 1e6;
-    let observed = s.antennas.iter().filter(|a| a.has_data).count();
-    let fields: Vec<&str> = s.fields.iter().filter(|f| f.observed).map(|f| f.name.as_str()).collect();
-    let pairs = [
-        ("telescope", s.telescope.clone()),
-        ("field", fields.join(", ")),
-        ("antennas", format!("{observed}")),
-        ("baselines", format!("{:.0} m to {:.0} m", s.shortest_baseline_m, s.longest_baseline_m)),
-        ("frequencies", format!("{low:.3} to {high:.3} MHz, {} channels", frequencies.len())),
-        ("time", format!("{:.0} s in {} integrations of {:.1} s", s.duration_s(), s.integrations, s.integration_s)),
-        ("rows", format!("{}", s.rows)),
-        ("unflagged", format!("{:.1} %", 100.0 * s.unflagged_fraction)),
-    ];
-    let noise = s.theoretical_noise.as_ref().and_then(noise_words).map(|words| ("theoretical noise", words));
-    pairs.into_iter().chain(noise).map(|(k, v)| (k.to_string(), v)).collect()
-}
-
-/// The theoretical noise and where it comes from.
-fn noise_words(noise: &TheoreticalNoise) -> Option<String> {
-    let origin = if noise.is_measured() {
-        "the weights are not in Jy, so it comes from the scatter of the visibilities"
-    } else {
-        "from the weights, which fit the scatter of the visibilities"
-    };
-    let (jy, prefix) = match noise.jy()? {
-        jy if jy >= 1.0 => (jy, ""),
-        jy if jy >= 1e-3 => (jy * 1e3, "m"),
-        jy => (jy * 1e6, "µ"),
-    };
-    Some(format!("{jy:.3} {prefix}Jy/beam with natural weighting ({origin})"))
 }

@@ -32,7 +32,7 @@ impl Programs<'_> {
             IntervalChoice::GiveUp { why, limit } => return Ok(Proposal::GiveUp { why, limit }),
         };
         for change in changes {
-            relax(&mut plan, change, self.summary.integration_s);
+            relax(&mut plan, change, self.integration_s());
         }
         let later = &self.plan.rounds[(id.round + 1).min(self.plan.rounds.len())..];
         let earlier = &self.plan.rounds[..id.round];

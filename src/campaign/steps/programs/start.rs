@@ -62,8 +62,12 @@ impl Programs<'_> {
         let components = match source {
             StartModel::File(path) => read(path)?,
             _ => {
-                let flux = measurement_set::short_baseline_flux(&self.casa()?, &context.measurement_set)?;
-                vec![components::at_centre(&like.model, flux)?]
+                let casa = self.casa()?;
+                let flux = |path: &PathBuf| measurement_set::short_baseline_flux(&casa, path);
+                let mut fluxes = context.measurement_sets.iter().map(flux).collect::<Result<Vec<f64>>>()?;
+                fluxes.sort_by(f64::total_cmp);
+                // Scales may differ from one to the next: the lower of the middle ones is one that was seen.
+                vec![components::at_centre(&like.model, fluxes[(fluxes.len() - 1) / 2])?]
             }
         };
         fs::remove(&context.folder)?;

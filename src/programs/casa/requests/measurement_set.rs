@@ -11,6 +11,13 @@ pub struct Summary {
     pub ms: PathBuf,
 }
 
+/// Reads where a measurement set points; its data are not looked at.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct ReadPointing {
+    /// The measurement set.
+    pub ms: PathBuf,
+}
+
 /// Whether `MODEL_DATA` is zero everywhere.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ModelIsEmpty {
@@ -125,6 +132,17 @@ pub struct MsSummary {
     /// Theoretical noise of an image, where it was measured.
     #[serde(default)]
     pub theoretical_noise: Option<TheoreticalNoise>,
+}
+
+/// Where a measurement set points, and with which beam.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Pointing {
+    /// Fields.
+    pub fields: Vec<Field>,
+    /// Median diameter of the antennas, m; 0: unknown.
+    pub dish_m: f64,
+    /// The highest frequency, Hz: the primary beam is narrowest there.
+    pub highest_hz: f64,
 }
 
 /// The theoretical noise of an image of Stokes I with natural weighting, from the weights of the unflagged data.

@@ -24,8 +24,8 @@ pub use inspection::{
     UnreadablePart, WindowFacts,
 };
 pub use measurement_set::{
-    AdoptCorrected, Antenna, Checksum, CopyColumn, Field, LoadColumn, MeasureNoise, ModelIsEmpty, MsSummary,
-    SaveColumn, ShortBaselineFlux, SpectralWindow, Summary, TheoreticalNoise,
+    AdoptCorrected, Antenna, Checksum, CopyColumn, Field, LoadColumn, MeasureNoise, ModelIsEmpty, MsSummary, Pointing,
+    ReadPointing, SaveColumn, ShortBaselineFlux, SpectralWindow, Summary, TheoreticalNoise,
 };
 pub use simulation::{FillModel, Simulate, SimulateAnswer};
 
@@ -73,6 +73,7 @@ requests! {
     FillModel, "fill_model" => ();
     Summary, "ms_summary" => MsSummary;
     Inspect, "inspect" => MsFacts;
+    ReadPointing, "read_pointing" => Pointing;
     ModelIsEmpty, "model_is_empty" => bool;
     ShortBaselineFlux, "short_baseline_flux" => f64;
     MeasureNoise, "measure_noise" => TheoreticalNoise;

@@ -1,0 +1,65 @@
+//! Facts about the data, for the report.
+
+use crate::campaign::steps::PreparedSet;
+use crate::measurement_set::{MsSummary, TheoreticalNoise};
+use indexmap::IndexMap;
+
+/// Facts about a target; those that differ from one measurement set to the next are told of each.
+pub(super) fn of_target(sets: &[PreparedSet]) -> IndexMap<String, String> {
+    if let [only] = sets {
+        return of_set(&only.summary);
+    }
+    let each: Vec<(&str, IndexMap<String, String>)> =
+        sets.iter().map(|set| (set.name.as_str(), of_set(&set.summary))).collect();
+    let labels = each.iter().flat_map(|(_, facts)| facts.keys());
+    let mut all: IndexMap<String, String> = labels.map(|label| (label.clone(), String::new())).collect();
+    for (label, words) in &mut all {
+        let told: Vec<(&str, &str)> =
+            each.iter().map(|(name, facts)| (*name, facts.get(label).map_or("unknown", String::as_str))).collect();
+        *words = if told.iter().all(|(_, value)| *value == told[0].1) {
+            told[0].1.to_owned()
+        } else {
+            told.iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join("; ")
+        };
+    }
+    all
+}
+
+/// Facts about a measurement set for the report, label to text.
+fn of_set(s: &MsSummary) -> IndexMap<String, String> {
+    if s.spectral_windows.is_empty() {
+        return IndexMap::new();
+    }
+    let frequencies: Vec<f64> = s.spectral_windows.iter().flat_map(|w| w.frequencies_hz.iter().copied()).collect();
+    let low = frequencies.iter().copied().fold(f64::INFINITY, f64::min) / 1e6;
+    let high = frequencies.iter().copied().fold(0.0, f64::max) / 1e6;
+    let observed = s.antennas.iter().filter(|a| a.has_data).count();
+    let fields: Vec<&str> = s.fields.iter().filter(|f| f.observed).map(|f| f.name.as_str()).collect();
+    let pairs = [
+        ("telescope", s.telescope.clone()),
+        ("field", fields.join(", ")),
+        ("antennas", format!("{observed}")),
+        ("baselines", format!("{:.0} m to {:.0} m", s.shortest_baseline_m, s.longest_baseline_m)),
+        ("frequencies", format!("{low:.3} to {high:.3} MHz, {} channels", frequencies.len())),
+        ("time", format!("{:.0} s in {} integrations of {:.1} s", s.duration_s(), s.integrations, s.integration_s)),
+        ("rows", format!("{}", s.rows)),
+        ("unflagged", format!("{:.1} %", 100.0 * s.unflagged_fraction)),
+    ];
+    let noise = s.theoretical_noise.as_ref().and_then(noise_words).map(|words| ("theoretical noise", words));
+    pairs.into_iter().chain(noise).map(|(k, v)| (k.to_string(), v)).collect()
+}
+
+/// The theoretical noise and where it comes from.
+fn noise_words(noise: &TheoreticalNoise) -> Option<String> {
+    let origin = if noise.is_measured() {
+        "the weights are not in Jy, so it comes from the scatter of the visibilities"
+    } else {
+        "from the weights, which fit the scatter of the visibilities"
+    };
+    let (jy, prefix) = match noise.jy()? {
+        jy if jy >= 1.0 => (jy, ""),
+        jy if jy >= 1e-3 => (jy * 1e3, "m"),
+        jy => (jy * 1e6, "µ"),
+    };
+    Some(format!("{jy:.3} {prefix}Jy/beam with natural weighting ({origin})"))
+}
