@@ -46,6 +46,9 @@ class Simulate:
     antennas: int | None
     channels: int | None
     windows: int | None
+    night: int | None
+    hour_angle_h: float | None
+    flagged_fraction: float | None
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ def test_large_sources_shrink_with_the_field() -> None:
         ({"antennas": 1}, "at least two antennas"),
         ({"windows": 0}, "one spectral window"),
         ({"gain_time_s": 0.0}, "must be above 0 s"),
+        ({"flagged_fraction": 1.5}, "between 0 and 1"),
     ],
 )
 def test_fields_that_cannot_be_observed_are_refused(change: dict, message: str) -> None:
@@ -39,17 +40,18 @@ def test_fields_that_cannot_be_observed_are_refused(change: dict, message: str) 
         observe.options_of(replace(REQUEST, **change))
 
 
-def states(pointing: list[float] | None) -> list[int]:
+def states(pointing: list[float] | None, night: int = 0) -> list[int]:
     """A number from each seed."""
-    return [int(np.random.default_rng(seed).integers(1 << 40)) for seed in observe.seeds(5, pointing)]
+    return [int(np.random.default_rng(seed).integers(1 << 40)) for seed in observe.seeds(5, pointing, night)]
 
 
-def test_beams_share_the_sky_and_have_their_own_gains_and_noise() -> None:
+def test_beams_and_nights_share_the_sky_and_have_their_own_gains_and_noise() -> None:
     field, left, right = states(None), states([-300.0, 0.0]), states([300.0, 0.0])
-    assert field[0] == left[0] == right[0]
-    for own in range(1, 5):
-        assert len({field[own], left[own], right[own]}) == 3
-    assert len(set(field)) == 5, "every stream is its own"
+    all_of_them = [field, left, right, states(None, 1), states(None, 2), states([300.0, 0.0], 1)]
+    assert len({states[0] for states in all_of_them}) == 1
+    for own in range(1, 6):
+        assert len({states[own] for states in all_of_them}) == len(all_of_them)
+    assert len(set(field)) == 6, "every stream is its own"
 
 
 def test_a_point_at_the_centre_has_the_same_visibility_everywhere() -> None:

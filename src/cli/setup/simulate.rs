@@ -78,7 +78,7 @@ pub struct Args {
     #[arg(long = "noise", value_name = "JY")]
     pub noise_jy: Option<f64>,
 
-    /// Length of the observation, centred on transit, s.
+    /// Length of the observation, s; its middle is the transit unless --hour-angle says otherwise.
     #[arg(long = "duration", value_name = "S")]
     pub duration_s: Option<f64>,
 
@@ -97,6 +97,18 @@ pub struct Args {
     /// Number of spectral windows, one above the other, all with the same drift of the gains.
     #[arg(long)]
     pub windows: Option<u32>,
+
+    /// Number of the night, 0 the first: the sky is that of the seed; noise, gains and date are the night's own.
+    #[arg(long)]
+    pub night: Option<u32>,
+
+    /// Hour angle of the middle of the observation, h.
+    #[arg(long = "hour-angle", value_name = "H", allow_hyphen_values = true)]
+    pub hour_angle_h: Option<f64>,
+
+    /// Part of the rows that is flagged, at random, 0 to 1.
+    #[arg(long = "flagged", value_name = "FRACTION")]
+    pub flagged_fraction: Option<f64>,
 }
 
 impl Args {
@@ -125,6 +137,9 @@ impl Args {
             antennas: None,
             channels: None,
             windows: None,
+            night: None,
+            hour_angle_h: None,
+            flagged_fraction: None,
         }
     }
 }
@@ -155,6 +170,9 @@ impl From<Args> for Simulate {
             antennas: args.antennas,
             channels: args.channels,
             windows: args.windows,
+            night: args.night,
+            hour_angle_h: args.hour_angle_h,
+            flagged_fraction: args.flagged_fraction,
         }
     }
 }

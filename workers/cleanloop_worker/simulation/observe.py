@@ -17,7 +17,8 @@ from cleanloop_worker.simulation.gains import Gains, make_gains, row_phases, wri
 from cleanloop_worker.simulation.presets import PRESETS, VLA
 from cleanloop_worker.simulation.sky import ARCSEC, Component, beam_widths, make_sky, seen_by_beam, visibilities
 
-EPOCH = "2021/06/01/00:00:00"  # UTC; any date that the measures data know
+EPOCH = ("2021/06/01/00:00:00", 59366.0)  # UTC, and as MJD; any date that the measures data know
+HOUR_S = 3600.0
 
 Options = dict[str, Any]  # of a preset, with the changes of a request
 
@@ -46,7 +47,7 @@ def simulate(request: r.Simulate) -> dict[str, Any]:
         raise BadInput(f"{final} is there already")
     partial = f"{final}.partial"
     shutil.rmtree(partial, ignore_errors=True)
-    seed = seeds(request.seed, o["pointing_arcsec"])
+    seed = seeds(request.seed, o["pointing_arcsec"], o["night"])
     lay_out(partial, o)
     layout = read_layout(partial)
     sky = sky_of(o, layout, np.random.default_rng(seed.sky))
@@ -54,7 +55,7 @@ def simulate(request: r.Simulate) -> dict[str, Any]:
     gains = make_gains(len(layout.antennas), stamps.size, o, seed.gains, seed.constant)
     factor = row_phases(layout.time.size, o, seed.rows)
     data, power = observe(layout, sky, gains, factor, o, np.random.default_rng(seed.noise))
-    write_data(partial, o, data)
+    write_data(partial, o, data, np.random.default_rng(seed.flags))
     paths = {
         key: os.path.join(request.output, f"{request.name}.{end}")
         for key, end in [("sky", "sky.json"), ("gains", "gains.npz"), ("gains_json", "gains.json")]
@@ -77,7 +78,8 @@ def options_of(request: r.Simulate) -> Options:
     if request.preset not in PRESETS:
         raise BadInput(f"no preset {request.preset!r}: there are {', '.join(PRESETS)}")
     preset = {**VLA, **PRESETS[request.preset]}
-    o = {"antennas": None, "line": False, "pointing_arcsec": None, **preset}
+    nothing = {"antennas": None, "line": False, "pointing_arcsec": None}
+    o = {**nothing, "night": 0, "hour_angle_h": 0.0, "flagged_fraction": 0.0, **preset}
     changes = {k: v for k, v in asdict(request).items() if k not in ("output", "name", "preset", "seed")}
     o.update({k: v for k, v in changes.items() if v is not None})
     # A smaller field is a smaller picture: the preset's large sources shrink and draw together with it.
@@ -90,27 +92,30 @@ def options_of(request: r.Simulate) -> Options:
         raise BadInput("at least one channel, one spectral window and one integration are needed")
     if o["gain_time_s"] <= 0:
         raise BadInput("the correlation time of the gains must be above 0 s")
+    if not 0 <= o["flagged_fraction"] <= 1:
+        raise BadInput("the flagged fraction must be between 0 and 1")
     if o["antennas"] is not None and o["antennas"] < 2:
         raise BadInput("at least two antennas are needed")
     return o
 
 
 class Seeds(NamedTuple):
-    """Seeds of what is random: the sky, gains that drift, noise, constant gain errors, phases of single rows."""
+    """Seeds of what is random: the sky, gains that drift, noise, constant gain errors, phases of single rows, flags."""
 
     sky: np.random.SeedSequence
     gains: np.random.SeedSequence
     noise: np.random.SeedSequence
     constant: np.random.SeedSequence
     rows: np.random.SeedSequence
+    flags: np.random.SeedSequence
 
 
-def seeds(seed: int, pointing: list[float] | None) -> Seeds:
-    """The seeds of an observation. The sky is the field's; gains and noise are each beam's own."""
-    sky, *own = np.random.SeedSequence(seed).spawn(5)
-    if pointing:
-        beam = [seed, *(int(round(10 * offset)) + 2**30 for offset in pointing)]
-        own = np.random.SeedSequence(beam).spawn(4)
+def seeds(seed: int, pointing: list[float] | None, night: int) -> Seeds:
+    """The seeds of an observation. The sky is the field's; gains and noise are each beam's and each night's own."""
+    sky, *own = np.random.SeedSequence(seed).spawn(6)
+    if pointing or night:
+        beam = [int(round(10 * offset)) + 2**30 for offset in pointing or []]
+        own = np.random.SeedSequence([seed, *beam, *([night] if night else [])]).spawn(5)
     return Seeds(sky, *own)
 
 
@@ -170,9 +175,11 @@ def lay_out(path: str, o: Options) -> None:
     sm.setfield(sourcename="field", sourcedirection=phase_centre(o, o["pointing_arcsec"]))
     sm.setlimits(shadowlimit=1e-6, elevationlimit="5deg")
     sm.setauto(0.0)
-    sm.settimes(integrationtime=f"{o['integration_s']}s", usehourangle=True, referencetime=me.epoch("UTC", EPOCH))
+    day = me.epoch("UTC", EPOCH[0]) if o["night"] == 0 else me.epoch("UTC", f"{EPOCH[1] + o['night']}d")
+    sm.settimes(integrationtime=f"{o['integration_s']}s", usehourangle=True, referencetime=day)
+    start, stop = (o["hour_angle_h"] * HOUR_S + part * o["duration_s"] for part in (-0.5, 0.5))
     for window in windows:
-        sm.observe("field", window, starttime=f"{-o['duration_s'] / 2}s", stoptime=f"{o['duration_s'] / 2}s")
+        sm.observe("field", window, starttime=f"{start}s", stoptime=f"{stop}s")
     sm.close()
 
 
@@ -242,16 +249,17 @@ def antenna_snr(power: np.ndarray, o: Options) -> float | None:
     return float(np.median(np.sqrt(power)) / o["noise_jy"]) if o["noise_jy"] > 0 else None
 
 
-def write_data(path: str, o: Options, data: np.ndarray) -> None:
-    """Writes visibilities, and weights that fit the noise."""
+def write_data(path: str, o: Options, data: np.ndarray, rng: np.random.Generator) -> None:
+    """Writes visibilities, weights that fit the noise, and flags of rows at random."""
     correlations, _, rows = data.shape
+    flagged = rng.random(rows) < o["flagged_fraction"]
     variance = max(o["noise_jy"], 1e-6) ** 2
     with opened(path, write=True) as tb:
         tb.putcol("DATA", data)
         tb.putcol("WEIGHT", np.full((correlations, rows), 1 / variance))
         tb.putcol("SIGMA", np.full((correlations, rows), np.sqrt(variance)))
-        tb.putcol("FLAG", np.zeros(data.shape, bool))
-        tb.putcol("FLAG_ROW", np.zeros(rows, bool))
+        tb.putcol("FLAG", np.broadcast_to(flagged, data.shape).copy())
+        tb.putcol("FLAG_ROW", flagged)
 
 
 def write_sky(

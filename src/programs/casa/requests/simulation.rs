@@ -52,6 +52,12 @@ pub struct Simulate {
     pub channels: Option<u32>,
     /// Number of spectral windows, one above the other, all with the same drift of the gains.
     pub windows: Option<u32>,
+    /// Number of the night, 0 the first: the sky is that of the seed, gains and noise are the night's own.
+    pub night: Option<u32>,
+    /// Hour angle of the middle of the observation, h.
+    pub hour_angle_h: Option<f64>,
+    /// Part of the rows that is flagged, at random, 0 to 1.
+    pub flagged_fraction: Option<f64>,
 }
 
 impl Default for Simulate {
@@ -79,6 +85,9 @@ impl Default for Simulate {
             antennas: None,
             channels: None,
             windows: None,
+            night: None,
+            hour_angle_h: None,
+            flagged_fraction: None,
         }
     }
 }
