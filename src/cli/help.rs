@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 /// Headings, each with the first command below it.
 const HEADINGS: [(&str, &str); 4] =
-    [("Campaigns", "init"), ("Masks and images", "mask"), ("Measurements", "noise"), ("Setup", "setup")];
+    [("Campaigns", "init"), ("Masks and images", "mask"), ("Measurements", "inspect"), ("Setup", "setup")];
 
 /// The command line with its help.
 pub(super) fn command() -> clap::Command {
@@ -46,7 +46,7 @@ mod tests {
         let words: Vec<&str> = list.filter_map(|line| line.split_whitespace().next()).collect();
         let expected = "Campaigns: init validate plan run status cancel report image demo \
                         Masks mask automask combine extractmask kernel deconvolve mosaic \
-                        Measurements: noise metrics confetti \
+                        Measurements: inspect noise metrics confetti \
                         Setup: setup simulate completions man";
         assert_eq!(words.join(" "), expected);
     }

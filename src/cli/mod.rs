@@ -14,7 +14,7 @@ use crate::{ExitStatus, Result};
 use campaign::{cancel, demo, image, init, plan, report, run, schema, status, task, validate};
 use clap::{FromArgMatches, Parser, Subcommand};
 use masks::{automask, combine, deconvolve, extractmask, kernel, mask, mosaic};
-use measurements::{confetti, metrics, noise};
+use measurements::{confetti, inspect, metrics, noise};
 use setup::{completions, environments, man, simulate};
 use std::ffi::OsString;
 
@@ -85,6 +85,7 @@ pub enum Command {
     Deconvolve(Box<deconvolve::Args>),
     /// Put the images of a field's beams onto one grid, weighted by noise and primary beam.
     Mosaic(mosaic::Args),
+    Inspect(inspect::Args),
     /// Measure background and rms maps of an image or cube.
     Noise(noise::Args),
     /// Measure noise, peak, dynamic range and model statistics of images.
@@ -169,6 +170,7 @@ pub fn run(cli: Cli) -> Result<ExitStatus> {
         Command::Kernel(args) => kernel::run(args),
         Command::Deconvolve(args) => deconvolve::run(*args),
         Command::Mosaic(args) => mosaic::run(args),
+        Command::Inspect(args) => inspect::run(args),
         Command::Noise(args) => noise::run(args),
         Command::Metrics(args) => metrics::run(args),
         Command::Confetti(args) => confetti::run(args),

@@ -9,13 +9,18 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
+/// Variable and value that give every program the same numbers, words and order of names: a comma for the decimal point
+/// spoils headers, parameters and what is read from logs.
+const LOCALE: (&str, &str) = ("LC_ALL", "C");
+
 /// Puts a command that is about to be spawned into a process group of its own (so that a terminal's Ctrl-C reaches us
-/// alone, and the group can be stopped as one), and has the kernel send it SIGTERM when the spawning thread ends.
+/// alone, and the group can be stopped as one), and has the kernel send it SIGTERM when the spawning thread ends. Its
+/// locale is C.
 ///
 /// The thread that spawns must therefore live as long as the program.
 pub fn isolate(command: &mut Command) {
     let parent = nix::unistd::getpid();
-    command.process_group(0);
+    command.process_group(0).env(LOCALE.0, LOCALE.1);
     // SAFETY: between fork and exec only async-signal-safe calls are made: prctl, getppid.
     unsafe {
         command.pre_exec(move || {

@@ -15,7 +15,7 @@
 
 mod draw;
 mod figures;
-mod numbers;
+pub(crate) mod numbers;
 mod pages;
 mod quantities;
 mod summary;

@@ -2,6 +2,7 @@
 
 mod fault;
 mod find;
+mod pointings;
 #[cfg(test)]
 mod tests;
 
@@ -11,6 +12,7 @@ pub use crate::programs::casa::requests::{
 };
 pub use fault::{Fault, Place, Problem, Severity};
 pub use find::{Purpose, problems};
+pub use pointings::{Pointing, PointingMember, SAME_POINTING, pointings};
 
 use crate::programs::casa::Casa;
 use crate::programs::casa::requests::Inspect;
@@ -27,10 +29,40 @@ const LIGHT: f64 = 299_792_458.0;
 pub struct Inspection {
     /// The measurement set.
     pub measurement_set: PathBuf,
+    /// What to expect of an image.
+    pub expected: Expected,
     /// What is in it.
     pub facts: MsFacts,
     /// What is wrong with it for a self-calibration of all of it; see [`problems`] for other purposes.
     pub problems: Vec<Problem>,
+}
+
+/// What to expect of an image of all that is in a measurement set.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Expected {
+    /// Beam with natural weighting.
+    pub beam: Option<ExpectedBeam>,
+    /// See [`MsFacts::field_of_view_deg`].
+    pub field_of_view_deg: Option<f64>,
+    /// Theoretical noise with natural weighting, Jy/beam (or in the units of data that are not in Jy).
+    pub noise_jy: Option<f64>,
+    /// The noise comes from the scatter of the visibilities, as the weights do not fit it.
+    pub noise_measured: bool,
+    /// See [`MsFacts::on_source_s`].
+    pub on_source_s: f64,
+}
+
+impl Expected {
+    fn of(facts: &MsFacts) -> Self {
+        Self {
+            beam: facts.beam,
+            field_of_view_deg: facts.field_of_view_deg(),
+            noise_jy: facts.noise.and_then(|n| n.jy()),
+            noise_measured: facts.noise.is_some_and(|n| n.is_measured()),
+            on_source_s: facts.on_source_s(),
+        }
+    }
 }
 
 /// Somebody writes the measurement set: CASA would wait for it without a word.
@@ -58,7 +90,8 @@ pub fn inspect(casa: &Casa, measurement_set: &Path, column: Option<&str>, values
     }
     let facts = casa.ask(&request, None)?;
     let problems = problems(&facts, &Purpose::default());
-    Ok(Inspection { measurement_set: measurement_set.to_path_buf(), facts, problems })
+    let expected = Expected::of(&facts);
+    Ok(Inspection { measurement_set: measurement_set.to_path_buf(), expected, facts, problems })
 }
 
 impl MsFacts {
