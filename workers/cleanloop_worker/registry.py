@@ -33,6 +33,7 @@ OPERATIONS = {
     "fill_model": Operation(r.FillModel, "simulation.observe:fill_model"),
     "ms_summary": Operation(r.Summary, "ms.summary:summary"),
     "inspect": Operation(r.Inspect, "ms.inspection:inspect"),
+    "flag_not_finite": Operation(r.FlagNotFinite, "ms.flags:flag_not_finite"),
     "read_pointing": Operation(r.ReadPointing, "ms.summary:pointing"),
     "model_is_empty": Operation(r.ModelIsEmpty, "ms.columns:answer_model_is_empty"),
     "short_baseline_flux": Operation(r.ShortBaselineFlux, "ms.flux:short_baseline_flux"),

@@ -83,6 +83,14 @@ class ReadPointing:
 
 
 @dataclass(frozen=True)
+class FlagNotFinite:
+    """Flags unflagged visibilities that, or whose weights, are no numbers."""
+
+    ms: str
+    column: str
+
+
+@dataclass(frozen=True)
 class ModelIsEmpty:
     """Whether MODEL_DATA is zero everywhere."""
 

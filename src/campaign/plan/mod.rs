@@ -4,6 +4,7 @@
 //! hashes of its parts, so that a changed campaign file shows which steps must be done again.
 
 pub(crate) mod containers;
+mod data;
 mod measurement_sets;
 mod paths;
 pub mod preview;

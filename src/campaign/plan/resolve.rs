@@ -15,6 +15,9 @@ use crate::imager::ImagerOptions;
 use crate::masking::MaskRecipe;
 use std::path::{Path, PathBuf};
 
+/// What is said where the gridder follows from the size of the field.
+const SMALL_FIELD: &str = "`wsclean.gridder` is wstacking: of such a small field the w-gridder makes zeros";
+
 /// Resolves a campaign: measurement sets found, options merged, environment variables replaced.
 ///
 /// # Errors
@@ -39,12 +42,14 @@ pub fn resolve_with(campaign: &CampaignFile, environment: &dyn Fn(&str) -> Optio
     let output = absolute(&start.join(block.output.clone().unwrap_or_else(|| folder_name(&campaign.name()).into())))?;
     let mut rounds = Vec::new();
     let mut calibrated = false;
+    let mut small_fields = false;
     for round in 0..=campaign.last_round() {
         let calibration = calibration(&options, &block, round)?;
         check_reuse(&options, &rounds, calibration.as_ref(), round)?;
         calibrated |= calibration.is_some();
         let data_column = if calibrated { "CORRECTED_DATA" } else { block.start_column.name() };
         let mut imaging = imaging(campaign, &options, &block, round)?;
+        small_fields |= options.gridder_chosen(round, &imaging)?;
         imaging.set_data_column(data_column);
         let mask = mask(campaign, &options, &block, round)?;
         let waits_for_all = round > 0 && mask.as_ref().is_some_and(|m| m.image == MaskImage::Field);
@@ -62,6 +67,9 @@ pub fn resolve_with(campaign: &CampaignFile, environment: &dyn Fn(&str) -> Optio
     let mut warnings = campaign.warnings.clone();
     warnings.extend(strategy::warnings(campaign, &block));
     warnings.extend(ungrouped);
+    if small_fields {
+        warnings.push(SMALL_FIELD.to_owned());
+    }
     let (archive, homeless) = archive(campaign, &options, &block)?;
     let mut not_run = campaign.not_run.clone();
     not_run.extend(homeless);

@@ -133,7 +133,40 @@ impl<'a> Options<'a> {
         let mode = block.imager.mode();
         let map: Json = mode.map(|mode| self.typed(round, mode)).transpose()?.unwrap_or_default();
         let template = &block.executables.imager;
-        block.imager.options(map, template).map_err(|error| self.unreadable(round, mode.unwrap_or_default(), &error))
+        let mut options = block
+            .imager
+            .options(map, template)
+            .map_err(|error| self.unreadable(round, mode.unwrap_or_default(), &error))?;
+        self.choose_gridder(round, &mut options)?;
+        Ok(options)
+    }
+
+    /// Leaves fields that are too small for wsclean's w-gridder to w-stacking.
+    ///
+    /// # Errors
+    /// The file itself asks for the w-gridder.
+    fn choose_gridder(&self, round: usize, options: &mut ImagerOptions) -> Result<(), ConfigError> {
+        let ImagerOptions::Wsclean(wsclean) = options else { return Ok(()) };
+        if !wsclean.defeats_gridder() {
+            return Ok(());
+        }
+        if self.map(round, "wsclean")?.contains_key("gridder") {
+            let message = format!(
+                "{} pixels of {} are too small a field for wsclean's w-gridder, which would make an image of zeros: write \
+                 `gridder: wstacking`, or leave the key out",
+                wsclean.size, wsclean.scale
+            );
+            return Err(self.invalid(round, "wsclean", "gridder", message));
+        }
+        wsclean.use_w_stacking();
+        Ok(())
+    }
+
+    /// The round's gridder was chosen by the program: see [`Options::imager`].
+    pub(super) fn gridder_chosen(&self, round: usize, options: &ImagerOptions) -> Result<bool, ConfigError> {
+        let ImagerOptions::Wsclean(wsclean) = options else { return Ok(false) };
+        let default = crate::imager::wsclean::WscleanOptions::default().gridder;
+        Ok(wsclean.gridder != default && !self.map(round, "wsclean")?.contains_key("gridder"))
     }
 
     fn unreadable(&self, round: usize, mode: &str, error: &serde_json::Error) -> ConfigError {

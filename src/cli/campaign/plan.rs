@@ -17,13 +17,19 @@ pub struct Args {
 /// Prints the plan.
 ///
 /// # Errors
-/// The campaign file has mistakes, or names files that do not exist.
+/// The campaign file has mistakes, names files that do not exist, or measurement sets that cannot be worked with.
 pub(crate) fn run(args: Args) -> Result<ExitStatus> {
     let plan = args.campaign.load()?.plan()?;
+    let notes = plan.check_data()?;
     if args.json {
-        println!("{:#}", plan.json());
+        let mut json = plan.json();
+        json["notes"] = notes.into();
+        println!("{json:#}");
     } else {
         print!("{plan}");
+        for note in notes {
+            println!("note: {note}");
+        }
     }
     Ok(ExitStatus::Done)
 }

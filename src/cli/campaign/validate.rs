@@ -30,10 +30,11 @@ pub(crate) fn run(args: Args) -> Result<ExitStatus> {
         return Ok(ExitStatus::Done);
     }
     let plan = campaign.plan()?;
+    let notes = plan.check_data()?;
     let count = plan.targets.iter().map(|target| target.members.len()).sum::<usize>();
     let sets = if count == 1 { "1 measurement set".to_owned() } else { format!("{count} measurement sets") };
     println!("{path}: valid; {sets}, rounds 0 to {}", file.last_round());
-    for warning in &plan.warnings {
+    for warning in plan.warnings.iter().chain(&notes) {
         println!("note: {warning}");
     }
     if !plan.not_run.is_empty() {

@@ -1,7 +1,7 @@
 //! `cleanloop inspect SET...`: what is in measurement sets and what is wrong with them.
 
 use super::inspect_text;
-use crate::measurement_set::inspection::{self, Inspection, Pointing, Severity};
+use crate::measurement_set::inspection::{self, Inspection, Severity, SharedPointing};
 use crate::programs::casa::Casa;
 use crate::{Error, ExitStatus, Result};
 use serde::Serialize;
@@ -34,7 +34,7 @@ pub struct Args {
 #[derive(Debug, Serialize)]
 struct Output<'a> {
     measurement_sets: &'a [Inspection],
-    pointings: &'a [Pointing],
+    pointings: &'a [SharedPointing],
 }
 
 /// Prints what there is.

@@ -1,6 +1,6 @@
 //! The tables of `cleanloop inspect`, 80 columns wide.
 
-use crate::measurement_set::inspection::{Fault, Inspection, MsFacts, Pointing, Severity, Tally};
+use crate::measurement_set::inspection::{Fault, Inspection, MsFacts, Severity, SharedPointing, Tally};
 use crate::report::numbers::{duration, significant, with_unit};
 use std::fmt::Write;
 
@@ -13,7 +13,7 @@ const MOST_ROWS: usize = 40;
 const MJD_OF_1970_S: f64 = 40_587.0 * 86_400.0;
 
 /// All measurement sets, then what they share.
-pub(super) fn text(sets: &[Inspection], pointings: &[Pointing]) -> String {
+pub(super) fn text(sets: &[Inspection], pointings: &[SharedPointing]) -> String {
     let mut out = String::new();
     for (number, set) in sets.iter().enumerate() {
         if number > 0 {
@@ -30,9 +30,11 @@ pub(super) fn text(sets: &[Inspection], pointings: &[Pointing]) -> String {
 
 fn one(out: &mut String, set: &Inspection) {
     let _ = writeln!(out, "{}\n", set.measurement_set.display());
-    if set.facts.rows > 0 {
+    // Where the visibilities cannot be counted only the problems are of interest.
+    if set.facts.visibilities.all > 0 {
         facts(out, set);
         lists(out, &set.facts);
+        out.push('\n');
     }
     problems(out, set);
 }
@@ -62,7 +64,11 @@ fn facts(out: &mut String, set: &Inspection) {
     let (integrations, scans) = (counted(f.integrations, "integration"), counted(f.scans.len() as u64, "scan"));
     line(out, "", &format!("{scans}, {integrations} {spaced}: {on_source} with data"));
     line(out, "columns", &columns(f));
-    line(out, "weights", if f.weight_spectrum { "one for each channel (WEIGHT_SPECTRUM)" } else { "one for all channels" });
+    line(
+        out,
+        "weights",
+        if f.weight_spectrum { "one for each channel (WEIGHT_SPECTRUM)" } else { "one for all channels" },
+    );
     line(out, "flagged", &flagged(f.visibilities));
     if let Some(b) = &expected.beam {
         let axes = format!("{} by {}", angle(b.major_arcsec), angle(b.minor_arcsec));
@@ -113,10 +119,9 @@ fn lists(out: &mut String, f: &MsFacts) {
 
 fn problems(out: &mut String, set: &Inspection) {
     if set.problems.is_empty() {
-        let _ = writeln!(out, "\nno problems found");
+        let _ = writeln!(out, "no problems found");
     }
     for problem in &set.problems {
-        out.push('\n');
         let label = match problem.severity {
             Severity::Error => "ERROR",
             Severity::Warning => "warning",
@@ -127,7 +132,7 @@ fn problems(out: &mut String, set: &Inspection) {
 }
 
 /// Which fields of several sets have one phase centre.
-fn shared(out: &mut String, sets: &[Inspection], pointings: &[Pointing]) {
+fn shared(out: &mut String, sets: &[Inspection], pointings: &[SharedPointing]) {
     let _ = writeln!(out, "\ntogether\n");
     for pointing in pointings {
         let names: Vec<String> = pointing.members.iter().map(|m| file_name(&sets[m.measurement_set])).collect();
@@ -169,7 +174,11 @@ fn flagged(tally: Tally) -> String {
         0 => String::new(),
         _ => format!("; {:.1} % without a weight or no numbers", 100.0 * lost as f64 / tally.all.max(1) as f64),
     };
-    format!("{} of {}{without}", percent(tally), counted(tally.all, "visibility").replace("visibilitys", "visibilities"))
+    format!(
+        "{} of {}{without}",
+        percent(tally),
+        counted(tally.all, "visibility").replace("visibilitys", "visibilities")
+    )
 }
 
 /// A time of the tables, without its fraction.

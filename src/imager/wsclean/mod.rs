@@ -9,6 +9,7 @@ mod command_line;
 mod cycles;
 mod error;
 mod files;
+mod gridding;
 mod imager;
 mod imaging;
 mod log;

@@ -111,9 +111,9 @@ pub enum Fault {
         /// What.
         place: Place,
     },
-    /// Unflagged visibilities that are no numbers.
+    /// Unflagged visibilities that, or whose weights, are no numbers.
     NotFinite {
-        /// Antennas on whose baselines at least half of the unflagged data are none; empty: there is no such antenna.
+        /// Antennas on whose baselines nearly all unflagged data are none; empty: there is no such antenna.
         antennas: Vec<String>,
         /// Visibilities.
         visibilities: u64,
@@ -231,9 +231,10 @@ impl Fault {
             Self::NoWeights { place: Place::Everything } => "all weights of its unflagged data are 0".into(),
             Self::NoWeights { place } => format!("all weights of the unflagged data of {place} are 0 or no numbers"),
             Self::NotFinite { antennas, visibilities } => match &antennas[..] {
-                [] => format!("{visibilities} unflagged visibilities are no numbers (NaN)"),
+                [] => format!("{visibilities} unflagged visibilities or their weights are no numbers (NaN, infinite)"),
                 names => format!(
-                    "{visibilities} unflagged visibilities are no numbers (NaN), most of them of {}",
+                    "{visibilities} unflagged visibilities or their weights are no numbers (NaN, infinite), most of them \
+                     of {}",
                     Place::Antennas(names.to_vec())
                 ),
             },
@@ -304,7 +305,7 @@ impl Fault {
             }
             Self::NoWeights { .. } => "They count for nothing in images and solutions",
             Self::NotFinite { .. } if severity == Severity::Error => {
-                "Flag them (`casatasks.flagdata`, mode clip, clipzeros and NaN), or use `work_on: copy`"
+                "Use `work_on: copy` (they are flagged in the copy), or flag them (`casatasks.flagdata`, mode clip)"
             }
             Self::NotFinite { .. } => "They are flagged in the working copy; the original stays as it is",
             Self::FewAntennas { .. } if severity == Severity::Error => {

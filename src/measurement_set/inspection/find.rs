@@ -6,6 +6,8 @@ use super::{Fault, MsFacts, Place, Problem, Severity, Tally};
 const FEWEST_ANTENNAS: usize = 4;
 /// `INTERVAL` and the spacing of the times differ by more than this factor.
 const SAME_INTERVAL: f64 = 1.5;
+/// An antenna is to blame for NaN on its baselines where more than this part of them is no number.
+const TO_BLAME: f64 = 0.9;
 /// Columns of visibilities.
 const VISIBILITIES: [&str; 4] = ["DATA", "CORRECTED_DATA", "MODEL_DATA", "FLOAT_DATA"];
 
@@ -91,7 +93,8 @@ fn contents(facts: &MsFacts, purpose: &Purpose) -> Vec<Problem> {
     found.extend(lost(facts, purpose));
     let bad: u64 = facts.antennas.iter().map(|a| a.not_finite).sum::<u64>() / 2;
     if bad > 0 {
-        let mostly = facts.used_antennas().filter(|(_, a)| 2 * a.not_finite >= a.visibilities.unflagged.max(1));
+        let mostly =
+            facts.used_antennas().filter(|(_, a)| a.not_finite as f64 > TO_BLAME * a.visibilities.unflagged as f64);
         let antennas = mostly.map(|(_, a)| a.name.clone()).collect();
         let severity = if purpose.written { Severity::Error } else { Severity::Warning };
         found.push(Problem::new(severity, Fault::NotFinite { antennas, visibilities: bad }));

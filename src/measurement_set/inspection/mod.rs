@@ -12,16 +12,47 @@ pub use crate::programs::casa::requests::{
 };
 pub use fault::{Fault, Place, Problem, Severity};
 pub use find::{Purpose, problems};
-pub use pointings::{Pointing, PointingMember, SAME_POINTING, pointings};
+pub use pointings::{PointingMember, SAME_POINTING, SharedPointing, pointings};
 
 use crate::programs::casa::Casa;
-use crate::programs::casa::requests::Inspect;
+use crate::programs::casa::requests::{FlagNotFinite, Inspect};
 use crate::{Error, Result};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
 /// Speed of light, m/s.
 const LIGHT: f64 = 299_792_458.0;
+
+/// Flags unflagged visibilities that, or whose weights, are no numbers; returns how many. Only ever call it on a copy.
+///
+/// # Errors
+/// No such column; CASA's failure.
+pub fn flag_not_finite(casa: &Casa, working_copy: &Path, column: &str) -> Result<u64> {
+    casa.ask(&FlagNotFinite { ms: working_copy.to_path_buf(), column: column.to_owned() }, None)
+}
+
+/// Why a measurement set is refused.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", problems.iter().map(|p| format!("{}: {p}", measurement_set.display())).collect::<Vec<_>>().join("\n"))]
+struct Refused {
+    measurement_set: PathBuf,
+    problems: Vec<Problem>,
+}
+
+impl Inspection {
+    /// Problems for this purpose that are no reason to refuse the measurement set.
+    ///
+    /// # Errors
+    /// All reasons to refuse it.
+    pub fn check(&self, purpose: &Purpose) -> Result<Vec<Problem>> {
+        let (errors, rest): (Vec<Problem>, Vec<Problem>) =
+            problems(&self.facts, purpose).into_iter().partition(|p| p.severity == Severity::Error);
+        match errors.is_empty() {
+            true => Ok(rest),
+            false => Err(Error::bad_input(Refused { measurement_set: self.measurement_set.clone(), problems: errors })),
+        }
+    }
+}
 
 /// What is in a measurement set, and what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -138,7 +169,15 @@ impl MsFacts {
     /// Field of view, degrees: the full width at half maximum of the primary beam at the lowest frequency, 1.22 λ/D.
     /// `None`: the diameter of the antennas is not known.
     pub fn field_of_view_deg(&self) -> Option<f64> {
-        let (low, _) = self.frequencies_hz()?;
-        Some((1.22 * LIGHT / low / self.dish_diameter_m()?).to_degrees())
+        self.primary_beam_deg(self.frequencies_hz()?.0)
+    }
+
+    /// Full width at half maximum of the primary beam at the highest frequency, degrees.
+    pub fn narrowest_beam_deg(&self) -> Option<f64> {
+        self.primary_beam_deg(self.frequencies_hz()?.1)
+    }
+
+    fn primary_beam_deg(&self, frequency_hz: f64) -> Option<f64> {
+        Some((1.22 * LIGHT / frequency_hz / self.dish_diameter_m()?).to_degrees())
     }
 }

@@ -10,7 +10,7 @@ pub const SAME_POINTING: f64 = 0.1;
 /// Fields of measurement sets with one phase centre.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
-pub struct Pointing {
+pub struct SharedPointing {
     /// Name of the first field.
     pub name: String,
     /// The fields.
@@ -30,26 +30,26 @@ pub struct PointingMember {
 }
 
 /// The pointings of all observed fields: each belongs to the first whose phase centre is within [`SAME_POINTING`] of the
-/// smaller primary beam. Where a primary beam is not known only equal phase centres (to 1 arcsec) agree.
-pub fn pointings(sets: &[Inspection]) -> Vec<Pointing> {
+/// narrowest primary beam. Where a primary beam is not known only equal phase centres (to 1 arcsec) agree.
+pub fn pointings(sets: &[Inspection]) -> Vec<SharedPointing> {
     /// Phase centres are written with this precision at least, degrees.
     const WRITTEN: f64 = 1.0 / 3600.0;
-    let mut all: Vec<(SkyPosition, f64, Pointing)> = Vec::new();
+    let mut all: Vec<(SkyPosition, f64, SharedPointing)> = Vec::new();
     for (index, set) in sets.iter().enumerate() {
-        let view = set.facts.field_of_view_deg().unwrap_or(0.0);
+        let beam = set.facts.narrowest_beam_deg().unwrap_or(0.0);
         for (field, facts) in set.facts.observed_fields() {
             let Some(centre) = centre(facts) else { continue };
             let member = PointingMember { measurement_set: index, field };
-            let near = |other: &&mut (SkyPosition, f64, Pointing)| {
-                centre.separation(other.0) <= (SAME_POINTING * view.min(other.1)).max(WRITTEN)
+            let near = |other: &&mut (SkyPosition, f64, SharedPointing)| {
+                centre.separation(other.0) <= (SAME_POINTING * beam.min(other.1)).max(WRITTEN)
             };
             if let Some((first, smallest, pointing)) = all.iter_mut().find(near) {
                 pointing.members.push(member);
                 pointing.separation_deg = pointing.separation_deg.max(centre.separation(*first));
-                *smallest = smallest.min(view);
+                *smallest = smallest.min(beam);
             } else {
                 let name = facts.name.clone();
-                all.push((centre, view, Pointing { name, members: vec![member], separation_deg: 0.0 }));
+                all.push((centre, beam, SharedPointing { name, members: vec![member], separation_deg: 0.0 }));
             }
         }
     }

@@ -117,7 +117,8 @@ fn what_matters_depends_on_the_purpose() {
         f.antennas.iter_mut().for_each(|a| a.not_finite = 100);
         f.antennas[3].not_finite = 700;
     };
-    let said = "700 unflagged visibilities are no numbers (NaN), most of them of antenna ea03";
+    let said =
+        "700 unflagged visibilities or their weights are no numbers (NaN, infinite), most of them of antenna ea03";
     assert_eq!(calibrating(broken), [format!("Warning: {said}")]);
     assert_eq!(found(&written, broken), [format!("Error: {said}")]);
     assert_eq!(calibrating(|f| f.writable = false), Vec::<String>::new());

@@ -27,13 +27,13 @@ def zeros() -> np.ndarray:
 @dataclasses.dataclass
 class Counts:
     """Visibilities, without autocorrelations: all of them, those that are not flagged, and among these those that are
-    finite and have a positive weight; each as an array of three numbers."""
+    finite and have a finite, positive weight; each as an array of three numbers."""
 
     antenna: Groups = dataclasses.field(default_factory=dict)
     field: Groups = dataclasses.field(default_factory=dict)
     description: Groups = dataclasses.field(default_factory=dict)
     correlation: Groups = dataclasses.field(default_factory=dict)  # by casacore's number
-    not_finite: dict[int, int] = dataclasses.field(default_factory=dict)  # unflagged ones, by antenna
+    not_finite: dict[int, int] = dataclasses.field(default_factory=dict)  # unflagged, by antenna; also for weights
     rows: dict[int, int] = dataclasses.field(default_factory=dict)  # by data description
     shapes: dict[int, list[str]] = dataclasses.field(default_factory=dict)  # where cells have several
     weights: dict[int, np.ndarray] = dataclasses.field(default_factory=dict)  # by field: w, w u², w v², w u v
@@ -173,8 +173,9 @@ def add(
     kinds, frequency = setup
     good = ~flag[..., block.cross] & ~block.flagged
     weights = weights[..., block.cross]
-    positive = np.isfinite(weights) & (weights > 0)
-    clean = good if finite is None else good & finite[..., block.cross]
+    number = np.isfinite(weights)
+    positive = number & (weights > 0)
+    clean = good & number if finite is None else good & number & finite[..., block.cross]
     usable = clean & positive
     by_row = [np.full(good.shape[2], good.shape[0] * good.shape[1]), good.sum(axis=(0, 1)), usable.sum(axis=(0, 1))]
     counts.description.setdefault(description, zeros())

@@ -1,5 +1,10 @@
-"""Saved versions of a measurement set's flags."""
+"""Flags of a measurement set: saved versions, and visibilities that are no numbers."""
 
+import numpy as np
+
+from cleanloop_worker import requests as r
+from cleanloop_worker.ms.noise import has_spectrum, read_weights
+from cleanloop_worker.ms.tables import check_column, pieces
 from cleanloop_worker.problems import BadInput
 
 FLAG_VERSION = "cleanloop_original"  # flags as they were before any that calibration sets
@@ -33,3 +38,19 @@ def restore_flags(ms: str, name: str, missing_ok: bool = False) -> bool:
         raise BadInput(f"{ms} has no saved flags named {name!r}")
     flagmanager(vis=ms, mode="restore", versionname=name, merge="replace")
     return True
+
+
+def flag_not_finite(request: r.FlagNotFinite) -> int:
+    """Flags unflagged visibilities that, or whose weights, are no numbers; returns how many. Only ever asked for on working
+    copies."""
+    ms, column = request.ms, request.column
+    check_column(ms, column, "name one of these")
+    flagged = 0
+    for tb, start, rows in pieces(ms, column, write=True):
+        flag = tb.getcol("FLAG", start, rows)
+        weights = read_weights(tb, start, rows, has_spectrum(tb))
+        bad = ~(np.isfinite(tb.getcol(column, start, rows)) & np.isfinite(weights)) & ~flag
+        if bad.any():
+            tb.putcol("FLAG", flag | bad, start, rows)
+            flagged += int((bad & ~tb.getcol("FLAG_ROW", start, rows)).sum())
+    return flagged

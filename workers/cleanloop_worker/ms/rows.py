@@ -90,16 +90,17 @@ def read_rows(ms: str) -> Rows:
             baseline = numbered(first, second)
             own = np.isin(baseline, chosen)
             sampled.append(np.stack([time, interval, columns[0], baseline], axis=1)[own])
-            ends.append((np.min(time - interval / 2), np.max(time + interval / 2)))
+            ends.append((time.min(), time.max()))
             shortest.append(lengths(rows, tb.getcol("UVW", *block)[:, first != second]))
         rows.moments = np.unique(np.concatenate(moments), axis=0)
     rows.descriptions = sorted(int(d) for d in descriptions)
-    rows.start, rows.end = float(min(e[0] for e in ends)), float(max(e[1] for e in ends))
     found = [s for s in shortest if s > 0]
     rows.shortest = min(found) if found else 0.0
     time, interval, scan, baseline = np.concatenate(sampled).T
     rows.interval = float(np.median(interval))
     rows.spacing = integration(time, interval, scan.astype(int), baseline.astype(np.int64))
+    rows.start = float(min(e[0] for e in ends)) - rows.spacing / 2
+    rows.end = float(max(e[1] for e in ends)) + rows.spacing / 2
     with opened(ms) as tb:
         rows.baselines = len(baseline_rows(tb, blocks))
     return rows

@@ -62,12 +62,13 @@ def main_table(ms: str) -> tuple[dict[str, Any], dict[str, Any]]:
         scan = tb.getcol("SCAN_NUMBER")
     lengths = np.linalg.norm(uvw, axis=0)[first != second]
     baseline = first.astype(np.int64) * (int(second.max()) + 1) + second
+    spacing = integration(time, interval, scan, baseline)
     return {"rows": rows, "columns": columns}, {
         "scans": int(np.unique(scan).size),
-        "time_start_s": float((time - interval / 2).min()),
-        "time_end_s": float((time + interval / 2).max()),
+        "time_start_s": float(time.min()) - spacing / 2,
+        "time_end_s": float(time.max()) + spacing / 2,
         "integrations": int(np.unique(time).size),
-        "integration_s": integration(time, interval, scan, baseline),
+        "integration_s": spacing,
         "longest_baseline_m": float(lengths.max()) if lengths.size else 0.0,
         "shortest_baseline_m": float(lengths[lengths > 0].min()) if (lengths > 0).any() else 0.0,
     }

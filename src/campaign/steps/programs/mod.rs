@@ -98,7 +98,7 @@ impl Backend for Programs<'_> {
     }
 
     fn prepare(&mut self, context: &StepContext) -> Result<Prepared> {
-        if self.reads_data() { self.prepare_read(context) } else { self.prepare_unread(context) }
+        if self.plan.reads_data() { self.prepare_read(context) } else { self.prepare_unread(context) }
     }
 
     fn prepared(&mut self, prepared: &Prepared) {

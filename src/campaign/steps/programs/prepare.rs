@@ -1,11 +1,12 @@
 //! Before the first round: programs, options, data and disk are checked, and the working copies are made.
 
 use super::{Programs, facts};
-use crate::campaign::file::{CalibratorKind, ImagerKind, StartColumn};
+use crate::campaign::file::{CalibratorKind, StartColumn};
 use crate::campaign::plan::MeasurementSetPlan;
 use crate::campaign::steps::{Prepared, PreparedSet, StepContext};
 use crate::imager::ImagerOptions;
 use crate::imager::progress::Progress;
+use crate::measurement_set::inspection::{self, Fault};
 use crate::measurement_set::{self, MsSummary, TheoreticalNoise};
 use crate::programs::casa::Casa;
 use crate::util::disk;
@@ -22,13 +23,6 @@ const IMAGES_A_ROUND: u64 = 12;
 const LESS_ROOM: &str = "choose another output, or use `work_on: original`";
 
 impl Programs<'_> {
-    /// Someone must read the measurement set. An imager that is a command and no calibration know their data themselves.
-    pub(super) fn reads_data(&self) -> bool {
-        self.plan.imager != ImagerKind::Command
-            || self.plan.calibrator != CalibratorKind::None
-            || self.plan.start_column == StartColumn::CorrectedData
-    }
-
     /// Prepares without looking into the measurement sets.
     pub(super) fn prepare_unread(&mut self, context: &StepContext) -> Result<Prepared> {
         let size = if self.plan.copies(&self.target) { self.size() } else { 0 };
@@ -51,6 +45,10 @@ impl Programs<'_> {
         let calibrated = self.plan.calibrator != CalibratorKind::None;
         let casa = self.casa_if_needed(context)?;
         let sources = self.target.paths();
+        let mut not_finite = false;
+        if let Some(casa) = &casa {
+            not_finite = self.inspect(casa, context)?;
+        }
         let checked = sources.iter().map(|source| self.checked_summary(source, casa.as_ref()));
         let mut summaries = checked.collect::<Result<Vec<MsSummary>>>()?;
         if start == StartColumn::CorrectedData && !copied && calibrated {
@@ -75,14 +73,34 @@ impl Programs<'_> {
                 summary.theoretical_noise = self.theoretical_noise(casa, source, summary, context);
             }
         }
-        let sets = self.working_sets(summaries, context, &|copy| match (start, &casa) {
-            (StartColumn::CorrectedData, Some(casa)) if calibrated => measurement_set::adopt_corrected(casa, copy),
-            _ => Ok(()),
+        let sets = self.working_sets(summaries, context, &|copy| {
+            let Some(casa) = &casa else { return Ok(()) };
+            if not_finite {
+                inspection::flag_not_finite(casa, copy, start.name())?;
+            }
+            match start {
+                StartColumn::CorrectedData if calibrated => measurement_set::adopt_corrected(casa, copy),
+                _ => Ok(()),
+            }
         })?;
         let facts = facts::of_target(&sets);
         // A copy that is calibrated starts from corrected data as its DATA.
         let column = if copied && calibrated { StartColumn::Data } else { start };
         Ok(Prepared { sets, facts, tools, column, model_wanted: calibrated })
+    }
+
+    /// Looks into the measurement sets and says what should be known; returns whether unflagged data are no numbers.
+    fn inspect(&self, casa: &Casa, context: &StepContext) -> Result<bool> {
+        let purpose = self.plan.purpose(&self.target);
+        let mut not_finite = false;
+        for set in &self.target.members {
+            let inspection = inspection::inspect(casa, &set.path, Some(self.plan.start_column.name()), true)?;
+            for problem in inspection.check(&purpose)? {
+                not_finite |= matches!(problem.fault, Fault::NotFinite { .. });
+                (context.progress)(Progress::Message(format!("{}: {problem}", set.name)));
+            }
+        }
+        Ok(not_finite)
     }
 
     /// Size of the target's measurement sets, bytes.
@@ -94,7 +112,7 @@ impl Programs<'_> {
     fn casa_if_needed(&mut self, context: &StepContext) -> Result<Option<Casa>> {
         match self.casa() {
             Ok(casa) => Ok(Some(casa)),
-            Err(e) if !self.needs_casa() => {
+            Err(e) if !self.plan.needs_casa() => {
                 let text = format!("going on without CASA, so the report says less of the data ({e})");
                 (context.progress)(Progress::Message(text));
                 Ok(None)
@@ -198,11 +216,5 @@ impl Programs<'_> {
         finish(&unfinished)?;
         std::fs::rename(&unfinished, &target).map_err(Error::internal)?;
         Ok(target)
-    }
-
-    /// Something of the plan is done by CASA.
-    fn needs_casa(&self) -> bool {
-        let images = self.plan.rounds_to_run().iter().any(|r| r.imaging.needs_casa());
-        self.plan.calibrator != CalibratorKind::None || images
     }
 }

@@ -16,6 +16,15 @@ pub struct Inspect {
     pub values: bool,
 }
 
+/// Flags unflagged visibilities of a working copy that, or whose weights, are no numbers.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct FlagNotFinite {
+    /// The working copy.
+    pub ms: PathBuf,
+    /// The column of visibilities.
+    pub column: String,
+}
+
 /// What is in a measurement set. Parts that cannot be read are named and empty.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct MsFacts {
@@ -106,7 +115,7 @@ pub struct Tally {
     pub all: u64,
     /// Those that are not flagged.
     pub unflagged: u64,
-    /// Unflagged ones that are finite and have a positive weight.
+    /// Unflagged ones that are finite and have a finite, positive weight.
     pub usable: u64,
 }
 
@@ -126,7 +135,7 @@ pub struct AntennaFacts {
     pub diameter_m: f64,
     /// Visibilities of its baselines.
     pub visibilities: Tally,
-    /// Unflagged visibilities of its baselines that are no numbers.
+    /// Unflagged visibilities of its baselines that, or whose weights, are no numbers.
     pub not_finite: u64,
 }
 

@@ -20,8 +20,8 @@ pub use imaging::{
     TcleanRestore, TcleanRevertChannels, TcleanRollBack,
 };
 pub use inspection::{
-    AntennaFacts, ColumnFacts, CorrelationFacts, ExpectedBeam, FieldFacts, Inspect, MsFacts, ScanFacts, Tally,
-    UnreadablePart, WindowFacts,
+    AntennaFacts, ColumnFacts, CorrelationFacts, ExpectedBeam, FieldFacts, FlagNotFinite, Inspect, MsFacts, ScanFacts,
+    Tally, UnreadablePart, WindowFacts,
 };
 pub use measurement_set::{
     AdoptCorrected, Antenna, Checksum, CopyColumn, Field, LoadColumn, MeasureNoise, ModelIsEmpty, MsSummary, Pointing,
@@ -73,6 +73,7 @@ requests! {
     FillModel, "fill_model" => ();
     Summary, "ms_summary" => MsSummary;
     Inspect, "inspect" => MsFacts;
+    FlagNotFinite, "flag_not_finite" => u64;
     ReadPointing, "read_pointing" => Pointing;
     ModelIsEmpty, "model_is_empty" => bool;
     ShortBaselineFlux, "short_baseline_flux" => f64;

@@ -1,0 +1,65 @@
+//! The data of a plan, looked at before anything runs.
+
+use super::{Plan, TargetPlan};
+use crate::campaign::file::{CalibratorKind, ImagerKind, StartColumn};
+use crate::measurement_set::inspection::{self, Purpose};
+use crate::programs::casa::Casa;
+use crate::util::disk;
+use crate::{Error, Result};
+
+/// Measurement sets up to this size, bytes, are read as a whole when a plan is checked; of larger ones flags and weights
+/// alone. A run reads them as a whole in any case.
+const READ_WHOLE: u64 = 4_000_000_000;
+
+impl Plan {
+    /// Someone must read the measurement sets. An imager that is a command and no calibration know their data themselves.
+    pub(crate) fn reads_data(&self) -> bool {
+        self.imager != ImagerKind::Command
+            || self.calibrator != CalibratorKind::None
+            || self.start_column == StartColumn::CorrectedData
+    }
+
+    /// Something of the plan is done by CASA.
+    pub(crate) fn needs_casa(&self) -> bool {
+        self.calibrator != CalibratorKind::None || self.rounds_to_run().iter().any(|r| r.imaging.needs_casa())
+    }
+
+    /// What a target's measurement sets are used for.
+    pub(crate) fn purpose(&self, target: &TargetPlan) -> Purpose {
+        let calibrates = self.calibrator != CalibratorKind::None;
+        Purpose {
+            calibrates,
+            casa: self.needs_casa(),
+            written: calibrates && !self.copies(target),
+            ..Purpose::default()
+        }
+    }
+
+    /// Looks into all measurement sets; returns notes on them.
+    ///
+    /// # Errors
+    /// Everything that is wrong with any of them so that it cannot be worked with.
+    pub fn check_data(&self) -> Result<Vec<String>> {
+        if !self.reads_data() {
+            return Ok(Vec::new());
+        }
+        let casa = match Casa::open(&self.executables.casa, None) {
+            Ok(casa) => casa,
+            Err(error) => return Ok(vec![format!("the measurement sets were not looked at ({error})")]),
+        };
+        let (mut notes, mut refused) = (Vec::new(), Vec::new());
+        for target in &self.targets {
+            let purpose = self.purpose(target);
+            for set in &target.members {
+                let whole = disk::size_of(&set.path) <= READ_WHOLE;
+                let found = inspection::inspect(&casa, &set.path, Some(self.start_column.name()), whole);
+                match found.and_then(|inspection| inspection.check(&purpose)) {
+                    Ok(problems) => notes.extend(problems.iter().map(|p| format!("{}: {p}", set.path.display()))),
+                    Err(Error::BadInput(error)) => refused.push(error.to_string()),
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        if refused.is_empty() { Ok(notes) } else { Err(Error::bad_input(refused.join("\n"))) }
+    }
+}
