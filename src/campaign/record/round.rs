@@ -86,11 +86,11 @@ pub struct MemberRecord {
     pub solutions: Option<SolutionStats>,
     /// JSON file of [`SolutionStats`] with the series for plots, where `solutions` leaves them out.
     pub solutions_file: Option<PathBuf>,
-    /// Its tables, in the order in which they are applied.
+    /// The tables that are applied to it, in this order; none: its data stay as they are.
     pub tables: Vec<SolutionTable>,
-    /// Why its data stay as they are; `None`: its tables are applied.
+    /// Why its new solutions are neither counted nor applied; those of the last accepted round stay. `None`: they are good.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub left_as_is: Option<String>,
+    pub weak: Option<String>,
 }
 
 /// One solve of a chain.

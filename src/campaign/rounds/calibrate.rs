@@ -7,7 +7,7 @@ use super::solve::SolvedSet;
 use crate::campaign::journal::StepKey;
 use crate::campaign::record::{Level, MemberRecord};
 use crate::campaign::rules::acceptance::{Decision, RoundMetrics, judge_solutions};
-use crate::campaign::steps::{AttemptPlan, Prepared};
+use crate::campaign::steps::{AttemptPlan, CalibrationStep, Prepared, PreparedSet};
 use crate::quality::solutions::SolutionStats;
 use crate::{Error, Result};
 
@@ -41,27 +41,27 @@ impl DatasetRun<'_> {
         };
         let solved = self.solve_all(data, plan.id, step, base)?;
         let weak = self.weak_sets(plan, &solved);
-        let stats = self.record_solutions(data, &solved, &weak);
+        let stats = self.together(data, &solved, &weak);
+        let members: Vec<AppliedTables> =
+            (0..solved.len()).map(|member| self.applied(data, (step, member), (&solved, &weak), base)).collect();
+        self.record_solutions(data, (&solved, &weak), &members, &stats);
         let tables = metrics_of_tables(plan, Some(stats.clone()));
         if let Some(decision) = judge_solutions(&self.history, &tables, &self.settings.acceptance) {
             return Ok(Calibrated::Refused(decision, Box::new(tables)));
         }
-        let members = solved.into_iter().zip(weak).enumerate().map(|(member, (set, weak))| {
-            let tables = if weak.is_none() { set.solved.tables } else { Vec::new() };
-            let what = if weak.is_none() { "apply" } else { "leave as is" };
-            AppliedTables { key: StepKey::of(&(what, self.member_data_key(data, member), &set.key)), tables }
-        });
-        let applied = Applied::new(plan.id, step.clone(), members.collect());
+        let applied = Applied::new(plan.id, members);
         let active = ActiveCalibration { column: "CORRECTED_DATA", applied: Some(applied) };
         Ok(Calibrated::Done { active: Box::new(active), stats: Some(stats) })
     }
 
-    /// The measurement sets whose own tables would be refused, with the reason: they keep their data as they are, and do
-    /// not spoil the others. None where that would be all of them: their tables are judged, and refused, together.
+    /// The measurement sets whose own tables would be refused, with the reason: they do not spoil the others. None where
+    /// that would be all of them: their tables are judged, and refused, together.
     fn weak_sets(&self, plan: &AttemptPlan, solved: &[SolvedSet]) -> Vec<Option<String>> {
         let refused = |set: &SolvedSet| {
             let metrics = metrics_of_tables(plan, Some(set.solved.stats.clone()));
-            judge_solutions(&self.history, &metrics, &self.settings.acceptance).map(|decision| decision.summary())
+            let decision = judge_solutions(&self.history, &metrics, &self.settings.acceptance)?;
+            let failed = decision.reasons.iter().filter(|reason| !reason.passed);
+            Some(failed.map(|reason| reason.words.as_str()).collect::<Vec<_>>().join("; "))
         };
         let mut weak: Vec<Option<String>> = solved.iter().map(refused).collect();
         if weak.iter().all(Option::is_some) {
@@ -70,41 +70,72 @@ impl DatasetRun<'_> {
         weak
     }
 
-    /// Puts the statistics together, and writes down those of each measurement set.
-    fn record_solutions(&mut self, data: &Prepared, solved: &[SolvedSet], weak: &[Option<String>]) -> SolutionStats {
-        if let [only] = solved {
-            let stats = only.solved.stats.clone();
-            let record = self.current();
-            record.solutions = Some(shown(&stats, only.file.is_some()));
-            record.solutions_file.clone_from(&only.file);
-            record.tables.clone_from(&only.solved.tables);
-            return stats;
-        }
-        let mut members = Vec::new();
-        let mut good = Vec::new();
-        for ((set, of), why) in data.sets.iter().zip(solved).zip(weak) {
-            match why {
-                Some(why) => {
-                    let text =
-                        format!("{}: its data stay as they are, and do not count in the judgement: {why}", set.name);
-                    self.note(Level::Warning, format!("round {}: {text}", self.place.at.round));
-                }
-                None => good.push((set.name.as_str(), &of.solved.stats)),
+    /// The statistics of the measurement sets that count.
+    fn together(&self, data: &Prepared, solved: &[SolvedSet], weak: &[Option<String>]) -> SolutionStats {
+        let counted = data.sets.iter().zip(solved).zip(weak).filter(|(_, weak)| weak.is_none());
+        let named = counted.map(|((set, of), _)| (set.name.as_str(), &of.solved.stats));
+        SolutionStats::of_sets(&named.collect::<Vec<_>>())
+    }
+
+    /// What is applied to a measurement set: its new tables; where they are too weak, those of the last accepted round, or
+    /// none.
+    fn applied(
+        &self,
+        data: &Prepared,
+        (step, member): (&CalibrationStep, usize),
+        (solved, weak): (&[SolvedSet], &[Option<String>]),
+        base: &Attempted,
+    ) -> AppliedTables {
+        let of_data = self.member_data_key(data, member);
+        match (&weak[member], base.active.member(member)) {
+            (None, _) => AppliedTables {
+                key: StepKey::of(&("apply", of_data, &solved[member].key)),
+                step: step.clone(),
+                tables: solved[member].solved.tables.clone(),
+            },
+            (Some(_), Some(earlier)) => earlier.clone(),
+            (Some(_), None) => {
+                AppliedTables { key: StepKey::of(&("as it is", of_data)), step: step.clone(), tables: Vec::new() }
             }
-            members.push(MemberRecord {
+        }
+    }
+
+    /// Writes down the statistics, together and of each measurement set.
+    fn record_solutions(
+        &mut self,
+        data: &Prepared,
+        (solved, weak): (&[SolvedSet], &[Option<String>]),
+        applied: &[AppliedTables],
+        stats: &SolutionStats,
+    ) {
+        let round = self.place.at.round;
+        let record = self.current();
+        record.tables = applied.iter().flat_map(|member| member.tables.clone()).collect();
+        if let [only] = solved {
+            record.solutions = Some(shown(stats, only.file.is_some()));
+            record.solutions_file.clone_from(&only.file);
+            return;
+        }
+        record.solutions = Some(stats.clone());
+        let member = |((set, of), (weak, applied)): ((&PreparedSet, &SolvedSet), (&Option<String>, &AppliedTables))| {
+            MemberRecord {
                 name: set.name.clone(),
                 solutions: Some(shown(&of.solved.stats, of.file.is_some())),
                 solutions_file: of.file.clone(),
-                tables: if why.is_none() { of.solved.tables.clone() } else { Vec::new() },
-                left_as_is: why.clone(),
-            });
+                tables: applied.tables.clone(),
+                weak: weak.clone(),
+            }
+        };
+        let members = data.sets.iter().zip(solved).zip(weak.iter().zip(applied)).map(member);
+        record.members = members.collect();
+        for ((set, weak), applied) in data.sets.iter().zip(weak).zip(applied) {
+            let Some(why) = weak else { continue };
+            let kept =
+                if applied.tables.is_empty() { "its data stay as they are" } else { "it keeps its earlier tables" };
+            let text =
+                format!("round {round}: the solutions of {} are too weak and do not count: {why}; {kept}", set.name);
+            self.note(Level::Warning, text);
         }
-        let stats = SolutionStats::of_sets(&good);
-        let record = self.current();
-        record.tables = members.iter().flat_map(|member| member.tables.clone()).collect();
-        record.solutions = Some(shown(&stats, true));
-        record.members = members;
-        stats
     }
 }
 

@@ -13,8 +13,8 @@ use crate::campaign::steps::{Imaged, Prepared};
 impl DatasetRun<'_> {
     /// Makes `CORRECTED_DATA` hold what `active` says.
     pub(super) fn ensure_corrected(&mut self, data: &Prepared, active: &ActiveCalibration) -> Result<()> {
-        let Some(Applied { attempt, step, members, .. }) = &active.applied else { return Ok(()) };
-        for (member, AppliedTables { key, tables }) in members.iter().enumerate() {
+        let Some(Applied { attempt, members, .. }) = &active.applied else { return Ok(()) };
+        for (member, AppliedTables { key, step, tables }) in members.iter().enumerate() {
             let column = Column::Corrected(member);
             if self.journal.holder(column) == Some(key) {
                 continue;

@@ -3,7 +3,7 @@
 use super::DatasetRun;
 use super::archive::{self, ArchivePart, Archived};
 use super::attempt::file_name;
-use super::kept::Attempted;
+use super::kept::{AppliedTables, Attempted};
 use super::step::{Nothing, StepSpec};
 use crate::Result;
 use crate::calibrator::SolutionTable;
@@ -56,8 +56,10 @@ impl DatasetRun<'_> {
     /// The line that applies the best tables of each measurement set elsewhere.
     fn apply_lines(&mut self, best: &Attempted) -> Vec<Option<String>> {
         let Some(applied) = &best.active.applied else { return Vec::new() };
-        let members = applied.members.iter().map(|member| &member.tables);
-        members.map(|tables| self.backend.apply_line(&applied.step, tables).filter(|_| !tables.is_empty())).collect()
+        let line = |AppliedTables { step, tables, .. }: &AppliedTables| {
+            if tables.is_empty() { None } else { self.backend.apply_line(step, tables) }
+        };
+        applied.members.iter().map(line).collect()
     }
 
     /// Collects what the archive is to hold.

@@ -37,7 +37,6 @@ pub(super) struct Applied {
     /// Of all measurement sets together.
     pub(super) key: StepKey,
     pub(super) attempt: AttemptId,
-    pub(super) step: CalibrationStep,
     /// By measurement set.
     pub(super) members: Vec<AppliedTables>,
 }
@@ -46,17 +45,19 @@ pub(super) struct Applied {
 #[derive(Debug, Clone)]
 pub(super) struct AppliedTables {
     pub(super) key: StepKey,
+    /// The options that they were solved with.
+    pub(super) step: CalibrationStep,
     /// None: its data stay as they are.
     pub(super) tables: Vec<SolutionTable>,
 }
 
 impl Applied {
-    pub(super) fn new(attempt: AttemptId, step: CalibrationStep, members: Vec<AppliedTables>) -> Self {
+    pub(super) fn new(attempt: AttemptId, members: Vec<AppliedTables>) -> Self {
         let key = match members.as_slice() {
             [only] => only.key.clone(),
             several => StepKey::of(&("together", several.iter().map(|member| &member.key).collect::<Vec<_>>())),
         };
-        Self { key, attempt, step, members }
+        Self { key, attempt, members }
     }
 }
 
@@ -71,8 +72,13 @@ impl ActiveCalibration {
         members.flat_map(|member| member.tables.clone()).collect()
     }
 
+    /// What is applied to one measurement set.
+    pub(super) fn member(&self, member: usize) -> Option<&AppliedTables> {
+        self.applied.as_ref()?.members.get(member)
+    }
+
     /// The tables of one measurement set.
     pub(super) fn tables(&self, member: usize) -> &[SolutionTable] {
-        self.applied.as_ref().and_then(|a| a.members.get(member)).map_or(&[], |member| &member.tables)
+        self.member(member).map_or(&[], |member| &member.tables)
     }
 }

@@ -1,0 +1,89 @@
+//! Several measurement sets that are imaged together: one image and judgement, tables and columns of their own.
+
+use super::*;
+
+fn nights() -> Script {
+    Script { sets: vec!["a", "b"], ..Script::rising() }
+}
+
+#[test]
+fn each_set_is_solved_and_corrected_and_all_are_imaged_and_judged_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut backend = FakeBackend::new(folder.path(), nights());
+    let (record, end, _) = run(folder.path(), &mut backend);
+    assert_eq!(end.unwrap(), State::Done);
+    let calls = backend.calls.join(", ");
+    let expected = "prepare, image 0.0 DATA, measure round-00, solve 1.0, solve 1.0 b, apply 1.0, apply 1.0 b, \
+        mask 1.0, image 1.0 CORRECTED_DATA, measure round-01, solve 2.0, solve 2.0 b, apply 2.0";
+    assert!(calls.starts_with(expected), "{calls}");
+    let best = record.best_round().unwrap();
+    assert_eq!(best.solutions.as_ref().unwrap().solutions, 20);
+    let tables: Vec<&Path> = best.members.iter().map(|member| member.tables[0].path.as_path()).collect();
+    let calibration = folder.path().join("out/round-03/calibration");
+    assert_eq!(tables, [calibration.join("a/gains.cal"), calibration.join("b/gains.cal")]);
+    for file in ["image.fits", "a/gains.cal", "b/gains.cal", "a/apply-solutions.txt", "b/apply-solutions.txt"] {
+        assert!(folder.path().join("out/final").join(file).exists(), "{file}");
+    }
+    assert_eq!(record.apply_line.as_deref(), Some("# a\napplycal(...)\n# b\napplycal(...)"));
+    assert_eq!(record.sources.len(), 2);
+}
+
+#[test]
+fn a_failure_anywhere_changes_nothing_in_the_end_of_several_sets() {
+    let mut rejecting = nights();
+    rejecting.dynamic_range[3] = vec![150.0, 320.0];
+    fails_anywhere(&rejecting);
+    let mut undone = nights();
+    undone.dynamic_range[3] = vec![150.0];
+    fails_anywhere(&undone);
+}
+
+#[test]
+fn a_worse_round_is_undone_in_all_sets() {
+    let mut script = nights();
+    script.dynamic_range[2] = vec![150.0, 140.0];
+    let folder = tempfile::tempdir().unwrap();
+    let mut backend = FakeBackend::new(folder.path(), script);
+    run(folder.path(), &mut backend).1.unwrap();
+    let calls = backend.calls.join(", ");
+    assert!(calls.ends_with("measure round-02-retry, apply 1.0, apply 1.0 b, predict 1.0"), "{calls}");
+}
+
+#[rstest::rstest]
+#[case::from_the_start(1, "its data stay as they are")]
+#[case::later(2, "it keeps its earlier tables")]
+fn a_weak_set_does_not_spoil_the_others(#[case] from: usize, #[case] said: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let script = Script { weak: Some((1, from)), ..nights() };
+    let mut backend = FakeBackend::new(folder.path(), script.clone());
+    let (record, end, _) = run(folder.path(), &mut backend);
+    assert_eq!(end.unwrap(), State::Done);
+    let best = record.best_round().unwrap();
+    assert_eq!((best.round, best.solutions.as_ref().unwrap().flagged_fraction), (3, 0.0));
+    let [good, weak] = &best.members[..] else { panic!("two sets") };
+    assert!(good.weak.is_none() && good.tables.len() == 1);
+    assert!(weak.weak.is_some() && weak.tables.len() == from - 1);
+    let text = record.messages.iter().map(|m| m.text.as_str()).find(|text| text.starts_with("round 2")).unwrap();
+    assert_eq!(
+        text,
+        format!(
+            "round 2: the solutions of b are too weak and do not count: 100.0 % of 10 solutions flagged, 30.0 % allowed; \
+             {said}"
+        )
+    );
+    // Nothing is applied to it again.
+    assert_eq!(backend.calls.iter().filter(|call| call.starts_with("apply") && call.ends_with('b')).count(), 1);
+    assert_eq!(folder.path().join("out/final/b").exists(), from == 2);
+    fails_anywhere(&script);
+}
+
+#[test]
+fn sets_that_are_all_weak_are_judged_together() {
+    let mut script = nights();
+    script.flagged[2] = 0.9;
+    let folder = tempfile::tempdir().unwrap();
+    let (record, end, _) = run(folder.path(), &mut FakeBackend::new(folder.path(), script));
+    end.unwrap();
+    assert_eq!(record.best_round().unwrap().round, 1);
+    insta::assert_snapshot!(record.rounds[2].decision.as_ref().unwrap().summary);
+}
