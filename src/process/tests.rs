@@ -49,6 +49,16 @@ fn both_outputs_come_in_order_and_go_to_the_log() {
 }
 
 #[test]
+fn the_locale_is_c() {
+    let folder = folder();
+    let (lines, _) = lines(&shell("echo $LC_ALL", &folder));
+    assert_eq!(lines, ["C"]);
+    let said =
+        capture(&["sh".into(), "-c".into(), "echo $LC_ALL".into()], Duration::from_secs(60), "").expect("it runs");
+    assert_eq!(said.out, "C\n");
+}
+
+#[test]
 fn partial_lines_come_before_their_end() {
     let folder = folder();
     let mut partial = Vec::new();

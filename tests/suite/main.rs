@@ -2,6 +2,7 @@
 mod architecture;
 mod batch;
 mod campaign;
+mod data;
 mod imaging;
 mod masks;
 mod quality;

@@ -43,9 +43,11 @@ impl Plan {
         if !self.reads_data() {
             return Ok(Vec::new());
         }
+        // The plan can be looked at where CASA is not installed.
+        let unseen = |error: &Error| format!("the measurement sets were not looked at ({error})");
         let casa = match Casa::open(&self.executables.casa, None) {
             Ok(casa) => casa,
-            Err(error) => return Ok(vec![format!("the measurement sets were not looked at ({error})")]),
+            Err(error) => return Ok(vec![unseen(&error)]),
         };
         let (mut notes, mut refused) = (Vec::new(), Vec::new());
         for target in &self.targets {
@@ -56,7 +58,8 @@ impl Plan {
                 match found.and_then(|inspection| inspection.check(&purpose)) {
                     Ok(problems) => notes.extend(problems.iter().map(|p| format!("{}: {p}", set.path.display()))),
                     Err(Error::BadInput(error)) => refused.push(error.to_string()),
-                    Err(error) => return Err(error),
+                    Err(Error::Interrupted) => return Err(Error::Interrupted),
+                    Err(error) => return Ok(vec![unseen(&error)]),
                 }
             }
         }

@@ -111,10 +111,10 @@ fn lists(out: &mut String, f: &MsFacts) {
     table(out, &["window", "name", "centre", "channels", "correlations", "flagged"], windows.collect());
     let correlations = f.correlations.iter().map(|c| format!("{} {}", c.name, percent(c.visibilities)));
     out.push('\n');
-    line(out, "flagged", &correlations.collect::<Vec<_>>().join("   "));
+    line(out, "by correlation", &correlations.collect::<Vec<_>>().join("   "));
     let antennas: Vec<String> =
         f.used_antennas().map(|(_, a)| format!("{} {}", a.name, percent(a.visibilities))).collect();
-    grid(out, "flagged", &antennas);
+    grid(out, "by antenna", &antennas);
 }
 
 fn problems(out: &mut String, set: &Inspection) {

@@ -113,8 +113,8 @@ pub enum Fault {
     },
     /// Unflagged visibilities that, or whose weights, are no numbers.
     NotFinite {
-        /// Antennas on whose baselines nearly all unflagged data are none; empty: there is no such antenna.
-        antennas: Vec<String>,
+        /// What nearly all of them belong to; `None`: they are spread over everything.
+        place: Option<Place>,
         /// Visibilities.
         visibilities: u64,
     },
@@ -224,20 +224,19 @@ impl Fault {
                 "cells of one spectral window have several shapes ({}), as after averaging by baseline",
                 list(shapes)
             ),
-            Self::UvwNotFinite { rows } => format!("UVW is no number in {rows} rows"),
+            Self::UvwNotFinite { rows } => format!("UVW is no number in {rows} of its rows"),
             Self::UvwZero => "UVW is 0 in all rows: the baselines are not known".into(),
             Self::Flagged { place: Place::Everything } => "all its data are flagged".into(),
             Self::Flagged { place } => format!("all data of {place} are flagged"),
             Self::NoWeights { place: Place::Everything } => "all weights of its unflagged data are 0".into(),
-            Self::NoWeights { place } => format!("all weights of the unflagged data of {place} are 0 or no numbers"),
-            Self::NotFinite { antennas, visibilities } => match &antennas[..] {
-                [] => format!("{visibilities} unflagged visibilities or their weights are no numbers (NaN, infinite)"),
-                names => format!(
-                    "{visibilities} unflagged visibilities or their weights are no numbers (NaN, infinite), most of them \
-                     of {}",
-                    Place::Antennas(names.to_vec())
-                ),
-            },
+            Self::NoWeights { place } => format!("all weights of the unflagged data of {place} are 0"),
+            Self::NotFinite { place: Some(Place::Everything), .. } => {
+                "all its unflagged data or their weights are no numbers (NaN, infinite)".into()
+            }
+            Self::NotFinite { place, visibilities } => {
+                let of = place.as_ref().map_or_else(String::new, |place| format!(": those of {place}"));
+                format!("{visibilities} unflagged visibilities or their weights are no numbers (NaN, infinite){of}")
+            }
             Self::FewAntennas { names } if names.len() == 2 => {
                 format!("it has data of a single baseline ({} and {})", names[0], names[1])
             }
@@ -271,9 +270,7 @@ impl Fault {
     /// What to do about it: a sentence.
     fn remedy(&self, severity: Severity) -> String {
         let words = match self {
-            Self::StorageManager { .. } => {
-                "Write a copy with DP3 first: `DP3 msin=IN.ms msout=OUT.ms msout.storagemanager.name= steps=[]`"
-            }
+            Self::StorageManager { .. } => "Write a copy with DP3 first: `DP3 msin=IN.ms msout=OUT.ms steps=[]`",
             Self::Unreadable { .. } => "Copy it again from where it came from",
             Self::NoColumn { .. } => "Set `campaign: start_column` to one that is there",
             Self::NoRows | Self::NoBaselines => "Use another one",
@@ -304,6 +301,7 @@ impl Fault {
                 "Choose others, or give it weights: `casatasks.initweights(vis='IN.ms', wtmode='nyq')`"
             }
             Self::NoWeights { .. } => "They count for nothing in images and solutions",
+            Self::NotFinite { place: Some(Place::Everything), .. } => "Use the data from before they were spoilt",
             Self::NotFinite { .. } if severity == Severity::Error => {
                 "Use `work_on: copy` (they are flagged in the copy), or flag them (`casatasks.flagdata`, mode clip)"
             }

@@ -6,7 +6,7 @@ use super::{Fault, MsFacts, Place, Problem, Severity, Tally};
 const FEWEST_ANTENNAS: usize = 4;
 /// `INTERVAL` and the spacing of the times differ by more than this factor.
 const SAME_INTERVAL: f64 = 1.5;
-/// An antenna is to blame for NaN on its baselines where more than this part of them is no number.
+/// A part is to blame for NaN where more than this part of its unflagged data is no number.
 const TO_BLAME: f64 = 0.9;
 /// Columns of visibilities.
 const VISIBILITIES: [&str; 4] = ["DATA", "CORRECTED_DATA", "MODEL_DATA", "FLOAT_DATA"];
@@ -91,14 +91,6 @@ fn contents(facts: &MsFacts, purpose: &Purpose) -> Vec<Problem> {
         found.push(Problem::new(Severity::Error, Fault::UvwZero));
     }
     found.extend(lost(facts, purpose));
-    let bad: u64 = facts.antennas.iter().map(|a| a.not_finite).sum::<u64>() / 2;
-    if bad > 0 {
-        let mostly =
-            facts.used_antennas().filter(|(_, a)| a.not_finite as f64 > TO_BLAME * a.visibilities.unflagged as f64);
-        let antennas = mostly.map(|(_, a)| a.name.clone()).collect();
-        let severity = if purpose.written { Severity::Error } else { Severity::Warning };
-        found.push(Problem::new(severity, Fault::NotFinite { antennas, visibilities: bad }));
-    }
     let usable: Vec<String> =
         facts.used_antennas().filter(|(_, a)| a.visibilities.usable > 0).map(|(_, a)| a.name.clone()).collect();
     if (1..FEWEST_ANTENNAS).contains(&usable.len()) {
@@ -109,56 +101,75 @@ fn contents(facts: &MsFacts, purpose: &Purpose) -> Vec<Problem> {
     found
 }
 
-/// Flags and weights that leave nothing of something.
+/// Flags, weights and NaN that leave nothing of something.
 fn lost(facts: &MsFacts, purpose: &Purpose) -> Vec<Problem> {
-    if let Some(fault) = nothing_left(facts.visibilities, Place::Everything) {
+    let whole = facts.visibilities;
+    let everything = match whole {
+        Tally { usable: 1.., .. } => None,
+        Tally { unflagged: 0, .. } => Some(Fault::Flagged { place: Place::Everything }),
+        Tally { finite: 0, .. } => {
+            Some(Fault::NotFinite { place: Some(Place::Everything), visibilities: whole.unflagged })
+        }
+        _ => Some(Fault::NoWeights { place: Place::Everything }),
+    };
+    if let Some(fault) = everything {
         return vec![Problem::new(Severity::Error, fault)];
     }
-    let chosen = |selection: &Option<Vec<usize>>, k: usize| selection.as_ref().is_none_or(|s| s.contains(&k));
-    let fields: Vec<(String, Tally)> = facts
-        .observed_fields()
-        .filter(|(k, _)| chosen(&purpose.fields, *k))
-        .map(|(k, f)| (numbered(k, &f.name), f.visibilities))
-        .collect();
-    let windows: Vec<(String, Tally)> = facts
-        .used_windows()
-        .filter(|(k, _)| chosen(&purpose.windows, *k))
-        .map(|(k, w)| (numbered(k, &w.name), w.visibilities))
-        .collect();
-    let antennas: Vec<(String, Tally)> = facts.used_antennas().map(|(_, a)| (a.name.clone(), a.visibilities)).collect();
-    let correlations: Vec<(String, Tally)> =
-        facts.correlations.iter().map(|c| (c.name.clone(), c.visibilities)).collect();
+    let groups = groups(facts, purpose);
     let mut found = Vec::new();
-    for (parts, place) in [
-        (fields, Place::Fields as fn(Vec<String>) -> Place),
-        (windows, Place::Windows),
-        (antennas, Place::Antennas),
-        (correlations, Place::Correlations),
-    ] {
-        let empty = |name: fn(&Tally) -> bool| -> Vec<String> {
-            parts.iter().filter(|(_, t)| t.usable == 0 && name(t)).map(|(n, _)| n.clone()).collect()
-        };
+    for Group { parts, place } in &groups {
         // Where nothing of the selection is left it cannot be worked with.
         let nothing = parts.iter().all(|(_, t)| t.usable == 0);
         let severity = if nothing { Severity::Error } else { Severity::Warning };
-        let (flagged, weightless) = (empty(|t| t.unflagged == 0), empty(|t| t.unflagged > 0));
+        let flagged = names(parts, |t| t.unflagged == 0);
         if !flagged.is_empty() {
             found.push(Problem::new(severity, Fault::Flagged { place: place(flagged) }));
         }
+        let weightless = names(parts, |t| t.finite > 0 && t.usable == 0);
         if !weightless.is_empty() {
             found.push(Problem::new(severity, Fault::NoWeights { place: place(weightless) }));
         }
     }
+    if whole.finite < whole.unflagged {
+        let severity = if purpose.written { Severity::Error } else { Severity::Warning };
+        let fault = Fault::NotFinite { place: blamed(&groups), visibilities: whole.unflagged - whole.finite };
+        found.push(Problem::new(severity, fault));
+    }
     found
 }
 
-/// The fault of a part none of whose visibilities are usable.
-fn nothing_left(tally: Tally, place: Place) -> Option<Fault> {
-    match tally {
-        Tally { usable: 1.., .. } => None,
-        Tally { unflagged: 0, .. } => Some(Fault::Flagged { place }),
-        _ => Some(Fault::NoWeights { place }),
-    }
+/// Parts of a measurement set of one kind, with their names.
+struct Group {
+    parts: Vec<(String, Tally)>,
+    place: fn(Vec<String>) -> Place,
+}
+
+/// The parts that are looked at.
+fn groups(facts: &MsFacts, purpose: &Purpose) -> [Group; 4] {
+    let chosen = |selection: &Option<Vec<usize>>, k: usize| selection.as_ref().is_none_or(|s| s.contains(&k));
+    let fields = facts.observed_fields().filter(|(k, _)| chosen(&purpose.fields, *k));
+    let windows = facts.used_windows().filter(|(k, _)| chosen(&purpose.windows, *k));
+    let antennas = facts.used_antennas().map(|(_, a)| (a.name.clone(), a.visibilities));
+    let correlations = facts.correlations.iter().map(|c| (c.name.clone(), c.visibilities));
+    [
+        Group { parts: fields.map(|(k, f)| (numbered(k, &f.name), f.visibilities)).collect(), place: Place::Fields },
+        Group { parts: windows.map(|(k, w)| (numbered(k, &w.name), w.visibilities)).collect(), place: Place::Windows },
+        Group { parts: antennas.collect(), place: Place::Antennas },
+        Group { parts: correlations.collect(), place: Place::Correlations },
+    ]
+}
+
+/// Names of the parts of which this holds.
+fn names(parts: &[(String, Tally)], choose: impl Fn(&Tally) -> bool) -> Vec<String> {
+    parts.iter().filter(|(_, t)| choose(t)).map(|(name, _)| name.clone()).collect()
+}
+
+/// What NaN belong to: some parts of one kind that have hardly anything else.
+fn blamed(groups: &[Group]) -> Option<Place> {
+    groups.iter().find_map(|Group { parts, place }| {
+        let spoilt = names(parts, |t| (t.unflagged - t.finite) as f64 > TO_BLAME * t.unflagged as f64);
+        (!spoilt.is_empty() && spoilt.len() < parts.len()).then(|| place(spoilt))
+    })
 }
 
 /// What can be worked with, but may surprise.

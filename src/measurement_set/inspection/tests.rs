@@ -1,17 +1,13 @@
 use super::*;
 
 fn tally(all: u64, unflagged: u64, usable: u64) -> Tally {
-    Tally { all, unflagged, usable }
+    Tally { all, unflagged, finite: unflagged, usable }
 }
 
 /// Eight antennas, two fields, two windows, nothing wrong.
 fn good() -> MsFacts {
-    let antenna = |k: usize| AntennaFacts {
-        name: format!("ea{k:02}"),
-        diameter_m: 25.0,
-        visibilities: tally(700, 700, 700),
-        not_finite: 0,
-    };
+    let antenna =
+        |k: usize| AntennaFacts { name: format!("ea{k:02}"), diameter_m: 25.0, visibilities: tally(700, 700, 700) };
     let window = |name: &str, low: f64| WindowFacts {
         name: name.into(),
         described: true,
@@ -98,7 +94,7 @@ fn parts_that_are_lost_are_warnings_and_all_of_them_an_error() {
     assert_eq!(calibrating(|f| f.visibilities.usable = 0), ["Error: all weights of its unflagged data are 0"]);
     assert_eq!(
         calibrating(|f| f.correlations[1].visibilities.usable = 0),
-        ["Warning: all weights of the unflagged data of correlation YY are 0 or no numbers"]
+        ["Warning: all weights of the unflagged data of correlation YY are 0"]
     );
 }
 
@@ -114,11 +110,11 @@ fn what_matters_depends_on_the_purpose() {
     assert_eq!(calibrating(incomplete), ["Error: it lacks the subtables STATE, POINTING, which CASA opens"]);
     assert_eq!(found(&imaging, incomplete), ["Warning: it lacks the subtables STATE, POINTING, which CASA opens"]);
     let broken = |f: &mut MsFacts| {
-        f.antennas.iter_mut().for_each(|a| a.not_finite = 100);
-        f.antennas[3].not_finite = 700;
+        f.visibilities = Tally { finite: 2100, usable: 2100, ..f.visibilities };
+        f.antennas.iter_mut().for_each(|a| a.visibilities = Tally { finite: 600, usable: 600, ..a.visibilities });
+        f.antennas[3].visibilities = Tally { finite: 0, usable: 0, ..f.antennas[3].visibilities };
     };
-    let said =
-        "700 unflagged visibilities or their weights are no numbers (NaN, infinite), most of them of antenna ea03";
+    let said = "700 unflagged visibilities or their weights are no numbers (NaN, infinite): those of antenna ea03";
     assert_eq!(calibrating(broken), [format!("Warning: {said}")]);
     assert_eq!(found(&written, broken), [format!("Error: {said}")]);
     assert_eq!(calibrating(|f| f.writable = false), Vec::<String>::new());
@@ -146,7 +142,7 @@ fn tables_that_cannot_be_read_come_alone() {
         all,
         [
             "Error: cells of one spectral window have several shapes ([2, 4], [2, 2]), as after averaging by baseline",
-            "Error: UVW is no number in 3 rows"
+            "Error: UVW is no number in 3 of its rows"
         ]
     );
     assert_eq!(

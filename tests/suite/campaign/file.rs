@@ -40,9 +40,10 @@ fn plan_with(text: &str, settings: &[&str]) -> Plan {
     plan::resolve(&campaign).unwrap()
 }
 
+/// `cleanloop` where CASA was never set up: nobody looks into the measurement sets, which are empty folders.
 fn cleanloop(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cleanloop"));
-    command.current_dir(folder);
+    command.current_dir(folder).env("CLEANLOOP_HOME", folder.join("nothing"));
     command
 }
 
@@ -343,6 +344,21 @@ fn campaigns_to_start_from_are_valid(#[case] preset: &str) {
     cleanloop(folder.path()).args(["init", "--preset", preset]).assert().success();
     cleanloop(folder.path()).args(["validate", "campaign.yaml"]).assert().success();
     cleanloop(folder.path()).args(["init", "--preset", preset]).assert().code(2);
+}
+
+#[test]
+fn fields_too_small_for_the_w_gridder_are_left_to_w_stacking() {
+    let small = MINIMAL.replace("size: 1280, scale: 1.2asec", "size: 256, scale: 0.005mas");
+    let plan = plan_with(&small, &[]);
+    let ImagerOptions::Wsclean(wsclean) = &plan.rounds[0].imaging else { panic!("wsclean") };
+    assert_eq!(wsclean.gridder.as_deref(), Some("wstacking"));
+    assert!(plan.warnings.iter().any(|w| w.contains("of such a small field the w-gridder makes zeros")), "{plan:?}");
+    assert!(plan_with(MINIMAL, &[]).warnings.is_empty());
+    let asked = small.replace("size: 256,", "size: 256, gridder: wgridder,");
+    let error = plan::resolve(&load(&asked).unwrap()).unwrap_err().to_string();
+    assert!(error.contains("write `gridder: wstacking`, or leave the key out"), "{error}");
+    let wide = asked.replace("0.005mas", "1mas");
+    assert!(load(&wide).is_ok());
 }
 
 #[test]

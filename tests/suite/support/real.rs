@@ -86,17 +86,39 @@ pub(crate) fn tiny(casa: &Casa, folder: &Path) -> Field {
 
 /// Runs a Python program in CASA's environment; `tb` is a table tool, `ms` the measurement set.
 pub(crate) fn python(ms: &Path, program: &str) -> String {
+    let output = python_command(ms, program).output().expect("it starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// The same, not waited for.
+pub(crate) fn python_in_background(ms: &Path, program: &str) -> std::process::Child {
+    python_command(ms, program).spawn().expect("it starts")
+}
+
+fn python_command(ms: &Path, program: &str) -> std::process::Command {
     let environment = Environment::ready(Kind::Casa).expect("set up");
     let text = format!(
         "import sys\nimport numpy as np\nfrom casatools import table\nms = sys.argv[1]\ntb = table()\n{program}"
     );
-    let output = std::process::Command::new(environment.python())
+    let mut command = std::process::Command::new(environment.python());
+    command
         .args(["-c", &text])
         .arg(ms)
         .env("CASASITECONFIG", environment.root.join("casasiteconfig.py"))
-        .env("HOME", environment.root.join("home"))
-        .output()
-        .expect("it starts");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).expect("text")
+        .env("HOME", environment.root.join("home"));
+    command
+}
+
+/// An unpacked copy in `folder` of a real measurement set, where `../shared/real` is there.
+pub(crate) fn shared(folder: &Path, name: &str) -> Option<PathBuf> {
+    let archive = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().skip(1);
+    let archive =
+        archive.map(|above| above.join("shared/real").join(format!("{name}.ms.tar.gz"))).find(|p| p.is_file())?;
+    let inside = folder.join(name);
+    std::fs::create_dir_all(&inside).expect("a folder");
+    let status = std::process::Command::new("tar").arg("xzf").arg(&archive).arg("-C").arg(&inside).status();
+    assert!(status.expect("tar starts").success(), "{}", archive.display());
+    let mut found = std::fs::read_dir(&inside).expect("a folder").flatten().map(|entry| entry.path());
+    found.next()
 }

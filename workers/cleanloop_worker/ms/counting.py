@@ -20,20 +20,19 @@ Groups = dict[int, np.ndarray]
 
 
 def zeros() -> np.ndarray:
-    """All, unflagged and usable visibilities."""
-    return np.zeros(3, np.int64)
+    """Numbers of visibilities: see Counts."""
+    return np.zeros(4, np.int64)
 
 
 @dataclasses.dataclass
 class Counts:
-    """Visibilities, without autocorrelations: all of them, those that are not flagged, and among these those that are
-    finite and have a finite, positive weight; each as an array of three numbers."""
+    """Visibilities, without autocorrelations, as arrays of four numbers: all; those that are not flagged; of these, those that
+    are finite and have a finite weight; of these, those with a positive weight."""
 
     antenna: Groups = dataclasses.field(default_factory=dict)
     field: Groups = dataclasses.field(default_factory=dict)
     description: Groups = dataclasses.field(default_factory=dict)
     correlation: Groups = dataclasses.field(default_factory=dict)  # by casacore's number
-    not_finite: dict[int, int] = dataclasses.field(default_factory=dict)  # unflagged, by antenna; also for weights
     rows: dict[int, int] = dataclasses.field(default_factory=dict)  # by data description
     shapes: dict[int, list[str]] = dataclasses.field(default_factory=dict)  # where cells have several
     weights: dict[int, np.ndarray] = dataclasses.field(default_factory=dict)  # by field: w, w u², w v², w u v
@@ -59,10 +58,6 @@ class Counts:
             for kind, numbers in sorted(self.correlation.items())
         ]
 
-    def bad_of_antenna(self, antenna: int) -> int:
-        """Its unflagged visibilities that are not finite."""
-        return self.not_finite.get(antenna, 0)
-
     def moments(self, field: int | None) -> np.ndarray:
         """Sum of the weights of a field (or all), and their moments in u and v."""
         chosen = [m for key, m in self.weights.items() if field is None or key == field]
@@ -87,8 +82,8 @@ class Counts:
 
 
 def tally(numbers: np.ndarray) -> dict[str, int]:
-    """The three numbers by name."""
-    return {"all": int(numbers[0]), "unflagged": int(numbers[1]), "usable": int(numbers[2])}
+    """The numbers by name."""
+    return dict(zip(("all", "unflagged", "finite", "usable"), numbers.tolist(), strict=True))
 
 
 def count(ms: str, column: str, values: bool, setups: Setups) -> Counts:
@@ -177,7 +172,8 @@ def add(
     positive = number & (weights > 0)
     clean = good & number if finite is None else good & number & finite[..., block.cross]
     usable = clean & positive
-    by_row = [np.full(good.shape[2], good.shape[0] * good.shape[1]), good.sum(axis=(0, 1)), usable.sum(axis=(0, 1))]
+    by_row = [np.full(good.shape[2], good.shape[0] * good.shape[1])]
+    by_row += [kept.sum(axis=(0, 1)) for kept in (good, clean, usable)]
     counts.description.setdefault(description, zeros())
     counts.description[description] += [int(n.sum()) for n in by_row]
     for antenna in block.antennas:
@@ -185,12 +181,7 @@ def add(
     add_groups(counts.field, block.field, by_row)
     for k, kind in enumerate(kinds[: good.shape[0]]):
         numbers = counts.correlation.setdefault(kind, zeros())
-        numbers += [good[k].size, int(good[k].sum()), int(usable[k].sum())]
-    bad = by_row[1] - clean.sum(axis=(0, 1))
-    if bad.any():
-        for antenna in block.antennas:
-            for key in np.unique(antenna[bad > 0]).tolist():
-                counts.not_finite[key] = counts.not_finite.get(key, 0) + int(bad[antenna == key].sum())
+        numbers += [good[k].size, *(int(kept[k].sum()) for kept in (good, clean, usable))]
     add_weights(counts, block, usable, np.where(positive, weights, 0), kinds, frequency)
 
 

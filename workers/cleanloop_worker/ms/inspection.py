@@ -144,7 +144,6 @@ class Subtables:
                 "name": str(name),
                 "diameter_m": float(self.diameters[k]) if k < len(self.diameters) else 0.0,
                 "visibilities": counts.of("antenna", k),
-                "not_finite": counts.bad_of_antenna(k),
             }
             for k, name in enumerate(self.antennas)
         ]

@@ -115,7 +115,9 @@ pub struct Tally {
     pub all: u64,
     /// Those that are not flagged.
     pub unflagged: u64,
-    /// Unflagged ones that are finite and have a finite, positive weight.
+    /// Of these, those that are finite and have a finite weight.
+    pub finite: u64,
+    /// Of these, those that have a positive weight.
     pub usable: u64,
 }
 
@@ -135,8 +137,6 @@ pub struct AntennaFacts {
     pub diameter_m: f64,
     /// Visibilities of its baselines.
     pub visibilities: Tally,
-    /// Unflagged visibilities of its baselines that, or whose weights, are no numbers.
-    pub not_finite: u64,
 }
 
 /// A field; one without rows was not observed.

@@ -1,0 +1,6 @@
+//! What is in measurement sets, and what is wrong with them.
+
+pub(crate) mod damage;
+pub(crate) mod faults;
+pub(crate) mod inspect;
+pub(crate) mod runs;
