@@ -11,6 +11,7 @@ mod cycle;
 mod job;
 mod lifecycle;
 mod options;
+mod pixel;
 mod preview;
 pub(crate) mod progress;
 pub mod tclean;

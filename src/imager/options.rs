@@ -5,6 +5,7 @@ use super::context::ImagerContext;
 use super::cycle::StopLimits;
 use super::job::ImagingJob;
 use super::lifecycle::Guarded;
+use super::pixel;
 use super::preview::{ImagerPreview, PlannedMasks};
 use super::tclean::{self, TcleanImager, TcleanOptions};
 use super::wsclean::{self, WscleanImager, WscleanOptions};
@@ -127,6 +128,35 @@ impl ImagerOptions {
                 o.size().iter().product::<u64>() * channels
             }
             Self::Command(_) => 0,
+        }
+    }
+
+    /// Size of a pixel, rad; `None` where only the program knows.
+    pub fn pixel_rad(&self) -> Option<f64> {
+        match self {
+            Self::Wsclean(o) => pixel::radians(&o.scale, pixel::DEGREE),
+            Self::Tclean(o) => pixel::radians(&o.pixel(), pixel::ARCSECOND),
+            Self::Command(_) => None,
+        }
+    }
+
+    /// Distance of the image's edge from its centre, rad; `None` where only the program knows.
+    #[allow(clippy::cast_precision_loss)] // Pixels, far below 2^53.
+    pub fn half_width_rad(&self) -> Option<f64> {
+        let side = match self {
+            Self::Wsclean(o) => o.size,
+            Self::Tclean(o) => o.size().into_iter().max().unwrap_or(0),
+            Self::Command(_) => 0,
+        };
+        self.pixel_rad().map(|pixel| pixel * side as f64 / 2.0)
+    }
+
+    /// The options themselves choose among the fields of a measurement set, or take all of them for one image.
+    pub fn chooses_fields(&self) -> bool {
+        match self {
+            Self::Wsclean(_) => false,
+            Self::Tclean(o) => !o.field.is_empty() || o.gridder == tclean::Gridder::Mosaic,
+            Self::Command(_) => true,
         }
     }
 

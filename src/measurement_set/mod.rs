@@ -6,6 +6,7 @@ mod files;
 mod identity;
 pub mod inspection;
 mod noise;
+mod selection;
 mod summary;
 
 pub use columns::has_column;
@@ -13,6 +14,8 @@ pub use copy::copy;
 pub use identity::identity;
 pub use inspection::{Inspection, inspect};
 pub use noise::TheoreticalNoise;
+pub use selection::{DataPart, Windows};
+pub(crate) use selection::{field_named, target_field, windows_of};
 pub use summary::{
     Antenna, Field, MsSummary, Pointing, SpectralWindow, adopt_corrected, checksum, copy_column, model_is_empty,
     short_baseline_flux,

@@ -41,6 +41,8 @@ OPERATIONS = {
     "checksum": Operation(r.Checksum, "ms.columns:checksum"),
     "copy_column": Operation(r.CopyColumn, "ms.columns:answer_copy_column"),
     "adopt_corrected": Operation(r.AdoptCorrected, "ms.columns:adopt_corrected"),
+    "split": Operation(r.Split, "ms.select:split"),
+    "smearing": Operation(r.Smearing, "ms.select:smearing"),
     "save_column": Operation(r.SaveColumn, "ms.columns:save_column"),
     "load_column": Operation(r.LoadColumn, "ms.columns:load_column"),
     "gaincal": Operation(r.Gaincal, "gains.solve:gaincal"),

@@ -138,6 +138,31 @@ class AdoptCorrected:
 
 
 @dataclass(frozen=True)
+class Split:
+    """Copies a part of a measurement set, averaged; the column becomes DATA."""
+
+    ms: str
+    output: str
+    column: str
+    field: int | None
+    spw: str
+    time_s: float | None
+    channels: int
+
+
+@dataclass(frozen=True)
+class Smearing:
+    """Part of a point source's flux that averaging takes away at a distance from the phase centre."""
+
+    ms: str
+    field: int | None
+    radius_rad: float
+    frequency_hz: float
+    bandwidth_hz: float
+    time_s: float
+
+
+@dataclass(frozen=True)
 class SaveColumn:
     """Keeps a column of visibilities in files."""
 

@@ -8,6 +8,7 @@ use super::reading::problem::Problem;
 use super::resources::Resources;
 use super::rounds::RoundSelection;
 use super::scheduler::{self, SchedulerInput, SchedulerOptions};
+use super::selection::{AverageOptions, FieldChoice, FieldInput};
 use super::start_model::StartModel;
 use super::together::Together;
 use crate::campaign::rules::acceptance::AcceptanceOptions;
@@ -76,6 +77,16 @@ pub struct CampaignBlock {
     /// own. `pointing`: those whose phase centres agree within a tenth of the primary beam, which is the default in a plain
     /// campaign.
     pub together: Together,
+    /// The field that is imaged, by name or number; a list of fields, or `each`: each of them by itself. Default: the only
+    /// field with data, or the only one with the intent `OBSERVE_TARGET`.
+    #[schemars(with = "Option<FieldInput>")]
+    pub field: FieldChoice,
+    /// Spectral windows that are used, by number, each with a range of channels if need be: `0,2:4~60`. Empty: all.
+    #[serde(deserialize_with = "programs::any_text")]
+    #[schemars(with = "Word")]
+    pub spw: String,
+    /// Averaging in time and frequency, of the copy that is worked on.
+    pub average: AverageOptions,
     /// Folder for all results of the campaign. Default: the campaign's name.
     pub output: Option<PathBuf>,
     /// Number of the last round; round 0, before any calibration, comes first: 3 means rounds 0, 1, 2 and 3. Default: the

@@ -1,8 +1,9 @@
 //! The data of a plan, looked at before anything runs.
 
-use super::{Plan, TargetPlan};
+use super::{MeasurementSetPlan, Plan, TargetPlan};
 use crate::campaign::file::{CalibratorKind, ImagerKind, StartColumn};
-use crate::measurement_set::inspection::{self, Purpose};
+use crate::measurement_set::inspection::{self, MsFacts, Purpose};
+use crate::measurement_set::{self, windows_of};
 use crate::programs::casa::Casa;
 use crate::util::disk;
 use crate::{Error, Result};
@@ -21,17 +22,26 @@ impl Plan {
 
     /// Something of the plan is done by CASA.
     pub(crate) fn needs_casa(&self) -> bool {
-        self.calibrator != CalibratorKind::None || self.rounds_to_run().iter().any(|r| r.imaging.needs_casa())
+        let parts = self.targets.iter().flat_map(|target| &target.members).any(|set| self.selects(set));
+        self.calibrator != CalibratorKind::None || parts || self.rounds_to_run().iter().any(|r| r.imaging.needs_casa())
     }
 
-    /// What a target's measurement sets are used for.
-    pub(crate) fn purpose(&self, target: &TargetPlan) -> Purpose {
+    /// What one of a target's measurement sets is used for.
+    pub(crate) fn purpose(&self, target: &TargetPlan, set: &MeasurementSetPlan, facts: &MsFacts) -> Purpose {
         let calibrates = self.calibrator != CalibratorKind::None;
+        let fields = facts.as_fields();
+        // A field that does not exist, or is not clear, is said where it is chosen.
+        let field = match &set.field {
+            Some(name) => measurement_set::field_named(&fields, name).ok(),
+            None => measurement_set::target_field(&fields).ok().flatten(),
+        };
+        let windows: Vec<usize> = windows_of(&self.spw).unwrap_or_default().into_iter().map(|(w, _)| w).collect();
         Purpose {
             calibrates,
             casa: self.needs_casa(),
             written: calibrates && !self.copies(target),
-            ..Purpose::default()
+            fields: field.map(|field| vec![field]),
+            windows: Some(windows).filter(|windows| !windows.is_empty()),
         }
     }
 
@@ -51,11 +61,10 @@ impl Plan {
         };
         let (mut notes, mut refused) = (Vec::new(), Vec::new());
         for target in &self.targets {
-            let purpose = self.purpose(target);
             for set in &target.members {
                 let whole = disk::size_of(&set.path) <= READ_WHOLE;
                 let found = inspection::inspect(&casa, &set.path, Some(self.start_column.name()), whole);
-                match found.and_then(|inspection| inspection.check(&purpose)) {
+                match found.and_then(|inspection| inspection.check(&self.purpose(target, set, &inspection.facts))) {
                     Ok(problems) => notes.extend(problems.iter().map(|p| format!("{}: {p}", set.path.display()))),
                     Err(Error::BadInput(error)) => refused.push(error.to_string()),
                     Err(Error::Interrupted) => return Err(Error::Interrupted),

@@ -52,7 +52,7 @@ pub(super) fn measurement_sets(
             name = format!("{stem}-{number}");
             number += 1;
         }
-        sets.push(MeasurementSetPlan { name, path });
+        sets.push(MeasurementSetPlan { name, path, field: None });
     }
     Ok(sets)
 }

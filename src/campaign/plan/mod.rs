@@ -9,6 +9,7 @@ mod measurement_sets;
 mod paths;
 pub mod preview;
 mod resolve;
+mod selection;
 pub(crate) mod share;
 mod strategy;
 mod targets;
@@ -37,6 +38,14 @@ pub enum PlanError {
     /// Two measurement sets are one and the same.
     #[error("the measurement set {} is listed twice", .0.display())]
     Twice(PathBuf),
+    /// The data do not say what the selection needs.
+    #[error("{}: {why}", path.display())]
+    Unread {
+        /// The measurement set.
+        path: PathBuf,
+        /// The reason.
+        why: String,
+    },
     /// A round beyond the last.
     #[error("there is no round {round}: the campaign's last round is {last} (`campaign: rounds`)")]
     NoSuchRound {

@@ -2,6 +2,7 @@
 
 use super::measurement_sets::measurement_sets;
 use super::paths::{absolute, folder_name};
+use super::selection::Selection;
 use super::strategy::{self, Options};
 use super::targets::targets;
 use super::{CalibrationPlan, MaskPlan, Plan, PlanError, RoundPlan, containers};
@@ -62,10 +63,12 @@ pub fn resolve_with(campaign: &CampaignFile, environment: &dyn Fn(&str) -> Optio
             waits_for_all,
         });
     }
-    let (targets, ungrouped) =
-        targets(measurement_sets(campaign, &block.measurement_sets)?, block.together, &block.executables)?;
+    let selection = Selection { campaign, block: &block, rounds: &rounds };
+    let (sets, unchecked) = selection.of(measurement_sets(campaign, &block.measurement_sets)?)?;
+    let (targets, ungrouped) = targets(sets, block.together, &block.executables)?;
     let mut warnings = campaign.warnings.clone();
     warnings.extend(strategy::warnings(campaign, &block));
+    warnings.extend(unchecked);
     warnings.extend(ungrouped);
     if small_fields {
         warnings.push(SMALL_FIELD.to_owned());
@@ -78,6 +81,8 @@ pub fn resolve_with(campaign: &CampaignFile, environment: &dyn Fn(&str) -> Optio
         campaign_file: absolute(&campaign.path)?,
         output,
         targets,
+        spw: block.spw,
+        average: block.average,
         imager: block.imager,
         calibrator: block.calibrator,
         rounds,

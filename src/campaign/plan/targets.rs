@@ -3,7 +3,7 @@
 use super::{MeasurementSetPlan, TargetPlan};
 use crate::Result;
 use crate::campaign::file::{Executables, Together};
-use crate::measurement_set::{Field, Pointing};
+use crate::measurement_set::{self, Field, Pointing};
 use crate::programs::casa::Casa;
 use std::collections::HashSet;
 use std::path::Path;
@@ -64,7 +64,12 @@ fn by_pointing(sets: Vec<MeasurementSetPlan>, read: &mut ReadPointing<'_>) -> Re
     }
     let mut groups: Vec<(Pointing, Vec<MeasurementSetPlan>)> = Vec::new();
     for set in sets {
-        let pointing = read(&set.path)?;
+        let mut pointing = read(&set.path)?;
+        // Other fields than the one that is imaged do not matter.
+        let field = set.field.as_ref().and_then(|name| measurement_set::field_named(&pointing.fields, name).ok());
+        if let Some(field) = field.or(measurement_set::target_field(&pointing.fields).ok().flatten()) {
+            pointing.fields = vec![pointing.fields[field].clone()];
+        }
         match groups.iter_mut().find(|(first, _)| is_one(first, &pointing)) {
             Some((_, members)) => members.push(set),
             None => groups.push((pointing, vec![set])),
@@ -112,12 +117,15 @@ mod tests {
     use super::*;
 
     fn sets(names: &[&str]) -> Vec<MeasurementSetPlan> {
-        names.iter().map(|n| MeasurementSetPlan { name: (*n).to_owned(), path: format!("/{n}.ms").into() }).collect()
+        names
+            .iter()
+            .map(|n| MeasurementSetPlan { name: (*n).to_owned(), path: format!("/{n}.ms").into(), field: None })
+            .collect()
     }
 
     /// 25 m at 1.4 GHz: a beam of 0.6 degrees.
     fn at(ra_deg: f64, dec_deg: f64) -> Pointing {
-        let field = |observed| Field { name: "f".into(), ra_deg, dec_deg, observed };
+        let field = |observed| Field { name: "f".into(), ra_deg, dec_deg, observed, ..Field::default() };
         Pointing { fields: vec![field(false), field(true)], dish_m: 25.0, highest_hz: 1.4e9 }
     }
 

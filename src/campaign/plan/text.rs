@@ -2,7 +2,7 @@
 
 use super::containers::{self, Mounts};
 use super::preview::{self, RoundLines};
-use super::{MaskPlan, Plan, RoundPlan};
+use super::{MaskPlan, MeasurementSetPlan, Plan, RoundPlan};
 use crate::calibrator::options::GaincalOptions;
 use crate::calibrator::term_names;
 use crate::campaign::file::{MaskCadence, MaskImage, MaskMethod, schema};
@@ -28,6 +28,13 @@ fn text(plan: &Plan) -> String {
     line(&mut out, "campaign", &format!("{} ({})", plan.name, plan.campaign_file.display()));
     line(&mut out, "output", &plan.output.display().to_string());
     targets_text(&mut out, plan);
+    if !plan.spw.is_empty() {
+        line(&mut out, "windows", &plan.spw);
+    }
+    if !plan.average.is_default() {
+        let time = plan.average.time.map_or_else(|| "as they are".to_owned(), |bin| format!("in bins of {bin}"));
+        line(&mut out, "averages", &format!("times {time}, {} channel(s) a bin", plan.average.channels));
+    }
     line(&mut out, "defaults", &plan.filled_in.to_string());
     line(&mut out, "imager", &word(&plan.imager));
     line(&mut out, "calibrator", &word(&plan.calibrator));
@@ -82,12 +89,18 @@ fn targets_text(out: &mut String, plan: &Plan) {
     let sets = plan.targets.iter().flat_map(|target| &target.members);
     for (index, set) in sets.enumerate() {
         let label = if index == 0 { "measurement sets" } else { "" };
-        line(out, label, &format!("{} = {}", set.name, set.path.display()));
+        line(out, label, &set_text(set));
     }
     for target in plan.targets.iter().filter(|target| target.is_joint()) {
         let names: Vec<&str> = target.members.iter().map(|set| set.name.as_str()).collect();
         line(out, "imaged together", &format!("{} = {}", target.name, names.join(", ")));
     }
+}
+
+/// A measurement set and the field that is imaged.
+fn set_text(set: &MeasurementSetPlan) -> String {
+    let field = set.field.as_ref().map_or_else(String::new, |field| format!(", field {field}"));
+    format!("{} = {}{field}", set.name, set.path.display())
 }
 
 fn round_text(out: &mut String, round: &RoundPlan, output: &Path, lines: Option<&RoundLines>) {

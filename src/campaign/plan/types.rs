@@ -3,8 +3,8 @@
 use super::{PlanError, hash};
 use crate::calibrator::options::GaincalOptions;
 use crate::campaign::file::{
-    ArchiveOptions, CalibratorKind, Executables, FieldOptions, FilledIn, ImagerKind, MaskCadence, MaskImage, OnFailure,
-    Resources, SchedulerOptions, StartColumn, StartModel, StopOptions, WorkOn,
+    ArchiveOptions, AverageOptions, CalibratorKind, Executables, FieldOptions, FilledIn, ImagerKind, MaskCadence,
+    MaskImage, OnFailure, Resources, SchedulerOptions, StartColumn, StartModel, StopOptions, WorkOn,
 };
 use crate::campaign::layout::Layout;
 use crate::campaign::rules::acceptance::AcceptanceOptions;
@@ -28,6 +28,12 @@ pub struct Plan {
     pub output: PathBuf,
     /// What is imaged, in the order of the first measurement set of each.
     pub targets: Vec<TargetPlan>,
+    /// Windows and channels that are used; empty: all.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub spw: String,
+    /// Averaging of the working copies.
+    #[serde(default, skip_serializing_if = "AverageOptions::is_default")]
+    pub average: AverageOptions,
     /// The imager.
     pub imager: ImagerKind,
     /// The calibrator.
@@ -88,6 +94,9 @@ pub struct MeasurementSetPlan {
     pub name: String,
     /// Where it is, absolute.
     pub path: PathBuf,
+    /// The field that is imaged, by name or number; `None`: the only one, or the only target.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
 }
 
 impl TargetPlan {
@@ -220,15 +229,20 @@ impl Plan {
         }
     }
 
-    /// Whether copies of a target's measurement sets are worked on: that was asked for, and something will be written to
-    /// them.
+    /// Whether copies of a target's measurement sets are worked on: that was asked for, and they are parts of the data, or
+    /// something will be written to them.
     pub fn copies(&self, target: &TargetPlan) -> bool {
         let written = |round: &RoundPlan| {
             let by_cycle = round.mask.as_ref().is_some_and(|m| m.cadence == MaskCadence::Cycle);
             target.members.iter().any(|set| round.imaging.writes_to(&set.path, by_cycle))
         };
         let written = self.calibrator != CalibratorKind::None || self.rounds_to_run().iter().any(written);
-        self.work_on == WorkOn::Copy && written
+        self.work_on == WorkOn::Copy && (written || target.members.iter().any(|set| self.selects(set)))
+    }
+
+    /// Whether a part of the measurement set is asked for, or an average of it.
+    pub fn selects(&self, set: &MeasurementSetPlan) -> bool {
+        set.field.is_some() || !self.spw.is_empty() || !self.average.is_default()
     }
 
     /// Hash of everything; of use to see at a glance that nothing changed.

@@ -171,6 +171,9 @@ impl<'a> DatasetRun<'a> {
         self.backend.prepared(&prepared);
         self.record.facts = prepared.facts.clone();
         self.record.theoretical_noise_jy = prepared.theoretical_noise_jy();
+        for warning in &prepared.warnings {
+            self.note(Level::Warning, warning.clone());
+        }
         let tool = |(name, version): (&String, &String)| ToolVersion { name: name.clone(), version: version.clone() };
         self.tools = prepared.tools.iter().map(tool).collect();
         on_record(&self.record, &self.tools)?;

@@ -17,7 +17,7 @@ use crate::Result;
 use crate::calibrator::SolutionTable;
 use crate::imager::progress::ProgressSink;
 use crate::imager::{Products, StopReason};
-use crate::measurement_set::MsSummary;
+use crate::measurement_set::{DataPart, MsSummary};
 use crate::quality::metrics::{ImageMetrics, RoundFiles};
 use crate::quality::solutions::SolutionStats;
 use indexmap::IndexMap;
@@ -68,6 +68,9 @@ pub struct PreparedSet {
     pub path: PathBuf,
     /// Summary of its content.
     pub summary: MsSummary,
+    /// The part of the user's measurement set that it is.
+    #[serde(default, skip_serializing_if = "DataPart::is_all")]
+    pub part: DataPart,
 }
 
 /// The measurement sets of a target as the rounds use them.
@@ -85,6 +88,9 @@ pub struct Prepared {
     /// A calibration solves against `MODEL_DATA`, so it must hold the model of the right round.
     #[serde(default = "yes")]
     pub model_wanted: bool,
+    /// What people should know of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 fn yes() -> bool {

@@ -294,6 +294,15 @@ impl TcleanOptions {
         }
     }
 
+    /// Size of a pixel as it is written, the first of two.
+    pub(crate) fn pixel(&self) -> String {
+        let (OneOrTwo::One(cell) | OneOrTwo::Two([cell, _])) = &self.cell;
+        match cell {
+            TextValue::Text(text) => text.clone(),
+            TextValue::Number(number) => number.to_string(),
+        }
+    }
+
     /// The threshold in Jy.
     pub fn threshold_jy(&self) -> Option<f64> {
         jansky(&self.threshold)

@@ -14,6 +14,7 @@ pub use fault::{Fault, Place, Problem, Severity};
 pub use find::{Purpose, problems};
 pub use pointings::{PointingMember, SAME_POINTING, SharedPointing, pointings};
 
+use super::Field;
 use crate::programs::casa::Casa;
 use crate::programs::casa::requests::{FlagNotFinite, Inspect};
 use crate::{Error, Result};
@@ -129,6 +130,21 @@ impl MsFacts {
     /// Antennas that have visibilities, flagged or not, with their numbers.
     pub fn used_antennas(&self) -> impl Iterator<Item = (usize, &AntennaFacts)> {
         self.antennas.iter().enumerate().filter(|(_, a)| a.visibilities.all > 0)
+    }
+
+    /// The fields as a selection takes them.
+    pub(crate) fn as_fields(&self) -> Vec<Field> {
+        let field = |f: &FieldFacts| Field {
+            name: f.name.clone(),
+            ra_deg: f.ra_deg.unwrap_or_default(),
+            dec_deg: f.dec_deg.unwrap_or_default(),
+            observed: f.rows > 0,
+            rows: f.rows,
+            windows: Vec::new(),
+            unflagged_fraction: 1.0 - f.visibilities.flagged(),
+            intents: f.intents.clone(),
+        };
+        self.fields.iter().map(field).collect()
     }
 
     /// Fields that were observed, with their numbers.

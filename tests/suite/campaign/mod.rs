@@ -8,6 +8,7 @@ pub(crate) mod faults;
 pub(crate) mod file;
 pub(crate) mod many;
 pub(crate) mod schedule;
+pub(crate) mod selection;
 pub(crate) mod strategies;
 pub(crate) mod surveys;
 pub(crate) mod survival;

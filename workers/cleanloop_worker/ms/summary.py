@@ -26,11 +26,10 @@ def summarise(ms: str) -> dict[str, Any]:
     return {
         "telescope": telescope(ms),
         **table,
-        **antenna_facts(ms),
+        **facts_by_flags(ms),
         **geometry,
         "spectral_windows": windows,
         "correlation_types": correlations,
-        "fields": fields(ms),
         "column_bytes": column_bytes(ms, [len(w["frequencies_hz"]) for w in windows], len(correlations)),
     }
 
@@ -89,13 +88,13 @@ def integration(time: np.ndarray, interval: np.ndarray, scan: np.ndarray, baseli
     return float(np.median(spacing if spacing.size else interval))
 
 
-def antenna_facts(ms: str) -> dict[str, Any]:
-    """The antennas, the unflagged part of all data, and the best reference antenna."""
+def facts_by_flags(ms: str) -> dict[str, Any]:
+    """The antennas, the fields, the unflagged part of all data, and the best reference antenna."""
     with opened(os.path.join(ms, "ANTENNA")) as tb:
         names = list(tb.getcol("NAME"))
         positions = tb.getcol("POSITION").T
         diameters = tb.getcol("DISH_DIAMETER")
-    unflagged, total = flag_counts(ms, len(names))
+    (unflagged, total), of_fields = flag_counts(ms, len(names))
     there = total > 0
     fraction = np.where(there, unflagged / np.maximum(total, 1), 0.0)
     centre = np.median(positions[there], axis=0) if there.any() else positions.mean(axis=0)
@@ -116,7 +115,12 @@ def antenna_facts(ms: str) -> dict[str, Any]:
         for k, name in enumerate(names)
     ]
     share = float(unflagged.sum() / max(total.sum(), 1))
-    return {"antennas": antennas, "unflagged_fraction": share, "reference_antenna": reference}
+    return {
+        "antennas": antennas,
+        "fields": fields(ms, of_fields),
+        "unflagged_fraction": share,
+        "reference_antenna": reference,
+    }
 
 
 def spectral_windows(ms: str) -> list[dict[str, Any]]:
@@ -130,21 +134,40 @@ def spectral_windows(ms: str) -> list[dict[str, Any]]:
     return windows
 
 
-def fields(ms: str) -> list[dict[str, Any]]:
-    """Name and phase centre of each field, degrees, and whether there are data of it."""
+def fields(ms: str, unflagged: np.ndarray | None = None) -> list[dict[str, Any]]:
+    """Name and phase centre of each field, degrees, its rows, windows, intents and the part of its data that is not flagged
+    (0: not looked at)."""
     with opened(ms) as tb:
-        used = np.unique(tb.getcol("FIELD_ID")).tolist()
+        number, state, description = tb.getcol("FIELD_ID"), tb.getcol("STATE_ID"), tb.getcol("DATA_DESC_ID")
+    with opened(os.path.join(ms, "DATA_DESCRIPTION")) as tb:
+        window = tb.getcol("SPECTRAL_WINDOW_ID")[description]
+    modes = intents(ms)
     with opened(os.path.join(ms, "FIELD")) as tb:
         centres = [tb.getcell("PHASE_DIR", k) for k in range(tb.nrows())]
-        return [
-            {
-                "name": tb.getcell("NAME", k),
-                "ra_deg": float(np.rad2deg(centre[0, 0]) % 360),
-                "dec_deg": float(np.rad2deg(centre[1, 0])),
-                "observed": k in used,
-            }
-            for k, centre in enumerate(centres)
-        ]
+        names = [tb.getcell("NAME", k) for k in range(tb.nrows())]
+    rows = [number == k for k in range(len(names))]
+    return [
+        {
+            "name": names[k],
+            "ra_deg": float(np.rad2deg(centre[0, 0]) % 360),
+            "dec_deg": float(np.rad2deg(centre[1, 0])),
+            "observed": bool(rows[k].any()),
+            "rows": int(rows[k].sum()),
+            "windows": [int(w) for w in np.unique(window[rows[k]])],
+            "unflagged_fraction": 0.0 if unflagged is None else float(unflagged[k]),
+            "intents": sorted({i for s in np.unique(state[rows[k]]) if 0 <= s < len(modes) for i in modes[s]}),
+        }
+        for k, centre in enumerate(centres)
+    ]
+
+
+def intents(ms: str) -> list[list[str]]:
+    """Intents of each state; none where there is no such table."""
+    path = os.path.join(ms, "STATE")
+    if not os.path.isdir(path):
+        return []
+    with opened(path) as tb:
+        return [[word for word in tb.getcell("OBS_MODE", k).split(",") if word] for k in range(tb.nrows())]
 
 
 def telescope(ms: str) -> str:
@@ -169,9 +192,12 @@ def column_bytes(ms: str, channels: list[int], correlations: int) -> int:
     return int(values * correlations * 8)
 
 
-def flag_counts(ms: str, antennas: int) -> tuple[np.ndarray, np.ndarray]:
-    """Unflagged and all visibilities of each antenna, without autocorrelations."""
+def flag_counts(ms: str, antennas: int) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
+    """Unflagged and all visibilities of each antenna, and the unflagged part of each field's, without autocorrelations."""
+    with opened(os.path.join(ms, "FIELD")) as tb:
+        fields = tb.nrows()
     unflagged, total = np.zeros(antennas), np.zeros(antennas)
+    good_of_field, all_of_field = np.zeros(fields), np.zeros(fields)
     for tb, start, rows in pieces(ms, "FLAG"):
         flag = tb.getcol("FLAG", start, rows)
         good = (~flag).sum(axis=(0, 1)) * ~tb.getcol("FLAG_ROW", start, rows)
@@ -181,4 +207,7 @@ def flag_counts(ms: str, antennas: int) -> tuple[np.ndarray, np.ndarray]:
         for antenna in (first, second):
             unflagged += np.bincount(antenna[cross], good[cross], antennas)
             total += np.bincount(antenna[cross], minlength=antennas) * size
-    return unflagged, total
+        field = tb.getcol("FIELD_ID", start, rows)[cross]
+        good_of_field += np.bincount(field, good[cross], fields)
+        all_of_field += np.bincount(field, minlength=fields) * size
+    return (unflagged, total), good_of_field / np.maximum(all_of_field, 1)

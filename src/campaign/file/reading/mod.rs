@@ -14,7 +14,7 @@ pub(crate) mod yaml;
 pub use problem::{ConfigError, Problem, TextSpan};
 pub use setting::Overrides;
 
-use super::{CampaignBlock, CampaignFile, ModeMaps, archive, block, mask, plain, programs, rounds};
+use super::{CampaignBlock, CampaignFile, ModeMaps, archive, block, mask, plain, programs, rounds, selection};
 use findings::Findings;
 use maps::{mode_maps, not_run, round_maps, version};
 use serde_json::{Map, Value as Json};
@@ -139,6 +139,7 @@ fn elements(campaign: &CampaignFile) -> Findings<'_> {
     rounds::check(&mut found);
     plain::check(&mut found);
     programs::check(&mut found);
+    selection::check(&mut found);
     found
 }
 

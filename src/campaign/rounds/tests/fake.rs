@@ -21,7 +21,7 @@ use crate::campaign::steps::{
 use crate::imager::command::CommandOptions;
 use crate::imager::{ImagerOptions, Products};
 use crate::masking::MaskRecipe;
-use crate::measurement_set::MsSummary;
+use crate::measurement_set::{DataPart, MsSummary};
 use crate::quality::metrics::{ImageMetrics, ModelMetrics, RoundFiles};
 use crate::quality::solutions::SolutionStats;
 use crate::{Error, Result};
@@ -158,10 +158,18 @@ impl Backend for FakeBackend {
             name: (*name).into(),
             path: path.clone(),
             summary: MsSummary::default(),
+            part: DataPart::default(),
         };
         let sets = self.script.sets.iter().zip(&self.columns).map(set).collect();
         let (column, model_wanted) = (StartColumn::Data, true);
-        Ok(Prepared { sets, facts: IndexMap::new(), tools: IndexMap::new(), column, model_wanted })
+        Ok(Prepared {
+            sets,
+            facts: IndexMap::new(),
+            tools: IndexMap::new(),
+            column,
+            model_wanted,
+            warnings: Vec::new(),
+        })
     }
 
     fn prepared(&mut self, _: &Prepared) {}

@@ -12,6 +12,7 @@ mod prepare;
 mod proposal;
 mod relaxation;
 mod start;
+mod working_sets;
 
 use super::masks;
 use super::{
@@ -25,7 +26,7 @@ use crate::campaign::layout::AttemptId;
 use crate::campaign::plan::Share;
 use crate::campaign::plan::containers::Mounts;
 use crate::campaign::plan::share::mpi_processes;
-use crate::campaign::plan::{MeasurementSetPlan, Plan, RoundPlan, TargetPlan};
+use crate::campaign::plan::{self, MeasurementSetPlan, Plan, RoundPlan, TargetPlan};
 use crate::campaign::record::MaskRecord;
 use crate::campaign::rules::acceptance::{Relaxation, RoundOutcome};
 use crate::imager::Products;
@@ -91,8 +92,13 @@ impl<'p> Programs<'p> {
 
 impl Backend for Programs<'_> {
     fn data_identity(&mut self) -> Result<String> {
-        let whole = self.plan.work_on == WorkOn::Copy;
-        let identity = |set: &MeasurementSetPlan| measurement_set::identity(&set.path, whole);
+        let (plan, whole) = (self.plan, self.plan.work_on == WorkOn::Copy);
+        let identity = |set: &MeasurementSetPlan| {
+            let identity = measurement_set::identity(&set.path, whole)?;
+            // Of the data as they are it is that of the files alone.
+            let part = plan.selects(set).then(|| plan::hash(&(&identity, &set.field, &plan.spw, &plan.average)));
+            Ok(part.unwrap_or(identity))
+        };
         let mut identities = self.target.members.iter().map(identity).collect::<Result<Vec<String>>>()?;
         Ok(if self.target.is_joint() { digest::of_value(&identities) } else { identities.swap_remove(0) })
     }

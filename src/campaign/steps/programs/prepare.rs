@@ -1,19 +1,18 @@
 //! Before the first round: programs, options, data and disk are checked, and the working copies are made.
 
+use super::working_sets::{Making, Source};
 use super::{Programs, facts};
 use crate::campaign::file::{CalibratorKind, StartColumn};
-use crate::campaign::plan::MeasurementSetPlan;
 use crate::campaign::steps::{Prepared, PreparedSet, StepContext};
 use crate::imager::ImagerOptions;
 use crate::imager::progress::Progress;
+use crate::measurement_set::TheoreticalNoise;
 use crate::measurement_set::inspection::{self, Fault};
-use crate::measurement_set::{self, MsSummary, TheoreticalNoise};
 use crate::programs::casa::Casa;
 use crate::util::disk;
-use crate::util::fs;
 use crate::{Error, Result};
 use indexmap::IndexMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Bytes of a pixel of a FITS image.
 const PIXEL_BYTES: u64 = 4;
@@ -25,38 +24,37 @@ const LESS_ROOM: &str = "choose another output, or use `work_on: original`";
 impl Programs<'_> {
     /// Prepares without looking into the measurement sets.
     pub(super) fn prepare_unread(&mut self, context: &StepContext) -> Result<Prepared> {
-        let size = if self.plan.copies(&self.target) { self.size() } else { 0 };
+        let copied = self.plan.copies(&self.target);
+        let size = if copied { self.size() } else { 0 };
         disk::check_room(&context.folder, size, "a copy of the data", LESS_ROOM)?;
         let tools = IndexMap::from([("imager".to_string(), self.check_imager(StartColumn::Data, context)?)]);
-        let summaries = vec![MsSummary::default(); self.target.members.len()];
+        let how = Making { casa: None, copied, adopts: false, not_finite: false };
+        let sources = self.target.members.iter().map(|set| Source::unread(set.clone()));
         Ok(Prepared {
-            sets: self.working_sets(summaries, context, &|_| Ok(()))?,
+            sets: sources.map(|source| self.working_set(source, &how, context)).collect::<Result<_>>()?,
             facts: IndexMap::new(),
             tools,
             column: StartColumn::Data,
             model_wanted: false,
+            warnings: Vec::new(),
         })
     }
 
     /// Prepares measurement sets that CASA can read.
     pub(super) fn prepare_read(&mut self, context: &StepContext) -> Result<Prepared> {
         let start = self.plan.start_column;
-        let copied = self.plan.copies(&self.target);
         let calibrated = self.plan.calibrator != CalibratorKind::None;
         let casa = self.casa_if_needed(context)?;
-        let sources = self.target.paths();
-        let mut not_finite = false;
-        if let Some(casa) = &casa {
-            not_finite = self.inspect(casa, context)?;
-        }
-        let checked = sources.iter().map(|source| self.checked_summary(source, casa.as_ref()));
-        let mut summaries = checked.collect::<Result<Vec<MsSummary>>>()?;
+        let not_finite = casa.as_ref().map_or(Ok(false), |casa| self.inspect(casa, context))?;
+        let sources = self.sources(casa.as_ref())?;
+        let parts = sources.iter().any(|source| !source.part.is_all());
+        let copied = self.plan.copies(&self.target) || parts;
         if start == StartColumn::CorrectedData && !copied && calibrated {
             return Err(Error::bad_input(
                 "start_column: CORRECTED_DATA needs work_on: copy, as each round writes its own CORRECTED_DATA",
             ));
         }
-        self.check_room(&summaries, copied, &context.folder)?;
+        self.check_room(&sources, copied, &context.folder)?;
         let mut tools = IndexMap::new();
         if let Some(casa) = &casa {
             tools.insert("casa".to_string(), casa.version()?);
@@ -68,33 +66,30 @@ impl Programs<'_> {
             tools.insert("calibrator".into(), self.calibrator(&calibration)?.version()?);
         }
         tools.insert("imager".into(), self.check_imager(start, context)?);
-        if let Some(casa) = &casa {
-            for (source, summary) in sources.iter().zip(&mut summaries) {
-                summary.theoretical_noise = self.theoretical_noise(casa, source, summary, context);
+        // A copy that is calibrated starts from corrected data as its DATA; a part of the data has them there in any case.
+        let moved = copied && (calibrated || parts);
+        let column = if moved { StartColumn::Data } else { start };
+        let how =
+            Making { casa: casa.as_ref(), copied, adopts: moved && start == StartColumn::CorrectedData, not_finite };
+        let (mut warnings, mut sets) = (Vec::new(), Vec::new());
+        for source in sources {
+            warnings.extend(self.warnings_of(&source, &how)?);
+            let mut set = self.working_set(source, &how, context)?;
+            if let Some(casa) = &casa {
+                set.summary.theoretical_noise = self.theoretical_noise(casa, &set, column, context);
             }
+            sets.push(set);
         }
-        let sets = self.working_sets(summaries, context, &|copy| {
-            let Some(casa) = &casa else { return Ok(()) };
-            if not_finite {
-                inspection::flag_not_finite(casa, copy, start.name())?;
-            }
-            match start {
-                StartColumn::CorrectedData if calibrated => measurement_set::adopt_corrected(casa, copy),
-                _ => Ok(()),
-            }
-        })?;
         let facts = facts::of_target(&sets);
-        // A copy that is calibrated starts from corrected data as its DATA.
-        let column = if copied && calibrated { StartColumn::Data } else { start };
-        Ok(Prepared { sets, facts, tools, column, model_wanted: calibrated })
+        Ok(Prepared { sets, facts, tools, column, model_wanted: calibrated, warnings })
     }
 
     /// Looks into the measurement sets and says what should be known; returns whether unflagged data are no numbers.
     fn inspect(&self, casa: &Casa, context: &StepContext) -> Result<bool> {
-        let purpose = self.plan.purpose(&self.target);
         let mut not_finite = false;
         for set in &self.target.members {
             let inspection = inspection::inspect(casa, &set.path, Some(self.plan.start_column.name()), true)?;
+            let purpose = self.plan.purpose(&self.target, set, &inspection.facts);
             for problem in inspection.check(&purpose)? {
                 not_finite |= matches!(problem.fault, Fault::NotFinite { .. });
                 (context.progress)(Progress::Message(format!("{}: {problem}", set.name)));
@@ -121,37 +116,19 @@ impl Programs<'_> {
         }
     }
 
-    /// Summary of the measurement set, which must have the column that is imaged first.
-    fn checked_summary(&self, source: &Path, casa: Option<&Casa>) -> Result<MsSummary> {
-        let start = self.plan.start_column;
-        let summary = match casa {
-            Some(casa) => MsSummary::read(casa, source)?,
-            None => MsSummary::of_files(source),
-        };
-        if !summary.has_column(start.name()) {
-            return Err(Error::bad_input(format!(
-                "{}: has no column {}; it has {}. Set `campaign: start_column` to one that is there",
-                source.display(),
-                start.name(),
-                summary.columns.join(", ")
-            )));
-        }
-        Ok(summary)
-    }
-
     /// The theoretical noise of the images; `None` where it cannot be told, which is no reason to give up.
     fn theoretical_noise(
         &self,
         casa: &Casa,
-        source: &Path,
-        summary: &MsSummary,
+        set: &PreparedSet,
+        column: StartColumn,
         context: &StepContext,
     ) -> Option<TheoreticalNoise> {
         let imaging = &self.plan.rounds_to_run()[0].imaging;
-        let one_field = summary.fields.iter().filter(|f| f.observed).count() < 2;
+        let one_field = set.summary.fields.iter().filter(|f| f.observed).count() < 2;
         // wsclean images the first field; tclean's selection may name several.
         let field = (matches!(imaging, ImagerOptions::Wsclean(_)) && !one_field).then_some(0);
-        match TheoreticalNoise::measure(casa, source, self.plan.start_column.name(), field) {
+        match TheoreticalNoise::measure(casa, &set.path, column.name(), field) {
             Ok(noise) => Some(noise),
             Err(e) => {
                 let text = format!("the theoretical noise cannot be told from the weights ({e})");
@@ -161,10 +138,8 @@ impl Programs<'_> {
         }
     }
 
-    fn check_room(&self, summaries: &[MsSummary], copied: bool, folder: &Path) -> Result<()> {
-        let needed =
-            |(set, summary): (&MeasurementSetPlan, &MsSummary)| summary.disk_needed(disk::size_of(&set.path), copied);
-        let data: u64 = self.target.members.iter().zip(summaries).map(needed).sum();
+    fn check_room(&self, sources: &[Source], copied: bool, folder: &Path) -> Result<()> {
+        let data: u64 = sources.iter().map(|source| source.disk_needed(copied)).sum();
         let rounds = self.plan.rounds_to_run();
         let images = rounds[0].imaging.pixels() * PIXEL_BYTES * IMAGES_A_ROUND * rounds.len() as u64;
         let what = if copied { "a copy of the data, two columns and the images" } else { "two columns and the images" };
@@ -181,40 +156,5 @@ impl Programs<'_> {
         let program = imager.capabilities().program;
         imager.teardown();
         checked.map(|()| program)
-    }
-
-    /// The measurement sets to work on: the originals, or copies on which `finish` has done its part.
-    fn working_sets(
-        &self,
-        summaries: Vec<MsSummary>,
-        context: &StepContext,
-        finish: &dyn Fn(&Path) -> Result<()>,
-    ) -> Result<Vec<PreparedSet>> {
-        let prepared = |(set, summary): (&MeasurementSetPlan, MsSummary)| {
-            Ok(PreparedSet { name: set.name.clone(), path: self.working_set(set, context, finish)?, summary })
-        };
-        self.target.members.iter().zip(summaries).map(prepared).collect()
-    }
-
-    fn working_set(
-        &self,
-        set: &MeasurementSetPlan,
-        context: &StepContext,
-        finish: &dyn Fn(&Path) -> Result<()>,
-    ) -> Result<PathBuf> {
-        let source = &set.path;
-        if !self.plan.copies(&self.target) {
-            return Ok(source.clone());
-        }
-        let target = context.folder.join(format!("{}.ms", set.name));
-        let unfinished = context.folder.join(format!(".{}.ms.part", set.name));
-        fs::remove(&unfinished)?;
-        fs::remove(&target)?;
-        let failed =
-            |e| Error::internal(format!("{}: cannot be copied to {}: {e}", source.display(), target.display()));
-        measurement_set::copy(source, &unfinished).map_err(failed)?;
-        finish(&unfinished)?;
-        std::fs::rename(&unfinished, &target).map_err(Error::internal)?;
-        Ok(target)
     }
 }

@@ -70,6 +70,42 @@ pub struct AdoptCorrected {
     pub ms: PathBuf,
 }
 
+/// Copies a part of a measurement set, averaged; the column becomes `DATA`.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Split {
+    /// The measurement set.
+    pub ms: PathBuf,
+    /// The copy, which must not exist.
+    pub output: PathBuf,
+    /// The column that is read: `DATA` or `CORRECTED_DATA`.
+    pub column: String,
+    /// Number of the field; `None`: all.
+    pub field: Option<usize>,
+    /// Windows and channels in CASA's words; empty: all.
+    pub spw: String,
+    /// Length of a bin in time, s; `None`: not averaged.
+    pub time_s: Option<f64>,
+    /// Channels of a bin.
+    pub channels: usize,
+}
+
+/// Part of a point source's flux that averaging takes away at a distance from the phase centre.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Smearing {
+    /// The measurement set.
+    pub ms: PathBuf,
+    /// Number of the field; `None`: all.
+    pub field: Option<usize>,
+    /// Distance from the phase centre, rad.
+    pub radius_rad: f64,
+    /// Frequency, Hz.
+    pub frequency_hz: f64,
+    /// Width of a bin in frequency, Hz.
+    pub bandwidth_hz: f64,
+    /// Length of a bin in time, s.
+    pub time_s: f64,
+}
+
 /// Keeps a column of visibilities in files.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct SaveColumn {
@@ -185,7 +221,7 @@ pub struct SpectralWindow {
 }
 
 /// A field.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Field {
     /// Name.
     pub name: String,
@@ -195,4 +231,16 @@ pub struct Field {
     pub dec_deg: f64,
     /// Whether there are data of it.
     pub observed: bool,
+    /// Rows of it.
+    #[serde(default)]
+    pub rows: u64,
+    /// Numbers of the spectral windows that have data of it.
+    #[serde(default)]
+    pub windows: Vec<usize>,
+    /// Part of its visibilities (without autocorrelations) that is not flagged.
+    #[serde(default)]
+    pub unflagged_fraction: f64,
+    /// Intents of its scans (`OBSERVE_TARGET#ON_SOURCE`).
+    #[serde(default)]
+    pub intents: Vec<String>,
 }

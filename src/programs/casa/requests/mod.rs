@@ -25,7 +25,7 @@ pub use inspection::{
 };
 pub use measurement_set::{
     AdoptCorrected, Antenna, Checksum, CopyColumn, Field, LoadColumn, MeasureNoise, ModelIsEmpty, MsSummary, Pointing,
-    ReadPointing, SaveColumn, ShortBaselineFlux, SpectralWindow, Summary, TheoreticalNoise,
+    ReadPointing, SaveColumn, ShortBaselineFlux, Smearing, SpectralWindow, Split, Summary, TheoreticalNoise,
 };
 pub use simulation::{FillModel, Simulate, SimulateAnswer};
 
@@ -81,6 +81,8 @@ requests! {
     Checksum, "checksum" => String;
     CopyColumn, "copy_column" => ();
     AdoptCorrected, "adopt_corrected" => ();
+    Split, "split" => ();
+    Smearing, "smearing" => f64;
     SaveColumn, "save_column" => ();
     LoadColumn, "load_column" => ();
     Gaincal, "gaincal" => GaincalAnswer;
