@@ -146,7 +146,7 @@ pub struct CampaignBlock {
     pub archive: ArchiveOptions,
 }
 
-/// The campaign has data, and its limits of acceptance are valid.
+/// The campaign has data, a part of them is a copy, and its limits of acceptance are valid.
 pub(super) fn check(found: &mut Findings<'_>) {
     let block = &found.campaign.block;
     if block.measurement_sets.is_empty() {
@@ -155,6 +155,18 @@ pub(super) fn check(found: &mut Findings<'_>) {
         found.problems.push(
             Problem::new(place, "no measurement sets are named")
                 .help("list them under `campaign.measurement_sets`, or give them with --ms"),
+        );
+    }
+    let part = [
+        ("field", !block.field.is_default()),
+        ("spw", !block.spw.is_empty()),
+        ("average", !block.average.is_default()),
+    ];
+    if let Some((key, _)) = part.into_iter().find(|(_, asked)| *asked && block.work_on == WorkOn::Original) {
+        found.problem(
+            &[key],
+            format!("`campaign.{key}` needs a copy: `work_on: original` works on all of the data"),
+            "leave out `work_on`",
         );
     }
     for error in block.acceptance.problems() {

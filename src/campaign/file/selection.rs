@@ -89,27 +89,14 @@ impl AverageOptions {
     }
 }
 
-/// Windows are written as they can be read, and a part of the data is made as a copy.
+/// Windows are written as they can be read, and a list of fields names some.
 pub(super) fn check(found: &mut Findings<'_>) {
     let block = &found.campaign.block;
-    let on_original = block.work_on == super::WorkOn::Original;
     if let Err(why) = windows_of(&block.spw) {
         found.problem(
             &["spw"],
             format!("`campaign.spw` is `{}`: {why}", block.spw),
             "write windows by number, each with one range of channels at most: `0,2:4~60`",
-        );
-    }
-    let part = [
-        ("field", !block.field.is_default()),
-        ("spw", !block.spw.is_empty()),
-        ("average", !block.average.is_default()),
-    ];
-    if let Some((key, _)) = part.into_iter().find(|(_, asked)| *asked && on_original) {
-        found.problem(
-            &[key],
-            format!("`campaign.{key}` needs a copy: `work_on: original` works on all of the data"),
-            "leave out `work_on`",
         );
     }
     if let FieldChoice::Several(fields) = &block.field

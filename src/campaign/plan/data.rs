@@ -12,6 +12,10 @@ use crate::{Error, Result};
 /// alone. A run reads them as a whole in any case.
 const READ_WHOLE: u64 = 4_000_000_000;
 
+/// What to do where several fields might be meant.
+pub(crate) const NAME_A_FIELD: &str =
+    ". Name one with `campaign: field` (name or number), or image each by itself with `field: each`";
+
 impl Plan {
     /// Someone must read the measurement sets. An imager that is a command and no calibration know their data themselves.
     pub(crate) fn reads_data(&self) -> bool {
@@ -24,6 +28,13 @@ impl Plan {
     pub(crate) fn needs_casa(&self) -> bool {
         let parts = self.targets.iter().flat_map(|target| &target.members).any(|set| self.selects(set));
         self.calibrator != CalibratorKind::None || parts || self.rounds_to_run().iter().any(|r| r.imaging.needs_casa())
+    }
+
+    /// Options of imager or calibrator choose fields themselves.
+    pub(crate) fn chooses_fields(&self) -> bool {
+        let rounds = self.rounds_to_run();
+        let mut solves = rounds.iter().filter_map(|r| r.calibration.as_ref()).flat_map(|c| &c.chain);
+        rounds.iter().any(|r| r.imaging.chooses_fields()) || solves.any(|o| !o.field.is_empty())
     }
 
     /// What one of a target's measurement sets is used for.
@@ -64,7 +75,11 @@ impl Plan {
             for set in &target.members {
                 let whole = disk::size_of(&set.path) <= READ_WHOLE;
                 let found = inspection::inspect(&casa, &set.path, Some(self.start_column.name()), whole);
-                match found.and_then(|inspection| inspection.check(&self.purpose(target, set, &inspection.facts))) {
+                let checked = found.and_then(|inspection| {
+                    self.check_field(set, &inspection.facts)?;
+                    inspection.check(&self.purpose(target, set, &inspection.facts))
+                });
+                match checked {
                     Ok(problems) => notes.extend(problems.iter().map(|p| format!("{}: {p}", set.path.display()))),
                     Err(Error::BadInput(error)) => refused.push(error.to_string()),
                     Err(Error::Interrupted) => return Err(Error::Interrupted),
@@ -73,5 +88,14 @@ impl Plan {
             }
         }
         if refused.is_empty() { Ok(notes) } else { Err(Error::bad_input(refused.join("\n"))) }
+    }
+
+    /// The field to image is named, or there is but one.
+    fn check_field(&self, set: &MeasurementSetPlan, facts: &MsFacts) -> Result<()> {
+        if set.field.is_some() || self.chooses_fields() {
+            return Ok(());
+        }
+        let unclear = |why| Error::bad_input(format!("{}: {why}{NAME_A_FIELD}", set.path.display()));
+        measurement_set::target_field(&facts.as_fields()).map(drop).map_err(unclear)
     }
 }

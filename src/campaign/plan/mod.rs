@@ -16,6 +16,7 @@ mod targets;
 mod text;
 mod types;
 
+pub(crate) use data::NAME_A_FIELD;
 pub use resolve::{resolve, resolve_with};
 pub use share::Share;
 pub use types::{CalibrationPlan, MaskPlan, MeasurementSetPlan, Plan, RoundPlan, TargetPlan};

@@ -2,7 +2,7 @@
 
 use super::Programs;
 use crate::campaign::file::WorkOn;
-use crate::campaign::plan::MeasurementSetPlan;
+use crate::campaign::plan::{MeasurementSetPlan, NAME_A_FIELD};
 use crate::campaign::steps::{PreparedSet, StepContext};
 use crate::measurement_set::inspection;
 use crate::measurement_set::{self, DataPart, MsSummary, windows_of};
@@ -81,16 +81,12 @@ impl Programs<'_> {
         let wrong = |why: String, remedy: &str| Error::bad_input(format!("{}: {why}{remedy}", set.path.display()));
         let field = match &set.field {
             Some(name) => Some(summary.field_named(name).map_err(|why| wrong(why, ""))?),
-            None if self.chooses_fields() => None,
-            None => summary.target_field().map_err(|why| {
-                let remedy =
-                    ". Name one with `campaign: field` (name or number), or image each by itself with `field: each`";
-                wrong(why, remedy)
-            })?,
+            None if self.plan.chooses_fields() => None,
+            None => summary.target_field().map_err(|why| wrong(why, NAME_A_FIELD))?,
         };
         let mut windows = windows_of(&self.plan.spw).map_err(|why| wrong(why, ""))?;
         summary.check_windows(&windows).map_err(|why| wrong(why, ". Name others with `campaign: spw`"))?;
-        if windows.is_empty() && (field.is_some() || self.plan.copies(&self.target)) && !self.chooses_fields() {
+        if windows.is_empty() && (field.is_some() || self.plan.copies(&self.target)) && !self.plan.chooses_fields() {
             // wsclean 3.1 writes a model of zeros where the first window has no rows.
             windows = summary.windows_with_data(field);
         }
@@ -105,13 +101,6 @@ impl Programs<'_> {
             ));
         }
         Ok(part)
-    }
-
-    /// Options of imager or calibrator choose fields themselves.
-    fn chooses_fields(&self) -> bool {
-        let rounds = self.plan.rounds_to_run();
-        let mut solves = rounds.iter().filter_map(|r| r.calibration.as_ref()).flat_map(|c| &c.chain);
-        rounds.iter().any(|r| r.imaging.chooses_fields()) || solves.any(|o| !o.field.is_empty())
     }
 
     /// What people should know of the averaging.
