@@ -173,6 +173,15 @@ impl ImagerOptions {
         matches!(self, Self::Tclean(_))
     }
 
+    /// Stokes parameters are made of both parallel hands, and the imager refuses data that have one of them.
+    pub(crate) fn wants_both_hands(&self) -> bool {
+        match self {
+            Self::Wsclean(o) => o.pol.to_lowercase().contains('i'),
+            // tclean takes the hand that is there for Stokes I.
+            Self::Tclean(_) | Self::Command(_) => false,
+        }
+    }
+
     /// MPI processes of the CASA worker that the imager runs in, where cleanloop starts it under MPI for these threads.
     pub fn mpi_processes(&self, threads: usize, executable: &[String]) -> Option<usize> {
         match self {

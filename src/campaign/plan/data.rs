@@ -50,6 +50,7 @@ impl Plan {
         Purpose {
             calibrates,
             casa: self.needs_casa(),
+            stokes_i: self.rounds_to_run().iter().any(|round| round.imaging.wants_both_hands()),
             written: calibrates && !self.copies(target),
             fields: field.map(|field| vec![field]),
             windows: Some(windows).filter(|windows| !windows.is_empty()),

@@ -311,7 +311,12 @@ impl Fault {
                  `calibrator: none`)"
             }
             Self::FewAntennas { .. } => "Such an image has strong sidelobes",
-            Self::OneCorrelation { .. } => "Image that correlation (wsclean's `pol`, tclean's `stokes`), not Stokes I",
+            Self::OneCorrelation { name, .. } => {
+                return format!(
+                    "wsclean makes no image of Stokes I of it: set `wsclean: {{pol: {}}}`",
+                    name.to_lowercase()
+                );
+            }
             Self::Descending { .. } => {
                 "Images and masks have their channels in ascending order of frequency; ranges in `spw` count as the data do"
             }

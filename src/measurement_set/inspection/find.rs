@@ -19,6 +19,8 @@ pub struct Purpose {
     pub calibrates: bool,
     /// CASA's tasks or QuartiCal open it, not wsclean alone.
     pub casa: bool,
+    /// wsclean makes images of Stokes I, for which it wants both parallel hands.
+    pub stokes_i: bool,
     /// It is written itself, not a working copy.
     pub written: bool,
     /// Numbers of the fields that are used; `None`: all.
@@ -30,7 +32,7 @@ pub struct Purpose {
 impl Default for Purpose {
     /// A self-calibration of everything, on a copy.
     fn default() -> Self {
-        Self { calibrates: true, casa: true, written: false, fields: None, windows: None }
+        Self { calibrates: true, casa: true, stokes_i: false, written: false, fields: None, windows: None }
     }
 }
 
@@ -184,7 +186,9 @@ fn surprises(facts: &MsFacts, purpose: &Purpose) -> Vec<Problem> {
     if let Some((_, first)) = single.first() {
         let name = first.correlations[0].clone();
         let windows = single.iter().map(|(k, w)| numbered(*k, &w.name)).collect();
-        add(Severity::Warning, Fault::OneCorrelation { windows, name });
+        let impossible = purpose.stokes_i && single.len() == facts.used_windows().count();
+        let severity = if impossible { Severity::Error } else { Severity::Warning };
+        add(severity, Fault::OneCorrelation { windows, name });
     }
     let ratio = facts.spacing_s / facts.interval_s;
     if facts.spacing_s > 0.0 && !(1.0 / SAME_INTERVAL..=SAME_INTERVAL).contains(&ratio) {

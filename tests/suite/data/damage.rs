@@ -127,3 +127,22 @@ for name in ('DATA', 'FLAG', 'WEIGHT_SPECTRUM'):
     if name in tb.colnames() and tb.iscelldefined(name, 0):
         tb.putcol(name, tb.getcol(name)[:, ::-1])
 ";
+/// A cell has fewer channels than the others of its window, as after averaging by baseline.
+pub(crate) const SEVERAL_SHAPES: &str = "
+tb.open(ms, nomodify=False)
+for name, kind in (('DATA', 'complex'), ('FLAG', 'boolean')):
+    cells = [tb.getcell(name, row) for row in range(tb.nrows())]
+    tb.removecols([name])
+    manager = {'TYPE': 'StandardStMan', 'NAME': 'Of' + name, 'SPEC': {}, 'COLUMNS': np.array([name])}
+    tb.addcols({name: {'valueType': kind, 'ndim': 2, 'option': 0, 'maxlen': 0, 'comment': ''}}, {name: manager})
+    for row, cell in enumerate(cells):
+        tb.putcell(name, row, cell[:, ::2] if row == 3 else cell)
+";
+/// One correlation, the second parallel hand, is left.
+pub(crate) const ONE_CORRELATION: &str = "
+import shutil
+from casatasks import mstransform
+mstransform(vis=ms, outputvis=ms + '.one', datacolumn='data', correlation='LL')
+shutil.rmtree(ms)
+shutil.move(ms + '.one', ms)
+";

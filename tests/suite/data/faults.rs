@@ -38,7 +38,7 @@ fn each_fault_has_one_clear_message() {
     let tiny = json!({"antennas": 6, "duration_s": 300});
     let two_windows = json!({"antennas": 6, "duration_s": 300, "windows": 2});
     let first_flagged = format!("{}{}", damage::TWO_FIELDS, damage::FIRST_FIELD_FLAGGED);
-    let cases: [(&str, &Value, &str); 17] = [
+    let cases: [(&str, &Value, &str); 19] = [
         ("nothing wrong", &tiny, ""),
         ("all flagged", &tiny, damage::FLAGGED),
         ("a flagged field", &tiny, &first_flagged),
@@ -46,6 +46,8 @@ fn each_fault_has_one_clear_message() {
         ("weights", &tiny, damage::WEIGHTLESS),
         ("NaN in UVW", &tiny, damage::UVW_NAN),
         ("NaN of an antenna", &tiny, damage::ANTENNA_NAN),
+        ("several shapes", &tiny, damage::SEVERAL_SHAPES),
+        ("one correlation", &tiny, damage::ONE_CORRELATION),
         ("subtables", &tiny, damage::WITHOUT_SUBTABLES),
         ("three antennas", &tiny, damage::THREE_ANTENNAS),
         ("one baseline", &tiny, damage::ONE_BASELINE),

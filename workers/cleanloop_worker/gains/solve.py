@@ -5,14 +5,18 @@ import shutil
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+
 from cleanloop_worker import requests as r
 from cleanloop_worker.gains.apply import call_of, check_table
 from cleanloop_worker.ms.columns import model_is_empty
 from cleanloop_worker.ms.summary import summarise
-from cleanloop_worker.ms.tables import channel_counts, check_column, opened
+from cleanloop_worker.ms.tables import channel_counts, check_column, data_descriptions, opened
 from cleanloop_worker.problems import BadInput
 
 ANTENNAS_KEYWORD = "CLEANLOOP_ANTENNAS"  # antennas that had data when the table was made
+RECEPTORS_KEYWORD = "CLEANLOOP_RECEPTORS"  # how many receptors have solutions: the first, or both
+HANDS = (5, 8, 9, 12)  # casacore's RR, LL, XX, YY
 ONLY_GAINCAL = ("calmode", "gaintype", "normtype", "refantmode", "solmode")  # bandpass has no such parameters
 SELECTIONS = ("uvrange", "spw", "field", "antenna", "timerange", "scan")
 
@@ -45,6 +49,7 @@ def gaincal(request: r.Gaincal) -> dict[str, Any]:
         if solve(ms, path, refant, {**selected(options, part), **before}):
             with opened(path, write=True) as tb:
                 tb.putkeyword(ANTENNAS_KEYWORD, with_data)
+                tb.putkeyword(RECEPTORS_KEYWORD, receptors(ms))
             tables.append(described(path, part))
     if not tables:
         raise RuntimeError(
@@ -66,6 +71,15 @@ def applied_before(tables: list[r.AppliedTable], part: ChannelRange | None, wind
     for table in covering:
         check_table(table)
     return call_of("", covering, windows).options() if covering else {}
+
+
+def receptors(ms: str) -> int:
+    """How many receptors get solutions: data of one correlation, whichever it is, have those of the first alone."""
+    with opened(os.path.join(ms, "POLARIZATION")) as tb:
+        hands = [int(np.isin(tb.getcell("CORR_TYPE", k), HANDS).sum()) for k in range(tb.nrows())]
+    with opened(os.path.join(ms, "DATA_DESCRIPTION")) as tb:
+        setups = tb.getcol("POLARIZATION_ID")
+    return max((hands[setups[k]] for k in data_descriptions(ms)), default=0)
 
 
 def check_reference(ms: str, refant: str, names: list[str]) -> None:

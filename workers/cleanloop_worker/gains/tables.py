@@ -16,7 +16,7 @@ from cleanloop_worker.gains.differences import (
     polarisation_difference,
     window_difference,
 )
-from cleanloop_worker.gains.solve import ANTENNAS_KEYWORD
+from cleanloop_worker.gains.solve import ANTENNAS_KEYWORD, RECEPTORS_KEYWORD
 from cleanloop_worker.ms.tables import opened
 
 
@@ -50,10 +50,12 @@ def statistics(request: r.TableStatistics) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Solutions:
-    """A table: gains (or delays, ns), flags and S/N [pol, row]; time, antenna and window [row]."""
+    """A table: gains (or delays, ns), flags and S/N [pol, row]; time, antenna and window [row]. Receptors beyond
+    the first few have no data."""
 
     names: list[str]
     with_data: set[str]
+    receptors: int
     delays: bool
     value: np.ndarray
     flag: np.ndarray
@@ -72,9 +74,11 @@ def read_table(path: str) -> Solutions:
         columns = [tb.getcol(name) for name in ("FPARAM" if delays else "CPARAM", "FLAG", "SNR")]
         time, antenna, window = tb.getcol("TIME"), tb.getcol("ANTENNA1"), tb.getcol("SPECTRAL_WINDOW_ID")
         marked = ANTENNAS_KEYWORD in tb.keywordnames()
+        known = int(tb.getkeyword(RECEPTORS_KEYWORD)) if RECEPTORS_KEYWORD in tb.keywordnames() else 0
     with_data = set(keyword(path, ANTENNAS_KEYWORD)) if marked else set(names)
     value, flag, snr = over_channels(*columns)
-    return Solutions(names, with_data, delays, value, flag, snr, time, antenna, window)
+    receptors = min(known or len(value), len(value))
+    return Solutions(names, with_data, receptors, delays, value, flag, snr, time, antenna, window)
 
 
 def over_channels(value: np.ndarray, flag: np.ndarray, snr: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -99,7 +103,7 @@ def add_table(part: Solutions, index: int, antennas: dict[str, Entry], pooled: E
         for spw in np.unique(part.window):
             rows = np.flatnonzero((part.antenna == k) & (part.window == spw))
             rows = rows[np.argsort(part.time[rows], kind="stable")]
-            for pol in range(part.value.shape[0]):
+            for pol in range(part.receptors):
                 g, bad = part.value[pol, rows], part.flag[pol, rows]
                 # gaincal leaves the S/N of delays at 0.
                 count(counted, bad, None if part.delays else part.snr[pol, rows])
