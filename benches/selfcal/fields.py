@@ -29,7 +29,7 @@ campaign:
   output: selfcal
   rounds: {rounds}
   mask: none
-  acceptance: {{dynamic_range_fall: 1000, first_dynamic_range_fall: 1000, rms_rise: 1000, flagged_solutions: 1,
+  acceptance: {{dynamic_range_fall: 1, first_dynamic_range_fall: 1, rms_rise: 1000, flagged_solutions: 1,
                diverged_rms_factor: 1000, diverged_flux_factor: 1000, converged_rounds: 0, retries: 0}}
   resources: {{threads: 1}}
 defaults:
