@@ -73,6 +73,11 @@ struct Ended {
 }
 
 impl Ended {
+    /// `cycle`: the number of cycles whose state is taken.
+    fn diverged(record: CycleRecord, cycle: usize) -> Self {
+        Self { reason: StopReason::Diverged, record, roll_back: Some(cycle) }
+    }
+
     fn because(reason: StopReason, record: CycleRecord) -> Self {
         let record = CycleRecord { stopped: Some(reason.clone()), ..record };
         Self { reason, record, roll_back: None }
@@ -125,12 +130,12 @@ impl<'a> Cycles<'a> {
             mask: &mask,
             finished: &self.notes.finished,
             cheap: self.imager.calls_are_cheap(),
+            careful: self.notes.careful,
             cannot_revert,
         };
         match decide(&situation, self.rules) {
-            CycleStep::RollBack { cycle } => {
-                Ok(Some(Ended { reason: StopReason::Diverged, record: look.record, roll_back: Some(cycle) }))
-            }
+            CycleStep::RollBack { cycle } => Ok(Some(Ended::diverged(look.record, cycle))),
+            CycleStep::StepBack { cycle } => self.step_back(cycle, look.record),
             CycleStep::Stop(reason) => Ok(Some(Ended::because(reason, look.record))),
             CycleStep::Clean(controls) => self.clean(&controls, mask, look.record),
         }
@@ -239,6 +244,19 @@ impl<'a> Cycles<'a> {
         self.residual = self.imager.residual()?;
         (look.state, look.channels) = self.measure(&chosen.mask)?;
         Ok(true)
+    }
+
+    /// Goes on from an earlier state in small steps; how the loop ended, where the imager has that state no more.
+    fn step_back(&mut self, cycle: usize, record: CycleRecord) -> Result<Option<Ended>> {
+        let later = self.notes.finished.split_off(cycle);
+        if self.imager.roll_back(cycle).is_err() {
+            self.notes.finished.extend(later);
+            return Ok(Some(Ended::diverged(record, cycle)));
+        }
+        self.notes.careful = true;
+        self.notes.save()?;
+        self.residual = self.imager.residual()?;
+        Ok(None)
     }
 
     /// One call of the imager inside the mask, then the residual after it; how the loop ended, if nothing was done.

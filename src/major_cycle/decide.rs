@@ -15,6 +15,8 @@ pub(super) enum CycleStep {
     Stop(StopReason),
     /// End as diverged, with the state after this number of cycles.
     RollBack { cycle: usize },
+    /// Go on from the state after this number of cycles, in small steps.
+    StepBack { cycle: usize },
 }
 
 /// The mask of the cycle that begins.
@@ -48,6 +50,8 @@ pub(super) struct Situation<'a> {
     pub finished: &'a [Finished],
     /// The imager goes on at no cost, so that each major iteration is a call of its own.
     pub cheap: bool,
+    /// A cycle diverged before, and the loop goes on in small steps.
+    pub careful: bool,
     /// Channels have diverged, and the imager cannot revert them by themselves.
     pub cannot_revert: bool,
 }
@@ -56,7 +60,9 @@ pub(super) struct Situation<'a> {
 pub(super) fn decide(situation: &Situation<'_>, rules: &StopRules) -> CycleStep {
     let Situation { look, finished, .. } = *situation;
     if situation.cannot_revert || (!look.is_cube() && has_diverged(finished, &look.record, rules)) {
-        return CycleStep::RollBack { cycle: best_cycle(finished.iter().map(|f| f.record.peak)) };
+        let cycle = best_cycle(finished.iter().map(|f| f.record.peak));
+        let again = !situation.cannot_revert && !situation.careful;
+        return if again { CycleStep::StepBack { cycle } } else { CycleStep::RollBack { cycle } };
     }
     match reason_to_stop(situation, rules) {
         Some(reason) => CycleStep::Stop(reason),
@@ -69,20 +75,25 @@ fn major_iterations(finished: &[Finished]) -> usize {
     finished.iter().map(|f| f.minor.major_iterations.max(1)).sum()
 }
 
-/// The limits of the next call.
+/// The limits of the next call. After a divergence that is one major iteration, which halves the peak: minor iterations are
+/// right only as far as the sidelobes of what they take away stay below what is left, and the highest of a snapshot reach
+/// two thirds of the peak (CASA's cycle threshold, for the same reason).
 fn controls(situation: &Situation<'_>, rules: &StopRules) -> MinorControls {
-    let Situation { look, mask, finished, cheap, .. } = *situation;
+    let Situation { look, mask, finished, cheap, careful, .. } = *situation;
     let frozen = mask.settled || (!mask.same && has_settled(finished, Some(&mask.mask), rules));
     let left = rules.limits.major_cycles - major_iterations(finished);
-    let call = match (cheap, frozen) {
+    /// Part of the peak down to which a careful call cleans.
+    const SMALL_STEP: f64 = 0.5;
+    let call = match (cheap || careful, frozen) {
         (true, _) => 1,
         (false, true) => left,
         (false, false) => rules.every.min(left),
     };
-    let done = iterations(finished);
+    let (done, overall) = (iterations(finished), &look.state.overall);
+    let step = if careful { SMALL_STEP } else { 0.0 };
     MinorControls {
         iterations_left: iterations_left(&look.channels, done, rules),
-        threshold_jy: rules.threshold(look.state.overall.rms),
+        threshold_jy: rules.threshold(overall.rms).max(step * overall.peak_in_mask),
         major_iterations: call,
         last: call == left,
         channels: channel_controls(&look.state, &look.channels, done, rules),

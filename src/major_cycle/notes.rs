@@ -39,23 +39,33 @@ pub(super) struct Reverted {
 pub(super) struct Notes {
     path: PathBuf,
     pub finished: Vec<Finished>,
+    /// A cycle diverged and was taken back: those after it clean in small steps.
+    pub careful: bool,
+}
+
+/// The content of the file.
+#[derive(Default, Serialize, Deserialize)]
+struct Content<F> {
+    finished: F,
+    careful: bool,
 }
 
 impl Notes {
     /// Reads the notes of an earlier run in `folder`, as far as the imager has the cycles (`completed`).
     pub(super) fn open(folder: &Path, completed: usize) -> Result<Self> {
         let path = folder.join(FILE);
-        let mut finished: Vec<Finished> = match std::fs::read(&path) {
+        let Content::<Vec<Finished>> { mut finished, careful } = match std::fs::read(&path) {
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(Error::internal)?,
-            Err(_) => Vec::new(),
+            Err(_) => Content::default(),
         };
         finished.truncate(completed);
-        Ok(Self { path, finished })
+        Ok(Self { path, finished, careful })
     }
 
     /// Writes the notes down.
     pub(super) fn save(&self) -> Result<()> {
-        let json = serde_json::to_vec(&self.finished).expect("cycles are plain data");
+        let content = Content { finished: &self.finished, careful: self.careful };
+        let json = serde_json::to_vec(&content).expect("cycles are plain data");
         Ok(fs::write_atomically(&self.path, &json)?)
     }
 

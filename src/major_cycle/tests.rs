@@ -3,7 +3,7 @@
 use super::channels::{ChannelProgress, channel_controls, channel_states, diverged_channels, iterations_left};
 use super::cycles::describe;
 use super::decide::{ChosenMask, CycleStep, Look, Situation, decide};
-use super::notes::Finished;
+use super::notes::{Finished, Notes};
 use super::*;
 use crate::imager::{
     Capabilities, ChannelControls, ChannelRevert, CycleImager, Imager, MinorControls, MinorCycle, Products, Residual,
@@ -21,6 +21,8 @@ struct FakeImager {
     history: Vec<f64>,
     calls: Vec<(usize, bool, f64)>,
     worse_at: Option<usize>,
+    /// ... unless it stops above the threshold of the run.
+    better_when_careful: bool,
     /// It does one major iteration, however many it may.
     one_by_one: bool,
     /// It takes repaired models; those it was given.
@@ -29,7 +31,15 @@ struct FakeImager {
 
 impl FakeImager {
     fn new() -> Self {
-        Self { peak: 16.0, history: Vec::new(), calls: Vec::new(), worse_at: None, one_by_one: false, repairs: None }
+        Self {
+            peak: 16.0,
+            history: Vec::new(),
+            calls: Vec::new(),
+            worse_at: None,
+            better_when_careful: false,
+            one_by_one: false,
+            repairs: None,
+        }
     }
 }
 
@@ -75,7 +85,8 @@ impl CycleImager for FakeImager {
     fn clean(&mut self, _: Option<&Path>, controls: &MinorControls) -> Result<MinorCycle> {
         self.calls.push((controls.major_iterations, controls.last, controls.threshold_jy));
         self.history.push(self.peak);
-        let factor = if self.worse_at == Some(self.history.len()) { 4.0 } else { 0.5 };
+        let is_small = self.better_when_careful && controls.threshold_jy > 1.0;
+        let factor = if self.worse_at == Some(self.history.len()) && !is_small { 4.0 } else { 0.5 };
         self.peak *= factor;
         Ok(MinorCycle {
             iterations: 10,
@@ -294,6 +305,32 @@ fn divergence_reverts_to_the_best_cycle() {
     assert_eq!(report.stopped, StopReason::Diverged);
     assert_eq!(number(&report.products.image), 4.0);
     assert_eq!(report.mask.unwrap().pixels, 20);
+    let thresholds: Vec<f64> = imager.calls.iter().map(|c| c.2).collect();
+    assert_eq!(thresholds, [1.0, 1.0, 1.0, 2.0], "the second time in small steps");
+}
+
+#[test]
+fn after_a_divergence_it_goes_on_in_small_steps() {
+    let mut imager = FakeImager { worse_at: Some(2), better_when_careful: true, ..FakeImager::new() };
+    let rules = StopRules { every: 3, ..rules() };
+    let report = go(&mut imager, &[10, 20, 30, 40, 50], &rules);
+    assert_eq!(report.stopped, StopReason::Threshold);
+    assert_eq!(number(&report.products.image), 1.0);
+    let calls: Vec<(usize, f64)> = imager.calls.iter().map(|c| (c.0, c.2)).collect();
+    assert_eq!(calls, [(3, 1.0), (3, 1.0), (1, 4.0), (1, 2.0), (1, 1.0)]);
+}
+
+#[test]
+fn a_divergence_is_remembered_by_a_run_that_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut notes = Notes::open(folder.path(), 0).unwrap();
+    assert!(!notes.careful);
+    notes.careful = true;
+    notes.save().unwrap();
+    assert!(Notes::open(folder.path(), 0).unwrap().careful);
+    let (look, finished, mask) = (look_at(24.1, 0.5, 20), past(&[(20.0, None), (16.0, None)]), fresh(10));
+    let situation = Situation { careful: true, ..situation(&look, &finished, &mask) };
+    assert_eq!(decide(&situation, &rules()), CycleStep::RollBack { cycle: 1 }, "the second time it ends");
 }
 
 /// Three channels: the first meets its level at once, the second after two cycles, the third runs out of iterations.
@@ -632,7 +669,7 @@ fn fresh(pixels: u64) -> ChosenMask {
 }
 
 fn situation<'a>(look: &'a Look, finished: &'a [Finished], mask: &'a ChosenMask) -> Situation<'a> {
-    Situation { look, mask, finished, cheap: false, cannot_revert: false }
+    Situation { look, mask, finished, cheap: false, careful: false, cannot_revert: false }
 }
 
 /// A look at a single plane.
@@ -665,9 +702,9 @@ fn past(cycles: &[(f64, Option<f64>)]) -> Vec<Finished> {
 #[case::threshold(look_at(1.0, 0.5, 10), past(&[(16.0, None)]), Some(CycleStep::Stop(StopReason::Threshold)))]
 #[case::goes_on(look_at(8.0, 0.5, 10), past(&[(16.0, None)]), None)]
 #[case::peak_grew_a_little(look_at(23.9, 0.5, 20), past(&[(16.0, None)]), None)]
-#[case::peak_grew(look_at(24.1, 0.5, 20), past(&[(20.0, None), (16.0, None)]), Some(CycleStep::RollBack { cycle: 1 }))]
-#[case::noise_grew(look_at(8.0, 0.61, 10), past(&[(16.0, None)]), Some(CycleStep::RollBack { cycle: 0 }))]
-#[case::not_finite(look_at(f64::NAN, 0.5, 10), past(&[(16.0, None)]), Some(CycleStep::RollBack { cycle: 0 }))]
+#[case::peak_grew(look_at(24.1, 0.5, 20), past(&[(20.0, None), (16.0, None)]), Some(CycleStep::StepBack { cycle: 1 }))]
+#[case::noise_grew(look_at(8.0, 0.61, 10), past(&[(16.0, None)]), Some(CycleStep::StepBack { cycle: 0 }))]
+#[case::not_finite(look_at(f64::NAN, 0.5, 10), past(&[(16.0, None)]), Some(CycleStep::StepBack { cycle: 0 }))]
 #[case::same_peak_in_the_same_mask(
     look_at(15.9999, 0.5, 10),
     past(&[(16.0, None)]),

@@ -31,7 +31,7 @@ const FLOOR_NEGATIVE: f64 = 0.5;
 pub(super) const NEARLY_BRIGHTEST: f64 = 0.9;
 
 /// Sidelobes of emission on its own scale above this part of its peak, as a snapshot's PSF has them, look like emission.
-const UNCERTAIN: f64 = 0.5;
+pub(crate) const UNCERTAIN: f64 = 0.5;
 /// Emission fainter than a source nearby by this factor may be its halo.
 const HALO_RATIO: f32 = 300.0;
 /// Side of the box in which a seed is compared with the deepest negative nearby, beams.
@@ -181,7 +181,7 @@ pub(crate) fn extended_islands(
     let mut all = Array2::from_elem(image.dim(), false);
     let mut found = Vec::new();
     for scale in scales {
-        let (smoothed, block) = smoothed(&flat, scale.beams * limits.fwhm);
+        let (smoothed, block) = smoothed_above_level(&flat, scale.beams * limits.fwhm);
         let side = (NEAR_BEAMS * limits.fwhm / block as f64).round().max(1.0) as usize;
         let excess = Array2::from_shape_fn(smoothed.dim(), |(y, x)| {
             let centre = |at: usize, n: usize| (at * block + block / 2).min(n - 1);
@@ -209,6 +209,20 @@ pub(crate) fn extended_islands(
 fn smoothed(image: &Array2<f32>, fwhm: f64) -> (Array2<f32>, usize) {
     let block = ((fwhm / PIXELS_PER_FWHM) as usize).max(1);
     (gaussian(&blocks(image.view(), block), fwhm / block as f64 / FWHM_PER_SIGMA), block)
+}
+
+/// The same, without a level that lies under the whole image: baselines of nearly no length put the total flux there, which
+/// is no island.
+fn smoothed_above_level(image: &Array2<f32>, fwhm: f64) -> (Array2<f32>, usize) {
+    let (first, block) = smoothed(image, fwhm);
+    let values = first.as_slice().expect("made in standard order");
+    match median_and_mad(values, |i| values[i] != 0.0).filter(|stats| stats.median > stats.sigma()) {
+        Some(stats) => {
+            let level = stats.median as f32;
+            smoothed(&image.mapv(|v| if v == 0.0 { 0.0 } else { v - level }), fwhm)
+        }
+        None => (first, block),
+    }
 }
 
 /// Seeds and growth in one smoothed image; `excess` is the local noise over that of the image, `near` the side of the box
@@ -411,6 +425,15 @@ mod tests {
         // Nothing beyond one FWHM and the smoothing's own.
         let far = islands.indexed_iter().any(|((y, x), &m)| m && (y as f64 - 80.0).hypot(x as f64 - 80.0) > 45.0);
         assert!(!far && islands.iter().filter(|m| **m).count() > 400);
+    }
+
+    #[test]
+    fn a_level_under_the_whole_image_is_no_emission() {
+        let mut image = noise(3) + 20.0;
+        assert_eq!(found(&image, &nothing()), nothing());
+        add(&mut image, (80, 80), 1.5, 30.0);
+        let islands = found(&image, &nothing());
+        assert!(islands[(80, 80)] && !islands[(30, 30)] && islands.iter().filter(|m| **m).count() < 6000);
     }
 
     #[test]

@@ -50,10 +50,10 @@ use super::flint::flood::grow;
 use super::{MaskBits, MaskNote, MaskingError, MaskingOptions, make_mask};
 use crate::image::PixelBeam;
 use crate::kernels::bitmask::BitMask;
-use crate::kernels::{Connectivity, dilation_bits, geodesic_dilation_bits, label};
+use crate::kernels::{Connectivity, dilation_bits, geodesic_dilation, geodesic_dilation_bits, label};
 use crate::noise::{NoiseMaps, NoiseOptions, estimate};
 use compact::{CompactLimits, compact_seeds, significant};
-use extended::{ExtendedLimits, Halo, NEARLY_BRIGHTEST, Scale, ScaleFound, extended_islands};
+use extended::{ExtendedLimits, Halo, NEARLY_BRIGHTEST, Scale, ScaleFound, UNCERTAIN, extended_islands};
 use ndarray::{Array2, ArrayView2, Zip};
 use vetting::{Surroundings, brightest_nearby, check};
 
@@ -212,6 +212,9 @@ impl<'i, 's> Maker<'i, 's> {
         let image = self.inputs.image;
         let choice = choose(self.base, &self.state, caution, self.limits);
         let (mut mask, notes) = self.pipeline(&choice)?;
+        if mask.masked_pixels() == 0 {
+            self.add_brightest(&mut mask, caution);
+        }
         let mut compact = 0;
         if choice.masking.flood_fill_use_mac {
             self.keep_significant(&mut mask, caution);
@@ -294,6 +297,22 @@ impl<'i, 's> Maker<'i, 's> {
             *faint = l > 0 && f64::from(v) < floor * f64::from(peaks[l as usize]);
         });
         mask.clear(faint.view());
+    }
+
+    /// In a residual whose sidelobes are high everywhere, adds the island of the brightest pixel: signal to local noise
+    /// does not see it among its own sidelobes. It exceeds the noise and the negatives of the whole image as a compact
+    /// island those around it; what is fainter follows once it is cleaned.
+    fn add_brightest(&self, mask: &mut MaskBits, caution: f64) {
+        let (state, options) = (&self.state, &self.limits.compact);
+        let high = self.inputs.sidelobes.is_some_and(|s| s.highest > UNCERTAIN);
+        let least = (options.seed * state.rms).max(-options.negative * state.minimum) * caution;
+        if !high || options.seed <= 0.0 || state.peak <= least {
+            return;
+        }
+        let image = self.inputs.image;
+        let bright = image.mapv(|v| f64::from(v) > NEARLY_BRIGHTEST * state.peak);
+        let seed = image.mapv(|v| f64::from(v) >= state.peak);
+        self.put(mask, geodesic_dilation(seed.view(), bright.view(), Connectivity::Eight, None).view());
     }
 
     /// In a restored image, the pixels that the sidelobes of what was left uncleaned may have made and that the last mask
@@ -583,6 +602,37 @@ mod tests {
         let (restored, residual) = (pixels(None), pixels(Some(&sidelobes)));
         assert!(restored.1, "in a restored image the arm is emission");
         assert!(!residual.1 && residual.0 < 120, "{residual:?}");
+    }
+
+    #[test]
+    fn among_sidelobes_everywhere_the_brightest_pixel_is_an_island() {
+        // Fringes of a few baselines: six tenths of the peak over the whole image.
+        let fringes = |peak: f32| {
+            Array2::from_shape_fn((240, 240), |(y, x)| {
+                let (dy, dx) = (y as f32 - 120.0, x as f32 - 120.0);
+                let envelope = (-(dx * dx + dy * dy) / 8_000.0).exp();
+                peak * (0.6 * envelope * (0.55 * dx).cos() * (0.6 * dy).cos())
+            })
+        };
+        let with_source = |mut image: Array2<f32>, peak: f32| {
+            add_source(&mut image, (120, 120), 0.4 * peak, 3.0);
+            image
+        };
+        let (base, noise_options, limits) =
+            (MaskingOptions::default(), NoiseOptions::default(), AutoMaskOptions::default());
+        let psf = with_source(fringes(1.0), 1.0);
+        let sidelobes = PsfSidelobes::of(psf.view(), &limits.extended.scales, 3.0);
+        assert!(sidelobes.highest > UNCERTAIN, "{}", sidelobes.highest);
+        let masked = |image: &Array2<f32>| {
+            let residual = AutoInputs { sidelobes: Some(&sidelobes), ..inputs(image) };
+            make(&residual, &settings(&base, &noise_options, &limits)).unwrap()
+        };
+        // On a level that makes the negatives shallow.
+        let made = masked(&(with_source(fringes(100.0), 100.0) + noise(240, 3) + 25.0));
+        assert!(is_masked(&made, (120, 120)), "{}", made.choice.why);
+        let is_near = |(y, x): (usize, usize)| y.abs_diff(120) < 8 && x.abs_diff(120) < 8;
+        assert!(made.mask.any().indexed_iter().all(|(p, &m)| !m || is_near(p)), "{}", made.mask.masked_pixels());
+        assert_eq!(masked(&noise(240, 3)).mask.masked_pixels(), 0, "noise alone is no source");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::planes::Noise;
 use super::{AutoSummary, Mask, MaskRequest, MaskStats, PlaneNote, Polarisations};
 use crate::image::{FitsImage, Header, ImageError, PixelBeam, PixelType, PlaneWriter};
-use crate::masking::auto::{self, AutoInputs, AutoSettings, LastRound};
+use crate::masking::auto::{self, AutoInputs, AutoMaskError, AutoSettings, LastRound};
 use crate::masking::flint::pipeline::mask_of_rows;
 use crate::masking::recipe::MaskMethod;
 use crate::masking::{MaskBits, MaskNote, MaskOutput, MaskingError, MaskingOptions, mask_of_signal};
@@ -205,8 +205,12 @@ impl<'a> Single<'a> {
         let recipe = self.request.recipe;
         let settings =
             AutoSettings { base: &recipe.flint, noise: &recipe.noise, caution: recipe.caution, limits: &recipe.auto };
-        let made = auto::make(&inputs, &settings)
-            .map_err(|e| Error::bad_input(format!("{}: {e}", self.request.image.display())))?;
+        let made = match auto::make(&inputs, &settings) {
+            Ok(made) => made,
+            // A residual that has diverged, or holds nothing any more: whoever cleans looks at it.
+            Err(AutoMaskError::NoSignal) if inputs.sidelobes.is_some() => return Ok(Ok(self.nothing())),
+            Err(e) => return Err(Error::bad_input(format!("{}: {e}", self.request.image.display()))),
+        };
         if self.mask.automatic.is_none() {
             self.mask.flint = Some(made.choice.masking.clone());
         }
@@ -223,6 +227,14 @@ impl<'a> Single<'a> {
         summary.hidden |= made.hidden;
         summary.removed.extend(made.removed);
         Ok(Ok(with_zeros(MaskOutput { mask: made.mask, bits, notes: made.notes, signal: None }, zeros)))
+    }
+
+    /// An empty mask of a residual without signal.
+    fn nothing(&mut self) -> MaskOutput {
+        let summary = self.mask.automatic.get_or_insert_default();
+        summary.why.push(AutoMaskError::NoSignal.to_string());
+        let bits = self.request.recipe.flint.bits();
+        MaskOutput { mask: MaskBits::empty(self.image.plane_shape(), bits), bits, notes: Vec::new(), signal: None }
     }
 
     /// The beam that automatic levels know; they do without one where pixels have no size and nothing is eroded.
