@@ -3,7 +3,7 @@
 import numpy as np
 
 from cleanloop_worker import requests as r
-from cleanloop_worker.ms.noise import has_spectrum, read_weights
+from cleanloop_worker.ms.noise import has_spectrum, parallel_hands, read_weights
 from cleanloop_worker.ms.tables import check_column, pieces
 from cleanloop_worker.problems import BadInput
 
@@ -42,14 +42,17 @@ def restore_flags(ms: str, name: str, missing_ok: bool = False) -> bool:
 
 def flag_not_finite(request: r.FlagNotFinite) -> int:
     """Flags unflagged visibilities that, or whose weights, are no numbers; returns how many. Only ever asked for on working
-    copies."""
+    copies. Cross hands keep their flags: gaincal leaves out what is flagged in any correlation, and some data have no
+    weights for cross hands at all."""
     ms, column = request.ms, request.column
     check_column(ms, column, "name one of these")
     flagged = 0
+    hands = parallel_hands(ms)
     for tb, start, rows in pieces(ms, column, write=True):
         flag = tb.getcol("FLAG", start, rows)
         weights = read_weights(tb, start, rows, has_spectrum(tb))
         bad = ~(np.isfinite(tb.getcol(column, start, rows)) & np.isfinite(weights)) & ~flag
+        bad[np.setdiff1d(np.arange(len(bad)), hands[int(tb.getcell("DATA_DESC_ID", start))])] = False
         if bad.any():
             tb.putcol("FLAG", flag | bad, start, rows)
             flagged += int((bad & ~tb.getcol("FLAG_ROW", start, rows)).sum())
