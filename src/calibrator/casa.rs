@@ -1,10 +1,11 @@
 //! CASA's gaincal, bandpass and applycal, in the worker.
 
 use super::options::{GainType, GaincalOptions};
-use super::{Calibrator, SolutionTable, SolveRequest, gain_tables};
+use super::{Calibrator, Onto, SolutionTable, SolveRequest, gain_tables};
 use crate::measurement_set;
 use crate::programs::casa::requests::{
-    AppliedTable, Applycal, GainTable, Gaincal, GaincalParameters, IdentityGains, SpectralWindowMaps, TableStatistics,
+    AppliedTable, ApplyOnto, Applycal, GainTable, Gaincal, GaincalParameters, IdentityGains, SpectralWindowMaps,
+    TableStatistics,
 };
 use crate::programs::casa::{Casa, python as text};
 use crate::quality::solutions::SolutionStats;
@@ -236,6 +237,18 @@ impl Calibrator for CasaCalibrator {
     fn apply(&mut self, measurement_set: &Path, tables: &[SolutionTable], log: &Path) -> Result<()> {
         let request = Applycal {
             ms: measurement_set.to_path_buf(),
+            tables: self.applied(tables),
+            applymode: word(&self.chain[0].applymode),
+        };
+        self.casa.ask(&request, Some(log))
+    }
+
+    fn apply_onto(&mut self, onto: &Onto, tables: &[SolutionTable], log: &Path) -> Result<Vec<usize>> {
+        let request = ApplyOnto {
+            ms: onto.measurement_set.clone(),
+            field: onto.field,
+            windows: onto.windows.clone(),
+            bin: onto.bin,
             tables: self.applied(tables),
             applymode: word(&self.chain[0].applymode),
         };

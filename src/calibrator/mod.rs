@@ -15,12 +15,12 @@ pub use chain::{GaincalInput, chain_problems, term_names};
 pub use command::{CalibratorCommandError, CommandCalibrator, PLACEHOLDERS};
 pub use quartical::{QuarticalCalibrator, QuarticalError};
 
-use crate::Result;
 use crate::measurement_set;
 use crate::process::Limits;
 use crate::programs::casa::Casa;
 use crate::programs::casa::requests::GainTable;
 use crate::quality::solutions::SolutionStats;
+use crate::{Error, Result};
 use options::GaincalOptions;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -54,6 +54,26 @@ pub struct SolutionTable {
     /// The term of the chain that it holds; empty: all terms of the round.
     #[serde(default)]
     pub term: String,
+}
+
+/// Data that a copy was made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Onto {
+    /// The measurement set.
+    pub measurement_set: PathBuf,
+    /// Number of the field that was copied; `None`: all.
+    pub field: Option<usize>,
+    /// Number, first and last channel of each window that was copied; none: all.
+    pub windows: Vec<(usize, usize, usize)>,
+    /// Channels that were averaged into one.
+    pub bin: usize,
+}
+
+impl Onto {
+    /// The copy was one of all of the data.
+    pub fn is_whole(&self) -> bool {
+        self.field.is_none() && self.windows.is_empty() && self.bin == 1
+    }
 }
 
 /// Tables as the CASA worker takes them.
@@ -118,6 +138,22 @@ pub trait Calibrator: Send {
     /// The program's failure.
     fn apply(&mut self, measurement_set: &Path, tables: &[SolutionTable], log: &Path) -> Result<()>;
 
+    /// Applies the tables to the data that the copy was made from that they were solved on; returns the windows that the
+    /// tables say nothing about, which stay as they are.
+    ///
+    /// # Errors
+    /// The program's failure; a calibrator whose solutions fit only the data that they were solved on.
+    fn apply_onto(&mut self, onto: &Onto, tables: &[SolutionTable], log: &Path) -> Result<Vec<usize>> {
+        if !onto.is_whole() {
+            return Err(Error::bad_input(format!(
+                "{}: the calibrator applies its solutions only to all of the data, as they were solved on a copy of all \
+                 of them; those of a field, of windows or of averages can be applied with `calibrator: casa`",
+                onto.measurement_set.display()
+            )));
+        }
+        self.apply(&onto.measurement_set, tables, log).map(|()| Vec::new())
+    }
+
     /// Statistics of the tables, for each of their terms: flagged fraction, S/N, phases and amplitudes by
     /// antenna and time.
     ///
@@ -172,7 +208,7 @@ pub fn open(kind: SolverKind, chain: Vec<GaincalOptions>, casa: Casa, limits: Li
 /// Refuses a chain that is empty or does not go together.
 fn check_chain(chain: &[GaincalOptions]) -> Result<()> {
     if chain.is_empty() {
-        return Err(crate::Error::bad_input("a calibration needs at least one solve: gaincal is an empty list"));
+        return Err(Error::bad_input("a calibration needs at least one solve: gaincal is an empty list"));
     }
     chain_problems(chain).into_iter().next().map_or(Ok(()), |(_, problem)| Err(problem.into()))
 }
@@ -180,7 +216,7 @@ fn check_chain(chain: &[GaincalOptions]) -> Result<()> {
 /// Solving against an empty model would make gains of nothing.
 fn refuse_empty_model(casa: &Casa, ms: &Path) -> Result<()> {
     if measurement_set::model_is_empty(casa, ms)? {
-        return Err(crate::Error::bad_input(format!(
+        return Err(Error::bad_input(format!(
             "{}: MODEL_DATA is empty, there is nothing to calibrate against: the last imaging found no component inside \
              its mask",
             ms.display()

@@ -17,6 +17,7 @@
 //! [`events`], [`steps`] (what the loop asks of programs), `rounds` (the loop), `run` (measurement sets side by side,
 //! on this machine or as jobs). This module puts the real programs behind the loop.
 
+mod apply;
 pub mod events;
 pub mod file;
 pub(crate) mod journal;
@@ -29,6 +30,7 @@ pub(crate) mod run;
 #[doc(hidden)]
 pub mod steps;
 
+pub use apply::{ApplyRequest, apply};
 pub(crate) use run::batch::{BarrierOf, TaskOf};
 pub use run::batch::{Follow, JobsStatus};
 pub use run::{Cancelled, Outcome, ReportWriter, RunOptions};

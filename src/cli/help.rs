@@ -44,7 +44,7 @@ mod tests {
         let help = command().render_help().to_string();
         let list = help.lines().skip_while(|line| *line != "Campaigns:").take_while(|line| *line != "Options:");
         let words: Vec<&str> = list.filter_map(|line| line.split_whitespace().next()).collect();
-        let expected = "Campaigns: init validate plan run status cancel report image demo \
+        let expected = "Campaigns: init validate plan run status cancel report apply image demo \
                         Masks mask automask combine extractmask kernel deconvolve mosaic \
                         Measurements: inspect noise metrics confetti \
                         Setup: setup simulate completions man";

@@ -11,7 +11,7 @@ mod setup;
 use crate::process::interrupt;
 use crate::process::own;
 use crate::{ExitStatus, Result};
-use campaign::{cancel, demo, image, init, plan, report, run, schema, status, task, validate};
+use campaign::{apply, cancel, demo, image, init, plan, report, run, schema, status, task, validate};
 use clap::{FromArgMatches, Parser, Subcommand};
 use masks::{automask, combine, deconvolve, extractmask, kernel, mask, mosaic};
 use measurements::{confetti, inspect, metrics, noise};
@@ -65,6 +65,7 @@ pub enum Command {
     Cancel(cancel::Args),
     /// Write a campaign's report again.
     Report(report::Args),
+    Apply(apply::Args),
     Image(image::Args),
     /// Run the demonstration: set up CASA, simulate a field, self-calibrate it, write the report.
     Demo(demo::Args),
@@ -159,6 +160,7 @@ pub fn run(cli: Cli) -> Result<ExitStatus> {
         Command::Status(args) => status::run(args),
         Command::Cancel(args) => cancel::run(args),
         Command::Report(args) => report::run(args),
+        Command::Apply(args) => apply::run(args),
         Command::Image(args) => image::run(args, terminal),
         Command::Demo(args) => demo::run(args, terminal),
         Command::Task(args) => task::run(args),

@@ -15,7 +15,7 @@ pub use identity::identity;
 pub use inspection::{Inspection, inspect};
 pub use noise::TheoreticalNoise;
 pub use selection::{DataPart, Windows};
-pub(crate) use selection::{field_named, target_field, windows_of};
+pub(crate) use selection::{field_named, split_corrected, target_field, windows_of};
 pub use summary::{
     Antenna, Field, MsSummary, Pointing, SpectralWindow, adopt_corrected, checksum, copy_column, model_is_empty,
     short_baseline_flux,

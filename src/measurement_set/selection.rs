@@ -238,7 +238,7 @@ impl DataPart {
             ms: from.to_path_buf(),
             output: output.to_path_buf(),
             column: column.to_owned(),
-            field: self.field,
+            fields: self.field.into_iter().collect(),
             spw: self.spw(),
             time_s: self.time_s,
             channels: self.channels.max(1),
@@ -269,6 +269,23 @@ impl DataPart {
             None,
         )
     }
+}
+
+/// Copies calibrated data, `CORRECTED_DATA` of some fields (none: all), to a measurement set of their own, as its `DATA`.
+///
+/// # Errors
+/// No such column, CASA's failure.
+pub(crate) fn split_corrected(casa: &Casa, from: &Path, fields: Vec<usize>, output: &Path, log: &Path) -> Result<()> {
+    let request = Split {
+        ms: from.to_path_buf(),
+        output: output.to_path_buf(),
+        column: "CORRECTED_DATA".to_owned(),
+        fields,
+        spw: String::new(),
+        time_s: None,
+        channels: 1,
+    };
+    casa.ask(&request, Some(log))
 }
 
 #[cfg(test)]

@@ -92,6 +92,7 @@ pub(crate) fn step(step: Step) -> &'static str {
         Step::Decide => "judging the round",
         Step::Revert => "going back to the last accepted round",
         Step::Finish => "collecting the products",
+        Step::ApplyTo => "applying the best solutions",
         Step::Archive => "collecting the archive",
     }
 }

@@ -47,6 +47,7 @@ OPERATIONS = {
     "load_column": Operation(r.LoadColumn, "ms.columns:load_column"),
     "gaincal": Operation(r.Gaincal, "gains.solve:gaincal"),
     "applycal": Operation(r.Applycal, "gains.apply:applycal"),
+    "apply_onto": Operation(r.ApplyOnto, "gains.onto:apply_onto"),
     "spectral_window_maps": Operation(r.SpectralWindowMaps, "gains.apply:spectral_window_maps"),
     "identity_gains": Operation(r.IdentityGains, "gains.apply:identity_gains"),
     "table_statistics": Operation(r.TableStatistics, "gains.tables:statistics"),

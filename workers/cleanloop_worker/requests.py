@@ -144,7 +144,7 @@ class Split:
     ms: str
     output: str
     column: str
-    field: int | None
+    fields: list[int]
     spw: str
     time_s: float | None
     channels: int
@@ -242,6 +242,19 @@ class Applycal:
     """Applies tables from DATA to CORRECTED_DATA."""
 
     ms: str
+    tables: list[AppliedTable]
+    applymode: str
+
+
+@dataclass(frozen=True)
+class ApplyOnto:
+    """Applies tables of a copy to the data that it was made from: rows of the field; `windows` holds number, first and
+    last channel of each window of the copy (none: all), `bin` the channels that were averaged."""
+
+    ms: str
+    field: int | None
+    windows: list[list[int]]
+    bin: int
     tables: list[AppliedTable]
     applymode: str
 

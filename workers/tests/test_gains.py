@@ -5,7 +5,9 @@ import pytest
 
 from cleanloop_worker import requests as r
 from cleanloop_worker.gains import differences, measure_scatter, median, new_entry, quality, solve, tables
+from cleanloop_worker.gains import onto as gains_onto
 from cleanloop_worker.gains.apply import calls_for, covered
+from cleanloop_worker.gains.onto import Window, calls_onto, unserved
 from cleanloop_worker.problems import BadInput
 
 
@@ -199,3 +201,38 @@ def test_a_solve_gets_the_tables_that_cover_its_channels() -> None:
         solve.applied_before([low, high], (0, 0, 4), 1)
     with pytest.raises(BadInput, match="h: no such table"):
         solve.applied_before([low, high], (0, 6, 8), 1)
+
+
+def onto(
+    monkeypatch: pytest.MonkeyPatch, tables: list[r.AppliedTable], windows: list[Window], lengths: list[int]
+) -> list[tuple[str, list[str], list[list[int]]]]:
+    """Selection, tables and maps of each call; the name of a table is the list of windows that it holds."""
+    monkeypatch.setattr(gains_onto, "held_windows", lambda path: [int(k) for k in path])
+    return [(c.spw, [t.path for t in c.tables], c.spwmap) for c in calls_onto(tables, windows, lengths)]
+
+
+def test_windows_of_a_copy_are_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = [Window(0, 0, 7, 1), Window(1, 0, 7, 1)]
+    own, common = table("01", None, None), table("0", None, None)
+    assert onto(monkeypatch, [own], whole, [8, 8]) == [("", ["01"], [[]])]
+    assert onto(monkeypatch, [own, common], whole, [8, 8]) == [("", ["01", "0"], [[], [0, 0]])]
+    # Windows 1 and 3 of four were copied: with solutions of their own, and with common ones, which serve all.
+    part = [Window(1, 0, 7, 1), Window(3, 2, 5, 2)]
+    assert onto(monkeypatch, [own], part, [8] * 4) == [("1,3", ["01"], [[0, 0, 0, 1]])]
+    assert onto(monkeypatch, [common], part, [8] * 4) == [("", ["0"], [[0, 0, 0, 0]])]
+    assert unserved(calls_onto([own], part, [8] * 4), [8] * 4) == [0, 2]
+    # One window was copied: its solutions say nothing about the others.
+    assert onto(monkeypatch, [common], [Window(2, 0, 7, 1)], [8] * 3) == [("2", ["0"], [[0, 0, 0]])]
+    assert onto(monkeypatch, [], part, [8] * 4) == []
+
+
+def test_ranges_of_averages_are_ranges_of_channels_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Channels 4 to 60 of 64 in bins of 8: seven, solved in ranges of four and three; edges go with their neighbours.
+    window = Window(1, 4, 60, 8)
+    assert window.channels() == 7
+    low, high, whole = table("0", [0, 3], 0), table("0", [4, 6], 0), table("0", None, None)
+    assert onto(monkeypatch, [low, high, whole], [window], [16, 64]) == [
+        ("1:0~35", ["0", "0"], [[0, 0], [0, 0]]),
+        ("1:36~63", ["0", "0"], [[0, 0], [0, 0]]),
+    ]
+    assert Window(0, 0, 2, 8).channels() == 1

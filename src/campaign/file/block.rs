@@ -8,7 +8,7 @@ use super::reading::problem::Problem;
 use super::resources::Resources;
 use super::rounds::RoundSelection;
 use super::scheduler::{self, SchedulerInput, SchedulerOptions};
-use super::selection::{AverageOptions, FieldChoice, FieldInput};
+use super::selection::{ApplyTo, AverageOptions, FieldChoice, FieldInput};
 use super::start_model::StartModel;
 use super::together::Together;
 use crate::campaign::rules::acceptance::AcceptanceOptions;
@@ -124,6 +124,9 @@ pub struct CampaignBlock {
     /// (wsclean's `-save-source-list`, or lines of right ascension, declination and flux in Jy). `auto`: a point where the
     /// first image is doubted and solves against a point are better. In a plain campaign the default is `auto`.
     pub start_model: StartModel,
+    /// Data that get the best solutions when the campaign has ended, un-averaged and unselected: the `original`, or another
+    /// measurement set of the same array. Their `CORRECTED_DATA` is written. Default: none.
+    pub apply_to: Option<ApplyTo>,
     /// Rounds that image without calibrating first (flint's field option).
     pub skip_selfcal_on_rounds: Option<Vec<usize>>,
     /// flint's field option: the same as `mask.allow`.
@@ -169,7 +172,25 @@ pub(super) fn check(found: &mut Findings<'_>) {
             "leave out `work_on`",
         );
     }
-    for error in block.acceptance.problems() {
+    if block.apply_to.is_some() {
+        check_apply_to(found);
+    }
+    for error in found.campaign.block.acceptance.problems() {
         found.problem(&["acceptance", error.key()], error.to_string(), "");
+    }
+}
+
+/// There will be solutions, and they are for the column that they are applied to.
+fn check_apply_to(found: &mut Findings<'_>) {
+    let block = &found.campaign.block;
+    let key = &["apply_to"];
+    if block.calibrator == CalibratorKind::None {
+        found.problem(key, "`campaign.apply_to` needs a calibrator: there will be no solutions", "leave it out");
+    } else if block.work_on == WorkOn::Original {
+        let message = "with `work_on: original` the best solutions are applied to the original in any case";
+        found.problem(key, message, "leave `apply_to` out");
+    } else if block.start_column == StartColumn::CorrectedData {
+        let message = "solutions for CORRECTED_DATA (`start_column`) cannot be applied to DATA";
+        found.problem(key, message, "leave it out, and use `cleanloop apply --split NEW.ms` afterwards");
     }
 }

@@ -37,7 +37,7 @@ pub(crate) use reading::{env, yaml};
 pub use resources::Resources;
 pub use rounds::{RoundSelection, consider_mask_round};
 pub use scheduler::{Loss, SchedulerKind, SchedulerOptions};
-pub use selection::{AverageOptions, FieldChoice};
+pub use selection::{ApplyTo, AverageOptions, FieldChoice};
 pub use start_model::StartModel;
 pub use together::Together;
 

@@ -1,4 +1,5 @@
-//! `campaign.field`, `spw`, `average`: the part of the data that is worked on.
+//! `campaign.field`, `spw`, `average`, `apply_to`: the part of the data that is worked on, and the data that get the
+//! solutions in the end.
 
 use super::programs::Word;
 use super::reading::findings::Findings;
@@ -6,6 +7,7 @@ use crate::measurement_set::windows_of;
 use crate::util::duration::TimeLimit;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::path::PathBuf;
 
 /// The word that stands for each field by itself.
 const EACH: &str = "each";
@@ -60,6 +62,32 @@ impl Serialize for FieldChoice {
             Self::Each => serializer.serialize_str(EACH),
             Self::One(field) => serializer.serialize_str(field),
             Self::Several(fields) => fields.serialize(serializer),
+        }
+    }
+}
+
+/// The data that get the best solutions at the end: the `original`, or another measurement set like it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(from = "String", into = "String")]
+#[schemars(with = "String")]
+pub enum ApplyTo {
+    /// The user's measurement sets.
+    Original,
+    /// This one.
+    File(PathBuf),
+}
+
+impl From<String> for ApplyTo {
+    fn from(word: String) -> Self {
+        if word == "original" { Self::Original } else { Self::File(word.into()) }
+    }
+}
+
+impl From<ApplyTo> for String {
+    fn from(to: ApplyTo) -> Self {
+        match to {
+            ApplyTo::Original => "original".to_owned(),
+            ApplyTo::File(path) => path.to_string_lossy().into_owned(),
         }
     }
 }

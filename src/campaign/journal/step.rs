@@ -31,6 +31,8 @@ pub enum Step {
     Revert,
     /// The best round's products are collected.
     Finish,
+    /// The best solutions are applied to the original data.
+    ApplyTo,
     /// Files of the archive are copied and packed.
     Archive,
 }
@@ -60,6 +62,8 @@ impl StepId {
     pub(crate) const PREPARE: Self = Self::whole(Step::Prepare);
     /// The step that collects the best round's products.
     pub(crate) const FINISH: Self = Self::whole(Step::Finish);
+    /// The step that applies the best solutions to the original data.
+    pub(crate) const APPLY_TO: Self = Self::whole(Step::ApplyTo);
     /// The step that collects the archive.
     pub(crate) const ARCHIVE: Self = Self::whole(Step::Archive);
 

@@ -5,7 +5,7 @@
 //! measurement sets, and files and temporary folders that the options name.
 
 use super::{Plan, TargetPlan};
-use crate::campaign::file::Executables;
+use crate::campaign::file::{ApplyTo, Executables};
 use crate::programs::setup;
 use std::path::{Path, PathBuf};
 
@@ -35,6 +35,9 @@ impl Mounts {
         let mut paths = vec![layout.root().to_path_buf()];
         // The folder that holds it: a measurement set that is there no longer could not be bound.
         paths.extend(target.members.iter().filter_map(|set| set.path.parent().map(Path::to_path_buf)));
+        if let Some(ApplyTo::File(to)) = &plan.apply_to {
+            paths.extend(to.parent().map(Path::to_path_buf));
+        }
         for round in &plan.rounds {
             paths.extend(round.imaging.folders());
         }

@@ -9,7 +9,7 @@ use super::{CalibrationPlan, MaskPlan, Plan, PlanError, RoundPlan, containers};
 use crate::calibrator::options::{GaincalOptions, TermKind};
 use crate::calibrator::term_names;
 use crate::campaign::file::{
-    ArchiveOptions, CalibratorKind, CampaignBlock, CampaignFile, FlintArchiveOptions, MaskCadence, MaskImage,
+    ApplyTo, ArchiveOptions, CalibratorKind, CampaignBlock, CampaignFile, FlintArchiveOptions, MaskCadence, MaskImage,
     MaskMethod, ModeMaps, StartModel, consider_mask_round,
 };
 use crate::imager::ImagerOptions;
@@ -95,6 +95,7 @@ pub fn resolve_with(campaign: &CampaignFile, environment: &dyn Fn(&str) -> Optio
         work_on: block.work_on,
         start_column: block.start_column,
         start_model: start_model(campaign, block.start_model)?,
+        apply_to: apply_to(campaign, block.apply_to)?,
         scheduler: block.scheduler,
         on_failure: block.on_failure,
         archive,
@@ -147,6 +148,14 @@ fn archive(
 fn start_model(campaign: &CampaignFile, model: StartModel) -> Result<StartModel, PlanError> {
     Ok(match model {
         StartModel::File(path) => StartModel::File(absolute(&campaign.folder().join(path))?),
+        other => other,
+    })
+}
+
+/// Relative paths start at the campaign file's folder.
+fn apply_to(campaign: &CampaignFile, to: Option<ApplyTo>) -> Result<Option<ApplyTo>, PlanError> {
+    Ok(match to {
+        Some(ApplyTo::File(path)) => Some(ApplyTo::File(absolute(&campaign.folder().join(path))?)),
         other => other,
     })
 }

@@ -41,6 +41,9 @@ fn text(plan: &Plan) -> String {
     let antenna = plan.reference_antenna.as_deref().unwrap_or("chosen from the data");
     line(&mut out, "reference antenna", antenna);
     line(&mut out, "works on", &format!("the {}; DATA is never written", word(&plan.work_on)));
+    if let Some(to) = &plan.apply_to {
+        line(&mut out, "applied to", &String::from(to.clone()));
+    }
     options(&mut out, "acceptance", &plan.acceptance);
     if plan.rounds.iter().flat_map(|round| &round.calibration).flat_map(|c| &c.chain).any(|o| o.solint == "auto") {
         options(&mut out, "solint: auto", &plan.solint);

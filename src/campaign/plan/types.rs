@@ -3,8 +3,8 @@
 use super::{PlanError, hash};
 use crate::calibrator::options::GaincalOptions;
 use crate::campaign::file::{
-    ArchiveOptions, AverageOptions, CalibratorKind, Executables, FieldOptions, FilledIn, ImagerKind, MaskCadence,
-    MaskImage, OnFailure, Resources, SchedulerOptions, StartColumn, StartModel, StopOptions, WorkOn,
+    ApplyTo, ArchiveOptions, AverageOptions, CalibratorKind, Executables, FieldOptions, FilledIn, ImagerKind,
+    MaskCadence, MaskImage, OnFailure, Resources, SchedulerOptions, StartColumn, StartModel, StopOptions, WorkOn,
 };
 use crate::campaign::layout::Layout;
 use crate::campaign::rules::acceptance::AcceptanceOptions;
@@ -59,6 +59,9 @@ pub struct Plan {
     /// The model that the first calibration starts from.
     #[serde(default)]
     pub start_model: StartModel,
+    /// The data that get the best solutions at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub apply_to: Option<ApplyTo>,
     /// Where the work runs.
     pub scheduler: SchedulerOptions,
     /// Whether the other measurement sets go on when one fails.
@@ -215,6 +218,7 @@ impl Plan {
         self.calibrator = CalibratorKind::None;
         self.scheduler = SchedulerOptions::default();
         self.archive = ArchiveOptions::default();
+        self.apply_to = None;
         self.output = self.output.join(format!("imaging-{round:02}"));
         self.name = format!("{}, imaging of round {round}", self.name);
         self.only_round = Some(round);

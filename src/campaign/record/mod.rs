@@ -11,6 +11,7 @@ mod file;
 mod mask;
 mod message;
 mod round;
+mod solutions;
 
 pub use super::journal::State;
 pub use super::rules::acceptance::Verdict;
@@ -22,6 +23,7 @@ pub use file::{FILE_NAME, RecordError};
 pub use mask::{MaskOrigin, MaskRecord};
 pub use message::{Level, MessageRecord};
 pub use round::{CommandRecord, DecisionRecord, MemberRecord, RoundRecord, RuleRecord, TermRecord};
+pub use solutions::MemberSolutions;
 
 /// Version of the format; a later one is read as far as its fields are known, an earlier one is refused.
 pub const FORMAT: u32 = 2;

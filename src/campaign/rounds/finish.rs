@@ -8,12 +8,14 @@ use super::step::{Nothing, StepSpec};
 use crate::Result;
 use crate::calibrator::SolutionTable;
 use crate::campaign::events::Place;
-use crate::campaign::journal::{StepId, StepKey};
-use crate::campaign::record::Level;
+use crate::campaign::file::ApplyTo;
+use crate::campaign::journal::{Step, StepId, StepKey};
+use crate::campaign::record::{Level, MemberSolutions};
 use crate::campaign::rules::acceptance::best_accepted;
-use crate::campaign::steps::Prepared;
+use crate::campaign::steps::{Prepared, PreparedSet};
+use crate::measurement_set::has_column;
 use crate::util::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 impl DatasetRun<'_> {
     /// Collects the best round's files in `final/` and leaves the measurement set in its state.
@@ -25,11 +27,12 @@ impl DatasetRun<'_> {
         self.ensure_corrected(data, &best.active)?;
         self.ensure_model(data, &best)?;
         let apply_lines = self.apply_lines(&best);
+        let solutions = self.solutions(data, &best);
         self.record.apply_line = lines_of_sets(data, &apply_lines);
         let target = self.settings.layout.final_folder();
         let spec = StepSpec {
             id: StepId::FINISH,
-            key: StepKey::of(&("finish", &best.image_key, best.active.key())),
+            key: StepKey::of(&("finish", &best.image_key, best.active.key(), "with solutions")),
             touches: &[],
         };
         let image = target.join("image.fits");
@@ -46,10 +49,69 @@ impl DatasetRun<'_> {
                     let folder = data.member_name(member).map_or_else(|| fresh.clone(), |name| fresh.join(name));
                     gather_tables(best.active.tables(member), line.as_deref(), &folder)?;
                 }
+                MemberSolutions::save(&solutions, &fresh)?;
                 fs::swap_in(&fresh, &target)?;
                 Ok(Nothing {})
             },
         )?;
+        self.apply_to(data, &best, &solutions)
+    }
+
+    /// The solutions of all measurement sets that have some.
+    fn solutions(&self, data: &Prepared, best: &Attempted) -> Vec<MemberSolutions> {
+        let root = self.settings.layout.root();
+        let members = data.sets.iter().zip(&self.settings.sources).enumerate();
+        let of = |(member, (set, source)): (usize, (&PreparedSet, &PathBuf))| {
+            let AppliedTables { step, tables, .. } = best.active.member(member)?;
+            let field = set.part.field.and_then(|_| set.summary.fields.first());
+            (!tables.is_empty()).then(|| MemberSolutions {
+                name: set.name.clone(),
+                source: source.clone(),
+                part: set.part.clone(),
+                field: field.map(|field| field.name.clone()),
+                start_column: self.settings.start_column,
+                calibration: step.options.clone(),
+                tables: MemberSolutions::relative(tables, root),
+            })
+        };
+        members.filter_map(of).collect()
+    }
+
+    /// Applies the best solutions to the data that the campaign file names.
+    fn apply_to(&mut self, data: &Prepared, best: &Attempted, solutions: &[MemberSolutions]) -> Result<()> {
+        let Some(to) = self.settings.apply_to.clone() else { return Ok(()) };
+        if solutions.is_empty() {
+            self.note(
+                Level::Warning,
+                "apply_to: the best round is not calibrated: there is nothing to apply".to_owned(),
+            );
+            return Ok(());
+        }
+        let pairs: Vec<(&MemberSolutions, PathBuf)> = solutions
+            .iter()
+            .map(|member| match &to {
+                ApplyTo::Original => (member, member.source.clone()),
+                ApplyTo::File(path) => (member, path.clone()),
+            })
+            .collect();
+        let key = StepKey::of(&("apply to", self.data_key(), best.active.key(), &to));
+        let spec = StepSpec { id: StepId::APPLY_TO, key, touches: &[] };
+        let context = self.context(data, StepId::of(best.plan.id, Step::Apply), "calibration", "apply-to.log")?;
+        let root = self.settings.layout.root().to_path_buf();
+        let written = |path: &Path| has_column(path, "CORRECTED_DATA") == Some(true);
+        let known = self.step(
+            spec,
+            |_: &Vec<String>| pairs.iter().all(|(_, to)| written(to)),
+            |run| {
+                let notes = pairs.iter().map(|(member, to)| run.backend.apply_to(member, &root, to, &context));
+                Ok(notes.collect::<Result<Vec<_>>>()?.concat())
+            },
+        )?;
+        for (member, to) in &pairs {
+            let text = format!("the solutions of {} are applied to {} (CORRECTED_DATA)", member.name, to.display());
+            self.note(Level::Info, text);
+        }
+        known.into_iter().for_each(|text| self.note(Level::Warning, text));
         Ok(())
     }
 

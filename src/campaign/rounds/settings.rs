@@ -1,6 +1,6 @@
 //! Settings of a run over the rounds.
 
-use crate::campaign::file::{ArchiveOptions, StartModel};
+use crate::campaign::file::{ApplyTo, ArchiveOptions, StartColumn, StartModel};
 use crate::campaign::journal::StepKey;
 use crate::campaign::layout::Layout;
 use crate::campaign::record::MaskRecord;
@@ -31,6 +31,10 @@ pub(crate) struct DatasetSettings {
     pub disk_budget: Option<u64>,
     /// Files that are collected when it is done.
     pub archive: ArchiveOptions,
+    /// Data that get the best solutions.
+    pub apply_to: Option<ApplyTo>,
+    /// The column that rounds start from.
+    pub start_column: StartColumn,
     /// The first round: 0, unless a round is imaged alone.
     pub first_round: usize,
     /// The model that the first calibration starts from.

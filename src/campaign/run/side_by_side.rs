@@ -90,6 +90,8 @@ impl CampaignRun<'_> {
             series_apart: plan.targets.len() > 1,
             disk_budget: disk_budget(plan),
             archive: plan.archive.clone(),
+            apply_to: plan.apply_to.clone(),
+            start_column: plan.start_column,
             first_round: plan.only_round.unwrap_or(0),
             start_model: plan.start_model.clone(),
             mask_source: mask_source::of(plan, set)?,

@@ -4,6 +4,7 @@
 mod attempt;
 pub(crate) mod field;
 pub mod masks;
+pub(crate) mod onto;
 pub(crate) mod programs;
 mod recipe;
 
@@ -11,7 +12,7 @@ pub use attempt::{AttemptPlan, CalibrationStep, CycleMasking, ImagingInputs, Ima
 
 use super::file::{StartColumn, StartModel};
 use super::layout::AttemptId;
-use super::record::{CycleRecord, MaskRecord};
+use super::record::{CycleRecord, MaskRecord, MemberSolutions};
 use super::rules::acceptance::{Relaxation, RoundOutcome};
 use crate::Result;
 use crate::calibrator::SolutionTable;
@@ -243,6 +244,19 @@ pub trait Backend: Send {
     fn measure(&mut self, files: &RoundFiles) -> Result<ImageMetrics> {
         crate::quality::metrics::of_files(files)
     }
+
+    /// Applies the solutions of a product to the data that a working copy was made from, in `to`; returns what should be
+    /// known. `root` is the target's folder.
+    ///
+    /// # Errors
+    /// Data that do not go with the solutions, the program's failure.
+    fn apply_to(
+        &mut self,
+        solutions: &MemberSolutions,
+        root: &Path,
+        to: &Path,
+        context: &StepContext,
+    ) -> Result<Vec<String>>;
 
     /// The line that applies these tables to another measurement set.
     fn apply_line(&mut self, step: &CalibrationStep, tables: &[SolutionTable]) -> Option<String>;

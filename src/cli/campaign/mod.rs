@@ -1,5 +1,6 @@
 //! The commands of campaigns, one file per subcommand, and the arguments that they share.
 
+pub(super) mod apply;
 mod campaign_args;
 pub(super) mod cancel;
 pub(super) mod demo;

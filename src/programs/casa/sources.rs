@@ -26,6 +26,7 @@ const SOURCES: &[(&str, &str)] = &embedded![
     "cleanloop_worker/gains/__init__.py",
     "cleanloop_worker/gains/apply.py",
     "cleanloop_worker/gains/differences.py",
+    "cleanloop_worker/gains/onto.py",
     "cleanloop_worker/gains/quality.py",
     "cleanloop_worker/gains/solve.py",
     "cleanloop_worker/gains/tables.py",

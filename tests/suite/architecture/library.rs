@@ -32,6 +32,7 @@ const LAYERS: [&str; 28] = [
     "campaign::steps",
     "campaign::rounds",
     "campaign::run",
+    "campaign::apply",
     "campaign",
     "report",
     "cli",

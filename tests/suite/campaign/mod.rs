@@ -1,5 +1,6 @@
 //! Campaigns: the file, whole runs, faults, many measurement sets.
 
+pub(crate) mod apply;
 pub(crate) mod calibrators;
 pub(crate) mod chains;
 pub(crate) mod confetti_loop;

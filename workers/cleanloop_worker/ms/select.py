@@ -4,6 +4,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +26,7 @@ def split(request: r.Split) -> None:
 
     ms, output = request.ms, request.output
     check_column(ms, request.column, "name one of these")
-    averaging = {}
+    averaging: dict[str, Any] = {}
     if request.time_s is not None:
         averaging |= {"timeaverage": True, "timebin": f"{request.time_s}s"}
     if request.channels > 1:
@@ -36,7 +37,7 @@ def split(request: r.Split) -> None:
                 vis=source,
                 outputvis=output,
                 datacolumn=COLUMNS[request.column],
-                field="" if request.field is None else str(request.field),
+                field=",".join(str(number) for number in request.fields),
                 spw=request.spw,
                 **averaging,
             )
@@ -51,8 +52,7 @@ def split(request: r.Split) -> None:
 
 def words(request: r.Split) -> str:
     """The selection, for messages."""
-    field = "all fields" if request.field is None else f"field {request.field}"
-    return f"{field}, spw {request.spw!r}"
+    return f"fields {request.fields or 'all'}, spw {request.spw!r}"
 
 
 @contextmanager
@@ -81,8 +81,8 @@ def with_subtables(ms: str, folder: str) -> Iterator[str]:
 def smearing(request: r.Smearing) -> float:
     """Part of a point source's flux that averaging takes away at a distance from the phase centre.
 
-    A bin in frequency of width B multiplies a visibility by sinc(B tau), where tau is the delay u l / c of the source on
-    the baseline; a bin in time of length T by sinc(f T d tau / d t), with the Earth's rotation. The image's peak loses
+    A bin in frequency of width B multiplies a visibility by sinc(B tau), where tau is the delay u l / c of the source
+    on the baseline; a bin in time of length T by sinc(f T d tau / d t), with the Earth's rotation. The image's peak loses
     the mean over the visibilities. The source stands where the longer side of the array sees it, in x or in y.
     """
     ms, radius = request.ms, request.radius_rad

@@ -135,8 +135,8 @@ def spectral_windows(ms: str) -> list[dict[str, Any]]:
 
 
 def fields(ms: str, unflagged: np.ndarray | None = None) -> list[dict[str, Any]]:
-    """Name and phase centre of each field, degrees, its rows, windows, intents and the part of its data that is not flagged
-    (0: not looked at)."""
+    """Name and phase centre of each field, degrees, its rows, windows, intents and the part of its data that is not
+    flagged (0: not looked at)."""
     with opened(ms) as tb:
         number, state, description = tb.getcol("FIELD_ID"), tb.getcol("STATE_ID"), tb.getcol("DATA_DESC_ID")
     with opened(os.path.join(ms, "DATA_DESCRIPTION")) as tb:
@@ -193,7 +193,7 @@ def column_bytes(ms: str, channels: list[int], correlations: int) -> int:
 
 
 def flag_counts(ms: str, antennas: int) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
-    """Unflagged and all visibilities of each antenna, and the unflagged part of each field's, without autocorrelations."""
+    """Unflagged and all visibilities of each antenna, and the unflagged part of each field's; no autocorrelations."""
     with opened(os.path.join(ms, "FIELD")) as tb:
         fields = tb.nrows()
     unflagged, total = np.zeros(antennas), np.zeros(antennas)

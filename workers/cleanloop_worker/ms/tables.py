@@ -58,13 +58,16 @@ def data_descriptions(path: str) -> list[int]:
         return [int(k) for k in np.unique(tb.getcol("DATA_DESC_ID"))] if tb.nrows() else []
 
 
-def pieces(path: str, column: str, write: bool = False) -> Iterator[tuple[Any, int, int]]:
-    """Yields (table, first row, number of rows) over the rows of each data description; `column` sets the sizes."""
+def pieces(path: str, column: str, write: bool = False, where: str = "") -> Iterator[tuple[Any, int, int]]:
+    """Yields (table, first row, number of rows) over the rows of each data description; `column` sets the sizes,
+    `where` leaves out rows."""
     for description in data_descriptions(path):
         with opened(path, write) as tb:
-            part = tb.query(f"DATA_DESC_ID=={description}")
+            part = tb.query(" && ".join([f"DATA_DESC_ID=={description}", *([where] if where else [])]))
             try:
                 rows = part.nrows()
+                if rows == 0:
+                    continue
                 cell = part.getcell(column, 0)
                 step = max(1, PIECE_VALUES // max(1, cell.size))
                 for start in range(0, rows, step):

@@ -10,7 +10,7 @@ use crate::campaign::file::{
 use crate::campaign::journal::StepKey;
 use crate::campaign::layout::{AttemptId, Layout};
 use crate::campaign::plan::{CalibrationPlan, MaskPlan};
-use crate::campaign::record::{DatasetRecord, MaskRecord, State};
+use crate::campaign::record::{DatasetRecord, MaskRecord, MemberSolutions, State};
 use crate::campaign::rounds::{DatasetRun, DatasetSettings};
 use crate::campaign::rules::acceptance::{AcceptanceOptions, Relaxation, RoundOutcome};
 use crate::campaign::rules::schedule::Limit;
@@ -350,6 +350,11 @@ impl Backend for FakeBackend {
         })
     }
 
+    fn apply_to(&mut self, solutions: &MemberSolutions, _: &Path, to: &Path, _: &StepContext) -> Result<Vec<String>> {
+        self.call(format!("apply_to {} {}", solutions.name, to.display()), &[])?;
+        Ok(Vec::new())
+    }
+
     fn apply_line(&mut self, _: &CalibrationStep, _: &[SolutionTable]) -> Option<String> {
         Some("applycal(...)".into())
     }
@@ -376,6 +381,8 @@ pub(super) fn run_with(
         plan_hashes,
         disk_budget,
         archive,
+        apply_to: None,
+        start_column: StartColumn::Data,
         until_round: None,
         series_apart: false,
         first_round: 0,

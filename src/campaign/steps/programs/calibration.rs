@@ -11,7 +11,11 @@ use crate::measurement_set::MsSummary;
 use crate::quality::solutions::{IdentityGainAntenna, SolutionStats};
 
 impl Programs<'_> {
-    pub(super) fn calibrator(&mut self, plan: &CalibrationPlan) -> Result<Box<dyn Calibrator>> {
+    /// The calibrator of these options.
+    ///
+    /// # Errors
+    /// CASA is not set up; invalid options.
+    pub(crate) fn calibrator(&mut self, plan: &CalibrationPlan) -> Result<Box<dyn Calibrator>> {
         let kind = match plan.calibrator {
             CalibratorKind::Command => calibrator::SolverKind::Command(self.executables.calibrator.clone()),
             CalibratorKind::Quartical => calibrator::SolverKind::Quartical(self.executables.quartical.clone()),

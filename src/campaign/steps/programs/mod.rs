@@ -15,6 +15,7 @@ mod start;
 mod working_sets;
 
 use super::masks;
+use super::onto::Applier;
 use super::{
     Backend, CalibrationStep, Imaged, ImagingStep, MaskStep, Prepared, PreparedSet, Proposal, Solved, StartChains,
     StepContext,
@@ -27,7 +28,7 @@ use crate::campaign::plan::Share;
 use crate::campaign::plan::containers::Mounts;
 use crate::campaign::plan::share::mpi_processes;
 use crate::campaign::plan::{self, MeasurementSetPlan, Plan, RoundPlan, TargetPlan};
-use crate::campaign::record::MaskRecord;
+use crate::campaign::record::{MaskRecord, MemberSolutions};
 use crate::campaign::rules::acceptance::{Relaxation, RoundOutcome};
 use crate::imager::Products;
 use crate::measurement_set;
@@ -73,7 +74,10 @@ impl<'p> Programs<'p> {
     }
 
     /// The CASA worker, started when it is first needed.
-    fn casa(&mut self) -> Result<Casa> {
+    ///
+    /// # Errors
+    /// CASA is not set up.
+    pub(crate) fn casa(&mut self) -> Result<Casa> {
         if self.casa.is_none() {
             let processes = mpi_processes(self.plan, self.share);
             let casa = Casa::open_with(&self.executables.casa, processes, None)?;
@@ -180,6 +184,18 @@ impl Backend for Programs<'_> {
 
     fn start_with(&mut self, id: AttemptId, step: &CalibrationStep, why: &str) {
         self.note_start(id, step, why);
+    }
+
+    fn apply_to(
+        &mut self,
+        solutions: &MemberSolutions,
+        root: &Path,
+        to: &Path,
+        context: &StepContext,
+    ) -> Result<Vec<String>> {
+        let casa = self.casa()?;
+        let mut calibrator = self.calibrator(&solutions.calibration)?;
+        Applier { casa: &casa, calibrator: calibrator.as_mut(), root, log: &context.log }.apply(solutions, to)
     }
 
     fn apply_line(&mut self, step: &CalibrationStep, tables: &[SolutionTable]) -> Option<String> {

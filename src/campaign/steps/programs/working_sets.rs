@@ -90,6 +90,10 @@ impl Programs<'_> {
             // wsclean 3.1 writes a model of zeros where the first window has no rows.
             windows = summary.windows_with_data(field);
         }
+        for (window, channels) in &mut windows {
+            let last = summary.spectral_windows[*window].frequencies_hz.len().saturating_sub(1);
+            channels.get_or_insert((0, last));
+        }
         let average = &self.plan.average;
         let time_s = average.time.map(|bin| bin.0.as_secs_f64()).filter(|bin| *bin > summary.integration_s);
         let part = DataPart { field, windows, time_s, channels: average.channels };

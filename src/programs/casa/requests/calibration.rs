@@ -112,6 +112,23 @@ pub struct Applycal {
     pub applymode: String,
 }
 
+/// Applies tables of a copy to the data that it was made from; answers the windows that the tables say nothing about.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct ApplyOnto {
+    /// The measurement set.
+    pub ms: PathBuf,
+    /// Number of the field whose rows are written; `None`: all.
+    pub field: Option<usize>,
+    /// Number, first and last channel of each window of the copy, in its order; none: all.
+    pub windows: Vec<(usize, usize, usize)>,
+    /// Channels that were averaged.
+    pub bin: usize,
+    /// The tables.
+    pub tables: Vec<AppliedTable>,
+    /// Treatment of data that have no solution.
+    pub applymode: String,
+}
+
 /// The spwmap of each table, for other data with the same windows.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct SpectralWindowMaps {

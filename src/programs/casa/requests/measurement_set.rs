@@ -79,8 +79,8 @@ pub struct Split {
     pub output: PathBuf,
     /// The column that is read: `DATA` or `CORRECTED_DATA`.
     pub column: String,
-    /// Number of the field; `None`: all.
-    pub field: Option<usize>,
+    /// Numbers of the fields; none: all.
+    pub fields: Vec<usize>,
     /// Windows and channels in CASA's words; empty: all.
     pub spw: String,
     /// Length of a bin in time, s; `None`: not averaged.

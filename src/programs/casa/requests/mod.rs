@@ -10,7 +10,7 @@ mod measurement_set;
 mod simulation;
 
 pub use calibration::{
-    AppliedTable, Applycal, GainStatistics, GainTable, GainTerm, Gaincal, GaincalAnswer, GaincalParameters,
+    AppliedTable, ApplyOnto, Applycal, GainStatistics, GainTable, GainTerm, Gaincal, GaincalAnswer, GaincalParameters,
     IdentityGains, SpectralWindowMaps, TableStatistics,
 };
 pub use imaging::{
@@ -87,6 +87,7 @@ requests! {
     LoadColumn, "load_column" => ();
     Gaincal, "gaincal" => GaincalAnswer;
     Applycal, "applycal" => ();
+    ApplyOnto, "apply_onto" => Vec<usize>;
     SpectralWindowMaps, "spectral_window_maps" => Vec<Vec<usize>>;
     IdentityGains, "identity_gains" => ();
     TableStatistics, "table_statistics" => crate::quality::solutions::SolutionStats;
