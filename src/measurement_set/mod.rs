@@ -18,5 +18,5 @@ pub use selection::{DataPart, Windows};
 pub(crate) use selection::{field_named, split_corrected, target_field, windows_of};
 pub use summary::{
     Antenna, Field, MsSummary, Pointing, SpectralWindow, adopt_corrected, checksum, copy_column, model_is_empty,
-    short_baseline_flux,
+    shift_phase_centre, short_baseline_flux,
 };

@@ -3,7 +3,7 @@
 use crate::Result;
 use crate::programs::casa::Casa;
 use crate::programs::casa::requests::{
-    AdoptCorrected, Checksum, CopyColumn, ModelIsEmpty, ReadPointing, ShortBaselineFlux, Summary,
+    AdoptCorrected, Checksum, CopyColumn, ModelIsEmpty, ReadPointing, ShiftPhaseCentre, ShortBaselineFlux, Summary,
 };
 use std::path::Path;
 
@@ -94,8 +94,17 @@ pub fn copy_column(casa: &Casa, measurement_set: &Path, source: &str, target: &s
     casa.ask(&CopyColumn { ms, source: source.to_owned(), target: target.to_owned() }, None)
 }
 
+/// Gives a working copy the phase centre of another measurement set's first field that was observed: the phases of `DATA`,
+/// the baselines and the field's direction follow, and the other columns of visibilities go. Only ever call it on a copy.
+///
+/// # Errors
+/// CASA's failure.
+pub fn shift_phase_centre(casa: &Casa, working_copy: &Path, like: &Path) -> Result<()> {
+    casa.ask(&ShiftPhaseCentre { ms: working_copy.to_path_buf(), like: like.to_path_buf() }, None)
+}
+
 /// Makes `CORRECTED_DATA` the `DATA` of a working copy, for a campaign that starts from data calibrated before.
-/// Only ever call it on a copy: it is the one place where a column `DATA` is written.
+/// Only ever call it on a copy: a column `DATA` is written here and in [`shift_phase_centre`] alone.
 ///
 /// # Errors
 /// CASA's failure, or no such column.

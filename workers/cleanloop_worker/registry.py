@@ -43,6 +43,7 @@ OPERATIONS = {
     "adopt_corrected": Operation(r.AdoptCorrected, "ms.columns:adopt_corrected"),
     "split": Operation(r.Split, "ms.select:split"),
     "smearing": Operation(r.Smearing, "ms.select:smearing"),
+    "shift_phase_centre": Operation(r.ShiftPhaseCentre, "ms.phase_centre:shift_phase_centre"),
     "save_column": Operation(r.SaveColumn, "ms.columns:save_column"),
     "load_column": Operation(r.LoadColumn, "ms.columns:load_column"),
     "gaincal": Operation(r.Gaincal, "gains.solve:gaincal"),

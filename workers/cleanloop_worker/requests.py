@@ -163,6 +163,14 @@ class Smearing:
 
 
 @dataclass(frozen=True)
+class ShiftPhaseCentre:
+    """A working copy gets the phase centre of another measurement set."""
+
+    ms: str
+    like: str
+
+
+@dataclass(frozen=True)
 class SaveColumn:
     """Keeps a column of visibilities in files."""
 

@@ -3,14 +3,13 @@
 use super::{MeasurementSetPlan, TargetPlan};
 use crate::Result;
 use crate::campaign::file::{Executables, Together};
+use crate::image::SkyPosition;
+use crate::measurement_set::inspection::SAME_POINTING;
 use crate::measurement_set::{self, Field, Pointing};
 use crate::programs::casa::Casa;
 use std::collections::HashSet;
 use std::path::Path;
 
-/// Phase centres that differ by less than this part of the primary beam are one pointing: at half of the beam's width the
-/// response changes by 7 % over it (Gaussian beam).
-const BEAM_PART: f64 = 0.1;
 /// Phase centres are one where the primary beam is not known and they differ by less than this, degrees: a second of arc,
 /// the rounding of coordinates in catalogues.
 const SAME_DEG: f64 = 1.0 / 3600.0;
@@ -82,7 +81,7 @@ fn by_pointing(sets: Vec<MeasurementSetPlan>, read: &mut ReadPointing<'_>) -> Re
 fn is_one(a: &Pointing, b: &Pointing) -> bool {
     let (Some(first), Some(second)) = (only_field(a), only_field(b)) else { return false };
     let beam = a.primary_beam_deg().into_iter().chain(b.primary_beam_deg()).reduce(f64::min);
-    separation_deg(first, second) <= beam.map_or(SAME_DEG, |beam| BEAM_PART * beam)
+    position(first).separation(position(second)) <= beam.map_or(SAME_DEG, |beam| SAME_POINTING * beam)
 }
 
 fn only_field(pointing: &Pointing) -> Option<&Field> {
@@ -90,12 +89,8 @@ fn only_field(pointing: &Pointing) -> Option<&Field> {
     observed.next().filter(|_| observed.next().is_none())
 }
 
-/// Angle between two phase centres, degrees (haversine: exact for small angles, too).
-fn separation_deg(a: &Field, b: &Field) -> f64 {
-    let half = |x: f64, y: f64| ((x - y).to_radians() / 2.0).sin().powi(2);
-    let cosines = a.dec_deg.to_radians().cos() * b.dec_deg.to_radians().cos();
-    let square = half(a.dec_deg, b.dec_deg) + cosines * half(a.ra_deg, b.ra_deg);
-    2.0 * square.sqrt().min(1.0).asin().to_degrees()
+fn position(field: &Field) -> SkyPosition {
+    SkyPosition { lon_deg: field.ra_deg, lat_deg: field.dec_deg }
 }
 
 /// Targets with names of their own.

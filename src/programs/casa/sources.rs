@@ -38,6 +38,7 @@ const SOURCES: &[(&str, &str)] = &embedded![
     "cleanloop_worker/ms/flux.py",
     "cleanloop_worker/ms/inspection.py",
     "cleanloop_worker/ms/noise.py",
+    "cleanloop_worker/ms/phase_centre.py",
     "cleanloop_worker/ms/rows.py",
     "cleanloop_worker/ms/select.py",
     "cleanloop_worker/ms/summary.py",

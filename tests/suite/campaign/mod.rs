@@ -13,4 +13,5 @@ pub(crate) mod selection;
 pub(crate) mod strategies;
 pub(crate) mod surveys;
 pub(crate) mod survival;
+pub(crate) mod together;
 pub(crate) mod whole;

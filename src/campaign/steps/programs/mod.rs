@@ -4,6 +4,7 @@
 //! `imaging`; masks are in [`super::masks`].
 
 mod calibration;
+mod centres;
 mod facts;
 mod imaging;
 mod intervals;

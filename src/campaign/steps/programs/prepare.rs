@@ -48,7 +48,7 @@ impl Programs<'_> {
         let not_finite = casa.as_ref().map_or(Ok(false), |casa| self.inspect(casa, context))?;
         let sources = self.sources(casa.as_ref())?;
         let parts = sources.iter().any(|source| !source.part.is_all());
-        let copied = self.plan.copies(&self.target) || parts;
+        let copied = self.plan.copies(&self.target) || parts || self.must_be_shifted(&sources);
         if start == StartColumn::CorrectedData && !copied && calibrated {
             return Err(Error::bad_input(
                 "start_column: CORRECTED_DATA needs work_on: copy, as each round writes its own CORRECTED_DATA",
@@ -79,6 +79,9 @@ impl Programs<'_> {
                 set.summary.theoretical_noise = self.theoretical_noise(casa, &set, column, context);
             }
             sets.push(set);
+        }
+        if let Some(casa) = &casa {
+            self.make_one_centre(casa, &sets, copied)?;
         }
         let facts = facts::of_target(&sets);
         Ok(Prepared { sets, facts, tools, column, model_wanted: calibrated, warnings })

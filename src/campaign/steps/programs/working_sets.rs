@@ -4,8 +4,9 @@ use super::Programs;
 use crate::campaign::file::WorkOn;
 use crate::campaign::plan::{MeasurementSetPlan, NAME_A_FIELD};
 use crate::campaign::steps::{PreparedSet, StepContext};
+use crate::image::SkyPosition;
 use crate::measurement_set::inspection;
-use crate::measurement_set::{self, DataPart, MsSummary, windows_of};
+use crate::measurement_set::{self, DataPart, Field, MsSummary, windows_of};
 use crate::programs::casa::Casa;
 use crate::util::{disk, fs};
 use crate::{Error, Result};
@@ -38,6 +39,14 @@ impl Source {
     /// All of a measurement set that nobody looks into.
     pub(super) fn unread(set: MeasurementSetPlan) -> Self {
         Self { set, summary: MsSummary::default(), part: DataPart::default() }
+    }
+
+    /// The phase centre of the field that is wanted; `None`: there are several.
+    pub(super) fn centre(&self) -> Option<SkyPosition> {
+        let wanted = |(number, field): &(usize, &Field)| self.part.field.map_or(field.observed, |f| f == *number);
+        let mut fields = self.summary.fields.iter().enumerate().filter(wanted);
+        let (_, only) = fields.next().filter(|_| fields.next().is_none())?;
+        Some(SkyPosition { lon_deg: only.ra_deg, lat_deg: only.dec_deg })
     }
 
     /// Disk for two columns, and for the part that is copied, bytes.

@@ -106,6 +106,15 @@ pub struct Smearing {
     pub time_s: f64,
 }
 
+/// Gives a working copy the phase centre of another measurement set.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct ShiftPhaseCentre {
+    /// The working copy.
+    pub ms: PathBuf,
+    /// The other one.
+    pub like: PathBuf,
+}
+
 /// Keeps a column of visibilities in files.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct SaveColumn {

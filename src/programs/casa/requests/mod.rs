@@ -25,7 +25,8 @@ pub use inspection::{
 };
 pub use measurement_set::{
     AdoptCorrected, Antenna, Checksum, CopyColumn, Field, LoadColumn, MeasureNoise, ModelIsEmpty, MsSummary, Pointing,
-    ReadPointing, SaveColumn, ShortBaselineFlux, Smearing, SpectralWindow, Split, Summary, TheoreticalNoise,
+    ReadPointing, SaveColumn, ShiftPhaseCentre, ShortBaselineFlux, Smearing, SpectralWindow, Split, Summary,
+    TheoreticalNoise,
 };
 pub use simulation::{FillModel, Simulate, SimulateAnswer};
 
@@ -83,6 +84,7 @@ requests! {
     AdoptCorrected, "adopt_corrected" => ();
     Split, "split" => ();
     Smearing, "smearing" => f64;
+    ShiftPhaseCentre, "shift_phase_centre" => ();
     SaveColumn, "save_column" => ();
     LoadColumn, "load_column" => ();
     Gaincal, "gaincal" => GaincalAnswer;
