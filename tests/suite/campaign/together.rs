@@ -23,7 +23,7 @@ fn run(folder: &Path) -> DatasetRecord {
 
 /// A simulated night in a folder.
 fn night(casa: &Casa, folder: &Path, number: usize, options: &Value) -> PathBuf {
-    let mut all = json!({"night": number, "antennas": 10, "duration_s": 600, "gain_time_s": 300, "noise_jy": 0.05});
+    let mut all = json!({"night": number, "antennas": 10, "duration_s": 600, "gain_time_s": 20_000, "noise_jy": 0.3});
     all.as_object_mut().expect("a map").extend(options.as_object().expect("a map").clone());
     let path = folder.join(format!("night{number}.ms"));
     fs::rename(real::field(casa, folder, &all).ms, &path).expect("renamed");
