@@ -68,7 +68,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class Inspect:
-    """What is in a measurement set and what is wrong with it; without `values` the visibilities are taken to be finite."""
+    """What is in a measurement set; without `values` the visibilities are taken to be finite."""
 
     ms: str
     column: str | None

@@ -9,7 +9,12 @@ import numpy as np
 from cleanloop_worker.ms.noise import PARALLEL_HANDS, has_spectrum, read_weights
 from cleanloop_worker.ms.tables import data_descriptions, opened
 
-CORRELATIONS = dict(enumerate("? I Q U V RR RL LR LL XX XY YX YY RX RY LX LY XR XL YR YL PP PQ QP QQ".split()))
+# fmt: off
+CORRELATIONS = dict(enumerate([
+    "?", "I", "Q", "U", "V", "RR", "RL", "LR", "LL", "XX", "XY", "YX", "YY",
+    "RX", "RY", "LX", "LY", "XR", "XL", "YR", "YL", "PP", "PQ", "QP", "QQ",
+]))  # by casacore's numbers
+# fmt: on
 VALUES = 4_000_000  # visibilities read at once
 SPEED_OF_LIGHT = 299_792_458.0
 # The curvature of a point spread function at its centre is that of a Gaussian of this width, in 1 / (rms of u).
@@ -26,8 +31,8 @@ def zeros() -> np.ndarray:
 
 @dataclasses.dataclass
 class Counts:
-    """Visibilities, without autocorrelations, as arrays of four numbers: all; those that are not flagged; of these, those that
-    are finite and have a finite weight; of these, those with a positive weight."""
+    """Visibilities, without autocorrelations, as arrays of four numbers: all; those that are not flagged; of these,
+    those that are finite and have a finite weight; of these, those with a positive weight."""
 
     antenna: Groups = dataclasses.field(default_factory=dict)
     field: Groups = dataclasses.field(default_factory=dict)
@@ -87,7 +92,7 @@ def tally(numbers: np.ndarray) -> dict[str, int]:
 
 
 def count(ms: str, column: str, values: bool, setups: Setups) -> Counts:
-    """Counts all visibilities; without `values` all are taken to be finite, and only their flags and weights are read."""
+    """Counts all visibilities; without `values` all are taken to be finite, only flags and weights are read."""
     counts = Counts()
     for description in data_descriptions(ms):
         with opened(ms) as tb:
@@ -127,9 +132,11 @@ def count_description(
             reading = "WEIGHT_SPECTRUM" if spectrum else "WEIGHT"
             weights = read_weights(part, start, number, spectrum)
             reading = column
-            finite = np.isfinite(part.getcol(column, start, number)) if values else None
+            finite = np.isfinite(part.getcol(column, start, number)) if values else np.ones_like(flag)
             reading = "the main table"
-            add(counts, Block(part, start, number), description, flag, weights, finite, setup)
+            names = ("ANTENNA1", "ANTENNA2", "FIELD_ID", "FLAG_ROW", "UVW")
+            first, second, field, flag_row, uvw = (part.getcol(name, start, number) for name in names)
+            add(counts, description, Block(first, second, field, flag_row, uvw, flag, finite, weights), setup)
     except RuntimeError as problem:
         counts.unreadable[reading] = str(problem)
 
@@ -143,46 +150,46 @@ def shapes(part: Any, column: str) -> list[str]:
     return sorted(found)
 
 
+@dataclasses.dataclass
 class Block:
-    """The rows of a block that are no autocorrelations."""
+    """Rows of a table: values of each [row], coordinates [3, row], and arrays [correlation, channel, row] (weights may
+    have one channel)."""
 
-    def __init__(self, part: Any, start: int, number: int) -> None:
-        first, second = (part.getcol(name, start, number) for name in ("ANTENNA1", "ANTENNA2"))
-        self.cross = first != second
-        self.antennas = (first[self.cross], second[self.cross])
-        self.field = part.getcol("FIELD_ID", start, number)[self.cross]
-        self.flagged = part.getcol("FLAG_ROW", start, number)[self.cross]
-        self.uvw = part.getcol("UVW", start, number)[:, self.cross]
+    first: np.ndarray
+    second: np.ndarray
+    field: np.ndarray
+    flag_row: np.ndarray
+    uvw: np.ndarray
+    flag: np.ndarray
+    finite: np.ndarray
+    weights: np.ndarray
+
+    def cross(self) -> "Block":
+        """The rows that are no autocorrelations."""
+        kept = self.first != self.second
+        return Block(**{name: values[..., kept] for name, values in vars(self).items()})
 
 
-def add(
-    counts: Counts,
-    block: Block,
-    description: int,
-    flag: np.ndarray,
-    weights: np.ndarray,
-    finite: np.ndarray | None,
-    setup: tuple[list[int], np.ndarray],
-) -> None:
-    """Adds a block, arrays [correlation, channel, row], to the counts."""
+def add(counts: Counts, description: int, block: Block, setup: tuple[list[int], np.ndarray]) -> None:
+    """Adds a block to the counts."""
     kinds, frequency = setup
-    good = ~flag[..., block.cross] & ~block.flagged
-    weights = weights[..., block.cross]
-    number = np.isfinite(weights)
-    positive = number & (weights > 0)
-    clean = good & number if finite is None else good & number & finite[..., block.cross]
+    block = block.cross()
+    good = ~block.flag & ~block.flag_row
+    number = np.isfinite(block.weights)
+    positive = number & (block.weights > 0)
+    clean = good & number & block.finite
     usable = clean & positive
     by_row = [np.full(good.shape[2], good.shape[0] * good.shape[1])]
     by_row += [kept.sum(axis=(0, 1)) for kept in (good, clean, usable)]
     counts.description.setdefault(description, zeros())
     counts.description[description] += [int(n.sum()) for n in by_row]
-    for antenna in block.antennas:
+    for antenna in (block.first, block.second):
         add_groups(counts.antenna, antenna, by_row)
     add_groups(counts.field, block.field, by_row)
     for k, kind in enumerate(kinds[: good.shape[0]]):
         numbers = counts.correlation.setdefault(kind, zeros())
         numbers += [good[k].size, *(int(kept[k].sum()) for kept in (good, clean, usable))]
-    add_weights(counts, block, usable, np.where(positive, weights, 0), kinds, frequency)
+    add_weights(counts, block, usable, kinds, frequency)
 
 
 def add_groups(groups: Groups, keys: np.ndarray, by_row: list[np.ndarray]) -> None:
@@ -193,12 +200,10 @@ def add_groups(groups: Groups, keys: np.ndarray, by_row: list[np.ndarray]) -> No
         numbers += [int(n[own].sum()) for n in by_row]
 
 
-def add_weights(
-    counts: Counts, block: Block, usable: np.ndarray, weights: np.ndarray, kinds: list[int], frequency: np.ndarray
-) -> None:
+def add_weights(counts: Counts, block: Block, usable: np.ndarray, kinds: list[int], frequency: np.ndarray) -> None:
     """Adds the weights of Stokes I, and their moments in u and v (wavelengths)."""
     hands = [k for k, kind in enumerate(kinds[: usable.shape[0]]) if kind in PARALLEL_HANDS]
-    chosen = np.where(usable[hands], weights[hands], 0).astype(float).sum(axis=0)  # [channel, row]
+    chosen = np.where(usable[hands], block.weights[hands], 0).astype(float).sum(axis=0)  # [channel, row]
     scale = (frequency[: chosen.shape[0], None] / SPEED_OF_LIGHT) ** 2
     total, scaled = chosen.sum(axis=0), (chosen * scale).sum(axis=0)
     u, v = np.where(np.isfinite(block.uvw[:2]), block.uvw[:2], 0)

@@ -41,9 +41,11 @@ def restore_flags(ms: str, name: str, missing_ok: bool = False) -> bool:
 
 
 def flag_not_finite(request: r.FlagNotFinite) -> int:
-    """Flags unflagged visibilities that, or whose weights, are no numbers; returns how many. Only ever asked for on working
-    copies. Cross hands keep their flags: gaincal leaves out what is flagged in any correlation, and some data have no
-    weights for cross hands at all."""
+    """Flags unflagged visibilities that, or whose weights, are no numbers; returns how many.
+
+    Cross hands keep their flags: gaincal leaves out what is flagged in any correlation, and some data have no weights
+    for cross hands at all. Only ever asked for on working copies.
+    """
     ms, column = request.ms, request.column
     check_column(ms, column, "name one of these")
     flagged = 0

@@ -1,7 +1,9 @@
-"""What is in a measurement set and what is wrong with it, whatever state it is in: a damaged part is noted, and the others
-are looked at all the same. Everything is read in pieces of bounded size.
+"""What is in a measurement set and what is wrong with it, whatever state it is in.
+
+A damaged part is noted, and the others are looked at all the same. Everything is read in pieces of bounded size.
 """
 
+import functools
 import os
 import re
 from collections.abc import Callable
@@ -16,10 +18,12 @@ from cleanloop_worker.ms.rows import Rows, read_rows
 from cleanloop_worker.ms.tables import check, opened
 
 # Those that the definition of measurement sets (version 2.0) asks for; CASA's tasks open them all.
+# fmt: off
 SUBTABLES = (
-    "ANTENNA DATA_DESCRIPTION FEED FIELD FLAG_CMD HISTORY OBSERVATION POINTING POLARIZATION PROCESSOR "
-    "SPECTRAL_WINDOW STATE"
-).split()
+    "ANTENNA", "DATA_DESCRIPTION", "FEED", "FIELD", "FLAG_CMD", "HISTORY", "OBSERVATION", "POINTING", "POLARIZATION",
+    "PROCESSOR", "SPECTRAL_WINDOW", "STATE",
+)
+# fmt: on
 AVERAGED_BY_BASELINE = "BDA_TIME_AXIS"  # the subtable of data that were averaged more on shorter baselines
 DATA_COLUMNS = ("DATA", "CORRECTED_DATA", "FLOAT_DATA")
 FOREIGN_MANAGER = re.compile(r"(?:Data Manager class|Shared library) (\w+) (?:is not registered|not found)")
@@ -165,7 +169,7 @@ class Subtables:
                     **rows.of_field(k),
                     "visibilities": counts.of("field", k),
                     "beam": counts.beam(k),
-                    "noise": counts.noise(k, lambda k=k: scatter_of(k)),
+                    "noise": counts.noise(k, functools.partial(scatter_of, k)),
                 }
             )
         return facts

@@ -116,9 +116,7 @@ def baseline_rows(tb: Any, blocks: list[tuple[int, int]]) -> dict[int, int]:
     rows: dict[int, int] = {}
     for block in blocks:
         first, second = tb.getcol("ANTENNA1", *block), tb.getcol("ANTENNA2", *block)
-        for name, number in zip(
-            *np.unique(numbered(first, second)[first != second], return_counts=True), strict=True
-        ):
+        for name, number in zip(*np.unique(numbered(first, second)[first != second], return_counts=True), strict=True):
             rows[int(name)] = rows.get(int(name), 0) + int(number)
     return rows
 
