@@ -50,10 +50,10 @@ def test_flagged_rows_and_weights_that_are_no_numbers_do_not_count() -> None:
 def test_the_noise_is_that_of_all_weights() -> None:
     counts = Counts()
     add(counts, 0, block(), WINDOW)
-    found = counts.noise(None, lambda: None)
+    found = counts.noise(None, None)
     assert found is not None
     assert found["natural_jy"] == pytest.approx(1 / np.sqrt(18 * 2.0))
-    assert counts.noise(1, lambda: None) is None
+    assert counts.noise(1, None) is None
 
 
 def test_the_beam_has_the_width_of_a_gaussian_coverage() -> None:

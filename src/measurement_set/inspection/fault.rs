@@ -270,7 +270,7 @@ impl Fault {
     /// What to do about it: a sentence.
     fn remedy(&self, severity: Severity) -> String {
         let words = match self {
-            Self::StorageManager { .. } => "Write a copy with DP3 first: `DP3 msin=IN.ms msout=OUT.ms steps=[]`",
+            Self::StorageManager { .. } => "Write a copy with DP3 first: `DP3 msin=IN.ms msout=OUT.ms msout.storagemanager='' steps=[]`",
             Self::Unreadable { .. } => "Copy it again from where it came from",
             Self::NoColumn { .. } => "Set `campaign: start_column` to one that is there",
             Self::NoRows | Self::NoBaselines => "Use another one",
@@ -305,6 +305,7 @@ impl Fault {
             Self::NotFinite { .. } if severity == Severity::Error => {
                 "Use `work_on: copy` (they are flagged in the copy), or flag them (`casatasks.flagdata`, mode clip)"
             }
+            Self::NotFinite { .. } if severity == Severity::Note => "They are left out; Stokes I does not need them",
             Self::NotFinite { .. } => "They are flagged in the working copy; the original stays as it is",
             Self::FewAntennas { .. } if severity == Severity::Error => {
                 "Self-calibration needs at least 4 antennas; images without calibration can be made (`cleanloop image`, or \

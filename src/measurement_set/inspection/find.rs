@@ -132,12 +132,33 @@ fn lost(facts: &MsFacts, purpose: &Purpose) -> Vec<Problem> {
             found.push(Problem::new(severity, Fault::NoWeights { place: place(weightless) }));
         }
     }
-    if whole.finite < whole.unflagged {
+    found.extend(not_finite(facts, &groups, purpose));
+    found
+}
+
+/// NaN in unflagged data: those of cross hands harm neither images of Stokes I nor solutions.
+fn not_finite(facts: &MsFacts, groups: &[Group], purpose: &Purpose) -> Vec<Problem> {
+    let bad = |t: &Tally| t.unflagged - t.finite;
+    let crossed = facts.correlations.iter().filter(|c| is_cross_hand(&c.name) && bad(&c.visibilities) > 0);
+    let names: Vec<String> = crossed.clone().map(|c| c.name.clone()).collect();
+    let of_cross_hands: u64 = crossed.map(|c| bad(&c.visibilities)).sum();
+    let rest = bad(&facts.visibilities).saturating_sub(of_cross_hands);
+    let mut found = Vec::new();
+    if rest > 0 {
         let severity = if purpose.written { Severity::Error } else { Severity::Warning };
-        let fault = Fault::NotFinite { place: blamed(&groups), visibilities: whole.unflagged - whole.finite };
-        found.push(Problem::new(severity, fault));
+        found.push(Problem::new(severity, Fault::NotFinite { place: blamed(groups), visibilities: rest }));
+    }
+    if of_cross_hands > 0 && rest == 0 {
+        let place = Some(Place::Correlations(names));
+        found.push(Problem::new(Severity::Note, Fault::NotFinite { place, visibilities: of_cross_hands }));
     }
     found
+}
+
+/// Whether a correlation is one of two different receptors, e.g. `RL`.
+fn is_cross_hand(name: &str) -> bool {
+    let mut letters = name.chars();
+    matches!((letters.next(), letters.next()), (Some(a), Some(b)) if a != b)
 }
 
 /// Parts of a measurement set of one kind, with their names.

@@ -117,6 +117,13 @@ fn what_matters_depends_on_the_purpose() {
     let said = "700 unflagged visibilities or their weights are no numbers (NaN, infinite): those of antenna ea03";
     assert_eq!(calibrating(broken), [format!("Warning: {said}")]);
     assert_eq!(found(&written, broken), [format!("Error: {said}")]);
+    let crossed = |f: &mut MsFacts| {
+        let visibilities = Tally { finite: 0, usable: 0, ..tally(700, 700, 0) };
+        f.correlations.push(CorrelationFacts { name: "XY".into(), visibilities });
+        f.visibilities = Tally { all: 3500, unflagged: 3500, ..f.visibilities };
+    };
+    let said = "700 unflagged visibilities or their weights are no numbers (NaN, infinite): those of correlation XY";
+    assert_eq!(found(&written, crossed), [format!("Note: {said}")]);
     assert_eq!(calibrating(|f| f.writable = false), Vec::<String>::new());
     assert_eq!(found(&written, |f| f.writable = false), ["Error: it cannot be written"]);
 }

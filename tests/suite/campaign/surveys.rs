@@ -21,7 +21,8 @@ fn cleanloop(folder: &Path, words: &[&str]) -> Output {
 /// `cleanloop plan` where CASA was never set up: nobody looks into the measurement sets, which are empty folders.
 fn planned(folder: &Path, words: &[&str]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cleanloop"));
-    command.args(words).current_dir(folder).env("CLEANLOOP_HOME", folder.join("nothing"));
+    command.args(words).current_dir(folder);
+    command.env("CLEANLOOP_HOME", folder.join("nothing")).env("MEMDIR", std::env::temp_dir());
     text(&command.output().expect("cleanloop itself starts"))
 }
 

@@ -165,7 +165,7 @@ fn real_measurement_sets_are_what_they_are() {
     let all = [
         known("vla_ka", 18, 10.0, json!([interval, number_names])),
         known("vlba_15ghz", 8, 10.0, json!([interval, number_names])),
-        known("eht_3c279", 8, 10.0, json!([["warning", "not_finite"], number_names])),
+        known("eht_3c279", 8, 10.0, json!([["note", "not_finite"], number_names])),
         known(
             "alma_two_fields",
             13,

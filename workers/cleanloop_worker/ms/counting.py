@@ -1,7 +1,6 @@
 """Flags, weights and values of all visibilities, counted by antenna, field, window and correlation."""
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -80,10 +79,10 @@ class Counts:
         angle = np.rad2deg(np.arctan2(vectors[0, 0], vectors[1, 0])) % 180
         return {"major_arcsec": float(major), "minor_arcsec": float(minor), "angle_deg": float(angle)}
 
-    def noise(self, field: int | None, scatter: Callable[[], float | None]) -> dict[str, float | None] | None:
-        """See TheoreticalNoise in src/programs/casa/requests/measurement_set.rs."""
+    def noise(self, field: int | None, scatter: float | None) -> dict[str, float | None] | None:
+        """See TheoreticalNoise in src/programs/casa/requests/measurement_set.rs; the scatter is that of all fields."""
         total = self.moments(field)[0]
-        return {"natural_jy": float(1 / np.sqrt(total)), "scatter": scatter()} if total > 0 else None
+        return {"natural_jy": float(1 / np.sqrt(total)), "scatter": scatter} if total > 0 else None
 
 
 def tally(numbers: np.ndarray) -> dict[str, int]:

@@ -3,7 +3,6 @@
 A damaged part is noted, and the others are looked at all the same. Everything is read in pieces of bounded size.
 """
 
-import functools
 import os
 import re
 from collections.abc import Callable
@@ -46,6 +45,7 @@ def inspect(request: r.Inspect) -> dict[str, Any]:
     if main["rows"] and not unreadable and column in names:
         counts = count(ms, column, request.values, tables.counted())
         unreadable += [{"what": what, "why": short(why)} for what, why in counts.unreadable.items()]
+    spread = scatter(ms, column) if counts.weights else None
     return {
         "writable": all(os.access(path, os.W_OK) for path in (ms, os.path.join(ms, "table.dat"))),
         **main,
@@ -56,7 +56,7 @@ def inspect(request: r.Inspect) -> dict[str, Any]:
         "unreadable": unreadable,
         "telescope": tables.telescope,
         "antennas": tables.antenna_facts(counts),
-        "fields": tables.field_facts(counts, rows, lambda field: scatter(ms, column, field)),
+        "fields": tables.field_facts(counts, rows, spread),
         "windows": tables.window_facts(counts),
         "correlations": counts.by_correlation(),
         "visibilities": counts.whole(),
@@ -64,7 +64,7 @@ def inspect(request: r.Inspect) -> dict[str, Any]:
         **rows.facts(),
         **tables.wavelengths(rows),
         "beam": counts.beam(),
-        "noise": counts.noise(None, lambda: scatter(ms, column, None)),
+        "noise": counts.noise(None, spread),
     }
 
 
@@ -96,10 +96,10 @@ def foreign_manager(unreadable: Unreadable) -> str | None:
     return next((match[1] for match in found if match), None)
 
 
-def scatter(ms: str, column: str, field: int | None) -> float | None:
+def scatter(ms: str, column: str) -> float | None:
     """See noise.scatter; it is no reason to give up."""
     try:
-        return noise.scatter(ms, column, field)
+        return noise.scatter(ms, column, None)
     except (RuntimeError, IndexError, ValueError):
         return None
 
@@ -152,9 +152,7 @@ class Subtables:
             for k, name in enumerate(self.antennas)
         ]
 
-    def field_facts(
-        self, counts: Counts, rows: Rows, scatter_of: Callable[[int], float | None]
-    ) -> list[dict[str, Any]]:
+    def field_facts(self, counts: Counts, rows: Rows, spread: float | None) -> list[dict[str, Any]]:
         """All rows of FIELD; those without rows in the main table were not observed."""
         facts = []
         for k, name in enumerate(self.fields):
@@ -169,7 +167,7 @@ class Subtables:
                     **rows.of_field(k),
                     "visibilities": counts.of("field", k),
                     "beam": counts.beam(k),
-                    "noise": counts.noise(k, functools.partial(scatter_of, k)),
+                    "noise": counts.noise(k, spread),
                 }
             )
         return facts
