@@ -270,7 +270,9 @@ impl Fault {
     /// What to do about it: a sentence.
     fn remedy(&self, severity: Severity) -> String {
         let words = match self {
-            Self::StorageManager { .. } => "Write a copy with DP3 first: `DP3 msin=IN.ms msout=OUT.ms msout.storagemanager='' steps=[]`",
+            Self::StorageManager { .. } => {
+                "Write a copy with DP3 first: `DP3 msin=IN.ms msout=OUT.ms msout.storagemanager='' steps=[]`"
+            }
             Self::Unreadable { .. } => "Copy it again from where it came from",
             Self::NoColumn { .. } => "Set `campaign: start_column` to one that is there",
             Self::NoRows | Self::NoBaselines => "Use another one",
