@@ -105,6 +105,8 @@ fn python_command(ms: &Path, program: &str) -> std::process::Command {
     command
         .args(["-c", &text])
         .arg(ms)
+        // CASA leaves its log where it runs.
+        .current_dir(ms.parent().expect("a folder"))
         .env("CASASITECONFIG", environment.root.join("casasiteconfig.py"))
         .env("HOME", environment.root.join("home"));
     command
