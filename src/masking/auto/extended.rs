@@ -181,7 +181,7 @@ pub(crate) fn extended_islands(
     let mut all = Array2::from_elem(image.dim(), false);
     let mut found = Vec::new();
     for scale in scales {
-        let (smoothed, block) = smoothed_above_level(&flat, scale.beams * limits.fwhm);
+        let (smoothed, block) = smoothed(&flat, scale.beams * limits.fwhm);
         let side = (NEAR_BEAMS * limits.fwhm / block as f64).round().max(1.0) as usize;
         let excess = Array2::from_shape_fn(smoothed.dim(), |(y, x)| {
             let centre = |at: usize, n: usize| (at * block + block / 2).min(n - 1);
@@ -211,22 +211,8 @@ fn smoothed(image: &Array2<f32>, fwhm: f64) -> (Array2<f32>, usize) {
     (gaussian(&blocks(image.view(), block), fwhm / block as f64 / FWHM_PER_SIGMA), block)
 }
 
-/// The same, without a level that lies under the whole image: baselines of nearly no length put the total flux there, which
-/// is no island.
-fn smoothed_above_level(image: &Array2<f32>, fwhm: f64) -> (Array2<f32>, usize) {
-    let (first, block) = smoothed(image, fwhm);
-    let values = first.as_slice().expect("made in standard order");
-    match median_and_mad(values, |i| values[i] != 0.0).filter(|stats| stats.median > stats.sigma()) {
-        Some(stats) => {
-            let level = stats.median as f32;
-            smoothed(&image.mapv(|v| if v == 0.0 { 0.0 } else { v - level }), fwhm)
-        }
-        None => (first, block),
-    }
-}
-
 /// Seeds and growth in one smoothed image; `excess` is the local noise over that of the image, `near` the side of the box
-/// of nearby negatives, in its pixels. `None` where it has no noise.
+/// of nearby negatives, in its pixels. `None` where it has no noise, or lies on a level above it.
 fn islands_of(
     smoothed: &Array2<f32>,
     excess: &Array2<f32>,
@@ -235,10 +221,13 @@ fn islands_of(
     limits: &ExtendedLimits,
 ) -> Option<(Array2<bool>, ScaleFound)> {
     let values = smoothed.as_slice().expect("made in standard order");
-    let sigma = median_and_mad(values, |i| values[i] != 0.0)?.sigma();
+    let stats = median_and_mad(values, |i| values[i] != 0.0)?;
+    let sigma = stats.sigma();
     let (least, greatest) = values.iter().fold((0f32, 0f32), |(l, g), &v| (l.min(v), g.max(v)));
     let (deepest, brightest) = (f64::from(-least), f64::from(greatest));
-    if sigma <= 0.0 {
+    // Baselines of nearly no length put the total flux under the whole image. What rises above that level is broad, and no
+    // island: CLEAN diverges in it.
+    if sigma <= 0.0 || stats.median > sigma {
         return None;
     }
     let sidelobe = scale.sidelobe * limits.peak;
@@ -432,8 +421,7 @@ mod tests {
         let mut image = noise(3) + 20.0;
         assert_eq!(found(&image, &nothing()), nothing());
         add(&mut image, (80, 80), 1.5, 30.0);
-        let islands = found(&image, &nothing());
-        assert!(islands[(80, 80)] && !islands[(30, 30)] && islands.iter().filter(|m| **m).count() < 6000);
+        assert_eq!(found(&image, &nothing()), nothing());
     }
 
     #[test]
