@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cleanloop_worker.ms.summary import integration
+from cleanloop_worker.ms.summary import integration, unmistakable
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,8 @@ def test_the_integration_time(times: np.ndarray, interval: float, expected: floa
 def test_gaps_between_scans_do_not_count() -> None:
     times = np.array([0.0, 1000.0, 2000.0])
     assert integration(times, np.full(3, 10.0), np.arange(3), np.zeros(3, int)) == 10.0
+
+
+def test_an_antenna_without_a_name_of_its_own_goes_by_its_number() -> None:
+    names = ["ea01", "", "ea03", "ea03", "2"]
+    assert [unmistakable(names, number) for number in range(5)] == ["ea01", "1", None, "3", "2"]

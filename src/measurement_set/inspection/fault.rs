@@ -152,6 +152,11 @@ pub enum Fault {
         /// Their names.
         names: Vec<String>,
     },
+    /// Antennas without a name, or with one that others have, too.
+    SameNames {
+        /// Their numbers.
+        numbers: Vec<String>,
+    },
     /// Several fields with different phase centres.
     SeveralFields {
         /// The fields.
@@ -256,6 +261,9 @@ impl Fault {
             Self::NumberNames { names } => {
                 format!("names of antennas are numbers of others in the table ANTENNA ({})", list(names))
             }
+            Self::SameNames { numbers } => {
+                format!("antennas have no name, or one that others have, too (numbers {})", list(numbers))
+            }
             Self::SeveralFields { names } => {
                 format!("it has data of {} fields with phase centres of their own ({})", names.len(), list(names))
             }
@@ -326,6 +334,7 @@ impl Fault {
             Self::Interval { .. } => "The spacing of the times counts in all solution intervals",
             Self::Undescribed { .. } => "They have no data; numbers in `spw` count them all the same",
             Self::NumberNames { .. } => "Names go first, as in CASA: `antenna: '3'` is the antenna of that name",
+            Self::SameNames { .. } => "Name them by number; statistics of gains tell them apart only by name",
             Self::SeveralFields { .. } => "Name the one to image with `campaign: field`",
             Self::ChannelCounts { .. } => "They are imaged together, each with its own solutions",
             Self::ReadOnly => "Use `work_on: copy`, or make it writable",

@@ -236,6 +236,12 @@ fn surprises(facts: &MsFacts, purpose: &Purpose) -> Vec<Problem> {
     if !names.is_empty() {
         add(Severity::Note, Fault::NumberNames { names });
     }
+    let alike = |name: &str| name.is_empty() || facts.used_antennas().filter(|(_, a)| a.name == name).count() > 1;
+    let same = facts.used_antennas().filter(|(_, a)| alike(&a.name));
+    let numbers: Vec<String> = same.map(|(k, _)| k.to_string()).collect();
+    if !numbers.is_empty() {
+        add(Severity::Warning, Fault::SameNames { numbers });
+    }
     found
 }
 

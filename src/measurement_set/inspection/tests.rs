@@ -172,6 +172,7 @@ fn surprises_are_told() {
         f.windows[1].correlations.truncate(1);
         f.windows.push(WindowFacts { name: "none".into(), ..WindowFacts::default() });
         f.antennas[2].name = "5".into();
+        f.antennas[6].name = f.antennas[7].name.clone();
         f.fields.push(FieldFacts { name: "3C286".into(), ..f.fields[0].clone() });
     });
     assert_eq!(
@@ -179,6 +180,7 @@ fn surprises_are_told() {
         [
             "Warning: it has data of 2 fields with phase centres of their own (0 (3C48), 1 (3C286))",
             "Warning: spectral window 1 (high) has one correlation (XX)",
+            "Warning: antennas have no name, or one that others have, too (numbers 6, 7)",
             "Note: INTERVAL says 0.040 s, but its times are 10.000 s apart",
             "Note: the channels of spectral window 0 (low) are in descending order",
             "Note: no row of DATA_DESCRIPTION names spectral window 2",

@@ -102,7 +102,9 @@ def facts_by_flags(ms: str) -> dict[str, Any]:
     reference = None
     if unflagged.max() > 0:
         good = np.flatnonzero(unflagged >= REFANT_SHARE * unflagged.max())
-        reference = names[good[np.argmin(distance[good])]]
+        nearest_first = good[np.argsort(distance[good], kind="stable")].tolist()
+        clear = (unmistakable(names, number) for number in nearest_first)
+        reference = next((name for name in clear if name), names[nearest_first[0]])
     antennas = [
         {
             "name": name,
@@ -121,6 +123,15 @@ def facts_by_flags(ms: str) -> dict[str, Any]:
         "unflagged_fraction": share,
         "reference_antenna": reference,
     }
+
+
+def unmistakable(names: list[str], number: int) -> str | None:
+    """The name of an antenna; its number where others have the name, or where it has none; nothing where that number is
+    the name of another. CASA looks for names first."""
+    name = str(names[number])
+    if name and names.count(name) == 1:
+        return name
+    return None if str(number) in names else str(number)
 
 
 def spectral_windows(ms: str) -> list[dict[str, Any]]:
