@@ -153,7 +153,8 @@ fn head(dataset: &DatasetRecord) -> Vec<Card> {
 fn facts(dataset: &DatasetRecord) -> Vec<Fact> {
     let sources: Vec<String> = dataset.sources.iter().map(|p| p.display().to_string()).collect();
     let others = dataset.facts.iter().map(|(name, value)| Fact::new(name, value));
-    let all = std::iter::once(Fact::new("measurement set", sources.join(", "))).chain(others);
+    let label = if sources.len() == 1 { "measurement set" } else { "measurement sets" };
+    let all = std::iter::once(Fact::new(label, sources.join(", "))).chain(others);
     all.filter(|f| !f.value.is_empty()).collect()
 }
 

@@ -1,6 +1,7 @@
 //! The gain solutions of a round.
 
-use crate::campaign::record::RoundRecord;
+use crate::calibrator::SolutionTable;
+use crate::campaign::record::{MemberRecord, RoundRecord};
 use crate::quality::solutions::{Difference, SolutionStats, TermStats};
 use crate::report::draw::CHART_COLOURS;
 use crate::report::draw::gains::{self, AntennaPlot, GainPlots};
@@ -20,6 +21,18 @@ pub(super) struct SolutionsView {
     facts: Vec<Fact>,
     weighed: Vec<Fact>,
     terms: Table,
+    /// A row for each of several measurement sets.
+    by_set: Table,
+    /// The solutions of the only measurement set, or of each of several.
+    sets: Vec<SetView>,
+}
+
+/// The solutions of a measurement set, antenna by antenna.
+#[derive(Debug, Default, Serialize)]
+struct SetView {
+    /// Empty where there is one.
+    name: String,
+    facts: Vec<Fact>,
     antennas: Table,
     plots: Vec<TermPlots>,
     note: String,
@@ -43,30 +56,80 @@ struct PolarisationKey {
 
 /// `None` for a round without solutions.
 pub(super) fn view(folder: &Path, round: &RoundRecord) -> Option<SolutionsView> {
-    let stats = full_statistics(folder, round).filter(|s| !s.are_unknown())?;
-    let (thinned, plots) = plots(round, &stats);
-    let mut note = mjd_time(start_s(&stats)).map_or_else(String::new, |t| format!("Time runs from {t}."));
-    if thinned {
-        note.push_str(" Long series are thinned out evenly.");
-    }
+    let stats = full_statistics(folder, round.solutions.as_ref(), round.solutions_file.as_deref());
+    let stats = stats.filter(|s| !s.are_unknown())?;
+    let sets = match &round.members[..] {
+        [] => vec![set_view("", &round.tables, &stats)],
+        members => members.iter().filter_map(|member| member_view(folder, member)).collect(),
+    };
     Some(SolutionsView {
         why: round.solint_why.as_deref().map(capital).unwrap_or_default(),
         facts: facts(round, &stats),
         weighed: round.weighed.iter().map(|w| Fact::new(capital(&w.what), &w.why_not)).collect(),
         terms: terms(&stats),
-        antennas: antennas(&stats),
-        plots,
-        note,
-        legend: legend(&stats),
+        by_set: by_set(&round.members),
+        sets,
     })
 }
 
+/// The solutions of one measurement set of several.
+fn member_view(folder: &Path, member: &MemberRecord) -> Option<SetView> {
+    let stats = full_statistics(folder, member.solutions.as_ref(), member.solutions_file.as_deref())?;
+    let known = [
+        Fact::known("tables applied", Some(table_names(&member.tables))),
+        Fact::known("too weak", member.weak.clone()),
+        Fact::known("identity gains", identity_gains(&stats)),
+    ];
+    let facts = known.into_iter().flatten().collect();
+    Some(SetView { facts, ..set_view(&member.name, &member.tables, &stats) })
+}
+
+fn set_view(name: &str, tables: &[SolutionTable], stats: &SolutionStats) -> SetView {
+    let (thinned, plots) = plots(tables, stats);
+    let mut note = mjd_time(start_s(stats)).map_or_else(String::new, |t| format!("Time runs from {t}."));
+    if thinned {
+        note.push_str(" Long series are thinned out evenly.");
+    }
+    SetView { name: name.into(), facts: Vec::new(), antennas: antennas(stats), plots, note, legend: legend(stats) }
+}
+
+/// Statistics of each of several measurement sets.
+fn by_set(members: &[MemberRecord]) -> Table {
+    let headings = vec![
+        Heading::words("Measurement set"),
+        Heading::number("Solutions", ""),
+        Heading::number("Flagged", ""),
+        Heading::number("Median S/N", ""),
+        Heading::number("Phase scatter", "").explained("about each antenna's mean, median over antennas"),
+        Heading::number("Amplitude scatter", "").explained("relative, about each antenna's mean, median over antennas"),
+        Heading::words("Counted"),
+    ];
+    let row = |member: &MemberRecord| {
+        let stats = member.solutions.as_ref();
+        let counted = member.weak.as_ref().map_or("yes", |_| "no, too weak");
+        Row {
+            class: if member.weak.is_some() { "trouble".into() } else { String::new() },
+            cells: vec![
+                Cell::text(&member.name),
+                Cell::count(stats.map(|s| s.solutions as u64)),
+                Cell::number(stats.map(|s| s.flagged_fraction), percent),
+                Cell::number(stats.and_then(|s| s.median_snr), |v| significant(v, 3)),
+                Cell::number(stats.and_then(|s| s.phase_scatter_deg), |v| format!("{}°", significant(v, 3))),
+                Cell::number(stats.and_then(|s| s.amplitude_scatter).filter(|s| *s > NO_SCATTER), percent),
+                Cell::text(counted),
+            ],
+        }
+    };
+    let rows = members.iter().map(row).collect();
+    Table { caption: "Solutions by measurement set".into(), sortable: false, headings, rows }.without_empty_columns()
+}
+
 /// Plots for each term, and whether long series were thinned out.
-fn plots(round: &RoundRecord, stats: &SolutionStats) -> (bool, Vec<TermPlots>) {
+fn plots(tables: &[SolutionTable], stats: &SolutionStats) -> (bool, Vec<TermPlots>) {
     let names: Vec<&str> = stats.terms.iter().map(|t| t.term.as_str()).collect();
     let parts = match names[..] {
         [] | [_] => vec![(String::new(), stats.clone())],
-        _ => names.iter().map(|name| (format!("{}: ", capital(name)), of_term(round, stats, name))).collect(),
+        _ => names.iter().map(|name| (format!("{}: ", capital(name)), of_term(tables, stats, name))).collect(),
     };
     let mut any_thinned = false;
     let mut all = Vec::new();
@@ -82,10 +145,10 @@ fn plots(round: &RoundRecord, stats: &SolutionStats) -> (bool, Vec<TermPlots>) {
 }
 
 /// The antennas with the series of one term alone.
-fn of_term(round: &RoundRecord, stats: &SolutionStats, term: &str) -> SolutionStats {
+fn of_term(tables: &[SolutionTable], stats: &SolutionStats, term: &str) -> SolutionStats {
     let mut part = stats.clone();
     for antenna in &mut part.antennas {
-        antenna.series.retain(|s| round.tables.get(s.table).is_some_and(|table| table.term == term));
+        antenna.series.retain(|s| tables.get(s.table).is_some_and(|table| table.term == term));
         let flags = || antenna.series.iter().flat_map(|s| &s.flagged);
         let all = flags().count();
         antenna.flagged_fraction = flags().filter(|f| **f).count() as f64 / all.max(1) as f64;
@@ -136,27 +199,34 @@ fn terms(stats: &SolutionStats) -> Table {
 }
 
 /// Statistics with the series for plots, from the record or the file that it names.
-fn full_statistics(folder: &Path, round: &RoundRecord) -> Option<SolutionStats> {
+fn full_statistics(folder: &Path, recorded: Option<&SolutionStats>, file: Option<&Path>) -> Option<SolutionStats> {
     let from_file = || {
-        let text = std::fs::read(folder.join(round.solutions_file.as_ref()?)).ok()?;
+        let text = std::fs::read(folder.join(file?)).ok()?;
         serde_json::from_slice::<SolutionStats>(&text).ok()
     };
     let has_series = |s: &SolutionStats| s.antennas.iter().any(|a| !a.series.is_empty());
-    match &round.solutions {
+    match recorded {
         Some(stats) if has_series(stats) => Some(stats.clone()),
         Some(stats) => from_file().or_else(|| Some(stats.clone())),
         None => from_file(),
     }
 }
 
-fn facts(round: &RoundRecord, stats: &SolutionStats) -> Vec<Fact> {
-    let tables = round.tables.iter().map(|t| {
+/// Names of tables, with the channels that they are for.
+fn table_names(tables: &[SolutionTable]) -> String {
+    let name = |t: &SolutionTable| {
         let name = t.path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         match t.channels {
             Some((first, last)) => format!("{name} (channels {first}–{last})"),
             None => name,
         }
-    });
+    };
+    tables.iter().map(name).collect::<Vec<_>>().join(", ")
+}
+
+fn facts(round: &RoundRecord, stats: &SolutionStats) -> Vec<Fact> {
+    // Of several measurement sets, each has its own.
+    let one = round.members.is_empty();
     let amplitude_scatter = stats.amplitude_scatter.filter(|s| *s > NO_SCATTER);
     let known = [
         Fact::known("interval", round.solint.clone()),
@@ -166,8 +236,8 @@ fn facts(round: &RoundRecord, stats: &SolutionStats) -> Vec<Fact> {
         Fact::known("median S/N", stats.median_snr.map(|v| significant(v, 3))),
         Fact::known("phase scatter", stats.phase_scatter_deg.map(|v| format!("{}°", significant(v, 3)))),
         Fact::known("amplitude scatter", amplitude_scatter.map(percent)),
-        Fact::known("tables applied", Some(tables.collect::<Vec<_>>().join(", "))),
-        Fact::known("identity gains", identity_gains(stats)),
+        Fact::known("tables applied", one.then(|| table_names(&round.tables))),
+        Fact::known("identity gains", identity_gains(stats).filter(|_| one)),
     ];
     known.into_iter().flatten().collect()
 }
@@ -221,6 +291,29 @@ fn mjd_time(seconds: f64) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn several_measurement_sets_have_a_row_and_antennas_each() {
+        let stats = |solutions| SolutionStats {
+            solutions,
+            antennas: vec![crate::quality::solutions::AntennaSolutions { name: "ea01".into(), ..Default::default() }],
+            ..SolutionStats::default()
+        };
+        let member = |name: &str, weak: Option<&str>| MemberRecord {
+            name: name.into(),
+            solutions: Some(stats(10)),
+            weak: weak.map(str::to_owned),
+            ..MemberRecord::default()
+        };
+        let one = RoundRecord { solutions: Some(stats(20)), ..RoundRecord::default() };
+        let alone = view(Path::new("."), &one).expect("solutions");
+        assert_eq!((alone.sets.len(), alone.by_set.rows.len(), alone.sets[0].name.as_str()), (1, 0, ""));
+        let members = vec![member("night1", None), member("night2", Some("90 % flagged"))];
+        let several = view(Path::new("."), &RoundRecord { members, ..one }).expect("solutions");
+        assert_eq!((several.sets.len(), several.by_set.rows.len()), (2, 2));
+        let page = serde_json::to_string(&several).expect("JSON");
+        assert!(page.contains("no, too weak") && page.contains("90 % flagged") && page.contains("night1"), "{page}");
+    }
 
     #[test]
     fn times_of_tables_are_dates() {
