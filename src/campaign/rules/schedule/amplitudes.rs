@@ -25,7 +25,10 @@ impl Course<'_> {
             if self.rounds_left <= 2 || !self.observation.chains { LAST_CHANCE } else { self.options.amplitude_factor };
         for shared in self.shared_more(term) {
             let Some(least) = self.reaching(wanted, &shared) else { continue };
-            let seconds = least.seconds(self.observation).max(factor * self.length(&fast));
+            // No longer than a good S/N needs: longer ones would only take rounds, and come where these fail.
+            let good = self.reaching(self.options.ample_snr, &shared).map(|i| i.seconds(self.observation));
+            let first = good.unwrap_or(f64::INFINITY).clamp(self.length(&fast), factor * self.length(&fast));
+            let seconds = least.seconds(self.observation).max(first);
             let interval = round_up(seconds, self.observation).unwrap_or(Interval::Everything);
             let mut top = TermChoice { interval, ..shared };
             all.push(Candidate::new(self.on_top(&current.chain, top), "amplitudes, too".into()));

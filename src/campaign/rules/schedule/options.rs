@@ -13,7 +13,8 @@ pub struct SolintOptions {
     pub start_snr: f64,
     /// Least S/N of an antenna where amplitudes are solved for.
     pub amplitude_snr: f64,
-    /// Where an antenna has this S/N in a shorter interval, that is tried whatever the last step gained.
+    /// Where an antenna has this S/N in a shorter interval, that is tried whatever the last step gained; amplitudes begin
+    /// there.
     pub ample_snr: f64,
     /// Largest factor by which the next interval is shorter.
     pub max_step: f64,
@@ -22,7 +23,8 @@ pub struct SolintOptions {
     /// The same chain is solved again with the last model when the last accepted round gained at least this fraction. A
     /// negative value goes on to the limit of rounds.
     pub repeat_gain: f64,
-    /// Interval of the first amplitudes, as a multiple of that of the phases below them.
+    /// Longest interval of the first amplitudes, as a multiple of that of the phases below them; shorter where the S/N of an
+    /// antenna is `ample_snr`.
     pub amplitude_factor: f64,
     /// Never solve for amplitudes.
     pub phase_only: bool,

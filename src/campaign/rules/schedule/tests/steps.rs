@@ -23,11 +23,11 @@ fn they_stop_where_the_tables_have_too_low_an_snr() {
 #[test]
 fn a_step_that_gains_little_leads_to_amplitudes() {
     let with = |snr| [accepted(&[phases(480.0)], 100.0, 3.0, snr), accepted(&[phases(120.0)], 400.0, 0.01, snr)];
-    assert_eq!(next(&with(5.0)), [phases(120.0), gains(1050.0)]);
+    assert_eq!(next(&with(5.0)), [phases(120.0), gains(300.0)]);
     assert_eq!(next(&with(20.0)), [phases(30.0)], "not where the S/N is ample");
     // So does one that lost a little, with the phases before it.
     let history = [accepted(&[phases(240.0)], 100.0, 3.0, 20.0), accepted(&[phases(120.0)], 400.0, -0.01, 20.0)];
-    assert_eq!(next(&history), [phases(240.0), gains(2400.0)]);
+    assert_eq!(next(&history), [gains(240.0)]);
 }
 
 #[test]
@@ -35,16 +35,17 @@ fn between_an_interval_that_was_kept_and_one_that_failed_another_is_tried() {
     let mut history = vec![accepted(&[phases(480.0)], 100.0, 3.0, 20.0), rejected(&[phases(120.0)], 400.0, -0.3, 20.0)];
     assert_eq!(next(&history), [phases(240.0)]);
     history.push(accepted(&[phases(240.0)], 400.0, 0.1, 20.0));
-    assert_eq!(next(&history), [phases(240.0), gains(2400.0)]);
+    assert_eq!(next(&history), [gains(240.0)]);
 }
 
 #[test]
 fn amplitudes_come_down_and_end_together_with_the_phases() {
-    let mut history = vec![accepted(&[phases(30.0)], 1000.0, 0.5, 20.0)];
-    assert_eq!(next(&history), [phases(30.0), gains(240.0)]);
-    history.push(accepted(&[phases(30.0), gains(240.0)], 1500.0, 1.0, 20.0));
-    assert_eq!(next(&history), [phases(30.0), gains(60.0)]);
-    history.push(accepted(&[phases(30.0), gains(60.0)], 3000.0, 0.1, 20.0));
+    // An S/N of 8 in 30 s: amplitudes begin where it is 15.
+    let mut history = vec![accepted(&[phases(30.0)], 1000.0, 0.5, 8.0)];
+    assert_eq!(next(&history), [phases(30.0), gains(120.0)]);
+    assert_eq!(next(&[accepted(&[phases(30.0)], 1000.0, 0.5, 4.0)]), [phases(30.0), gains(240.0)], "at most 8 times");
+    assert_eq!(next(&[accepted(&[phases(30.0)], 1000.0, 0.5, 20.0)]), [gains(30.0)]);
+    history.push(accepted(&[phases(30.0), gains(120.0)], 1500.0, 1.0, 8.0));
     assert_eq!(next(&history), [gains(30.0)]);
     history.push(accepted(&[gains(30.0)], 3300.0, 0.05, 20.0));
     assert_eq!(next(&history), [gains(30.0)], "once more with the last model");
@@ -57,10 +58,10 @@ fn amplitudes_come_down_and_end_together_with_the_phases() {
 #[test]
 fn amplitudes_that_failed_are_tried_longer_and_then_given_up() {
     let mut history =
-        vec![accepted(&[phases(30.0)], 1000.0, 0.5, 20.0), rejected(&[phases(30.0), gains(240.0)], 1500.0, -0.1, 20.0)];
+        vec![accepted(&[phases(30.0)], 1000.0, 0.5, 4.0), rejected(&[phases(30.0), gains(240.0)], 1500.0, -0.1, 4.0)];
     assert_eq!(next(&history), [phases(30.0), gains(1050.0)]);
-    history.push(rejected(&[phases(30.0), gains(1050.0)], 1500.0, -0.1, 20.0));
-    history.push(rejected(&[phases(30.0), gains(7200.0)], 1500.0, -0.1, 20.0));
+    history.push(rejected(&[phases(30.0), gains(1050.0)], 1500.0, -0.1, 4.0));
+    history.push(rejected(&[phases(30.0), gains(7200.0)], 1500.0, -0.1, 4.0));
     let (_, why) = end(&history);
     insta::assert_snapshot!(why, @"3 attempts in a row were rejected");
 }
@@ -79,7 +80,7 @@ fn without_gain_phases_below_amplitudes_get_shorter_too() {
 #[test]
 fn the_last_round_is_for_amplitudes() {
     let history = [accepted(&[phases(480.0)], 100.0, 3.0, 20.0)];
-    assert_eq!(next_of(&history, &field(), 1), [phases(480.0), gains(1050.0)]);
+    assert_eq!(next_of(&history, &field(), 1), [gains(480.0)]);
     assert_eq!(next_of(&history, &field(), 2), [phases(120.0)]);
 }
 
@@ -169,9 +170,9 @@ fn a_much_better_model_opens_what_was_closed() {
 #[test]
 fn calibrators_of_single_solves_get_single_terms() {
     let observation = Observation { chains: false, channels: 16, ..field() };
-    let history = [accepted(&[phases(30.0)], 100.0, 1.0, 20.0)];
+    let history = [accepted(&[phases(30.0)], 100.0, 1.0, 8.0)];
     assert_eq!(next_of(&history, &observation, 8), [gains(60.0)]);
-    let history = [history[0].clone(), accepted(&[gains(60.0)], 200.0, 1.0, 20.0)];
+    let history = [history[0].clone(), accepted(&[gains(60.0)], 200.0, 1.0, 8.0)];
     assert_eq!(next_of(&history, &observation, 8), [gains(30.0)]);
 }
 
@@ -209,7 +210,11 @@ fn a_choice_names_what_was_weighed() {
     };
     insta::assert_snapshot!(why, @"phases 120 s: shorter than 480 s, which was kept; estimated S/N 40.0 per antenna");
     let said: Vec<String> = weighed.iter().map(|w| format!("{}: {}", w.what, w.why_not)).collect();
-    insta::assert_snapshot!(said.join("\n"), @"phases 480 s + amplitudes and phases one scan: phases 120 s first");
+    insta::assert_snapshot!(said.join("\n"), @r"
+    amplitudes and phases 480 s: phases 120 s first
+    phases 480 s + amplitudes and phases 2400 s: phases 120 s first
+    phases 480 s + amplitudes and phases all scans together: phases 120 s first
+    ");
 }
 
 #[test]
