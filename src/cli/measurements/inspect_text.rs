@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 /// Width of the text, and of its first column.
 const WIDTH: usize = 80;
-const LABEL: usize = 15;
+const LABEL: usize = 16;
 /// Most fields or windows that are listed.
 const MOST_ROWS: usize = 40;
 /// Seconds from the Modified Julian Date's origin to 1970.

@@ -283,7 +283,7 @@ impl Fault {
             }
             Self::Unreadable { .. } => "Copy it again from where it came from",
             Self::NoColumn { .. } => "Set `campaign: start_column` to one that is there",
-            Self::NoRows | Self::NoBaselines => "Use another one",
+            Self::NoRows | Self::NoBaselines => "There is nothing to image in it",
             Self::MissingSubtables { .. } if severity == Severity::Error => {
                 "Add them, empty: `casacore.tables.default_ms_subtable(NAME, 'IN.ms/NAME')` of python-casacore, and the \
                  keyword NAME of the main table"
