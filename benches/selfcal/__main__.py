@@ -8,6 +8,7 @@
     time     seconds of a campaign over those of its imaging alone
     real     real measurement sets, where ../shared/real is there
     null     noise, and random phases: nothing must come of them
+    nights   three nights of one target together, against the same data without gain errors
     masks    automatic masks against masks at the true positions, with fixed intervals
 
 Everything that is finished is kept in FOLDER: the same command goes on with what is missing, and several may work in one
@@ -22,6 +23,7 @@ import os
 import choices
 import fields
 import masks
+import nights
 import nulls
 import observations
 import real
@@ -35,6 +37,7 @@ PARTS = {
     "time": (timing.of_case, tables.times),
     "real": (real.of_set, real.report),
     "null": (nulls.of_case, nulls.report),
+    "nights": (nights.of_case, nights.report),
     "masks": (masks.of_case, masks.report),
 }
 
@@ -45,6 +48,8 @@ def cases(part, options):
         return real.there()
     if part == "null":
         return nulls.cases(list(nulls.DRAWS)[: options.draws])
+    if part == "nights":
+        return nights.cases(options.seed)
     if part == "masks":
         return [(seed, field) for seed in options.seed for field in options.fields]
     found = observations.cases(options.seed, options.fields, options.gains)[: options.first]
