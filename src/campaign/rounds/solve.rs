@@ -1,23 +1,34 @@
-//! Solving for gains, one measurement set after the other.
+//! Solving for gains, of several measurement sets at the same time.
 
 use super::DatasetRun;
 use super::kept::Attempted;
 use super::step::StepSpec;
 use crate::Result;
-use crate::campaign::journal::{Step, StepId, StepKey};
+use crate::campaign::events::Event;
+use crate::campaign::journal::{JournalEvent, Step, StepId, StepKey};
 use crate::campaign::layout::{AttemptId, part_of_member};
 use crate::campaign::record::Level;
-use crate::campaign::steps::{CalibrationStep, Prepared, Solved};
+use crate::campaign::steps::{CalibrationStep, Prepared, SolveJob, Solved, StepContext};
+use crate::process::interrupt;
 use crate::quality::solutions::{IdentityGainAntenna, SolutionStats};
 use crate::util::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// Solutions of one measurement set.
 pub(super) struct SolvedSet {
     pub(super) key: StepKey,
     pub(super) solved: Solved,
     /// JSON file of the statistics, where the record leaves their series out.
-    pub(super) file: Option<std::path::PathBuf>,
+    pub(super) file: Option<PathBuf>,
+}
+
+/// A solve that is to be done, unless it is.
+struct MemberSolve {
+    member: usize,
+    id: StepId,
+    key: StepKey,
+    context: StepContext,
 }
 
 impl DatasetRun<'_> {
@@ -29,22 +40,89 @@ impl DatasetRun<'_> {
         step: &CalibrationStep,
         base: &Attempted,
     ) -> Result<Vec<SolvedSet>> {
-        (0..data.sets.len()).map(|member| self.solve(data, (attempt, member), step, base)).collect()
+        let solves = (0..data.sets.len()).map(|member| self.member_solve(data, (attempt, member), step, base));
+        let solves = solves.collect::<Result<Vec<MemberSolve>>>()?;
+        self.solve_several(data, step, base, &solves)?;
+        solves.into_iter().map(|solve| self.solve(data, solve, step, base)).collect()
+    }
+
+    fn member_solve(
+        &self,
+        data: &Prepared,
+        (attempt, member): (AttemptId, usize),
+        step: &CalibrationStep,
+        base: &Attempted,
+    ) -> Result<MemberSolve> {
+        let id = StepId::of(attempt, Step::Solve).member(member);
+        let key = step.key(self.member_data_key(data, member).as_ref(), &self.model_key(base));
+        let part = part_of_member("calibration", data.member_name(member));
+        let context = self.context(data, id, &part, &data.log_name("solve", member))?;
+        Ok(MemberSolve { member, id, key, context })
+    }
+
+    /// Does those of several solves that are not done, as many at the same time as there are processors for.
+    fn solve_several(
+        &mut self,
+        data: &Prepared,
+        step: &CalibrationStep,
+        base: &Attempted,
+        solves: &[MemberSolve],
+    ) -> Result<()> {
+        let at_once = self.backend.solves_at_once();
+        let open = |solve: &&MemberSolve| self.finished::<Solved>(solve.id, &solve.key, tables_exist).is_none();
+        let open: Vec<&MemberSolve> = solves.iter().filter(open).collect();
+        if at_once < 2 || open.len() < 2 {
+            return Ok(());
+        }
+        self.ensure_model_to_solve(data, base)?;
+        open.chunks(at_once).try_for_each(|some| self.solve_at_once(step, base, some))
+    }
+
+    /// Does some solves at the same time; each is a step of its own.
+    fn solve_at_once(&mut self, step: &CalibrationStep, base: &Attempted, some: &[&MemberSolve]) -> Result<()> {
+        interrupt::check()?;
+        for MemberSolve { id, key, context, .. } in some {
+            self.journal.append(JournalEvent::Started { step: *id, key: key.clone(), touches: Vec::new() })?;
+            // Tables of an unfinished solve would be appended to.
+            fs::remove(&context.folder)?;
+            fs::make(&context.folder)?;
+        }
+        let job = |MemberSolve { member, context, .. }: &&MemberSolve| SolveJob {
+            member: *member,
+            earlier: base.active.tables(*member),
+            context: context.clone(),
+        };
+        let jobs: Vec<SolveJob<'_>> = some.iter().map(job).collect();
+        let (clock, place) = (Instant::now(), self.place.clone());
+        self.events.emit(Event::StepStarted { place, step: Step::Solve, expected_s: None });
+        let results = self.backend.solve_several(step, &jobs);
+        let seconds = clock.elapsed().as_secs_f64();
+        let mut failed = None;
+        for (MemberSolve { id, key, .. }, result) in some.iter().zip(results) {
+            let event = match result {
+                Ok(solved) => {
+                    let result = serde_json::to_value(solved).expect("results are plain data");
+                    JournalEvent::Done { step: *id, key: key.clone(), touches: Vec::new(), seconds, result }
+                }
+                Err(error) => {
+                    let words = error.to_string();
+                    failed = failed.or(Some(error));
+                    JournalEvent::Failed { step: *id, error: words }
+                }
+            };
+            self.journal.append(event)?;
+        }
+        failed.map_or(Ok(()), Err)
     }
 
     fn solve(
         &mut self,
         data: &Prepared,
-        (attempt, member): (AttemptId, usize),
+        MemberSolve { member, id, key, context }: MemberSolve,
         step: &CalibrationStep,
         base: &Attempted,
     ) -> Result<SolvedSet> {
-        let id = StepId::of(attempt, Step::Solve).member(member);
-        let key = step.key(self.member_data_key(data, member).as_ref(), &self.model_key(base));
-        let part = part_of_member("calibration", data.member_name(member));
-        let context = self.context(data, id, &part, &data.log_name("solve", member))?;
         let spec = StepSpec { id, key: key.clone(), touches: &[] };
-        let tables_exist = |s: &Solved| s.tables.iter().all(|t| t.path.exists());
         let solved = self.step(spec, tables_exist, |run| {
             run.ensure_model_to_solve(data, base)?;
             // Tables of an unfinished solve would be appended to.
@@ -54,9 +132,10 @@ impl DatasetRun<'_> {
         })?;
         self.note_commands(Step::Solve, &solved.commands, &context.log);
         let of_set = data.member_name(member).map_or_else(String::new, |name| format!("{name}: "));
+        let round = self.place.at.round;
         for IdentityGainAntenna { name, term, why } in &solved.stats.identity_gains {
             let of_term = if term.is_empty() { String::new() } else { format!(" in `{term}`") };
-            let text = format!("round {}: {of_set}antenna {name} gets identity gains{of_term}: {why}", attempt.round);
+            let text = format!("round {round}: {of_set}antenna {name} gets identity gains{of_term}: {why}");
             self.note(Level::Warning, text);
         }
         let file = self.keep_series(&context.folder, &solved.stats)?;
@@ -64,7 +143,7 @@ impl DatasetRun<'_> {
     }
 
     /// Writes the statistics into a file of their own, where the record leaves their series out.
-    fn keep_series(&self, folder: &Path, stats: &SolutionStats) -> Result<Option<std::path::PathBuf>> {
+    fn keep_series(&self, folder: &Path, stats: &SolutionStats) -> Result<Option<PathBuf>> {
         if !self.settings.series_apart {
             return Ok(None);
         }
@@ -72,4 +151,8 @@ impl DatasetRun<'_> {
         fs::write_atomically(&file, &serde_json::to_vec(stats).expect("statistics are plain data"))?;
         Ok(Some(file))
     }
+}
+
+fn tables_exist(solved: &Solved) -> bool {
+    solved.tables.iter().all(|table| table.path.exists())
 }

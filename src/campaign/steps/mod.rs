@@ -146,6 +146,16 @@ pub struct StepContext {
     pub progress: ProgressSink,
 }
 
+/// One of several solves.
+pub struct SolveJob<'a> {
+    /// Index of the measurement set.
+    pub member: usize,
+    /// Its tables of the last accepted round.
+    pub earlier: &'a [SolutionTable],
+    /// Its files.
+    pub context: StepContext,
+}
+
 /// Programs and masks of one target, made for the driver from a resolved plan. `member` is the index of one of its
 /// measurement sets.
 pub trait Backend: Send {
@@ -187,6 +197,16 @@ pub trait Backend: Send {
         earlier: &[SolutionTable],
         context: &StepContext,
     ) -> Result<Solved>;
+
+    /// Number of solves that there are processors for at the same time.
+    fn solves_at_once(&self) -> usize {
+        1
+    }
+
+    /// Does several solves, each as [`Backend::solve`], at the same time; the results in the order of the jobs.
+    fn solve_several(&mut self, step: &CalibrationStep, jobs: &[SolveJob<'_>]) -> Vec<Result<Solved>> {
+        jobs.iter().map(|job| self.solve(job.member, step, job.earlier, &job.context)).collect()
+    }
 
     /// Applies the tables of one measurement set from `DATA` to `CORRECTED_DATA`; none: a plain copy.
     ///

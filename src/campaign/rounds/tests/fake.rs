@@ -42,6 +42,8 @@ pub(super) struct Script {
     pub(super) start_snr: [(&'static str, f64); 2],
     /// The measurement sets that are imaged together.
     pub(super) sets: Vec<&'static str>,
+    /// Solves at the same time.
+    pub(super) at_once: usize,
     /// A measurement set whose solutions are all flagged from this round on.
     pub(super) weak: Option<(usize, usize)>,
 }
@@ -57,6 +59,7 @@ impl Script {
             start_model: StartModel::Image,
             start_snr: [("inf", 9.0), ("int", 3.0)],
             sets: vec!["field"],
+            at_once: 1,
             weak: None,
         }
     }
@@ -259,6 +262,10 @@ impl Backend for FakeBackend {
             stats,
             commands: vec![vec!["gaincal".into()]],
         })
+    }
+
+    fn solves_at_once(&self) -> usize {
+        self.script.at_once
     }
 
     fn apply(

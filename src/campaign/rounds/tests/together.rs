@@ -39,6 +39,14 @@ fn a_failure_anywhere_changes_nothing_in_the_end_of_several_sets() {
 }
 
 #[test]
+fn solves_at_the_same_time_give_the_same_and_each_is_done_once() {
+    let three = Script { sets: vec!["a", "b", "c"], ..Script::rising() };
+    let at_once = Script { at_once: 2, ..three.clone() };
+    assert_eq!(uninterrupted(&at_once), uninterrupted(&three));
+    fails_anywhere(&at_once);
+}
+
+#[test]
 fn a_worse_round_is_undone_in_all_sets() {
     let mut script = nights();
     script.dynamic_range[2] = vec![150.0, 140.0];

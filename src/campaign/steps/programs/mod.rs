@@ -12,14 +12,15 @@ mod observed;
 mod prepare;
 mod proposal;
 mod relaxation;
+mod side_by_side;
 mod start;
 mod working_sets;
 
 use super::masks;
 use super::onto::Applier;
 use super::{
-    Backend, CalibrationStep, Imaged, ImagingStep, MaskStep, Prepared, PreparedSet, Proposal, Solved, StartChains,
-    StepContext,
+    Backend, CalibrationStep, Imaged, ImagingStep, MaskStep, Prepared, PreparedSet, Proposal, SolveJob, Solved,
+    StartChains, StepContext,
 };
 use crate::Result;
 use crate::calibrator::SolutionTable;
@@ -48,6 +49,8 @@ pub(crate) struct Programs<'p> {
     target: TargetPlan,
     share: Share,
     casa: Option<Casa>,
+    /// Workers for solves at the same time, beside the first.
+    more_casa: Vec<Casa>,
     /// Its measurement sets, once they are prepared.
     sets: Vec<PreparedSet>,
     intervals: Intervals,
@@ -64,6 +67,7 @@ impl<'p> Programs<'p> {
             target: target.clone(),
             share,
             casa: None,
+            more_casa: Vec::new(),
             sets: Vec::new(),
             intervals: Intervals::default(),
             started: None,
@@ -132,6 +136,14 @@ impl Backend for Programs<'_> {
         context: &StepContext,
     ) -> Result<Solved> {
         self.solve_gains(member, &step.options, earlier, context)
+    }
+
+    fn solves_at_once(&self) -> usize {
+        self.share.threads
+    }
+
+    fn solve_several(&mut self, step: &CalibrationStep, jobs: &[SolveJob<'_>]) -> Vec<Result<Solved>> {
+        self.solve_at_once(step, jobs)
     }
 
     fn apply(
