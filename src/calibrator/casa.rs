@@ -216,7 +216,8 @@ impl Calibrator for CasaCalibrator {
             },
             Some(&request.log),
         )?;
-        tracing::info!("round {}: reference antenna {}", request.round, solved.refant);
+        let set = request.measurement_set.file_stem().unwrap_or_default().to_string_lossy();
+        tracing::info!("round {}, {set}: reference antenna {}", request.round, solved.refant);
         if solved.missing > 0 {
             tracing::warn!(
                 "{}: {} of {} channel ranges have no data to solve on; they stay uncorrected",

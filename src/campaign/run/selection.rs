@@ -1,7 +1,7 @@
 //! The part of a campaign that one run works on.
 
 use crate::campaign::file::SchedulerKind;
-use crate::campaign::plan::Plan;
+use crate::campaign::plan::{Plan, TargetPlan};
 use crate::campaign::record::{CampaignRecord, State};
 use crate::{Error, Result};
 
@@ -28,10 +28,18 @@ impl Selection {
                  `scheduler: local`",
             ));
         }
-        match self.sets.iter().find(|name| plan.targets.iter().all(|set| set.name != **name)) {
-            Some(name) => Err(Error::bad_input(format!("the campaign has no measurement set named `{name}`"))),
-            None => Ok(()),
-        }
+        let Some(name) = self.sets.iter().find(|name| plan.targets.iter().all(|target| target.name != **name)) else {
+            return Ok(());
+        };
+        let holds = |target: &&TargetPlan| target.members.iter().any(|set| set.name == *name);
+        Err(Error::bad_input(match plan.targets.iter().find(holds) {
+            Some(target) => format!(
+                "`{name}` is imaged together with others: name what they are together, `{}`, or image each by itself \
+                 (`together: none`)",
+                target.name
+            ),
+            None => format!("the campaign has no measurement set named `{name}`"),
+        }))
     }
 
     /// The measurement set is worked on.

@@ -25,6 +25,25 @@ pub(super) fn of_target(sets: &[PreparedSet]) -> IndexMap<String, String> {
     all
 }
 
+/// Weights are said to be on different scales from this ratio of the scatter of two measurement sets over what their
+/// weights say: of two equally noisy ones, the image then has 17 % more noise than it could have.
+const OTHER_SCALE: f64 = 2.0;
+
+/// A warning where the weights of measurement sets that are imaged together are not on one scale.
+pub(super) fn weight_scales(sets: &[PreparedSet]) -> Option<String> {
+    let scatter = |set: &PreparedSet| set.summary.theoretical_noise?.scatter.filter(|s| s.is_finite() && *s > 0.0);
+    let mut known: Vec<(&str, f64)> = sets.iter().filter_map(|set| Some((set.name.as_str(), scatter(set)?))).collect();
+    known.sort_by(|a, b| a.1.total_cmp(&b.1));
+    let ((least, low), (most, high)) = (known.first()?, known.last()?);
+    (high / low > OTHER_SCALE).then(|| {
+        format!(
+            "the weights of {least} and {most} are not on one scale: their visibilities scatter {low:.2} and {high:.2} \
+             times as much as the weights say, so {most} counts too much in the image. Set the weights from the scatter \
+             first (CASA's statwt)"
+        )
+    })
+}
+
 /// Facts about a measurement set for the report, label to text.
 fn of_set(s: &MsSummary) -> IndexMap<String, String> {
     if s.spectral_windows.is_empty() {
@@ -62,4 +81,26 @@ fn noise_words(noise: &TheoreticalNoise) -> Option<String> {
         jy => (jy * 1e6, "µ"),
     };
     Some(format!("{jy:.3} {prefix}Jy/beam with natural weighting ({origin})"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measurement_set::DataPart;
+
+    fn set(name: &str, scatter: Option<f64>, rows: u64) -> PreparedSet {
+        let theoretical_noise = Some(TheoreticalNoise { natural_jy: Some(1e-3), scatter });
+        let summary = MsSummary { theoretical_noise, rows, ..MsSummary::default() };
+        PreparedSet { name: name.into(), path: name.into(), summary, part: DataPart::default() }
+    }
+
+    #[test]
+    fn weights_on_different_scales_are_said() {
+        assert_eq!(weight_scales(&[set("a", Some(1.2), 1), set("b", Some(0.7), 1), set("c", None, 1)]), None);
+        let said = weight_scales(&[set("a", Some(12.0), 1), set("b", Some(1.0), 1)]).expect("a warning");
+        assert!(
+            said.starts_with("the weights of b and a are not on one scale") && said.contains("1.00 and 12.00"),
+            "{said}"
+        );
+    }
 }

@@ -83,6 +83,7 @@ impl Programs<'_> {
         if let Some(casa) = &casa {
             self.make_one_centre(casa, &sets, copied)?;
         }
+        warnings.extend(facts::weight_scales(&sets));
         let facts = facts::of_target(&sets);
         Ok(Prepared { sets, facts, tools, column, model_wanted: calibrated, warnings })
     }
