@@ -18,6 +18,7 @@
 //! on this machine or as jobs). This module puts the real programs behind the loop.
 
 mod apply;
+mod choice;
 pub mod events;
 pub mod file;
 pub(crate) mod journal;
@@ -31,6 +32,7 @@ pub(crate) mod run;
 pub mod steps;
 
 pub use apply::{ApplyRequest, apply};
+pub use choice::choose;
 pub(crate) use run::batch::{BarrierOf, TaskOf};
 pub use run::batch::{Follow, JobsStatus};
 pub use run::{Cancelled, Outcome, ReportWriter, RunOptions};

@@ -250,11 +250,30 @@ impl DataPart {
     ///
     /// # Errors
     /// CASA's failure.
-    #[allow(clippy::cast_precision_loss)] // Channels, far below 2^53.
     pub(crate) fn smearing(&self, casa: &Casa, ms: &Path, summary: &MsSummary, radius_rad: f64) -> Result<f64> {
-        if !self.averages() {
-            return Ok(0.0);
+        if self.averages() {
+            self.smearing_by_bins(casa, ms, summary, (radius_rad, self.channels > 1))
+        } else {
+            Ok(0.0)
         }
+    }
+
+    /// As [`DataPart::smearing`], where single channels count as bins, too.
+    ///
+    /// # Errors
+    /// CASA's failure.
+    pub(crate) fn smearing_of_bins(&self, casa: &Casa, ms: &Path, summary: &MsSummary, radius_rad: f64) -> Result<f64> {
+        self.smearing_by_bins(casa, ms, summary, (radius_rad, true))
+    }
+
+    #[allow(clippy::cast_precision_loss)] // Channels, far below 2^53.
+    fn smearing_by_bins(
+        &self,
+        casa: &Casa,
+        ms: &Path,
+        summary: &MsSummary,
+        (radius_rad, in_frequency): (f64, bool),
+    ) -> Result<f64> {
         let ranges = self.ranges(summary);
         let windows = || ranges.iter().map(|(window, ..)| &summary.spectral_windows[*window]);
         let frequency_hz = windows().flat_map(|w| w.frequencies_hz.iter().copied()).fold(0.0, f64::max);
@@ -262,7 +281,7 @@ impl DataPart {
             let bin = self.channels.max(1).min(last + 1 - first);
             summary.spectral_windows[*window].channel_width_hz * bin as f64
         });
-        let bandwidth_hz = if self.channels > 1 { widest.fold(0.0, f64::max) } else { 0.0 };
+        let bandwidth_hz = if in_frequency { widest.fold(0.0, f64::max) } else { 0.0 };
         let time_s = self.time_s.unwrap_or(0.0);
         casa.ask(
             &Smearing { ms: ms.to_path_buf(), field: self.field, radius_rad, frequency_hz, bandwidth_hz, time_s },

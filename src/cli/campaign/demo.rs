@@ -10,6 +10,8 @@ use std::path::PathBuf;
 
 /// The campaign that is run; kept as an example, too.
 const CAMPAIGN: &str = include_str!("../../../examples/demo.yaml");
+/// The same for CASA's tclean, where wsclean is not installed.
+const CAMPAIGN_OF_TCLEAN: &str = include_str!("../../../examples/demo_tclean.yaml");
 /// Its name in the demo folder.
 const CAMPAIGN_FILE: &str = "campaign.yaml";
 
@@ -30,12 +32,13 @@ pub struct Args {
 /// # Errors
 /// A program that is missing and cannot be installed; the failure of a step.
 pub(crate) fn run(args: Args, terminal: Terminal) -> Result<ExitStatus> {
-    if find_program("wsclean").is_none() {
-        return Err(Error::bad_input(
-            "wsclean is not installed. As root on Debian or Ubuntu: `apt-get install wsclean`; without root, image with \
-             CASA's tclean instead: simulate a field with `cleanloop simulate`, and set `campaign: imager: casa`",
-        ));
-    }
+    let campaign = match find_program("wsclean") {
+        Some(_) => CAMPAIGN,
+        None => {
+            eprintln!("wsclean is not installed: imaging with CASA's tclean");
+            CAMPAIGN_OF_TCLEAN
+        }
+    };
     std::fs::create_dir_all(&args.output)
         .map_err(|e| Error::bad_input(format!("{}: cannot be made: {e}", args.output.display())))?;
     Environment::ensure(Kind::Casa, &mut |words| eprintln!("{words}"))?;
@@ -45,7 +48,7 @@ pub(crate) fn run(args: Args, terminal: Terminal) -> Result<ExitStatus> {
         simulate::run(simulate::Args::demo(args.output.clone()))?;
     }
     let file = args.output.join(CAMPAIGN_FILE);
-    crate::util::fs::write_atomically(&file, CAMPAIGN.as_bytes())?;
+    crate::util::fs::write_atomically(&file, campaign.as_bytes())?;
     let plan = Campaign::load(&file)?.plan()?;
     let outcome = run_plan(plan, RunOptions { restart: args.restart, ..terminal.run_options() })?;
     print!("{}", super::status::text(&outcome.record));

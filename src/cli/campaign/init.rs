@@ -1,5 +1,6 @@
 //! `cleanloop init`: a commented campaign to start from.
 
+use super::no_file;
 use crate::{Error, ExitStatus, Result};
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -42,6 +43,10 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t)]
     pub preset: InitPreset,
 
+    /// Measurement sets: everything is chosen from them, each choice with its reason in the file.
+    #[arg(long, value_name = "MS", num_args = 1.., conflicts_with = "preset")]
+    pub from: Vec<PathBuf>,
+
     /// Overwrite a file that exists.
     #[arg(long)]
     pub force: bool,
@@ -52,7 +57,11 @@ pub struct Args {
 /// # Errors
 /// It exists already, or cannot be written.
 pub(crate) fn run(args: Args) -> Result<ExitStatus> {
-    let text = args.preset.text();
+    let text = if args.from.is_empty() {
+        args.preset.text().to_owned()
+    } else {
+        no_file::chosen(&args.from, &args.file, &args.file.with_file_name(no_file::output_of(&args.from)))?
+    };
     if args.file.as_os_str() == "-" {
         print!("{text}");
         return Ok(ExitStatus::Done);
@@ -68,7 +77,8 @@ pub(crate) fn run(args: Args) -> Result<ExitStatus> {
     let written = options.open(&args.file).and_then(|mut file| file.write_all(text.as_bytes()));
     match written {
         Ok(()) => {
-            println!("{name}: written. Name your data in it, then: cleanloop plan {name}");
+            let next = if args.from.is_empty() { "Name your data in it, then" } else { "Look at it, then" };
+            println!("{name}: written. {next}: cleanloop plan {name}");
             Ok(ExitStatus::Done)
         }
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {

@@ -1,15 +1,21 @@
 //! `cleanloop run`: runs a campaign, or goes on with one.
 
 use super::campaign_args::CampaignArgs;
+use super::no_file;
 use crate::campaign::{CampaignPlan, Follow, Outcome, RunOptions};
 use crate::process::{interrupt, own};
 use crate::{Error, ExitStatus, Result, report};
+use std::path::PathBuf;
 
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     pub campaign: CampaignArgs,
+
+    /// Further measurement sets, where the first word is one, too.
+    #[arg(value_name = "MS")]
+    pub more: Vec<PathBuf>,
 
     /// Put the results of earlier runs in the output folder aside, and start from the beginning.
     #[arg(long)]
@@ -25,6 +31,24 @@ pub struct Args {
 }
 
 impl Args {
+    /// The campaign; that of measurement sets is chosen from the data and written first.
+    fn campaign(&self) -> Result<CampaignArgs> {
+        let mut campaign = self.campaign.clone();
+        let first = campaign.campaign.iter().filter(|path| no_file::is_measurement_set(path));
+        let sets: Vec<PathBuf> = first.chain(&self.more).cloned().collect();
+        match (&campaign.campaign, sets.as_slice()) {
+            (_, []) => Ok(campaign),
+            (Some(first), [set, ..]) if first == set => {
+                let file = no_file::campaign_file(&sets, campaign.values.output.take().as_deref())?;
+                campaign.campaign = Some(file);
+                Ok(campaign)
+            }
+            _ => Err(Error::bad_input(
+                "name one campaign file, or measurement sets; --ms replaces the measurement sets of a campaign file",
+            )),
+        }
+    }
+
     fn follow(&self) -> Follow {
         match (self.detach, self.cancel_on_interrupt) {
             (true, _) => Follow::Detach,
@@ -60,7 +84,7 @@ impl Terminal {
 /// # Errors
 /// Bad input, the failure of an external program, an interruption.
 pub(crate) fn run(args: Args, terminal: Terminal) -> Result<ExitStatus> {
-    let plan = args.campaign.load()?.plan()?;
+    let plan = args.campaign()?.load()?.plan()?;
     let outcome =
         run_plan(plan, RunOptions { restart: args.restart, follow: args.follow(), ..terminal.run_options() })?;
     Ok(outcome.exit_status())

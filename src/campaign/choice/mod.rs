@@ -1,0 +1,270 @@
+//! A campaign for measurement sets about which nothing is said: every choice with its reason, as a campaign file.
+//!
+//! What is in the data comes from their inspection, the beam from a first PSF, and what shines outside the primary beam
+//! from a wide, shallow image. The decisions are pure (`geometry`, `outside`); `text` writes them down.
+
+mod geometry;
+mod outside;
+mod text;
+mod trials;
+
+use super::file::ImagerKind;
+use crate::image::FitsImage;
+use crate::kernels::order_statistics::median_and_mad;
+use crate::measurement_set::inspection::{self, Inspection, Purpose};
+use crate::measurement_set::{self, DataPart, MsSummary};
+use crate::process::find_program;
+use crate::programs::casa::Casa;
+use crate::util::{disk, memory};
+use crate::{Error, Result};
+use geometry::{Chosen, Observed};
+use std::path::{Path, PathBuf};
+use trials::{Frame, Trials};
+
+/// Part of a source's peak that channels and integrations may take at the edge of the image.
+const SMEARED: f64 = 0.1;
+/// Part of it that averaging may take on top where data are large.
+const AVERAGED: f64 = 0.01;
+/// Data larger than this part of the memory are averaged where they can be.
+const LARGE: f64 = 0.1;
+/// Part of the machine's memory, and of the free disk, that programs may take.
+const SHARE: f64 = 0.8;
+/// Side of the wide image, pixels, at most.
+const WIDE_SIDE: u64 = 1024;
+/// Minor iterations of the wide image: the brightest sources hide others with their sidelobes.
+const WIDE_ITERATIONS: u64 = 2000;
+
+/// All choices for some measurement sets.
+#[derive(Debug, Clone, PartialEq)]
+struct Choices {
+    name: String,
+    measurement_sets: Vec<String>,
+    field: Option<Chosen<String>>,
+    imager: Chosen<ImagerKind>,
+    size: Chosen<u64>,
+    pixel_arcsec: Chosen<f64>,
+    robust: Chosen<f64>,
+    channels_out: Chosen<Option<(u64, u64)>>,
+    average: Option<Chosen<(Option<f64>, usize)>>,
+    threads: usize,
+    memory_gb: Option<f64>,
+    disk_gb: Option<f64>,
+    notes: Vec<String>,
+}
+
+/// Chooses everything for these measurement sets, and returns the campaign file that says it. `file` is where it will be:
+/// relative paths start there. `say` gets a line for people before each step that takes time.
+///
+/// # Errors
+/// Data that cannot be worked with, all of it said; several fields that might be meant; the failure of a program.
+pub fn choose(measurement_sets: &[PathBuf], file: &Path, output: &Path, say: &dyn Fn(&str)) -> Result<String> {
+    let casa = Casa::open(&[], None)?;
+    say("looking into the data");
+    let found = inspected(&casa, measurement_sets)?;
+    // The finest beam decides the pixel.
+    let longest = |i: &Inspection| i.facts.longest_baseline_wavelengths;
+    let Some(finest) = found.iter().max_by(|a, b| longest(a).total_cmp(&longest(b))) else {
+        return Err(Error::bad_input("name a measurement set"));
+    };
+    let field = measurement_set::target_field(&finest.facts.as_fields()).ok().flatten();
+    let imager = imager();
+    let observed = observed(&casa, &found, finest, field)?;
+    let robust = observed.robust();
+    let scratch = tempfile::tempdir_in(parent(file)).map_err(Error::internal)?;
+    let trials = Trials {
+        imager: imager.value,
+        casa: &casa,
+        measurement_set: &finest.measurement_set,
+        column: "DATA",
+        field,
+        robust: robust.value,
+        threads: threads(),
+        folder: scratch.path().to_path_buf(),
+    };
+    say("a first PSF for the beam");
+    let guess = finest.expected.beam.map(|beam| beam.minor_arcsec);
+    let Some(guess) = guess.filter(|minor| *minor > 0.0) else {
+        return Err(Error::bad_input(format!("{}: the beam cannot be told", finest.measurement_set.display())));
+    };
+    // Where none can be fitted: that of natural weighting, narrowed as the robust one does.
+    let beam = trials.beam(guess)?.unwrap_or((0.8 * guess, 0.8 * guess));
+    let pixel = geometry::pixel(beam.1);
+    let mut size = geometry::size(&observed, pixel.value);
+    let mut notes = vec![format!("beam of the first PSF: {}", trials::beam_words(beam))];
+    if observed.primary_beam_rad.is_some_and(|_| size.why.starts_with("1.5 times")) {
+        say("a wide, shallow image for sources outside the primary beam");
+        widen(&trials, pixel.value, &mut size, &mut notes)?;
+    }
+    let average = average(&casa, &found, finest, (field, pixel.value * size.value as f64 / 2.0))?;
+    let choices = Choices {
+        name: text::name_of(output),
+        measurement_sets: measurement_sets.iter().map(|set| text::path_from(set, parent(file))).collect(),
+        field: field.map(|number| {
+            let name = finest.facts.fields[number].name.clone();
+            Chosen::new(name, "the only one with the intent OBSERVE_TARGET")
+        }),
+        channels_out: observed.channels_out(),
+        imager,
+        size,
+        pixel_arcsec: pixel,
+        robust,
+        average,
+        threads: threads(),
+        memory_gb: Some(memory::limit()).filter(|limit| *limit < u64::MAX).map(|l| (SHARE * l as f64 / 1e9).floor()),
+        disk_gb: disk::available(parent(file)).ok().map(|free| (SHARE * free as f64 / 1e9).floor()),
+        notes,
+    };
+    Ok(text::campaign(&choices, &text::path_from(output, parent(file))))
+}
+
+fn parent(file: &Path) -> &Path {
+    file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// wsclean where it is there, else CASA's tclean.
+fn imager() -> Chosen<ImagerKind> {
+    match find_program("wsclean") {
+        Some(_) => Chosen::new(ImagerKind::Wsclean, "wsclean is installed"),
+        None => Chosen::new(ImagerKind::Casa, "wsclean is not installed: CASA's tclean"),
+    }
+}
+
+/// Looks into all measurement sets; all that is wrong with any of them is said at once.
+fn inspected(casa: &Casa, measurement_sets: &[PathBuf]) -> Result<Vec<Inspection>> {
+    let (mut found, mut refused) = (Vec::new(), Vec::new());
+    for set in measurement_sets {
+        let checked = inspection::inspect(casa, set, Some("DATA"), true).and_then(|inspection| {
+            let field = measurement_set::target_field(&inspection.facts.as_fields())
+                .map_err(|why| Error::bad_input(format!("{}: {why}{}", set.display(), super::plan::NAME_A_FIELD)))?;
+            let fields = field.map(|number| vec![number]);
+            inspection.check(&Purpose { fields, ..Purpose::default() })?;
+            Ok(inspection)
+        });
+        match checked {
+            Ok(inspection) => found.push(inspection),
+            Err(Error::BadInput(error)) => refused.push(error.to_string()),
+            Err(error) => return Err(error),
+        }
+    }
+    if refused.is_empty() { Ok(found) } else { Err(Error::bad_input(refused.join("\n"))) }
+}
+
+/// What decides the image, of all measurement sets together.
+fn observed(casa: &Casa, found: &[Inspection], finest: &Inspection, field: Option<usize>) -> Result<Observed> {
+    let bands: Vec<(f64, f64)> = found.iter().filter_map(|i| i.facts.frequencies_hz()).collect();
+    let low = bands.iter().map(|band| band.0).fold(f64::INFINITY, f64::min);
+    let high = bands.iter().map(|band| band.1).fold(0.0, f64::max);
+    let beams = found.iter().filter_map(|i| i.expected.field_of_view_deg).map(f64::to_radians);
+    let primary_beam_rad = beams.reduce(f64::max);
+    let whole = MsSummary::read(casa, &finest.measurement_set)?;
+    // As if each channel and integration were a bin of an average.
+    let bins = DataPart { field, time_s: Some(finest.facts.spacing_s), channels: 1, ..DataPart::default() };
+    let lost = |radius: f64| bins.smearing_of_bins(casa, &finest.measurement_set, &whole, radius);
+    let smeared_rad = smeared(primary_beam_rad.unwrap_or(1e-3), &lost)?;
+    let used = |i: &Inspection| i.facts.used_antennas().filter(|(_, a)| a.visibilities.usable > 0).count();
+    Ok(Observed {
+        band_hz: (low, high),
+        channels: finest.facts.used_windows().map(|(_, w)| w.channels).sum(),
+        antennas: found.iter().map(used).max().unwrap_or(0),
+        primary_beam_rad,
+        smeared_rad,
+    })
+}
+
+/// The distance at which a tenth of a source's peak is lost, at most that of `farthest`; the loss grows with the distance.
+fn smeared(farthest: f64, lost: &dyn Fn(f64) -> Result<f64>) -> Result<f64> {
+    if lost(farthest)? <= SMEARED {
+        return Ok(farthest);
+    }
+    let (mut near, mut far) = (0.0, farthest);
+    // To a part in a thousand of what matters: distances span six orders of magnitude.
+    for _ in 0..40 {
+        let middle = if near == 0.0 { far / 10.0 } else { f64::sqrt(near * far) };
+        if lost(middle)? <= SMEARED {
+            near = middle
+        } else {
+            far = middle
+        }
+        if near > 0.0 && far / near < 1.05 {
+            break;
+        }
+    }
+    Ok(if near > 0.0 { near } else { far })
+}
+
+/// Enlarges the image to hold bright sources outside of it, or names them.
+fn widen(trials: &Trials<'_>, pixel: f64, size: &mut Chosen<u64>, notes: &mut Vec<String>) -> Result<()> {
+    let side_arcsec = 2.0 * size.value as f64 * pixel;
+    let side = geometry::friendly((2 * size.value).min(WIDE_SIDE) as f64);
+    let wide_pixel = side_arcsec / side as f64;
+    let frame =
+        Frame { side, pixel_arcsec: wide_pixel, taper_arcsec: Some(4.0 * wide_pixel), iterations: WIDE_ITERATIONS };
+    let products = trials.image("wide", &frame)?;
+    let mut image = FitsImage::open(&products.image)?;
+    let beam = image.beam().map_or(4.0, |beam| 3600.0 * beam.major_deg / wide_pixel);
+    let plane = image.read_plane(0, 0)?;
+    let values = plane.as_slice().unwrap_or_default();
+    let Some(noise) = median_and_mad(values, |_| true).map(|m| m.sigma()) else { return Ok(()) };
+    let half = size.value as f64 * pixel / 2.0 / wide_pixel;
+    let found = outside::outside(plane.view(), half, beam, noise);
+    if found.is_empty() {
+        notes.push(format!("the wide image, {} across, has no bright source outside", geometry::Angle(side_arcsec)));
+        return Ok(());
+    }
+    let offset = |source: &outside::Source| {
+        let (x, y) = source.offset;
+        // Right ascension grows to the left.
+        let east = geometry::Angle(x.abs() * wide_pixel).to_string() + if x < 0.0 { " east" } else { " west" };
+        let north = geometry::Angle(y.abs() * wide_pixel).to_string() + if y < 0.0 { " south" } else { " north" };
+        format!("{:.3} Jy/beam {east}, {north}", source.peak)
+    };
+    let words: Vec<String> = found.iter().map(offset).collect();
+    let reach = found.iter().map(outside::Source::half_side).fold(0.0, f64::max) + 2.0 * beam;
+    let needed = 2.0 * reach * wide_pixel / pixel;
+    if needed <= geometry::LARGEST as f64 {
+        size.value = geometry::friendly(needed.max(size.value as f64));
+        size.why = format!("{}, enlarged for bright sources outside: {}", size.why, words.join("; "));
+    } else {
+        notes.push(format!("bright sources outside the image: {}", words.join("; ")));
+    }
+    Ok(())
+}
+
+/// Averaging of data that are large beside the memory, as far as sources at the edge of the image allow.
+fn average(
+    casa: &Casa,
+    found: &[Inspection],
+    finest: &Inspection,
+    (field, radius_arcsec): (Option<usize>, f64),
+) -> Result<Option<Chosen<(Option<f64>, usize)>>> {
+    let bytes: u64 = found.iter().map(|i| disk::size_of(&i.measurement_set)).sum();
+    if (bytes as f64) < LARGE * memory::limit() as f64 {
+        return Ok(None);
+    }
+    let whole = MsSummary::read(casa, &finest.measurement_set)?;
+    let radius = (radius_arcsec / 3600.0).to_radians();
+    let most = finest.facts.used_windows().map(|(_, w)| w.channels).min().unwrap_or(1);
+    let fits = |channels: usize, time_s: Option<f64>| -> Result<bool> {
+        let part = DataPart { field, channels, time_s, ..DataPart::default() };
+        Ok(part.smearing(casa, &finest.measurement_set, &whole, radius)? <= AVERAGED)
+    };
+    let mut channels = 1;
+    while (2 * channels) as u64 <= most && fits(2 * channels, None)? {
+        channels *= 2;
+    }
+    let spacing = finest.facts.spacing_s;
+    let time = Some(2.0 * spacing).filter(|_| spacing > 0.0 && spacing < 10.0);
+    let time = match time {
+        Some(bin) if fits(channels, Some(bin))? => Some(bin),
+        _ => None,
+    };
+    if channels == 1 && time.is_none() {
+        return Ok(None);
+    }
+    let why = format!("{:.0} GB of data; sources at the edge of the image lose less than 1 %", bytes as f64 / 1e9);
+    Ok(Some(Chosen::new((time, channels), why)))
+}
