@@ -32,7 +32,7 @@ pub(crate) mod run;
 pub mod steps;
 
 pub use apply::{ApplyRequest, apply};
-pub use choice::choose;
+pub use choice::{ChoiceRequest, choose};
 pub(crate) use run::batch::{BarrierOf, TaskOf};
 pub use run::batch::{Follow, JobsStatus};
 pub use run::{Cancelled, Outcome, ReportWriter, RunOptions};
@@ -84,7 +84,8 @@ impl Campaign {
     /// # Errors
     /// A measurement set that does not exist, an environment variable that is not set, options that do not go together.
     pub fn plan(&self) -> Result<CampaignPlan> {
-        Ok(CampaignPlan { plan: plan::resolve(&self.file)?, config: self.file.text.clone() })
+        let file = choice::filled(&self.file)?;
+        Ok(CampaignPlan { plan: plan::resolve(&file)?, config: file.text })
     }
 }
 

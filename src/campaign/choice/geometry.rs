@@ -88,29 +88,29 @@ pub(super) fn pixel(minor_arcsec: f64) -> Chosen<f64> {
     Chosen::new(value, format!("{:.1} pixels across the beam of {}", minor_arcsec / value, Angle(minor_arcsec)))
 }
 
-/// The side of the image, pixels.
-pub(super) fn size(observed: &Observed, pixel_arcsec: f64) -> Chosen<u64> {
+/// The side of the image, pixels, and whether it covers the primary beam.
+pub(super) fn size(observed: &Observed, pixel_arcsec: f64) -> (Chosen<u64>, bool) {
     const ARCSEC: f64 = std::f64::consts::PI / 648_000.0;
     let pixels = |side_rad: f64| side_rad / ARCSEC / pixel_arcsec;
     let wanted = observed.primary_beam_rad.map(|beam| pixels(PRIMARY_BEAMS * beam));
     let smeared = pixels(2.0 * observed.smeared_rad);
     let beam = observed.primary_beam_rad.map_or(0.0, |beam| beam / ARCSEC);
-    match wanted {
-        Some(side) if side <= LARGEST as f64 && side <= smeared => {
-            Chosen::new(friendly(side), format!("1.5 times the primary beam of {}", Angle(beam)))
-        }
-        _ if smeared <= WIDE as f64 && smeared > NARROW as f64 => Chosen::new(
+    let covered = wanted.filter(|side| *side <= LARGEST as f64);
+    let chosen = match covered {
+        Some(side) => Chosen::new(friendly(side), format!("1.5 times the primary beam of {}", Angle(beam))),
+        None if smeared <= WIDE as f64 && smeared > NARROW as f64 => Chosen::new(
             friendly(smeared),
             format!(
                 "out to where the channels and integrations smear sources by a tenth, {} from the centre",
                 Angle(observed.smeared_rad / ARCSEC)
             ),
         ),
-        _ => Chosen::new(
+        None => Chosen::new(
             friendly((NARROW as f64).min(smeared)),
             format!("the primary beam ({}) is far wider than one image of these pixels: its middle", Angle(beam)),
         ),
-    }
+    };
+    (chosen, covered.is_some())
 }
 
 /// The next even number, at least the smallest, whose only factors are 2, 3 and 5: fast to transform.
@@ -183,12 +183,14 @@ mod tests {
 
     #[test]
     fn the_primary_beam_is_in_the_image_where_that_is_possible() {
-        assert_eq!(size(&vla(), 1.2).value, 3840);
+        let (covering, covers) = size(&vla(), 1.2);
+        assert_eq!((covering.value, covers), (3840, true));
         // Long baselines: as far as the data reach, or the middle.
         let long = Observed { smeared_rad: 1e-5, ..vla() };
-        assert_eq!(size(&long, 2e-3).value, 2160);
-        insta::assert_snapshot!(size(&long, 2e-3).why, @"out to where the channels and integrations smear sources by a tenth, 2.06 arcsec from the centre");
-        assert_eq!(size(&Observed { primary_beam_rad: None, smeared_rad: 1e-3, ..vla() }, 2e-5).value, 1024);
+        let (reached, covers) = size(&long, 2e-3);
+        assert_eq!((reached.value, covers), (2160, false));
+        insta::assert_snapshot!(reached.why, @"out to where the channels and integrations smear sources by a tenth, 2.06 arcsec from the centre");
+        assert_eq!(size(&Observed { primary_beam_rad: None, smeared_rad: 1e-3, ..vla() }, 2e-5).0.value, 1024);
     }
 
     #[test]

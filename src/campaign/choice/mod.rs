@@ -3,10 +3,13 @@
 //! What is in the data comes from their inspection, the beam from a first PSF, and what shines outside the primary beam
 //! from a wide, shallow image. The decisions are pure (`geometry`, `outside`); `text` writes them down.
 
+mod automatic;
 mod geometry;
 mod outside;
 mod text;
 mod trials;
+
+pub(crate) use automatic::filled;
 
 use super::file::ImagerKind;
 use crate::image::FitsImage;
@@ -41,39 +44,106 @@ struct Choices {
     measurement_sets: Vec<String>,
     field: Option<Chosen<String>>,
     imager: Chosen<ImagerKind>,
-    size: Chosen<u64>,
-    pixel_arcsec: Chosen<f64>,
-    robust: Chosen<f64>,
-    channels_out: Chosen<Option<(u64, u64)>>,
+    image: Image,
     average: Option<Chosen<(Option<f64>, usize)>>,
     threads: usize,
     memory_gb: Option<f64>,
     disk_gb: Option<f64>,
+}
+
+/// The choices about the image.
+#[derive(Debug, Clone, PartialEq)]
+struct Image {
+    /// Index of the measurement set with the finest beam.
+    finest: usize,
+    /// Number of its field, where one was chosen.
+    field: Option<usize>,
+    size: Chosen<u64>,
+    pixel_arcsec: Chosen<f64>,
+    robust: Chosen<f64>,
+    channels_out: Chosen<Option<(u64, u64)>>,
     notes: Vec<String>,
 }
 
-/// Chooses everything for these measurement sets, and returns the campaign file that says it. `file` is where it will be:
-/// relative paths start there. `say` gets a line for people before each step that takes time.
+/// What a choice is made from.
+#[derive(Clone, Copy)]
+pub struct ChoiceRequest<'a> {
+    /// The measurement sets.
+    pub measurement_sets: &'a [PathBuf],
+    /// The field, by name or number, where one is named.
+    pub field: Option<&'a str>,
+    /// Where the campaign file is or will be: its relative paths start there.
+    pub file: &'a Path,
+    /// Gets a line for people before each step that takes time.
+    pub say: &'a dyn Fn(&str),
+}
+
+/// Chooses everything for these measurement sets, and returns the campaign file that says it; `output` is the folder of
+/// results.
 ///
 /// # Errors
 /// Data that cannot be worked with, all of it said; several fields that might be meant; the failure of a program.
-pub fn choose(measurement_sets: &[PathBuf], file: &Path, output: &Path, say: &dyn Fn(&str)) -> Result<String> {
+pub fn choose(request: &ChoiceRequest<'_>, output: &Path) -> Result<String> {
     let casa = Casa::open(&[], None)?;
-    say("looking into the data");
-    let found = inspected(&casa, measurement_sets)?;
+    let found = inspected(&casa, request)?;
+    let imager = imager();
+    let image = image(&casa, request, &found, (imager.value, None))?;
+    let folder = parent(request.file);
+    let radius = image.pixel_arcsec.value * image.size.value as f64 / 2.0;
+    let field = |number: usize| {
+        let name = found[image.finest].facts.fields[number].name.clone();
+        let why = if request.field.is_some() { "as asked for" } else { "the only one with the intent OBSERVE_TARGET" };
+        Chosen::new(name, why)
+    };
+    let choices = Choices {
+        name: text::name_of(output),
+        measurement_sets: request.measurement_sets.iter().map(|set| text::path_from(set, folder)).collect(),
+        field: image.field.map(field),
+        average: average(&casa, &found, &found[image.finest], (image.field, radius))?,
+        imager,
+        threads: threads(),
+        memory_gb: Some(memory::limit()).filter(|limit| *limit < u64::MAX).map(|l| (SHARE * l as f64 / 1e9).floor()),
+        disk_gb: disk::available(folder).ok().map(|free| (SHARE * free as f64 / 1e9).floor()),
+        image,
+    };
+    Ok(text::campaign(&choices, &text::path_from(output, folder)))
+}
+
+/// Pixel and size of the image of these measurement sets, each with its reason; `pixel_arcsec` where the pixel is given.
+///
+/// # Errors
+/// As [`choose`].
+pub(crate) fn pixel_and_size(
+    request: &ChoiceRequest<'_>,
+    imager: ImagerKind,
+    pixel_arcsec: Option<f64>,
+) -> Result<(Chosen<f64>, Chosen<u64>)> {
+    let casa = Casa::open(&[], None)?;
+    let found = inspected(&casa, request)?;
+    let image = image(&casa, request, &found, (imager, pixel_arcsec))?;
+    Ok((image.pixel_arcsec, image.size))
+}
+
+/// Looks at beam and field, and decides the image.
+fn image(
+    casa: &Casa,
+    request: &ChoiceRequest<'_>,
+    found: &[Inspection],
+    (imager, given): (ImagerKind, Option<f64>),
+) -> Result<Image> {
     // The finest beam decides the pixel.
-    let longest = |i: &Inspection| i.facts.longest_baseline_wavelengths;
-    let Some(finest) = found.iter().max_by(|a, b| longest(a).total_cmp(&longest(b))) else {
+    let longest = |k: usize| found[k].facts.longest_baseline_wavelengths;
+    let Some(index) = (0..found.len()).max_by(|a, b| longest(*a).total_cmp(&longest(*b))) else {
         return Err(Error::bad_input("name a measurement set"));
     };
-    let field = measurement_set::target_field(&finest.facts.as_fields()).ok().flatten();
-    let imager = imager();
-    let observed = observed(&casa, &found, finest, field)?;
+    let finest = &found[index];
+    let field = chosen_field(request, finest)?;
+    let observed = observed(casa, found, finest, field)?;
     let robust = observed.robust();
-    let scratch = tempfile::tempdir_in(parent(file)).map_err(Error::internal)?;
+    let scratch = tempfile::tempdir_in(parent(request.file)).map_err(Error::internal)?;
     let trials = Trials {
-        imager: imager.value,
-        casa: &casa,
+        imager,
+        casa,
         measurement_set: &finest.measurement_set,
         column: "DATA",
         field,
@@ -81,40 +151,38 @@ pub fn choose(measurement_sets: &[PathBuf], file: &Path, output: &Path, say: &dy
         threads: threads(),
         folder: scratch.path().to_path_buf(),
     };
-    say("a first PSF for the beam");
-    let guess = finest.expected.beam.map(|beam| beam.minor_arcsec);
-    let Some(guess) = guess.filter(|minor| *minor > 0.0) else {
-        return Err(Error::bad_input(format!("{}: the beam cannot be told", finest.measurement_set.display())));
+    let mut notes = Vec::new();
+    let pixel_arcsec = match given {
+        Some(pixel) => Chosen::new(pixel, "as asked for"),
+        None => {
+            (request.say)("a first PSF for the beam");
+            let guess = finest.expected.beam.map(|beam| beam.minor_arcsec).filter(|minor| *minor > 0.0);
+            let Some(guess) = guess else {
+                return Err(Error::bad_input(format!("{}: the beam cannot be told", finest.measurement_set.display())));
+            };
+            // Where none can be fitted: that of natural weighting, narrowed as the robust one does.
+            let beam = trials.beam(guess)?.unwrap_or((0.8 * guess, 0.8 * guess));
+            notes.push(format!("beam of the first PSF: {}", trials::beam_words(beam)));
+            geometry::pixel(beam.1)
+        }
     };
-    // Where none can be fitted: that of natural weighting, narrowed as the robust one does.
-    let beam = trials.beam(guess)?.unwrap_or((0.8 * guess, 0.8 * guess));
-    let pixel = geometry::pixel(beam.1);
-    let mut size = geometry::size(&observed, pixel.value);
-    let mut notes = vec![format!("beam of the first PSF: {}", trials::beam_words(beam))];
-    if observed.primary_beam_rad.is_some_and(|_| size.why.starts_with("1.5 times")) {
-        say("a wide, shallow image for sources outside the primary beam");
-        widen(&trials, pixel.value, &mut size, &mut notes)?;
+    let (mut size, covers) = geometry::size(&observed, pixel_arcsec.value);
+    if covers {
+        (request.say)("a wide, shallow image for sources outside the primary beam");
+        widen(&trials, pixel_arcsec.value, &mut size, &mut notes)?;
     }
-    let average = average(&casa, &found, finest, (field, pixel.value * size.value as f64 / 2.0))?;
-    let choices = Choices {
-        name: text::name_of(output),
-        measurement_sets: measurement_sets.iter().map(|set| text::path_from(set, parent(file))).collect(),
-        field: field.map(|number| {
-            let name = finest.facts.fields[number].name.clone();
-            Chosen::new(name, "the only one with the intent OBSERVE_TARGET")
-        }),
-        channels_out: observed.channels_out(),
-        imager,
-        size,
-        pixel_arcsec: pixel,
-        robust,
-        average,
-        threads: threads(),
-        memory_gb: Some(memory::limit()).filter(|limit| *limit < u64::MAX).map(|l| (SHARE * l as f64 / 1e9).floor()),
-        disk_gb: disk::available(parent(file)).ok().map(|free| (SHARE * free as f64 / 1e9).floor()),
-        notes,
+    Ok(Image { finest: index, field, size, pixel_arcsec, robust, channels_out: observed.channels_out(), notes })
+}
+
+/// The field that is imaged; `None`: there is but one.
+fn chosen_field(request: &ChoiceRequest<'_>, inspection: &Inspection) -> Result<Option<usize>> {
+    const REMEDY: &str = ". Name one: `--set campaign.field=NAME` (name or number)";
+    let fields = inspection.facts.as_fields();
+    let chosen = match request.field {
+        Some(name) => measurement_set::field_named(&fields, name).map(Some),
+        None => measurement_set::target_field(&fields),
     };
-    Ok(text::campaign(&choices, &text::path_from(output, parent(file))))
+    chosen.map_err(|why| Error::bad_input(format!("{}: {why}{REMEDY}", inspection.measurement_set.display())))
 }
 
 fn parent(file: &Path) -> &Path {
@@ -134,13 +202,12 @@ fn imager() -> Chosen<ImagerKind> {
 }
 
 /// Looks into all measurement sets; all that is wrong with any of them is said at once.
-fn inspected(casa: &Casa, measurement_sets: &[PathBuf]) -> Result<Vec<Inspection>> {
+fn inspected(casa: &Casa, request: &ChoiceRequest<'_>) -> Result<Vec<Inspection>> {
+    (request.say)("looking into the data");
     let (mut found, mut refused) = (Vec::new(), Vec::new());
-    for set in measurement_sets {
+    for set in request.measurement_sets {
         let checked = inspection::inspect(casa, set, Some("DATA"), true).and_then(|inspection| {
-            let field = measurement_set::target_field(&inspection.facts.as_fields())
-                .map_err(|why| Error::bad_input(format!("{}: {why}{}", set.display(), super::plan::NAME_A_FIELD)))?;
-            let fields = field.map(|number| vec![number]);
+            let fields = chosen_field(request, &inspection)?.map(|number| vec![number]);
             inspection.check(&Purpose { fields, ..Purpose::default() })?;
             Ok(inspection)
         });

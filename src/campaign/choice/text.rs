@@ -27,7 +27,7 @@ pub(super) fn campaign(choices: &Choices, output: &str) -> String {
         "# Chosen by cleanloop from the data, each with its reason. Change what you know better, and run it again:\n\
          # the same command goes on with what does not depend on it.\n",
     );
-    for note in &choices.notes {
+    for note in &choices.image.notes {
         let _ = writeln!(out, "# {note}");
     }
     let mut line = |indent: usize, key: &str, value: &dyn Display, why: &str| {
@@ -69,31 +69,72 @@ type Line<'a> = dyn FnMut(usize, &str, &dyn Display, &str) + 'a;
 
 fn wsclean(choices: &Choices, line: &mut Line<'_>) {
     line(2, "wsclean", &"", "");
-    line(4, "size", &choices.size.value, &choices.size.why);
-    line(4, "scale", &scale(choices.pixel_arcsec.value), &choices.pixel_arcsec.why);
-    line(4, "weight", &format!("briggs {}", choices.robust.value), &choices.robust.why);
-    match choices.channels_out.value {
-        None => line(4, "channels_out", &1, &choices.channels_out.why),
+    line(4, "size", &choices.image.size.value, &choices.image.size.why);
+    line(4, "scale", &scale(choices.image.pixel_arcsec.value), &choices.image.pixel_arcsec.why);
+    line(4, "weight", &format!("briggs {}", choices.image.robust.value), &choices.image.robust.why);
+    match choices.image.channels_out.value {
+        None => line(4, "channels_out", &1, &choices.image.channels_out.why),
         Some((count, terms)) => {
-            line(4, "channels_out", &count, &choices.channels_out.why);
+            line(4, "channels_out", &count, &choices.image.channels_out.why);
             line(4, "join_channels", &true, "");
             line(4, "fit_spectral_pol", &terms, "terms of the polynomial over frequency");
         }
     }
-    let scale = scale(choices.pixel_arcsec.value);
-    if (WscleanOptions { size: choices.size.value, scale, ..WscleanOptions::default() }).defeats_gridder() {
+    let scale = scale(choices.image.pixel_arcsec.value);
+    if (WscleanOptions { size: choices.image.size.value, scale, ..WscleanOptions::default() }).defeats_gridder() {
         line(4, "gridder", &"wstacking", "wsclean's w-gridder makes zeros of images as small as this");
     }
 }
 
 fn tclean(choices: &Choices, line: &mut Line<'_>) {
     line(2, "tclean", &"", "");
-    line(4, "imsize", &choices.size.value, &choices.size.why);
-    line(4, "cell", &format!("{}arcsec", choices.pixel_arcsec.value), &choices.pixel_arcsec.why);
+    line(4, "imsize", &choices.image.size.value, &choices.image.size.why);
+    line(4, "cell", &format!("{}arcsec", choices.image.pixel_arcsec.value), &choices.image.pixel_arcsec.why);
     line(4, "weighting", &"briggs", "");
-    line(4, "robust", &choices.robust.value, &choices.robust.why);
-    if choices.channels_out.value.is_some() {
-        line(4, "deconvolver", &"mtmfs", &choices.channels_out.why);
+    line(4, "robust", &choices.image.robust.value, &choices.image.robust.why);
+    if choices.image.channels_out.value.is_some() {
+        line(4, "deconvolver", &"mtmfs", &choices.image.channels_out.why);
         line(4, "nterms", &2, "");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Choices, Image};
+    use super::*;
+    use crate::campaign::file::{Overrides, parse};
+
+    fn choices(imager: ImagerKind) -> Choices {
+        let image = Image {
+            finest: 0,
+            field: Some(1),
+            size: Chosen::new(2304, "1.5 times the primary beam of 29.5 arcmin"),
+            pixel_arcsec: Chosen::new(1.2, "4.5 pixels across the beam of 5.40 arcsec"),
+            robust: Chosen::new(0.0, "below 10 GHz: resolution, and a beam with low sidelobes"),
+            channels_out: Chosen::new(Some((4, 2)), "15.0 % of bandwidth: sources have spectra"),
+            notes: vec!["beam of the first PSF: 5.40 arcsec x 5.50 arcsec".to_owned()],
+        };
+        Choices {
+            name: "night-selfcal".to_owned(),
+            measurement_sets: vec!["night.ms".to_owned()],
+            field: Some(Chosen::new("3C 84".to_owned(), "the only one with the intent OBSERVE_TARGET")),
+            imager: Chosen::new(imager, "wsclean is installed"),
+            image,
+            average: Some(Chosen::new((Some(10.0), 4), "200 GB of data")),
+            threads: 8,
+            memory_gb: Some(25.0),
+            disk_gb: None,
+        }
+    }
+
+    #[test]
+    fn the_file_says_why_and_can_be_read() {
+        let text = campaign(&choices(ImagerKind::Wsclean), "night-selfcal");
+        insta::assert_snapshot!(text);
+        for imager in [ImagerKind::Wsclean, ImagerKind::Casa] {
+            let text = campaign(&choices(imager), "night-selfcal");
+            let file = parse(Path::new("a.yaml"), text, &Overrides::default()).expect("a campaign file");
+            assert_eq!((file.block.imager, file.block.average.channels), (imager, 4));
+        }
     }
 }

@@ -29,6 +29,7 @@ pub use mask::{CombineRule, FieldOptions, MaskCadence, MaskImage, MaskMethod, Ma
 pub use modes::{BaneOptions, ModeOptions, Modes};
 pub use plain::FilledIn;
 pub use programs::{CalibratorKind, Executables, ImagerKind};
+pub(crate) use reading::automatic::Automatic;
 #[doc(hidden)]
 pub use reading::schema;
 pub(crate) use reading::typed::invalid_values;
@@ -73,6 +74,8 @@ pub struct CampaignFile {
     /// The `campaign:` block as data.
     pub(crate) block_data: Json,
     pub(crate) tree: Node,
+    /// Options in `defaults` that are chosen from the data.
+    pub(crate) automatic: Vec<Automatic>,
     pub(crate) command_line_sets: bool,
     pub(crate) command_line_output: bool,
 }

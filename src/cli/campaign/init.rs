@@ -47,6 +47,10 @@ pub struct Args {
     #[arg(long, value_name = "MS", num_args = 1.., conflicts_with = "preset")]
     pub from: Vec<PathBuf>,
 
+    /// With --from: the field, by name or number, where the data have several.
+    #[arg(long, value_name = "FIELD", requires = "from")]
+    pub field: Option<String>,
+
     /// Overwrite a file that exists.
     #[arg(long)]
     pub force: bool,
@@ -60,7 +64,12 @@ pub(crate) fn run(args: Args) -> Result<ExitStatus> {
     let text = if args.from.is_empty() {
         args.preset.text().to_owned()
     } else {
-        no_file::chosen(&args.from, &args.file, &args.file.with_file_name(no_file::output_of(&args.from)))?
+        no_file::chosen(
+            &args.from,
+            args.field.as_deref(),
+            &args.file,
+            &args.file.with_file_name(no_file::output_of(&args.from)),
+        )?
     };
     if args.file.as_os_str() == "-" {
         print!("{text}");

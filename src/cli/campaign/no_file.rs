@@ -1,6 +1,6 @@
 //! Measurement sets in place of a campaign file: one is written that says what was chosen, and why.
 
-use crate::campaign::{self, Campaign};
+use crate::campaign::{self, Campaign, ChoiceRequest};
 use crate::programs::setup::{Environment, Kind};
 use crate::util::fs;
 use crate::{Error, Result};
@@ -21,19 +21,24 @@ pub(super) fn output_of(measurement_sets: &[PathBuf]) -> PathBuf {
 ///
 /// # Errors
 /// Data that cannot be worked with; the failure of a program.
-pub(super) fn chosen(measurement_sets: &[PathBuf], file: &Path, output: &Path) -> Result<String> {
+pub(super) fn chosen(measurement_sets: &[PathBuf], field: Option<&str>, file: &Path, output: &Path) -> Result<String> {
     if let Some(missing) = measurement_sets.iter().find(|set| !set.exists()) {
         return Err(Error::bad_input(format!("{}: there is no such measurement set", missing.display())));
     }
     Environment::ensure(Kind::Casa, &mut |words| eprintln!("{words}"))?;
-    campaign::choose(measurement_sets, file, output, &|words| eprintln!("{words}"))
+    let request = ChoiceRequest { measurement_sets, field, file, say: &|words| eprintln!("{words}") };
+    campaign::choose(&request, output)
 }
 
 /// The campaign file for these measurement sets: written beside the folder of results, unless it is there already.
 ///
 /// # Errors
 /// As [`chosen`]; a file of that name about other data.
-pub(super) fn campaign_file(measurement_sets: &[PathBuf], output: Option<&Path>) -> Result<PathBuf> {
+pub(super) fn campaign_file(
+    measurement_sets: &[PathBuf],
+    field: Option<&str>,
+    output: Option<&Path>,
+) -> Result<PathBuf> {
     let output = output.map_or_else(|| output_of(measurement_sets), Path::to_path_buf);
     let mut name = output.file_name().unwrap_or_default().to_owned();
     name.push(".yaml");
@@ -43,7 +48,10 @@ pub(super) fn campaign_file(measurement_sets: &[PathBuf], output: Option<&Path>)
         eprintln!("{} is there: going on with it", file.display());
         return Ok(file);
     }
-    let text = chosen(measurement_sets, &file, &output)?;
+    if let Some(folder) = file.parent() {
+        fs::make(folder)?;
+    }
+    let text = chosen(measurement_sets, field, &file, &output)?;
     fs::write_atomically(&file, text.as_bytes())?;
     eprintln!("{}: written, with all choices and their reasons", file.display());
     Ok(file)

@@ -39,7 +39,10 @@ impl Args {
         match (&campaign.campaign, sets.as_slice()) {
             (_, []) => Ok(campaign),
             (Some(first), [set, ..]) if first == set => {
-                let file = no_file::campaign_file(&sets, campaign.values.output.take().as_deref())?;
+                let named = |setting: &String| setting.strip_prefix("campaign.field=").map(str::to_owned);
+                let field = campaign.values.settings.iter().rev().find_map(named);
+                let output = campaign.values.output.take();
+                let file = no_file::campaign_file(&sets, field.as_deref(), output.as_deref())?;
                 campaign.campaign = Some(file);
                 Ok(campaign)
             }

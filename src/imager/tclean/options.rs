@@ -37,9 +37,11 @@ pub struct TcleanOptions {
     pub observation: String,
     /// Scan intents that are imaged.
     pub intent: String,
-    /// Width and height of the image, pixels; one number: a square.
+    /// Width and height of the image, pixels; one number: a square. In `defaults` also `auto`: the primary beam and bright
+    /// sources outside.
     pub imsize: OneOrTwo<u64>,
-    /// Size of a pixel with its unit; CASA takes a bare number for arcsec.
+    /// Size of a pixel with its unit; CASA takes a bare number for arcsec. In `defaults` also `auto`: a part of the beam of a
+    /// first PSF.
     pub cell: OneOrTwo<TextValue>,
     /// Phase centre; empty: that of the first field.
     #[serde(deserialize_with = "text")]

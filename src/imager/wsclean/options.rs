@@ -19,9 +19,9 @@ pub struct WscleanOptions {
     pub local_rms: bool,
     /// Size of the window of `local_rms`, in PSFs.
     pub local_rms_window: Option<u64>,
-    /// Width and height of the image, pixels.
+    /// Width and height of the image, pixels; in `defaults` also `auto`: the primary beam and bright sources outside.
     pub size: u64,
-    /// Size of a pixel with its unit.
+    /// Size of a pixel with its unit; in `defaults` also `auto`: a part of the beam of a first PSF.
     pub scale: String,
     /// Weighting: `natural`, `uniform` or `briggs ROBUST`.
     pub weight: String,

@@ -8,6 +8,7 @@ pub(crate) mod facade;
 pub(crate) mod faults;
 pub(crate) mod file;
 pub(crate) mod many;
+pub(crate) mod no_file;
 pub(crate) mod schedule;
 pub(crate) mod selection;
 pub(crate) mod strategies;

@@ -1,5 +1,6 @@
 //! From the text of a campaign file to checked options.
 
+pub(crate) mod automatic;
 pub(crate) mod check;
 pub(crate) mod env;
 pub(super) mod findings;
@@ -63,7 +64,8 @@ pub fn load(path: &Path, overrides: &Overrides) -> Result<CampaignFile, LoadErro
 pub fn parse(path: &Path, text: String, overrides: &Overrides) -> Result<CampaignFile, ConfigError> {
     let name = path.display().to_string();
     let fail = |problems: Vec<Problem>| ConfigError { name: name.clone(), text: text.clone(), problems };
-    let tree = yaml::parse(&text).map_err(&fail)?;
+    let mut tree = yaml::parse(&text).map_err(&fail)?;
+    let automatic = automatic::take(&mut tree);
     let mut problems = Vec::new();
     let root = schema::value();
     if matches!(tree.value, Value::Null) {
@@ -87,6 +89,7 @@ pub fn parse(path: &Path, text: String, overrides: &Overrides) -> Result<Campaig
         filled_in,
         not_run: not_run(&data),
         warnings: Vec::new(),
+        automatic,
         block_data: data.get("campaign").filter(|block| !block.is_null()).cloned().unwrap_or_else(|| Map::new().into()),
         command_line_sets: !overrides.measurement_sets.is_empty(),
         command_line_output: overrides.output.is_some(),
