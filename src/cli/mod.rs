@@ -6,6 +6,7 @@ mod help;
 mod logging;
 mod masks;
 mod measurements;
+mod no_file;
 mod setup;
 
 use crate::process::interrupt;

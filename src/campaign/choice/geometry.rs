@@ -137,6 +137,7 @@ pub(super) struct Angle(pub(super) f64);
 impl fmt::Display for Angle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
+            0.0 => f.write_str("0 arcsec"),
             a if a >= 3600.0 => write!(f, "{:.2} degrees", a / 3600.0),
             a if a >= 60.0 => write!(f, "{:.1} arcmin", a / 60.0),
             a if a >= 0.1 => write!(f, "{a:.2} arcsec"),

@@ -1,6 +1,6 @@
 //! `cleanloop init`: a commented campaign to start from.
 
-use super::no_file;
+use crate::cli::no_file;
 use crate::{Error, ExitStatus, Result};
 use std::fs::OpenOptions;
 use std::io::Write;

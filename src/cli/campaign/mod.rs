@@ -6,7 +6,6 @@ pub(super) mod cancel;
 pub(super) mod demo;
 pub(super) mod image;
 pub(super) mod init;
-mod no_file;
 pub(super) mod plan;
 pub(super) mod report;
 pub(super) mod run;

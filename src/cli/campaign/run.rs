@@ -1,8 +1,8 @@
 //! `cleanloop run`: runs a campaign, or goes on with one.
 
 use super::campaign_args::CampaignArgs;
-use super::no_file;
 use crate::campaign::{CampaignPlan, Follow, Outcome, RunOptions};
+use crate::cli::no_file;
 use crate::process::{interrupt, own};
 use crate::{Error, ExitStatus, Result, report};
 use std::path::PathBuf;

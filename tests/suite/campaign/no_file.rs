@@ -13,7 +13,7 @@ tb.open(ms, nomodify=False)
 u, v, w = tb.getcol('UVW')
 m = np.sin(np.deg2rad(0.5)); n = np.sqrt(1 - m * m)
 delay = (v * m + w * (n - 1)) / 299792458.0
-tb.putcol('DATA', tb.getcol('DATA') + 3 * np.exp(-2j * np.pi * np.outer(frequency, delay))[None]); tb.close()
+tb.putcol('DATA', tb.getcol('DATA') + 3 * np.exp(2j * np.pi * np.outer(frequency, delay))[None]); tb.close()
 ";
 
 #[test]
@@ -55,7 +55,7 @@ fn without_wsclean_a_measurement_set_alone_is_run_with_tclean() {
     let casa = real::casa();
     let folder = tempfile::tempdir().expect("a folder");
     let folder = folder.path();
-    real::field(&casa, folder, &json!({"antennas": 9, "duration_s": 600}));
+    real::field(&casa, folder, &json!({"antennas": 15, "duration_s": 1200}));
     // A path without wsclean.
     let mut command = assert_cmd::Command::cargo_bin("cleanloop").expect("the binary is built");
     let output = command

@@ -7,12 +7,12 @@ use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
 /// Whether the path is a measurement set, or should be one.
-pub(super) fn is_measurement_set(path: &Path) -> bool {
+pub(in crate::cli) fn is_measurement_set(path: &Path) -> bool {
     path.join("table.dat").is_file() || path.extension().is_some_and(|e| e.eq_ignore_ascii_case("ms"))
 }
 
 /// The folder of results where none is named: beside the working directory's files, named after the first set.
-pub(super) fn output_of(measurement_sets: &[PathBuf]) -> PathBuf {
+pub(in crate::cli) fn output_of(measurement_sets: &[PathBuf]) -> PathBuf {
     let stem = measurement_sets.first().and_then(|set| set.file_stem()).unwrap_or_default();
     PathBuf::from(format!("{}-selfcal", stem.to_string_lossy()))
 }
@@ -21,7 +21,12 @@ pub(super) fn output_of(measurement_sets: &[PathBuf]) -> PathBuf {
 ///
 /// # Errors
 /// Data that cannot be worked with; the failure of a program.
-pub(super) fn chosen(measurement_sets: &[PathBuf], field: Option<&str>, file: &Path, output: &Path) -> Result<String> {
+pub(in crate::cli) fn chosen(
+    measurement_sets: &[PathBuf],
+    field: Option<&str>,
+    file: &Path,
+    output: &Path,
+) -> Result<String> {
     if let Some(missing) = measurement_sets.iter().find(|set| !set.exists()) {
         return Err(Error::bad_input(format!("{}: there is no such measurement set", missing.display())));
     }
@@ -34,7 +39,7 @@ pub(super) fn chosen(measurement_sets: &[PathBuf], field: Option<&str>, file: &P
 ///
 /// # Errors
 /// As [`chosen`]; a file of that name about other data.
-pub(super) fn campaign_file(
+pub(in crate::cli) fn campaign_file(
     measurement_sets: &[PathBuf],
     field: Option<&str>,
     output: Option<&Path>,
