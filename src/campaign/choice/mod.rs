@@ -32,6 +32,10 @@ const AVERAGED: f64 = 0.01;
 const LARGE: f64 = 0.1;
 /// Part of the machine's memory, and of the free disk, that programs may take.
 const SHARE: f64 = 0.8;
+/// Part of the free disk that images may take: the data need the rest.
+const DISK_SHARE: f64 = 0.5;
+/// Twelve images of 4 bytes a pixel in each of eleven rounds.
+const BYTES_A_PIXEL: f64 = 4.0 * 12.0 * 11.0;
 /// Side of the wide image, pixels, at most.
 const WIDE_SIDE: u64 = 1024;
 /// Minor iterations of the wide image: the brightest sources hide others with their sidelobes.
@@ -171,6 +175,7 @@ fn image(
         (request.say)("a wide, shallow image for sources outside the primary beam");
         widen(&trials, pixel_arcsec.value, &mut size, &mut notes)?;
     }
+    fit_on_disk(&mut size, parent(request.file));
     Ok(Image { finest: index, field, size, pixel_arcsec, robust, channels_out: observed.channels_out(), notes })
 }
 
@@ -261,6 +266,18 @@ fn smeared(farthest: f64, lost: &dyn Fn(f64) -> Result<f64>) -> Result<f64> {
         }
     }
     Ok(if near > 0.0 { near } else { far })
+}
+
+/// Makes the image smaller where the free disk would not hold those of all rounds.
+#[allow(clippy::cast_precision_loss)] // Bytes and pixels, far below 2^53.
+fn fit_on_disk(size: &mut Chosen<u64>, folder: &Path) {
+    let Ok(free) = disk::available(folder) else { return };
+    let most = (DISK_SHARE * free as f64 / BYTES_A_PIXEL).sqrt();
+    if size.value as f64 > most {
+        // The next friendly side is a few per cent larger at most.
+        size.value = geometry::friendly(0.9 * most);
+        size.why = format!("{}, but no more than the free disk holds of eleven rounds", size.why);
+    }
 }
 
 /// Enlarges the image to hold bright sources outside of it, or names them.

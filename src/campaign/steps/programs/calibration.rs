@@ -7,8 +7,8 @@ use crate::campaign::file::CalibratorKind;
 use crate::campaign::plan::CalibrationPlan;
 use crate::campaign::rules::schedule;
 use crate::campaign::steps::{Solved, StepContext};
-use crate::measurement_set::MsSummary;
-use crate::quality::solutions::{IdentityGainAntenna, SolutionStats};
+use crate::measurement_set::{Antenna, MsSummary};
+use crate::quality::solutions::{AntennaSolutions, IdentityGainAntenna, SolutionStats};
 
 impl Programs<'_> {
     /// The calibrator of these options.
@@ -41,6 +41,11 @@ impl Programs<'_> {
         let (mut tables, mut stats) = (Vec::new(), Vec::new());
         for solve in 0..calibrator.solves() {
             let fresh = calibrator.solve(&request, solve, &tables, earlier)?;
+            if fresh.is_empty() {
+                // gaincal found no solution: as good as a table that is flagged throughout.
+                let (stats, commands) = (self.no_solutions(member), calibrator.command_lines(&request));
+                return Ok(Solved { tables: Vec::new(), stats, commands });
+            }
             for mut of_term in calibrator.inspect(&fresh)? {
                 let term = of_term.terms.first().map(|t| t.term.clone()).unwrap_or_default();
                 let hopeless = self.hopeless(member, &of_term, if plan.chain.len() > 1 { &term } else { "" });
@@ -55,6 +60,14 @@ impl Programs<'_> {
         }
         let stats = SolutionStats::of_chain(stats);
         Ok(Solved { tables, stats, commands: calibrator.command_lines(&request) })
+    }
+
+    /// Statistics of a solve without any solution: they name the antennas.
+    fn no_solutions(&self, member: usize) -> SolutionStats {
+        let names = self.summary_of(member).into_iter().flat_map(|summary| &summary.antennas).filter(|a| a.has_data);
+        let antenna =
+            |a: &Antenna| AntennaSolutions { name: a.name.clone(), flagged_fraction: 1.0, ..Default::default() };
+        SolutionStats { flagged_fraction: 1.0, antennas: names.map(antenna).collect(), ..SolutionStats::default() }
     }
 
     fn request(&self, member: usize, plan: &CalibrationPlan, context: &StepContext) -> SolveRequest {
