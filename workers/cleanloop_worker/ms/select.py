@@ -82,8 +82,8 @@ def smearing(request: r.Smearing) -> float:
     """Part of a point source's flux that averaging takes away at a distance from the phase centre.
 
     A bin in frequency of width B multiplies a visibility by sinc(B tau), where tau is the delay u l / c of the source
-    on the baseline; a bin in time of length T by sinc(f T d tau / d t), with the Earth's rotation. The image's peak loses
-    the mean over the visibilities. The source stands where the longer side of the array sees it, in x or in y.
+    on the baseline; a bin in time of length T by sinc(f T d tau / d t), with the Earth's rotation. The image's peak
+    loses the mean over the visibilities. The source stands where the longer side of the array sees it, in x or in y.
     """
     ms, radius = request.ms, request.radius_rad
     declination = phase_centre_declination(ms, request.field)
