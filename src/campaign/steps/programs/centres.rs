@@ -7,7 +7,8 @@ use crate::campaign::file::WorkOn;
 use crate::campaign::steps::PreparedSet;
 use crate::image::SkyPosition;
 use crate::imager::ImagerOptions;
-use crate::measurement_set::{self, Field};
+use crate::measurement_set::inspection::SAME_POINTING;
+use crate::measurement_set::{self, Field, MsSummary, Pointing};
 use crate::programs::casa::Casa;
 
 /// Phase centres are one below this distance, degrees: 0.4 µas, a fiftieth of the narrowest beams.
@@ -23,14 +24,15 @@ impl Programs<'_> {
         self.plan.work_on == WorkOn::Copy && !self.rotates_by_itself() && differ()
     }
 
-    /// Shifts the phase centres of the measurement sets to that of the first.
+    /// Shifts the phase centres of the measurement sets to that of the first; returns warnings.
     ///
     /// # Errors
-    /// A measurement set of several fields; phase centres that differ where no copies are made and the imager would not
-    /// mind them; CASA's failure.
-    pub(super) fn make_one_centre(&self, casa: &Casa, sets: &[PreparedSet], copied: bool) -> Result<()> {
+    /// A measurement set of several fields; one that points elsewhere; phase centres that differ where no copies are made
+    /// and the imager would not mind them; CASA's failure.
+    pub(super) fn make_one_centre(&self, casa: &Casa, sets: &[PreparedSet], copied: bool) -> Result<Vec<String>> {
+        let mut warnings = Vec::new();
         if !self.target.is_joint() {
-            return Ok(());
+            return Ok(warnings);
         }
         let centres = sets.iter().map(centre).collect::<Result<Vec<SkyPosition>>>()?;
         for (set, centre) in sets.iter().zip(&centres) {
@@ -38,6 +40,7 @@ impl Programs<'_> {
             if separation <= ONE_DEG {
                 continue;
             }
+            warnings.extend(beams_differ(&sets[0], set, separation)?);
             if copied {
                 measurement_set::shift_phase_centre(casa, &set.path, &sets[0].path)?;
             } else if !self.rotates_by_itself() {
@@ -50,13 +53,48 @@ impl Programs<'_> {
                 )));
             }
         }
-        Ok(())
+        Ok(warnings)
     }
 
     /// tclean rotates the visibilities to the centre of the image; wsclean takes all phase centres for one.
     fn rotates_by_itself(&self) -> bool {
         self.plan.rounds_to_run().iter().all(|round| matches!(round.imaging, ImagerOptions::Tclean(_)))
     }
+}
+
+/// A warning where primary beams lie so far apart that the image is no image of both.
+///
+/// # Errors
+/// They have nothing in common.
+fn beams_differ(first: &PreparedSet, set: &PreparedSet, separation_deg: f64) -> Result<Option<String>> {
+    let beams = [first, set].map(|set| beam_deg(&set.summary));
+    let Some(beam) = beams.into_iter().flatten().reduce(f64::min) else { return Ok(None) };
+    let distance = format!(
+        "{} points {:.2} arcmin beside {}, {:.2} of the primary beam",
+        set.name,
+        60.0 * separation_deg,
+        first.name,
+        separation_deg / beam
+    );
+    if separation_deg > beam {
+        return Err(crate::Error::bad_input(format!(
+            "{distance}: they cannot be imaged together. Leave it out, or use `together: pointing`"
+        )));
+    }
+    let far = separation_deg > SAME_POINTING * beam;
+    Ok(far.then(|| {
+        format!("{distance}: sources away from the centre have another flux in each, which gains cannot mend")
+    }))
+}
+
+/// Full width at half maximum of the primary beam at the highest frequency, degrees.
+fn beam_deg(summary: &MsSummary) -> Option<f64> {
+    let mut dishes: Vec<f64> =
+        summary.antennas.iter().filter(|a| a.has_data).map(|a| a.diameter_m).filter(|d| *d > 0.0).collect();
+    dishes.sort_by(f64::total_cmp);
+    let frequencies = summary.spectral_windows.iter().flat_map(|w| w.frequencies_hz.iter().copied());
+    let (dish_m, highest_hz) = (*dishes.get(dishes.len() / 2)?, frequencies.fold(0.0, f64::max));
+    Pointing { fields: Vec::new(), dish_m, highest_hz }.primary_beam_deg()
 }
 
 /// The phase centre of the only field that was observed.
@@ -73,4 +111,35 @@ fn centre(set: &PreparedSet) -> Result<SkyPosition> {
         names.len(),
         names.join(", ")
     )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measurement_set::{Antenna, DataPart, SpectralWindow};
+
+    /// 25 m at 1.4 GHz: a beam of 0.6 degrees.
+    fn set(name: &str) -> PreparedSet {
+        let antenna = Antenna {
+            name: "ea01".into(),
+            position_m: [0.0; 3],
+            diameter_m: 25.0,
+            distance_m: 0.0,
+            unflagged_fraction: 1.0,
+            has_data: true,
+        };
+        let window = SpectralWindow { name: String::new(), frequencies_hz: vec![1.4e9], channel_width_hz: 1e6 };
+        let summary = MsSummary { antennas: vec![antenna], spectral_windows: vec![window], ..MsSummary::default() };
+        PreparedSet { name: name.into(), path: name.into(), summary, part: DataPart::default() }
+    }
+
+    #[test]
+    fn beams_that_hardly_overlap_are_said_and_others_refused() {
+        let (first, other) = (set("a"), set("b"));
+        assert_eq!(beams_differ(&first, &other, 0.05).expect("fine"), None);
+        let said = beams_differ(&first, &other, 0.3).expect("a warning").expect("a warning");
+        assert!(said.starts_with("b points 18.00 arcmin beside a, 0.50 of the primary beam"), "{said}");
+        let refused = beams_differ(&first, &other, 0.7).expect_err("refused").to_string();
+        assert!(refused.contains("they cannot be imaged together"), "{refused}");
+    }
 }

@@ -81,7 +81,7 @@ impl Programs<'_> {
             sets.push(set);
         }
         if let Some(casa) = &casa {
-            self.make_one_centre(casa, &sets, copied)?;
+            warnings.extend(self.make_one_centre(casa, &sets, copied)?);
         }
         warnings.extend(facts::weight_scales(&sets));
         let facts = facts::of_target(&sets);
