@@ -70,9 +70,14 @@ impl ImagerDefaults {
     }
 }
 
-/// Options of the solves: intervals that the program chooses, all baselines, and auto_selfcal's limit of the S/N.
-fn gaincal_defaults() -> Json {
-    json!({"solint": "auto", "minsnr": 2, "uvrange": ""})
+/// Options of the solves: intervals that the program chooses, all baselines, auto_selfcal's limit of the S/N, and with CASA
+/// weights that follow the amplitudes.
+fn gaincal_defaults(calibrator: Option<&Json>) -> Json {
+    let mut all = json!({"solint": "auto", "minsnr": 2, "uvrange": ""});
+    if calibrator.is_none_or(|name| *name == json!("casa")) {
+        all["calwt"] = json!(true);
+    }
+    all
 }
 
 /// Fills in what the file leaves out; `data` is its content with the command line's values, `overrides` are the command
@@ -89,7 +94,7 @@ pub(super) fn fill_in(tree: &Node, data: &mut Json, overrides: &ModeMaps) -> Fil
             fill_first_round(data, &imager, &mut filled);
             fill_mode(data, imager.mode, &imager.all, &mut filled);
         }
-        fill_mode(data, "gaincal", &gaincal_defaults(), &mut filled);
+        fill_mode(data, "gaincal", &gaincal_defaults(calibrator.as_ref()), &mut filled);
         return filled;
     }
     if is_uncalibrated(data) {

@@ -43,6 +43,7 @@ const SOURCES: &[(&str, &str)] = &embedded![
     "cleanloop_worker/ms/select.py",
     "cleanloop_worker/ms/summary.py",
     "cleanloop_worker/ms/tables.py",
+    "cleanloop_worker/ms/weights.py",
     "cleanloop_worker/problems.py",
     "cleanloop_worker/protocol.py",
     "cleanloop_worker/quartical_gains.py",

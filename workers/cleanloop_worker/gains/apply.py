@@ -10,6 +10,7 @@ from cleanloop_worker import requests as r
 from cleanloop_worker.ms.columns import copy_column
 from cleanloop_worker.ms.flags import FLAG_VERSION, restore_flags, save_flags
 from cleanloop_worker.ms.tables import channel_counts, check_column, opened
+from cleanloop_worker.ms.weights import calibrate_weights, restore_weights
 from cleanloop_worker.problems import BadInput
 
 
@@ -49,6 +50,10 @@ def applycal(request: r.Applycal) -> None:
         copy_column(ms, "DATA", "CORRECTED_DATA")
     for call in calls:
         apply_once(request, call)
+    if any(table.calwt for table in tables):
+        calibrate_weights(ms)
+    else:
+        restore_weights(ms)
 
 
 def check_table(table: r.GainTable | r.AppliedTable) -> None:
@@ -64,14 +69,14 @@ def keyword(table: str, name: str) -> list[str]:
 
 
 def apply_once(request: r.Applycal, call: Call) -> None:
-    """Runs applycal."""
+    """Runs applycal. Weights are calibrated afterwards: applycal would take them from SIGMA, which need not agree."""
     from casatasks import applycal as task
 
     task(
         vis=request.ms,
         spw=call.spw,
         applymode=request.applymode,
-        calwt=[table.calwt for table in call.tables],
+        calwt=False,
         parang=False,
         flagbackup=False,
         **call.options(),

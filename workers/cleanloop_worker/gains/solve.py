@@ -12,6 +12,7 @@ from cleanloop_worker.gains.apply import call_of, check_table
 from cleanloop_worker.ms.columns import model_is_empty
 from cleanloop_worker.ms.summary import summarise
 from cleanloop_worker.ms.tables import channel_counts, check_column, data_descriptions, opened
+from cleanloop_worker.ms.weights import original_weights
 from cleanloop_worker.problems import BadInput
 
 ANTENNAS_KEYWORD = "CLEANLOOP_ANTENNAS"  # antennas that had data when the table was made
@@ -46,14 +47,15 @@ def gaincal(request: r.Gaincal) -> dict[str, Any]:
     channels = channel_counts(ms)
     ranges: list[ChannelRange | None] = [*channel_ranges(channels, request.nspw)] or [None]
     tables = []
-    for part in ranges:
-        path = os.path.join(folder, table_name(request.name, part))
-        before = applied_before(request.applied, part, len(channels))
-        if solve(ms, path, refant, {**selected(options, part), **before}):
-            with opened(path, write=True) as tb:
-                tb.putkeyword(ANTENNAS_KEYWORD, with_data)
-                tb.putkeyword(RECEPTORS_KEYWORD, receptors(ms))
-            tables.append(described(path, part))
+    with original_weights(ms):
+        for part in ranges:
+            path = os.path.join(folder, table_name(request.name, part))
+            before = applied_before(request.applied, part, len(channels))
+            if solve(ms, path, refant, {**selected(options, part), **before}):
+                with opened(path, write=True) as tb:
+                    tb.putkeyword(ANTENNAS_KEYWORD, with_data)
+                    tb.putkeyword(RECEPTORS_KEYWORD, receptors(ms))
+                tables.append(described(path, part))
     return {"tables": tables, "refant": refant, "missing": len(ranges) - len(tables)}
 
 
