@@ -106,6 +106,51 @@ fn a_chain_is_what_is_made_by_hand() {
     assert_eq!(flags("gains.gains"), "0 True");
 }
 
+/// Sums of the weights and of what they are to be, from the gains that were divided by.
+const WEIGHTS: &str = "
+tb.open(ms)
+ratio = np.abs(tb.getcol('DATA')) / np.abs(tb.getcol('CORRECTED_DATA'))
+weight = tb.getcol('WEIGHT'); sigma = tb.getcol('SIGMA')
+wanted = (ratio ** 2).mean(axis=1) / sigma ** 2
+print('followed' if np.allclose(weight, wanted, rtol=1e-4) else 'left', np.ptp(weight) > 0, weight.astype(float).sum())
+";
+
+#[test]
+#[ignore = "needs CASA"]
+fn weights_follow_the_gains_and_come_back() {
+    let casa = real::casa();
+    let folder = tempfile::tempdir().expect("a folder");
+    let field = with_delays(&casa, folder.path());
+    let weights = || real::python(&field.ms, WEIGHTS).trim().to_owned();
+    let options = json!([
+        {"solint": "30s", "uvrange": "", "calwt": true},
+        {"gaintype": "T", "calmode": "ap", "solint": "120s", "uvrange": "", "calwt": true, "term": "slow"},
+    ]);
+    let mut gains = open(calibrator::SolverKind::Casa, options, &casa);
+    let request = request(&field.ms, folder.path());
+    let first = gains.solve_all(&request).expect("solved");
+    gains.apply(&field.ms, &[], &request.log).expect("applied");
+    let original = weights();
+    assert!(original.starts_with("followed False"), "{original}");
+    gains.apply(&field.ms, &first, &request.log).expect("applied");
+    let calibrated = weights();
+    assert!(calibrated.starts_with("followed True"), "{calibrated}");
+    let model = |tables: &[cleanloop::calibrator::SolutionTable]| {
+        tables
+            .iter()
+            .map(|t| real::python(&t.path, "tb.open(ms); print(repr(tb.getcol('CPARAM').sum()))"))
+            .collect::<Vec<_>>()
+    };
+    // Gains are solved with the weights of the raw data, and those of the corrected ones are there afterwards.
+    let before = model(&first);
+    let again = gains.solve_all(&request).expect("solved");
+    assert_eq!((model(&again), weights()), (before, calibrated.clone()));
+    gains.apply(&field.ms, &again, &request.log).expect("applied");
+    assert_eq!(weights(), calibrated);
+    gains.apply(&field.ms, &[], &request.log).expect("undone");
+    assert_eq!(weights(), original);
+}
+
 /// Ranges of channels lie within those of the terms before them; each is solved with the table that covers it.
 #[test]
 #[ignore = "needs CASA"]

@@ -45,6 +45,18 @@ impl Course<'_> {
         all
     }
 
+    /// The chain with phases of each integration, with amplitudes in the same interval: where their S/N is ample, too, the
+    /// round for the phases alone is saved.
+    pub(super) fn at_once(&self, phases: &Candidate) -> Option<Candidate> {
+        let fast = fastest(&phases.chain, self.observation).filter(|_| !self.options.phase_only)?;
+        let gains = self.shared_well(TermChoice { kind: TermKind::Gains, ..fast });
+        let at_integrations = self.length(&fast) < TOGETHER * self.observation.integration_s;
+        (at_integrations && self.snr(&gains) >= self.options.ample_snr).then(|| {
+            let why = "amplitudes at the same time, as the S/N is ample";
+            Candidate::new(self.on_top(&phases.chain, gains), why.into())
+        })
+    }
+
     /// The chain in force with amplitudes of a shorter interval; where they become as short as the phases, with both
     /// together.
     pub(super) fn shorter_amplitudes(&mut self, current: &Tried) -> Vec<Candidate> {

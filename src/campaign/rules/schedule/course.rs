@@ -10,7 +10,7 @@ const AT_THE_NOISE: f64 = 1.05;
 
 /// A chain that may be next.
 pub(super) struct Candidate {
-    chain: Vec<TermChoice>,
+    pub(super) chain: Vec<TermChoice>,
     why: String,
 }
 
@@ -127,12 +127,13 @@ impl<'a> Course<'a> {
         }
         let delays = self.with_delays(current);
         let phases = self.shorter_phases(current);
+        let at_once = phases.first().and_then(|shorter| self.at_once(shorter));
         let amplitudes = self.first_amplitudes(current);
         let phases = phases.into_iter().chain(self.shared_otherwise(current));
         if self.rounds_left == 1 {
             return amplitudes.into_iter().chain(delays).chain(phases).collect();
         }
-        delays.into_iter().chain(phases).chain(amplitudes).collect()
+        delays.into_iter().chain(at_once).chain(phases).chain(amplitudes).collect()
     }
 
     /// The chain in force, with the sharing that its tables speak for.

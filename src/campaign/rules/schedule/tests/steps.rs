@@ -5,9 +5,14 @@ use crate::quality::solutions::{Difference, SolutionStats};
 
 #[test]
 fn phases_get_shorter_down_to_integrations() {
-    let mut history = vec![accepted(&[phases(480.0)], 100.0, 3.0, 20.0)];
-    assert_eq!(next(&history), [phases(120.0)]);
-    history.push(accepted(&[phases(120.0)], 400.0, 0.5, 20.0));
+    let mut history = vec![accepted(&[phases(480.0)], 100.0, 3.0, 14.0)];
+    assert_eq!(next(&history), [phases(114.0)]);
+    history.push(accepted(&[phases(114.0)], 400.0, 0.5, 14.0));
+    assert_eq!(next(&history), [phases(30.0)]);
+    // With ample S/N amplitudes come at the same time; where that failed, the phases alone.
+    let mut history = vec![accepted(&[phases(120.0)], 400.0, 0.5, 20.0)];
+    assert_eq!(next(&history), [gains(30.0)]);
+    history.push(rejected(&[gains(30.0)], 600.0, -0.1, 20.0));
     assert_eq!(next(&history), [phases(30.0)]);
 }
 
@@ -24,7 +29,7 @@ fn they_stop_where_the_tables_have_too_low_an_snr() {
 fn a_step_that_gains_little_leads_to_amplitudes() {
     let with = |snr| [accepted(&[phases(480.0)], 100.0, 3.0, snr), accepted(&[phases(120.0)], 400.0, 0.01, snr)];
     assert_eq!(next(&with(5.0)), [phases(120.0), gains(300.0)]);
-    assert_eq!(next(&with(20.0)), [phases(30.0)], "not where the S/N is ample");
+    assert_eq!(next(&with(20.0)), [gains(30.0)], "not where the S/N is ample");
     // So does one that lost a little, with the phases before it.
     let history = [accepted(&[phases(240.0)], 100.0, 3.0, 20.0), accepted(&[phases(120.0)], 400.0, -0.01, 20.0)];
     assert_eq!(next(&history), [gains(240.0)]);
