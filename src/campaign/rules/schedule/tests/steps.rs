@@ -6,8 +6,8 @@ use crate::quality::solutions::{Difference, SolutionStats};
 #[test]
 fn phases_get_shorter_down_to_integrations() {
     let mut history = vec![accepted(&[phases(480.0)], 100.0, 3.0, 14.0)];
-    assert_eq!(next(&history), [phases(114.0)]);
-    history.push(accepted(&[phases(114.0)], 400.0, 0.5, 14.0));
+    assert_eq!(next(&history), [phases(120.0)]);
+    history.push(accepted(&[phases(120.0)], 400.0, 0.5, 14.0));
     assert_eq!(next(&history), [phases(30.0)]);
     // With ample S/N amplitudes come at the same time; where that failed, the phases alone.
     let mut history = vec![accepted(&[phases(120.0)], 400.0, 0.5, 20.0)];
