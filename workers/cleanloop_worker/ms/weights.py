@@ -15,8 +15,8 @@ SAME = 1e-5  # factors nearer to 1 are rounding
 
 
 def calibrate_weights(ms: str) -> None:
-    """Multiplies the original weights by |DATA / CORRECTED_DATA|^2, the squared gains that were divided by; WEIGHT by its
-    mean over unflagged channels. The original ones are kept in columns of their own."""
+    """Multiplies the original weights by |DATA / CORRECTED_DATA|^2, the squared gains that were divided by; WEIGHT by
+    its mean over unflagged channels. The original ones are kept in columns of their own."""
     save(ms)
     set_state(ms, CALIBRATED)
     for tb, start, rows in pieces(ms, "DATA", write=True):
@@ -35,8 +35,8 @@ def restore_weights(ms: str) -> None:
 
 @contextmanager
 def original_weights(ms: str) -> Iterator[None]:
-    """The original weights for a while: those of the raw data, against which gains are solved. Cut off, the keyword still
-    says that calibrated ones belong there."""
+    """The original weights for a while: those of the raw data, against which gains are solved. If it is cut off, the
+    keyword still says that calibrated ones belong there."""
     if state(ms) != CALIBRATED:
         yield
         return
@@ -53,8 +53,8 @@ def put_back(ms: str) -> None:
 
 
 def squared_gains(tb: Any, start: int, rows: int) -> np.ndarray:
-    """|DATA / CORRECTED_DATA|^2, [correlation, channel, row]; the mean of the unflagged channels where one is flagged, and 1
-    where all are."""
+    """|DATA / CORRECTED_DATA|^2, [correlation, channel, row]; where a channel is flagged the mean of the others, where
+    all are, 1."""
     data, corrected = (np.abs(tb.getcol(name, start, rows)) for name in ("DATA", "CORRECTED_DATA"))
     good = ~tb.getcol("FLAG", start, rows) & np.isfinite(data) & np.isfinite(corrected) & (data > 0) & (corrected > 0)
     squared = np.ones(data.shape)
