@@ -69,8 +69,10 @@ fn check_same(file: &Path, measurement_sets: &[PathBuf]) -> Result<()> {
     let mut asked =
         measurement_sets.iter().map(absolute).collect::<std::io::Result<Vec<_>>>().map_err(Error::internal)?;
     let mut there: Vec<PathBuf> = plan.targets.iter().flat_map(|target| target.paths()).collect();
-    (asked.sort(), there.sort());
-    (asked.dedup(), there.dedup());
+    for sets in [&mut asked, &mut there] {
+        sets.sort();
+        sets.dedup();
+    }
     if asked == there {
         return Ok(());
     }

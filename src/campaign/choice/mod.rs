@@ -318,13 +318,16 @@ fn widen(trials: &Trials<'_>, pixel: f64, size: &mut Chosen<u64>, notes: &mut Ve
     Ok(())
 }
 
+/// Time in seconds (`None`: not averaged) and channels that are averaged.
+type Averages = (Option<f64>, usize);
+
 /// Averaging of data that are large beside the memory, as far as sources at the edge of the image allow.
 fn average(
     casa: &Casa,
     found: &[Inspection],
     finest: &Inspection,
     (field, radius_arcsec): (Option<usize>, f64),
-) -> Result<Option<Chosen<(Option<f64>, usize)>>> {
+) -> Result<Option<Chosen<Averages>>> {
     let bytes: u64 = found.iter().map(|i| disk::size_of(&i.measurement_set)).sum();
     if (bytes as f64) < LARGE * memory::limit() as f64 {
         return Ok(None);
