@@ -37,7 +37,7 @@ fn course(dataset: &DatasetRecord) -> Vec<String> {
 
 #[test]
 #[ignore = "needs wsclean and CASA"]
-fn a_campaign_comes_to_amplitudes_on_top_of_phases_and_resumes_to_the_same_choices() {
+fn a_campaign_comes_to_amplitudes_and_resumes_to_the_same_choices() {
     let casa = real::casa();
     real::require("wsclean");
     let folder = tempfile::tempdir().expect("a folder");
@@ -47,7 +47,7 @@ fn a_campaign_comes_to_amplitudes_on_top_of_phases_and_resumes_to_the_same_choic
     let dataset = run(folder.path());
     let said = course(&dataset).join("\n");
     let kinds: Vec<Vec<TermKind>> = dataset.rounds.iter().map(|r| r.chain.iter().map(|t| t.kind).collect()).collect();
-    assert!(kinds.contains(&vec![TermKind::Phase, TermKind::Gains]), "{said}");
+    assert!(kinds.iter().any(|chain| chain.last() == Some(&TermKind::Gains)), "{said}");
     assert!(dataset.limit.is_some(), "{said}");
     let best = dataset.best_round().expect("a product").metrics.as_ref().expect("metrics").dynamic_range;
     let phases = |r: &&cleanloop::campaign::record::RoundRecord| r.chain.iter().all(|t| t.kind == TermKind::Phase);
