@@ -334,16 +334,6 @@ pub fn sidelobes(psf: &Path, image: &Path, options: &AutoMaskOptions) -> Result<
     (0..channels).map(of_channel).collect()
 }
 
-/// The part of the peak down to which one call of an imager may clean in images of a PSF with these sidelobes (one entry for
-/// each channel): the highest sidelobe, where it exceeds half of the peak; 0 (no limit) for other PSFs.
-///
-/// CASA's tclean stops its minor cycles there, too (`cyclefactor` 1); with a snapshot's PSF deeper ones diverged.
-pub fn cycle_depth(sidelobes: &[PsfSidelobes]) -> f64 {
-    Some(sidelobes.iter().map(|s| s.highest).fold(0.0, f64::max))
-        .filter(|s| *s > auto::extended::UNCERTAIN)
-        .unwrap_or(0.0)
-}
-
 /// The highest sidelobe of what is left in a residual, Jy/beam, in images of a PSF whose sidelobes exceed half of its peak,
 /// as a snapshot's do: its brightest pixel times the highest sidelobe of all channels. 0 for other PSFs, whose sidelobes
 /// of what is left are below the noise.
@@ -357,8 +347,8 @@ pub fn left_uncleaned(residual: &Path, psf: &Path, options: &AutoMaskOptions) ->
     // The scales of extended emission do not matter here.
     let mut options = options.clone();
     options.extended.scales.clear();
-    let highest = cycle_depth(&sidelobes(psf, residual, &options)?);
-    if highest == 0.0 {
+    let highest = sidelobes(psf, residual, &options)?.iter().map(|s| s.highest).fold(0.0, f64::max);
+    if highest <= auto::extended::UNCERTAIN {
         return Ok(0.0);
     }
     let mut residual = FitsImage::open(residual)?;
