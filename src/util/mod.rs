@@ -11,3 +11,4 @@ pub(crate) mod shell;
 pub(crate) mod temporary;
 #[cfg(test)]
 pub(crate) mod testing;
+pub(crate) mod wrap;

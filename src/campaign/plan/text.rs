@@ -9,6 +9,7 @@ use crate::campaign::file::{MaskCadence, MaskImage, MaskMethod, schema};
 use crate::campaign::layout::field_folder;
 use crate::imager::ImagerOptions;
 use crate::util::shell;
+use crate::util::wrap::{self, Columns};
 use serde::Serialize;
 use serde_json::Value as Json;
 use std::fmt::{self, Write};
@@ -190,21 +191,7 @@ fn mask_text(out: &mut String, mask: &MaskPlan, output: &Path, round: usize) {
 fn line(out: &mut String, label: &str, text: &str) {
     /// Width of the labels' column.
     const LABEL: usize = 19;
-    let mut column = LABEL;
-    let _ = write!(out, "{label:<LABEL$}");
-    for (index, part) in text.split(' ').enumerate() {
-        let length = part.chars().count();
-        if index > 0 && column + 1 + length > WIDTH {
-            let _ = write!(out, "\n{:LABEL$}", "");
-            column = LABEL;
-        } else if index > 0 {
-            out.push(' ');
-            column += 1;
-        }
-        out.push_str(part);
-        column += length;
-    }
-    out.push('\n');
+    wrap::labelled(out, label, text, Columns { indent: LABEL, hanging: LABEL, width: WIDTH });
 }
 
 fn word(value: &impl Serialize) -> String {

@@ -2,6 +2,7 @@
 
 use crate::measurement_set::inspection::{Fault, Inspection, MsFacts, Severity, SharedPointing, Tally};
 use crate::report::numbers::{duration, significant, with_unit};
+use crate::util::wrap::{self, Columns};
 use std::fmt::Write;
 
 /// Width of the text, and of its first column.
@@ -263,19 +264,5 @@ fn grid(out: &mut String, label: &str, cells: &[String]) {
 /// Label and text; further lines are indented.
 fn line(out: &mut String, label: &str, text: &str) {
     let indent = LABEL.max(label.chars().count() + 2);
-    let mut column = indent;
-    let _ = write!(out, "{label:<indent$}");
-    for (index, word) in text.split(' ').enumerate() {
-        let length = word.chars().count();
-        if index > 0 && column + 1 + length > WIDTH {
-            let _ = write!(out, "\n{:LABEL$}", "");
-            column = LABEL;
-        } else if index > 0 {
-            out.push(' ');
-            column += 1;
-        }
-        out.push_str(word);
-        column += length;
-    }
-    out.push('\n');
+    wrap::labelled(out, label, text, Columns { indent, hanging: LABEL, width: WIDTH });
 }

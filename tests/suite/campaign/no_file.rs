@@ -57,24 +57,10 @@ fn without_wsclean_a_measurement_set_alone_is_run_with_tclean() {
     let folder = folder.path();
     real::field(&casa, folder, &json!({"antennas": 15, "duration_s": 1200}));
     // A path without wsclean.
+    let options = "--rounds 1 --set tclean.imsize=512 --set campaign.start_model=image -o results/field";
+    let words: Vec<&str> = ["run", "field.ms"].into_iter().chain(options.split(' ')).collect();
     let mut command = assert_cmd::Command::cargo_bin("cleanloop").expect("the binary is built");
-    let output = command
-        .current_dir(folder)
-        .env("PATH", folder)
-        .args([
-            "run",
-            "field.ms",
-            "--rounds",
-            "1",
-            "--set",
-            "tclean.imsize=512",
-            "--set",
-            "campaign.start_model=image",
-            "-o",
-            "results/field",
-        ])
-        .output()
-        .expect("it runs");
+    let output = command.current_dir(folder).env("PATH", folder).args(&words).output().expect("it runs");
     let error = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{error}");
     let file = fs::read_to_string(folder.join("results/field.yaml")).expect("a file");
@@ -82,20 +68,6 @@ fn without_wsclean_a_measurement_set_alone_is_run_with_tclean() {
     let record = CampaignRecord::load(&folder.join("results/field")).expect("a record");
     assert!(record.datasets[0].best.is_some());
     // Again: the file is there and taken as it is.
-    let (status, error) = cleanloop(
-        folder,
-        &[
-            "run",
-            "field.ms",
-            "--rounds",
-            "1",
-            "--set",
-            "tclean.imsize=512",
-            "--set",
-            "campaign.start_model=image",
-            "-o",
-            "results/field",
-        ],
-    );
+    let (status, error) = cleanloop(folder, &words);
     assert!(status == Some(0) && error.contains("going on with it"), "{error}");
 }
