@@ -37,6 +37,7 @@ install-test-parts:
 	$(CARGO) build
 	target/debug/cleanloop setup casa
 	target/debug/cleanloop setup quartical
+	target/debug/cleanloop setup dp3
 	target/debug/cleanloop setup mpi
 	scripts/python-environment.sh tests/requirements.txt target/test-venv
 

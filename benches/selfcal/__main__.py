@@ -9,6 +9,7 @@
     real     real measurement sets, where ../shared/real is there
     null     noise, and random phases: nothing must come of them
     nights   three nights of one target together, against the same data without gain errors
+    choice   size and pixel that are chosen where nothing but the measurement set is named, against the benchmark's own
     masks    automatic masks against masks at the true positions, with fixed intervals
 
 Everything that is finished is kept in FOLDER: the same command goes on with what is missing, and several may work in one
@@ -20,6 +21,7 @@ docs/benchmarks.md.
 import argparse
 import os
 
+import choice
 import choices
 import fields
 import masks
@@ -38,6 +40,7 @@ PARTS = {
     "real": (real.of_set, real.report),
     "null": (nulls.of_case, nulls.report),
     "nights": (nights.of_case, nights.report),
+    "choice": (choice.of_case, choice.report),
     "masks": (masks.of_case, masks.report),
 }
 

@@ -19,11 +19,11 @@ def plane(path):
     return np.squeeze(fits.read(path)[1]).astype(np.float64)
 
 
-def within(component, radius):
+def within(component, radius, size, cell):
     """Pixels within `radius` arcsec of a source, an extended one with its extent; row 0 is south, east is left."""
-    y, x = np.mgrid[:SIZE, :SIZE]
-    east = (SIZE // 2 - x) * CELL - component["east_arcsec"]
-    north = (y - SIZE // 2) * CELL - component["north_arcsec"]
+    y, x = np.mgrid[:size, :size]
+    east = (size // 2 - x) * cell - component["east_arcsec"]
+    north = (y - size // 2) * cell - component["north_arcsec"]
     angle = np.deg2rad(component["position_angle_deg"])
     along = east * np.sin(angle) + north * np.cos(angle)
     across = east * np.cos(angle) - north * np.sin(angle)
@@ -31,12 +31,12 @@ def within(component, radius):
     return (along / axes[0]) ** 2 + (across / axes[1]) ** 2 <= 1
 
 
-def truth(sky, radius, kinds=("point", "gaussian")):
-    """Pixels within `radius` arcsec of the sources of these kinds."""
-    found = np.zeros((SIZE, SIZE), bool)
+def truth(sky, radius, kinds=("point", "gaussian"), size=SIZE, cell=CELL):
+    """Pixels within `radius` arcsec of the sources of these kinds, in an image of `size` pixels of `cell` arcsec."""
+    found = np.zeros((size, size), bool)
     for component in sky:
         if component["kind"] in kinds:
-            found |= within(component, radius)
+            found |= within(component, radius, size, cell)
     return found
 
 
@@ -56,6 +56,17 @@ def score(image, residual, model, sky):
     if any(c["kind"] == "gaussian" for c in sky):
         figures["extended"] = model[truth(sky, SCORE_RADIUS, ("gaussian",))].sum()
     return {k: float(v) for k, v in figures.items()}
+
+
+def central_dynamic_range(image, residual, sky):
+    """Peak of an image over the standard deviation of its residual outside the true sources (paths), both in the square of
+    the benchmark's own images: whatever size and pixel are."""
+    cards, _ = fits.read(image)
+    cell = abs(float(fits.value(cards, "CDELT2"))) * 3600
+    half = round(SIZE * CELL / 2 / cell)
+    part = lambda plane: plane[tuple(slice(n // 2 - half, n // 2 + half) for n in plane.shape)]  # noqa: E731
+    image, residual = part(plane(image)), part(plane(residual))
+    return float(image.max() / residual[~truth(sky, MASK_RADIUS, size=2 * half, cell=cell)].std())
 
 
 def moved(image, y, x):

@@ -1,6 +1,7 @@
 //! Measurement sets as files: their facts, copies, identity, and the disk that they need.
 
 mod columns;
+mod compressed;
 mod copy;
 mod files;
 mod identity;
@@ -10,6 +11,7 @@ mod selection;
 mod summary;
 
 pub use columns::has_column;
+pub(crate) use compressed::{decompress, is_compressed};
 pub use copy::copy;
 pub use identity::identity;
 pub use inspection::{Inspection, inspect};

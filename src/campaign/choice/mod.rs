@@ -6,6 +6,7 @@
 mod automatic;
 mod geometry;
 mod outside;
+mod readable;
 mod text;
 mod trials;
 
@@ -21,6 +22,7 @@ use crate::programs::casa::Casa;
 use crate::util::{disk, memory};
 use crate::{Error, Result};
 use geometry::{Chosen, Observed};
+use readable::Readable;
 use std::path::{Path, PathBuf};
 use trials::{Frame, Trials};
 
@@ -89,6 +91,9 @@ pub struct ChoiceRequest<'a> {
 /// Data that cannot be worked with, all of it said; several fields that might be meant; the failure of a program.
 pub fn choose(request: &ChoiceRequest<'_>, output: &Path) -> Result<String> {
     let casa = Casa::open(&[], None)?;
+    let named = request.measurement_sets;
+    let readable = Readable::of(request)?;
+    let request = &ChoiceRequest { measurement_sets: &readable.measurement_sets, ..*request };
     let found = inspected(&casa, request)?;
     let imager = imager();
     let image = image(&casa, request, &found, (imager.value, None))?;
@@ -101,7 +106,7 @@ pub fn choose(request: &ChoiceRequest<'_>, output: &Path) -> Result<String> {
     };
     let choices = Choices {
         name: text::name_of(output),
-        measurement_sets: request.measurement_sets.iter().map(|set| text::path_from(set, folder)).collect(),
+        measurement_sets: named.iter().map(|set| text::path_from(set, folder)).collect(),
         field: image.field.map(field),
         average: average(&casa, &found, &found[image.finest], (image.field, radius))?,
         imager,
@@ -123,6 +128,8 @@ pub(crate) fn pixel_and_size(
     pixel_arcsec: Option<f64>,
 ) -> Result<(Chosen<f64>, Chosen<u64>)> {
     let casa = Casa::open(&[], None)?;
+    let readable = Readable::of(request)?;
+    let request = &ChoiceRequest { measurement_sets: &readable.measurement_sets, ..*request };
     let found = inspected(&casa, request)?;
     let image = image(&casa, request, &found, (imager, pixel_arcsec))?;
     Ok((image.pixel_arcsec, image.size))

@@ -5,6 +5,7 @@ use crate::campaign::file::{CalibratorKind, ImagerKind, StartColumn};
 use crate::measurement_set::inspection::{self, MsFacts, Purpose};
 use crate::measurement_set::{self, windows_of};
 use crate::programs::casa::Casa;
+use crate::programs::dp3::Dp3;
 use crate::util::disk;
 use crate::{Error, Result};
 
@@ -52,6 +53,7 @@ impl Plan {
             casa: self.needs_casa(),
             stokes_i: self.rounds_to_run().iter().any(|round| round.imaging.wants_both_hands()),
             written: calibrates && !self.copies(target),
+            decompresses: self.decompresses(&set.path) && Dp3::find().is_some(),
             fields: field.map(|field| vec![field]),
             windows: Some(windows).filter(|windows| !windows.is_empty()),
         }
@@ -62,6 +64,14 @@ impl Plan {
     /// # Errors
     /// Everything that is wrong with any of them so that it cannot be worked with.
     pub fn check_data(&self) -> Result<Vec<String>> {
+        self.check_data_of(&|_| true)
+    }
+
+    /// The same for some of the targets.
+    ///
+    /// # Errors
+    /// As [`Self::check_data`].
+    pub(crate) fn check_data_of(&self, wanted: &dyn Fn(&TargetPlan) -> bool) -> Result<Vec<String>> {
         if !self.reads_data() {
             return Ok(Vec::new());
         }
@@ -72,7 +82,7 @@ impl Plan {
             Err(error) => return Ok(vec![unseen(&error)]),
         };
         let (mut notes, mut refused) = (Vec::new(), Vec::new());
-        for target in &self.targets {
+        for target in self.targets.iter().filter(|target| wanted(target)) {
             for set in &target.members {
                 let whole = disk::size_of(&set.path) <= READ_WHOLE;
                 let found = inspection::inspect(&casa, &set.path, Some(self.start_column.name()), whole);
@@ -93,7 +103,7 @@ impl Plan {
 
     /// The field to image is named, or there is but one.
     fn check_field(&self, set: &MeasurementSetPlan, facts: &MsFacts) -> Result<()> {
-        if set.field.is_some() || self.chooses_fields() {
+        if set.field.is_some() || self.chooses_fields() || facts.foreign_manager.is_some() {
             return Ok(());
         }
         let unclear = |why| Error::bad_input(format!("{}: {why}{NAME_A_FIELD}", set.path.display()));

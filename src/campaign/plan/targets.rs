@@ -29,8 +29,15 @@ pub(super) fn targets(
     if together != Together::Pointing || sets.len() < 2 {
         return Ok((grouped(sets, together, &mut |_| Ok(Pointing::default()))?, Vec::new()));
     }
+    let compressed =
+        sets.iter().filter(|set| measurement_set::is_compressed(&set.path)).map(compressed_alone).collect();
+    // CASA cannot tell which of its fields were observed.
+    let read = |casa: &Casa, path: &Path| match measurement_set::is_compressed(path) {
+        true => Ok(Pointing::default()),
+        false => Pointing::read(casa, path),
+    };
     match Casa::open(&executables.casa, None) {
-        Ok(casa) => Ok((grouped(sets, together, &mut |path| Pointing::read(&casa, path))?, Vec::new())),
+        Ok(casa) => Ok((grouped(sets, together, &mut |path| read(&casa, path))?, compressed)),
         // The plan can be looked at where no program is installed; to run it takes CASA anyway.
         Err(error) => {
             let text = format!(
@@ -40,6 +47,15 @@ pub(super) fn targets(
             Ok((grouped(sets, Together::None, &mut |_| Ok(Pointing::default()))?, vec![text]))
         }
     }
+}
+
+/// Why a measurement set is no part of a target of several.
+fn compressed_alone(set: &MeasurementSetPlan) -> String {
+    format!(
+        "{}: is compressed with Dysco, so where it points is not known here: it is imaged by itself; `together: all` puts \
+         all measurement sets together",
+        set.path.display()
+    )
 }
 
 /// Puts the measurement sets together, in the order of the first of each target.

@@ -1,4 +1,4 @@
-//! `cleanloop setup [casa|quartical|mpi|check]`.
+//! `cleanloop setup [casa|quartical|dp3|mpi|check]`.
 
 use crate::programs::setup::{Environment, EnvironmentState, Kind};
 use crate::{ExitStatus, Result};
@@ -18,6 +18,8 @@ pub enum What {
     Casa,
     /// QuartiCal, another calibrator.
     Quartical,
+    /// DP3, which reads measurement sets that are compressed with Dysco, and calibrates; and CASA, if it is missing.
+    Dp3,
     /// Open MPI and casampi, for tclean with `parallel: true`; and CASA, if it is missing.
     Mpi,
     /// List the environments and programs that are installed.
@@ -32,6 +34,7 @@ pub(crate) fn run(args: Args) -> Result<ExitStatus> {
     match args.what {
         What::Casa => make(Kind::Casa),
         What::Quartical => make(Kind::Quartical),
+        What::Dp3 => make(Kind::Dp3),
         What::Mpi => make(Kind::Mpi),
         What::Check => check(),
     }

@@ -201,10 +201,15 @@ impl fmt::Display for Problem {
 }
 
 impl Fault {
+    /// The visibilities are compressed with Dysco.
+    pub(super) fn is_dysco(&self) -> bool {
+        matches!(self, Self::StorageManager { manager } if manager.to_lowercase().contains("dysco"))
+    }
+
     /// What is wrong, without the end of a sentence.
     fn message(&self) -> String {
         match self {
-            Self::StorageManager { manager } if manager.to_lowercase().contains("dysco") => {
+            Self::StorageManager { .. } if self.is_dysco() => {
                 "its visibilities are compressed with Dysco, which CASA cannot read".into()
             }
             Self::StorageManager { manager } => {
@@ -278,9 +283,15 @@ impl Fault {
     /// What to do about it: a sentence.
     fn remedy(&self, severity: Severity) -> String {
         let words = match self {
-            Self::StorageManager { .. } => {
-                "Write a copy with DP3 first: `DP3 msin=IN.ms msout=OUT.ms msout.storagemanager='' steps=[]`"
+            Self::StorageManager { .. } if severity == Severity::Note => {
+                "DP3 decompresses them in the working copy, which is looked into then"
             }
+            Self::StorageManager { .. } if self.is_dysco() => {
+                "`cleanloop setup dp3` installs what decompresses them in a working copy (of `DATA`, with `work_on: copy`, \
+                 without `apply_to: original`); or write a copy with DP3 first: `DP3 msin=IN.ms msout=OUT.ms \
+                 msout.storagemanager='' steps=[]`"
+            }
+            Self::StorageManager { .. } => "Write a copy with a program that has this storage manager",
             Self::Unreadable { .. } => "Copy it again from where it came from",
             Self::NoColumn { .. } => "Set `campaign: start_column` to one that is there",
             Self::NoRows | Self::NoBaselines => "There is nothing to image in it",

@@ -23,6 +23,8 @@ pub struct Purpose {
     pub stokes_i: bool,
     /// It is written itself, not a working copy.
     pub written: bool,
+    /// Visibilities that are compressed with Dysco are decompressed in a working copy.
+    pub decompresses: bool,
     /// Numbers of the fields that are used; `None`: all.
     pub fields: Option<Vec<usize>>,
     /// Numbers of the spectral windows that are used; `None`: all.
@@ -32,7 +34,15 @@ pub struct Purpose {
 impl Default for Purpose {
     /// A self-calibration of everything, on a copy.
     fn default() -> Self {
-        Self { calibrates: true, casa: true, stokes_i: false, written: false, fields: None, windows: None }
+        Self {
+            calibrates: true,
+            casa: true,
+            stokes_i: false,
+            written: false,
+            decompresses: false,
+            fields: None,
+            windows: None,
+        }
     }
 }
 
@@ -40,7 +50,7 @@ impl Default for Purpose {
 pub fn problems(facts: &MsFacts, purpose: &Purpose) -> Vec<Problem> {
     let mut found = files(facts, purpose);
     // What comes after is not known where the data cannot be read.
-    if !found.iter().any(|p| p.severity == Severity::Error) {
+    if facts.foreign_manager.is_none() && !found.iter().any(|p| p.severity == Severity::Error) {
         found.extend(contents(facts, purpose));
     }
     found.sort_by_key(|p| p.severity);
@@ -50,11 +60,12 @@ pub fn problems(facts: &MsFacts, purpose: &Purpose) -> Vec<Problem> {
 /// What the tables themselves lack.
 fn files(facts: &MsFacts, purpose: &Purpose) -> Vec<Problem> {
     let mut found = Vec::new();
-    let mut error = |fault| found.push(Problem::new(Severity::Error, fault));
     if let Some(manager) = &facts.foreign_manager {
-        error(Fault::StorageManager { manager: manager.clone() });
-        return found;
+        let fault = Fault::StorageManager { manager: manager.clone() };
+        let decompressed = purpose.decompresses && fault.is_dysco();
+        return vec![Problem::new(if decompressed { Severity::Note } else { Severity::Error }, fault)];
     }
+    let mut error = |fault| found.push(Problem::new(Severity::Error, fault));
     let averaged = facts.averaged_by_baseline || facts.windows.iter().any(|w| w.shapes.len() > 1);
     if averaged {
         let shapes = facts.windows.iter().flat_map(|w| w.shapes.clone()).collect();

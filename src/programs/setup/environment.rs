@@ -10,8 +10,12 @@ use std::path::{Path, PathBuf};
 const STAMP: &str = "cleanloop-stamp";
 /// `SIZE PATH` of each installed file, paths relative to the environment; size `-` where it may change.
 const MANIFEST: &str = "cleanloop-files";
-/// In the environment for MPI: leads to CASA's packages. Python reads it when it starts.
+/// In environments on top of CASA's: leads to CASA's packages. Python reads it when it starts.
 const CASA_PATH: &str = "cleanloop-casa.pth";
+/// Tables of telescopes and time scales among CASA's packages.
+const CASA_DATA: &str = "casadata/__data__";
+/// casacore's configuration, in the private home.
+const CASACORE_CONFIG: &str = ".casarc";
 /// CASA's site configuration; it is Python.
 const SITE_CONFIG: &str = "casasiteconfig.py";
 /// Raised whenever the layout of an environment changes in a way that the pins do not show.
@@ -135,7 +139,7 @@ impl Environment {
         let Ok(manifest) = std::fs::read_to_string(self.root.join(MANIFEST)) else {
             return Some(format!("{MANIFEST} is gone"));
         };
-        if self.kind == Kind::Mpi
+        if self.kind.builds_on_casa()
             && let Ok(EnvironmentState::Absent | EnvironmentState::Broken(_)) =
                 Self::at_home(Kind::Casa).map(|casa| casa.state())
         {
@@ -157,9 +161,15 @@ impl Environment {
         Err(io(std::io::Error::new(std::io::ErrorKind::NotFound, "no folder site-packages in it")))
     }
 
-    /// Lets its Python see the packages of CASA's environment.
+    /// Lets its Python see the packages of CASA's environment, and casacore its tables of telescopes and time scales.
     pub(super) fn build_on(&self, casa: &Self) -> Result<(), SetupError> {
-        write_text(&self.packages()?.join(CASA_PATH), &format!("{}\n", casa.packages()?.display()))
+        let packages = casa.packages()?;
+        let measures = packages.join(CASA_DATA);
+        write_text(
+            &self.root.join("home").join(CASACORE_CONFIG),
+            &format!("measures.directory: {}\n", measures.display()),
+        )?;
+        write_text(&self.packages()?.join(CASA_PATH), &format!("{}\n", packages.display()))
     }
 
     fn file_damage(&self, line: &str) -> Option<String> {
@@ -177,7 +187,7 @@ impl Environment {
     /// Hash of everything that decides what is in the environment.
     fn fingerprint(&self) -> String {
         let mut hash = Sha256::new();
-        let below = if self.kind == Kind::Mpi { Kind::Casa.requirements() } else { "" };
+        let below = if self.kind.builds_on_casa() { Kind::Casa.requirements() } else { "" };
         let parts =
             [&LAYOUT.to_string(), self.kind.requirements(), SITE_CONFIG_TEXT, &self.root.to_string_lossy(), below];
         for part in parts.into_iter().filter(|part| !part.is_empty()) {

@@ -19,7 +19,7 @@ impl Environment {
     /// # Errors
     /// No suitable Python, no virtual environments, pip's failure (in its own words), too small a disk.
     pub fn ensure(kind: Kind, say: &mut dyn FnMut(&str)) -> Result<Self, SetupError> {
-        if kind == Kind::Mpi {
+        if kind.builds_on_casa() {
             Self::ensure(Kind::Casa, say)?;
         }
         let environment = Self::at_home(kind)?;
@@ -48,7 +48,7 @@ impl Environment {
         let needed = self.kind.disk_needed();
         crate::util::disk::check_room(home, needed, kind, ELSEWHERE)?;
         let log = home.join(format!("setup-{kind}.log"));
-        let casa = if self.kind == Kind::Mpi { Some(Self::ready(Kind::Casa)?) } else { None };
+        let casa = if self.kind.builds_on_casa() { Some(Self::ready(Kind::Casa)?) } else { None };
         let python = match &casa {
             // Compiled packages of one are used by the other.
             Some(casa) => casa.python().to_string_lossy().into_owned(),

@@ -1,5 +1,5 @@
-//! Environments that the program makes itself: CASA, QuartiCal, and MPI for CASA, each in a virtual environment of pinned
-//! versions.
+//! Environments that the program makes itself: CASA, QuartiCal, DP3, and MPI for CASA, each in a virtual environment of
+//! pinned versions.
 //!
 //! An environment is finished when its stamp is there: the stamp is written last, so whatever was interrupted is
 //! noticed and made again. A list of the installed files is kept beside it, so a deleted package is noticed, too.
@@ -26,19 +26,22 @@ pub enum Kind {
     Casa,
     /// The calibrator QuartiCal.
     Quartical,
+    /// DP3, on top of CASA's environment: it reads compressed measurement sets (Dysco), and calibrates.
+    Dp3,
     /// casampi with Open MPI, on top of CASA's environment: tclean's parallel imager.
     Mpi,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Casa, Self::Quartical, Self::Mpi];
+    pub const ALL: [Self; 4] = [Self::Casa, Self::Quartical, Self::Dp3, Self::Mpi];
 
     /// Name as typed: `cleanloop setup NAME`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Casa => "casa",
             Self::Quartical => "quartical",
+            Self::Dp3 => "dp3",
             Self::Mpi => "mpi",
         }
     }
@@ -48,6 +51,7 @@ impl Kind {
         match self {
             Self::Casa => include_str!("../../../workers/requirements-casa.txt"),
             Self::Quartical => include_str!("../../../workers/requirements-quartical.txt"),
+            Self::Dp3 => include_str!("../../../workers/requirements-dp3.txt"),
             Self::Mpi => include_str!("../../../workers/requirements-mpi.txt"),
         }
     }
@@ -57,6 +61,7 @@ impl Kind {
         let package = match self {
             Self::Casa => "casatasks==",
             Self::Quartical => "quartical==",
+            Self::Dp3 => "dp3==",
             Self::Mpi => "casampi==",
         };
         self.requirements().lines().find_map(|line| line.strip_prefix(package)).unwrap_or_default().trim()
@@ -65,7 +70,7 @@ impl Kind {
     /// Minor versions of Python 3 for which all pinned wheels exist.
     pub fn python_minors(self) -> std::ops::RangeInclusive<u32> {
         match self {
-            Self::Casa | Self::Mpi => 10..=12,
+            Self::Casa | Self::Dp3 | Self::Mpi => 10..=12,
             Self::Quartical => 11..=12,
         }
     }
@@ -75,8 +80,14 @@ impl Kind {
         match self {
             Self::Casa => 2_800_000_000,
             Self::Quartical => 1_500_000_000,
+            Self::Dp3 => 250_000_000,
             Self::Mpi => 60_000_000,
         }
+    }
+
+    /// Whether its Python sees the packages and data of CASA's environment, which is made first.
+    pub(super) fn builds_on_casa(self) -> bool {
+        matches!(self, Self::Dp3 | Self::Mpi)
     }
 
     /// Statement that fails unless the installed packages work.
@@ -84,6 +95,7 @@ impl Kind {
         match self {
             Self::Casa => "import casatools, casatasks; casatools.ctsys.resolve('geodetic/IERSeop97')",
             Self::Quartical => "import quartical.executor",
+            Self::Dp3 => "import dp3, numpy",
             Self::Mpi => "import casampi, casatasks; from mpi4py import MPI",
         }
     }

@@ -580,6 +580,32 @@ fn wsclean_and_casa_as_jobs() {
     assert!(record.tools.iter().any(|t| t.name == "casa"));
 }
 
+/// Damaged data are refused as elsewhere, and no job is submitted.
+#[test]
+#[ignore = "needs wsclean, CASA and a Slurm of its own, which `make test-slurm` starts"]
+fn data_that_cannot_be_worked_with_are_refused_before_anything_is_queued() {
+    let _guard = slurm();
+    let casa = crate::support::real::casa();
+    let folder = tempfile::tempdir().unwrap();
+    let field =
+        crate::support::real::field(&casa, folder.path(), &serde_json::json!({"antennas": 6, "duration_s": 300}));
+    crate::support::real::python(&field.ms, crate::data::damage::FLAGGED);
+    let campaign = crate::campaign::whole::CAMPAIGN
+        .replace("rounds: 2,", "rounds: 1, scheduler: {engine: slurm, poll: 2s, memory_gb: 3, cpus: 1},");
+    fs::write(folder.path().join("campaign.yaml"), campaign).unwrap();
+    for words in [["run", "campaign.yaml", "-q"], ["run", "campaign.yaml", "--detach"]] {
+        let mut command = assert_cmd::Command::cargo_bin("cleanloop").unwrap();
+        let output = command.current_dir(folder.path()).args(words).output().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{error}");
+        assert!(error.contains("field.ms: all its data are flagged"), "{error}");
+    }
+    let submitted = fs::read_dir(folder.path().join("out/slurm")).map_or(0, |entries| {
+        entries.flatten().filter(|entry| entry.path().extension().is_some_and(|e| e == "sh")).count()
+    });
+    assert!(submitted == 0 && client(&["squeue", "-h"]).is_empty(), "{submitted} jobs were submitted");
+}
+
 /// Slurm's `MaxArraySize` is smaller than the campaign, some sets fail, some jobs die: nothing is lost, nothing is done
 /// twice. CLEANLOOP_TEST_SLURM_SETS sets the number; `make test-slurm-full` runs the 2,000.
 #[test]

@@ -29,6 +29,18 @@ pub(crate) fn mpi() {
     set_up(Kind::Mpi);
 }
 
+/// Runs DP3 with these settings, each `key=value`; fails the test if it is not set up.
+pub(crate) fn dp3(settings: &[String]) {
+    set_up(Kind::Dp3);
+    let environment = Environment::ready(Kind::Dp3).expect("set up");
+    let mut words = environment.python_command();
+    words.extend(["-c".into(), "import sys, dp3; sys.exit(dp3.entrypoint())".into()]);
+    let mut command = std::process::Command::new(&words[0]);
+    command.args(&words[1..]).args(settings).envs(environment.variables()).env("OPENBLAS_NUM_THREADS", "1");
+    let output = command.output().expect("it starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
 fn set_up(kind: Kind) {
     if let Err(e) = Environment::ready(kind) {
         panic!("this test needs it: {e}");

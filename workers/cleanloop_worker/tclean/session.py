@@ -53,6 +53,16 @@ class Session:
             self.opened = False
             self.tools.deleteTools()
 
+    def coordinates(self) -> dict[str, Any]:
+        """The coordinate system of the images. CASA compares frequencies to the last bit with those of a model on disk,
+        and FITS files do not have all digits of them. No image may be there."""
+        finder = Session(self.files.folder, {**self.parameters, "parallel": False})
+        try:
+            finder.open(deconvolve=False)
+            return finder.tools.SItool.getcsys()
+        finally:
+            finder.close()
+
     def major(self, again: bool = False) -> None:
         """Residual of the present model; the model is never written to the data here (see save_model). again: it was
         made before, in a process that has gone."""

@@ -357,9 +357,11 @@ def predict(request: r.TcleanPredict) -> None:
             # Nothing was cleaned there, or only CASA's own image is gone: the FITS file says which.
             _, values = fits.read(request.model)
             if np.any(values):
-                from_fits(request.model, s.files.name("model"))
-                for term in range(1, s.files.terms):
-                    from_fits(os.path.join(folder, f"model.tt{term}.fits"), s.files.name("model", term))
+                coordinates = s.coordinates()
+                others = [os.path.join(folder, f"model.tt{term}.fits") for term in range(1, s.files.terms)]
+                for term, path in enumerate([request.model, *others]):
+                    with image(from_fits(path, s.files.name("model", term))) as ia:
+                        ia.setcoordsys(coordinates)
         s.save_model()
 
 

@@ -7,6 +7,7 @@ use super::{Batch, Follow};
 use crate::batch_system::slurm::{BatchSystem, TaskState};
 use crate::campaign::events::{Event, Place};
 use crate::campaign::file::TimeLimit;
+use crate::campaign::plan::TargetPlan;
 use crate::campaign::record::{CampaignRecord, DatasetRecord, Level, State};
 use crate::campaign::run::{self, CampaignRun, Outcome, note_tools};
 use crate::process::interrupt;
@@ -17,10 +18,11 @@ use std::time::{Duration, Instant};
 /// Submits the campaign's jobs and follows them as `follow` says. The caller holds the campaign's lock.
 ///
 /// # Errors
-/// As [`run::run`]; also a Slurm that does not answer or refuses.
+/// As [`run::run`]; data that cannot be worked with; also a Slurm that does not answer or refuses.
 pub(crate) fn run(campaign: CampaignRun<'_>, mut record: CampaignRecord, system: &dyn BatchSystem) -> Result<Outcome> {
     let CampaignRun { plan, events, .. } = campaign;
     let follow = campaign.settings.follow;
+    check_data(campaign)?;
     let mut batch = Batch::new(campaign, system);
     batch.begin()?;
     run::freeze(campaign)?;
@@ -58,6 +60,16 @@ pub(crate) fn run(campaign: CampaignRun<'_>, mut record: CampaignRecord, system:
             return interrupted(&mut batch, record, follow);
         }
     }
+}
+
+/// Looks into the data that no job has begun with: what cannot be worked with is refused before it waits in a queue.
+fn check_data(campaign: CampaignRun<'_>) -> Result<()> {
+    let CampaignRun { plan, events, .. } = campaign;
+    let is_new = |target: &TargetPlan| !plan.layout_of(target).journal().exists();
+    for note in plan.check_data_of(&is_new)? {
+        events.message(None, Level::Info, note);
+    }
+    Ok(())
 }
 
 fn interrupted(batch: &mut Batch<'_>, mut record: CampaignRecord, follow: Follow) -> Result<Outcome> {

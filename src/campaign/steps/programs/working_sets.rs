@@ -16,6 +16,9 @@ use std::path::{Path, PathBuf};
 /// flux scales.
 const SMEARING_SAID: f64 = 0.03;
 
+/// End of the names of decompressed measurement sets, which become working copies.
+pub(super) const PLAIN_END: &str = ".ms.plain";
+
 /// A measurement set of the user's, and what of it is wanted.
 pub(super) struct Source {
     set: MeasurementSetPlan,
@@ -193,7 +196,10 @@ impl Programs<'_> {
 
     fn copy_whole(&self, from: &Path, to: &Path, how: &Making<'_>) -> Result<()> {
         let failed = |e| Error::internal(format!("{}: cannot be copied to {}: {e}", from.display(), to.display()));
-        measurement_set::copy(from, to).map_err(failed)?;
+        // Decompressed data were written for this.
+        let is_ours = from.parent() == to.parent() && from.to_string_lossy().ends_with(PLAIN_END);
+        let copied = if is_ours { std::fs::rename(from, to) } else { measurement_set::copy(from, to) };
+        copied.map_err(failed)?;
         if let Some(casa) = how.casa.filter(|_| how.not_finite) {
             inspection::flag_not_finite(casa, to, self.plan.start_column.name())?;
         }

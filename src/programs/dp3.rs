@@ -1,0 +1,46 @@
+//! DP3: reads and writes measurement sets that are compressed with Dysco.
+
+use super::setup::{Environment, Kind};
+use crate::Result;
+use crate::process::{Program, find_program};
+use std::path::Path;
+
+/// Name of the program where an observatory installed it.
+const PROGRAM: &str = "DP3";
+/// Calls the program of the Python package.
+const ENTRY: &str = "import sys, dp3; sys.exit(dp3.entrypoint())";
+/// DP3 refuses to run while OpenBLAS has threads of its own.
+const ONE_THREAD: (&str, &str) = ("OPENBLAS_NUM_THREADS", "1");
+
+/// How DP3 is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Dp3 {
+    words: Vec<String>,
+    environment: Vec<(String, String)>,
+}
+
+impl Dp3 {
+    /// That of `cleanloop setup dp3`, or else the program `DP3` on the `PATH`; `None`: neither is there.
+    pub(crate) fn find() -> Option<Self> {
+        let one_thread = (ONE_THREAD.0.to_owned(), ONE_THREAD.1.to_owned());
+        if let Ok(environment) = Environment::ready(Kind::Dp3) {
+            let start = environment.python_command();
+            let mut words: Vec<String> = start.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+            words.extend(["-c".to_owned(), ENTRY.to_owned()]);
+            return Some(Self { words, environment: [environment.variables(), vec![one_thread]].concat() });
+        }
+        find_program(PROGRAM).map(|_| Self { words: vec![PROGRAM.to_owned()], environment: vec![one_thread] })
+    }
+
+    /// Runs DP3 with these settings, each `key=value`; its words go to the log.
+    ///
+    /// # Errors
+    /// DP3's failure, with its last words.
+    pub(crate) fn run(&self, settings: &[String], log: &Path) -> Result<()> {
+        let words = self.words.iter().chain(settings).cloned().collect();
+        let mut program = Program::new(words, log);
+        program.environment.clone_from(&self.environment);
+        program.run(&mut |_| {})?;
+        Ok(())
+    }
+}
