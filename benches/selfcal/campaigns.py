@@ -78,8 +78,13 @@ def accepted(attempt):
 
 def product(dataset):
     """The attempt whose image is the campaign's product."""
-    of_best = [a for a in attempts(dataset) if a["round"] == dataset["best"] and accepted(a)]
-    return of_best[-1] if of_best else None
+    return None if dataset["best"] is None else dataset["rounds"][dataset["best"]]
+
+
+def product_round(dataset):
+    """The round of the campaign's product."""
+    best = product(dataset)
+    return best and best["round"]
 
 
 def chain_of(attempt):

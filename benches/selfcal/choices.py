@@ -51,8 +51,8 @@ def of_case(options, case):
     of_product = error[attempts.index(best)] if best else error[0]
     kept = [e for a, e in zip(attempts, error) if campaigns.accepted(a)] or error[:1]
     found = {"case": case, "judged": judged(attempts, error),
-             "product": {"what": f"product: round {dataset['best']}", "regret": of_product / min(kept),
-                         "errors": [of_product, min(kept)]}}
+             "product": {"what": f"product: round {campaigns.product_round(dataset)}",
+                         "regret": of_product / min(kept), "errors": [of_product, min(kept)]}}
     if options.further:
         done = {(a["round"], a["attempt"]) for a in attempts}
         more = [a for a in goes_on(options, case, place) if (a["round"], a["attempt"]) not in done]

@@ -69,7 +69,7 @@ def figures(options, case):
         course.append({"round": attempt["round"], "attempt": attempt["attempt"], "chain": campaigns.chain_of(attempt),
                        "verdict": attempt["decision"]["verdict"], "dynamic_range": figures["dynamic_range"]})
     found = {"case": case, "antenna_snr": truth["antenna_snr"], "perfect": reference, "course": course,
-             "best_round": dataset["best"], "status": result["status"], "seconds": result["seconds"],
+             "best_round": campaigns.product_round(dataset), "status": result["status"], "seconds": result["seconds"],
              "processor": result["processor"], "messages": dataset.get("messages", [])[-2:],
              "defaults": images.score(*campaigns.products(best or attempts[0]), sky)}
     found["ratio"] = found["defaults"]["dynamic_range"] / reference["dynamic_range"]

@@ -38,7 +38,7 @@ def of_set(options, name):
     course = [{"round": a["round"], "attempt": a["attempt"], "chain": campaigns.chain_of(a),
                "verdict": a["decision"]["verdict"], "dynamic_range": r} for a, r in zip(attempts, ranges)]
     return {"set": name, "status": result["status"], "seconds": result["seconds"], "course": course,
-            "first": ranges[0] if ranges else None, "best_round": dataset["best"], "by_hand": s["by_hand"],
+            "first": ranges[0] if ranges else None, "best_round": campaigns.product_round(dataset), "by_hand": s["by_hand"],
             "product": ranges[attempts.index(best)] if best else None, "messages": dataset.get("messages", [])[-2:]}
 
 
