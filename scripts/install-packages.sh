@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs Debian packages that are not there yet. A package is there when a command of its name is, or the command that
 # stands behind a colon (slurm-wlm:slurmctld).
-# Without root it says what is missing and goes on:
+# Without root, or where apt has no such package, it says what is missing and goes on:
 # the program itself tells what it cannot do without them.
 set -eu
 PATH=$PATH:/usr/sbin:/sbin
@@ -15,7 +15,9 @@ if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
     exit 0
 fi
 echo "installing$missing"
-apt-get update -qq
 # Word splitting is wanted: one word a package.
 # shellcheck disable=SC2086
-DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+if ! { apt-get update -qq &&
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null; }; then
+    echo "could not be installed:$missing" >&2
+fi

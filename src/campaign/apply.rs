@@ -96,20 +96,7 @@ fn found<'p>(plan: &'p Plan, request: &ApplyRequest) -> Result<Vec<Found<'p>>> {
             names()
         )));
     }
-    found.iter().try_for_each(|one| refuse_compressed(&one.to))?;
     Ok(found)
-}
-
-/// CASA neither reads nor writes compressed data.
-fn refuse_compressed(to: &Path) -> Result<()> {
-    if !measurement_set::is_compressed(to) {
-        return Ok(());
-    }
-    Err(Error::bad_input(format!(
-        "{}: is compressed with Dysco, to which solutions cannot be applied. Write a copy with DP3, and name that with --ms: \
-         `DP3 msin=IN.ms msout=OUT.ms msout.storagemanager='' steps=[]`",
-        to.display()
-    )))
 }
 
 /// Does `work` with what applies solutions.

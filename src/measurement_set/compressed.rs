@@ -1,5 +1,8 @@
-//! Measurement sets whose visibilities are compressed with Dysco: CASA cannot read them, DP3 can.
+//! Measurement sets whose visibilities are compressed with Dysco. CASA 6.7 reads them; for a CASA that does not, DP3
+//! decompresses them.
 
+use super::MsSummary;
+use crate::programs::casa::Casa;
 use crate::programs::dp3::Dp3;
 use crate::{Error, Result};
 use std::path::Path;
@@ -11,6 +14,11 @@ const MANAGER: &[u8] = b"DyscoStMan";
 pub(crate) fn is_compressed(measurement_set: &Path) -> bool {
     std::fs::read(measurement_set.join("table.dat"))
         .is_ok_and(|table| table.windows(MANAGER.len()).any(|window| window == MANAGER))
+}
+
+/// Whether it is compressed, and this CASA cannot read it.
+pub(crate) fn is_foreign(casa: &Casa, measurement_set: &Path) -> bool {
+    is_compressed(measurement_set) && MsSummary::read(casa, measurement_set).is_err()
 }
 
 /// Writes `DATA` of a compressed measurement set, with flags and weights, to a plain one, `to`.
@@ -40,6 +48,7 @@ pub(crate) fn decompress(dp3: &Dp3, from: &Path, to: &Path, threads: usize, log:
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::programs::casa::requests::Simulate;
 
     #[test]
     fn a_compressed_set_is_told_by_its_table_description() {
@@ -50,5 +59,32 @@ mod tests {
         assert!(!is_compressed(folder.path()));
         std::fs::write(&table, b"..StandardStMan..\0\0\0\nDyscoStMan..").expect("written");
         assert!(is_compressed(folder.path()));
+    }
+    #[test]
+    #[ignore = "needs CASA and DP3"]
+    fn dp3_decompresses_to_what_casa_reads() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| folder.path().join(name);
+        let casa = Casa::open(&[], None).expect("CASA is set up");
+        let dp3 = Dp3::find().expect("DP3 is set up");
+        let options = serde_json::json!({"antennas": 6, "duration_s": 300, "stokes": "RR RL LR LL"});
+        let mut request: Simulate = serde_json::from_value(options).expect("a simulation");
+        (request.output, request.name) = (folder.path().to_path_buf(), "field".to_owned());
+        casa.ask(&request, None).expect("simulated");
+        let (compressed, plain) = (path("compressed.ms"), path("plain.ms"));
+        let settings = [
+            format!("msin={}", path("field.ms").display()),
+            format!("msout={}", compressed.display()),
+            "msout.storagemanager=dysco".to_owned(),
+            "steps=[]".to_owned(),
+        ];
+        dp3.run(&settings, &path("log")).expect("compressed");
+        decompress(&dp3, &compressed, &plain, 1, &path("log")).expect("decompressed");
+        assert!(is_compressed(&compressed) && !is_compressed(&plain) && !is_foreign(&casa, &compressed));
+        let data = |ms: &Path| super::super::checksum(&casa, ms, "DATA").expect("a checksum");
+        assert_eq!(data(&compressed), data(&plain));
+        let refused =
+            decompress(&dp3, &path("none.ms"), &plain, 1, &path("log")).expect_err("there is none").to_string();
+        assert!(refused.contains("none.ms: DP3 could not decompress it"), "{refused}");
     }
 }

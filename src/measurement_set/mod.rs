@@ -11,7 +11,7 @@ mod selection;
 mod summary;
 
 pub use columns::has_column;
-pub(crate) use compressed::{decompress, is_compressed};
+pub(crate) use compressed::{decompress, is_compressed, is_foreign};
 pub use copy::copy;
 pub use identity::identity;
 pub use inspection::{Inspection, inspect};

@@ -15,8 +15,10 @@ impl<T> Chosen<T> {
     }
 }
 
-/// Pixels across the narrow axis of the beam: between the 3 that deconvolution needs and the 5 that cost more.
+/// Pixels across a beam, the geometric mean of its axes: between the 3 that deconvolution needs and the 5 that cost more.
 const PIXELS_A_BEAM: f64 = 4.5;
+/// Pixels across the narrow axis of a long beam, at least.
+const LEAST_PIXELS: f64 = 3.5;
 /// The image is this much wider than the primary beam at half maximum: out to a tenth of its response, where bright
 /// sources still have sidelobes in the image.
 const PRIMARY_BEAMS: f64 = 1.5;
@@ -24,8 +26,9 @@ const PRIMARY_BEAMS: f64 = 1.5;
 pub(super) const LARGEST: u64 = 10_240;
 /// Smallest side, pixels: noise is measured beside the source.
 const SMALLEST: u64 = 256;
-/// Side where the primary beam is far too wide for one image (very long baselines), pixels.
-const NARROW: u64 = 1024;
+/// Side where the primary beam is far too wide for one image (very long baselines), pixels: a hundred beams. Wider images
+/// of few antennas have deeper sidelobes, as their grid of weights is finer (docs/data.md).
+const NARROW: u64 = 512;
 /// Largest side that is chosen only because the data reach so far, pixels.
 const WIDE: u64 = 4096;
 /// Below this frequency the robust weighting is 0, Hz.
@@ -55,7 +58,7 @@ impl Observed {
         2.0 * (high - low) / (high + low)
     }
 
-    /// The robust parameter of the weighting.
+    /// The robust parameter of the weighting; one above 0 is held against the sidelobes that it gives, see [`calmer`].
     pub(super) fn robust(&self) -> Chosen<f64> {
         if self.band_hz.0 < LOW_HZ {
             Chosen::new(0.0, "below 10 GHz: resolution, and a beam with low sidelobes")
@@ -80,12 +83,25 @@ impl Observed {
     }
 }
 
-/// The size of a pixel, arcsec, to two digits, for a beam whose narrow axis is `minor_arcsec`.
-pub(super) fn pixel(minor_arcsec: f64) -> Chosen<f64> {
-    let exact = minor_arcsec / PIXELS_A_BEAM;
+/// What is left of a robust weighting above 0, whose point spread function has sidelobes of this standard deviation, when
+/// that of robust 0 has `even` ones: noise counts more only where sidelobes do not.
+pub(super) fn calmer(robust: Chosen<f64>, sidelobes: f64, even: f64) -> Chosen<f64> {
+    if sidelobes <= even {
+        return robust;
+    }
+    let percent = 100.0 * (sidelobes / even - 1.0);
+    Chosen::new(0.0, format!("briggs {} would have sidelobes that are {percent:.0} % higher", robust.value))
+}
+
+/// The size of a pixel, arcsec, to two digits, for a beam with these axes.
+pub(super) fn pixel((major_arcsec, minor_arcsec): (f64, f64)) -> Chosen<f64> {
+    let mean = f64::sqrt(major_arcsec * minor_arcsec);
+    let exact = (mean / PIXELS_A_BEAM).min(minor_arcsec / LEAST_PIXELS);
     let digit = 10f64.powf(exact.log10().floor() - 1.0);
     let value = (exact / digit).round() * digit;
-    Chosen::new(value, format!("{:.1} pixels across the beam of {}", minor_arcsec / value, Angle(minor_arcsec)))
+    let across = |axis: f64| axis / value;
+    let why = format!("{:.1} pixels across the beam, {:.1} across its narrow axis", across(mean), across(minor_arcsec));
+    Chosen::new(value, why)
 }
 
 /// The side of the image, pixels, and whether it covers the primary beam.
@@ -98,7 +114,7 @@ pub(super) fn size(observed: &Observed, pixel_arcsec: f64) -> (Chosen<u64>, bool
     let covered = wanted.filter(|side| *side <= LARGEST as f64);
     let chosen = match covered {
         Some(side) => Chosen::new(friendly(side), format!("1.5 times the primary beam of {}", Angle(beam))),
-        None if smeared <= WIDE as f64 && smeared > NARROW as f64 => Chosen::new(
+        None if observed.antennas > MANY_ANTENNAS && smeared <= WIDE as f64 && smeared > NARROW as f64 => Chosen::new(
             friendly(smeared),
             format!(
                 "out to where the channels and integrations smear sources by a tenth, {} from the centre",
@@ -173,13 +189,28 @@ mod tests {
     }
 
     #[rstest]
-    #[case(5.4)]
-    #[case(1.37)]
-    #[case(0.0006)]
-    #[case(2.1e-5)]
-    fn a_beam_is_four_to_five_pixels_wide(#[case] beam: f64) {
-        let across = beam / pixel(beam).value;
+    #[case(5.4, 5.4)]
+    #[case(1.8, 1.37)]
+    #[case(0.0009, 0.0006)]
+    #[case(2.1e-5, 2.1e-5)]
+    fn a_beam_is_four_to_five_pixels_wide(#[case] major: f64, #[case] minor: f64) {
+        let across = f64::sqrt(major * minor) / pixel((major, minor)).value;
         assert!((4.0..=5.0).contains(&across), "{across}");
+    }
+
+    #[test]
+    fn a_long_beam_has_three_pixels_across_at_least() {
+        let across = 1.0 / pixel((5.0, 1.0)).value;
+        assert!((3.3..=3.7).contains(&across), "{across}");
+    }
+
+    #[test]
+    fn few_antennas_have_a_weighting_of_low_sidelobes() {
+        let few = || Observed { band_hz: (15e9, 16e9), antennas: 8, ..vla() }.robust();
+        // Standard deviations of a VLBA and an EHT set.
+        assert_eq!(calmer(few(), 0.0444, 0.0469), few());
+        let calm = calmer(few(), 0.1296, 0.1084);
+        assert_eq!((calm.value, calm.why.as_str()), (0.0, "briggs 0.5 would have sidelobes that are 20 % higher"));
     }
 
     #[test]
@@ -189,9 +220,10 @@ mod tests {
         // Long baselines: as far as the data reach, or the middle.
         let long = Observed { smeared_rad: 1e-5, ..vla() };
         let (reached, covers) = size(&long, 2e-3);
+        assert_eq!(size(&Observed { antennas: 8, ..long }, 2e-3).0.value, 512);
         assert_eq!((reached.value, covers), (2160, false));
         insta::assert_snapshot!(reached.why, @"out to where the channels and integrations smear sources by a tenth, 2.06 arcsec from the centre");
-        assert_eq!(size(&Observed { primary_beam_rad: None, smeared_rad: 1e-3, ..vla() }, 2e-5).0.value, 1024);
+        assert_eq!(size(&Observed { primary_beam_rad: None, smeared_rad: 1e-3, ..vla() }, 2e-5).0.value, 512);
     }
 
     #[test]

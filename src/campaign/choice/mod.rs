@@ -92,7 +92,7 @@ pub struct ChoiceRequest<'a> {
 pub fn choose(request: &ChoiceRequest<'_>, output: &Path) -> Result<String> {
     let casa = Casa::open(&[], None)?;
     let named = request.measurement_sets;
-    let readable = Readable::of(request)?;
+    let readable = Readable::of(&casa, request)?;
     let request = &ChoiceRequest { measurement_sets: &readable.measurement_sets, ..*request };
     let found = inspected(&casa, request)?;
     let imager = imager();
@@ -128,7 +128,7 @@ pub(crate) fn pixel_and_size(
     pixel_arcsec: Option<f64>,
 ) -> Result<(Chosen<f64>, Chosen<u64>)> {
     let casa = Casa::open(&[], None)?;
-    let readable = Readable::of(request)?;
+    let readable = Readable::of(&casa, request)?;
     let request = &ChoiceRequest { measurement_sets: &readable.measurement_sets, ..*request };
     let found = inspected(&casa, request)?;
     let image = image(&casa, request, &found, (imager, pixel_arcsec))?;
@@ -150,7 +150,6 @@ fn image(
     let finest = &found[index];
     let field = chosen_field(request, finest)?;
     let observed = observed(casa, found, finest, field)?;
-    let robust = observed.robust();
     let scratch = tempfile::tempdir_in(parent(request.file)).map_err(Error::internal)?;
     let trials = Trials {
         imager,
@@ -158,32 +157,37 @@ fn image(
         measurement_set: &finest.measurement_set,
         column: "DATA",
         field,
-        robust: robust.value,
         threads: threads(),
         folder: scratch.path().to_path_buf(),
     };
-    let mut notes = Vec::new();
-    let pixel_arcsec = match given {
-        Some(pixel) => Chosen::new(pixel, "as asked for"),
-        None => {
-            (request.say)("a first PSF for the beam");
-            let guess = finest.expected.beam.map(|beam| beam.minor_arcsec).filter(|minor| *minor > 0.0);
-            let Some(guess) = guess else {
-                return Err(Error::bad_input(format!("{}: the beam cannot be told", finest.measurement_set.display())));
-            };
-            // Where none can be fitted: that of natural weighting, narrowed as the robust one does.
-            let beam = trials.beam(guess)?.unwrap_or((0.8 * guess, 0.8 * guess));
-            notes.push(format!("beam of the first PSF: {}", trials::beam_words(beam)));
-            geometry::pixel(beam.1)
-        }
+    (request.say)("a first PSF for the beam");
+    let guess = finest.expected.beam.map(|beam| beam.minor_arcsec).filter(|minor| *minor > 0.0);
+    let Some(guess) = guess else {
+        return Err(Error::bad_input(format!("{}: the beam cannot be told", finest.measurement_set.display())));
     };
+    let (robust, beam) = weighting(&trials, &observed, guess)?;
+    let mut notes = vec![format!("beam of the first PSF: {}", trials::beam_words(beam))];
+    let pixel_arcsec = given.map_or_else(|| geometry::pixel(beam), |pixel| Chosen::new(pixel, "as asked for"));
     let (mut size, covers) = geometry::size(&observed, pixel_arcsec.value);
     if covers {
         (request.say)("a wide, shallow image for sources outside the primary beam");
-        widen(&trials, pixel_arcsec.value, &mut size, &mut notes)?;
+        widen(&trials, (pixel_arcsec.value, robust.value), &mut size, &mut notes)?;
     }
     fit_on_disk(&mut size, parent(request.file));
     Ok(Image { finest: index, field, size, pixel_arcsec, robust, channels_out: observed.channels_out(), notes })
+}
+
+/// The robust weighting, and the axes of its beam, arcsec; `guess_arcsec` is about the width of the natural one.
+fn weighting(trials: &Trials<'_>, observed: &Observed, guess_arcsec: f64) -> Result<(Chosen<f64>, (f64, f64))> {
+    let wanted = observed.robust();
+    let psf = trials.psf(guess_arcsec, wanted.value)?;
+    if wanted.value <= 0.0 {
+        return Ok((wanted, psf.beam));
+    }
+    let even = trials.psf(guess_arcsec, 0.0)?;
+    let robust = geometry::calmer(wanted, psf.sidelobes, even.sidelobes);
+    let beam = if robust.value > 0.0 { psf.beam } else { even.beam };
+    Ok((robust, beam))
 }
 
 /// The field that is imaged; `None`: there is but one.
@@ -288,12 +292,17 @@ fn fit_on_disk(size: &mut Chosen<u64>, folder: &Path) {
 }
 
 /// Enlarges the image to hold bright sources outside of it, or names them.
-fn widen(trials: &Trials<'_>, pixel: f64, size: &mut Chosen<u64>, notes: &mut Vec<String>) -> Result<()> {
+fn widen(
+    trials: &Trials<'_>,
+    (pixel, robust): (f64, f64),
+    size: &mut Chosen<u64>,
+    notes: &mut Vec<String>,
+) -> Result<()> {
     let side_arcsec = 2.0 * size.value as f64 * pixel;
     let side = geometry::friendly((2 * size.value).min(WIDE_SIDE) as f64);
     let wide_pixel = side_arcsec / side as f64;
-    let frame =
-        Frame { side, pixel_arcsec: wide_pixel, taper_arcsec: Some(4.0 * wide_pixel), iterations: WIDE_ITERATIONS };
+    let taper_arcsec = Some(4.0 * wide_pixel);
+    let frame = Frame { side, pixel_arcsec: wide_pixel, robust, taper_arcsec, iterations: WIDE_ITERATIONS };
     let products = trials.image("wide", &frame)?;
     let mut image = FitsImage::open(&products.image)?;
     let beam = image.beam().map_or(4.0, |beam| 3600.0 * beam.major_deg / wide_pixel);

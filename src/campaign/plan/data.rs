@@ -53,7 +53,7 @@ impl Plan {
             casa: self.needs_casa(),
             stokes_i: self.rounds_to_run().iter().any(|round| round.imaging.wants_both_hands()),
             written: calibrates && !self.copies(target),
-            decompresses: self.decompresses(&set.path) && Dp3::find().is_some(),
+            decompresses: self.may_decompress(target) && Dp3::find().is_some(),
             fields: field.map(|field| vec![field]),
             windows: Some(windows).filter(|windows| !windows.is_empty()),
         }

@@ -29,15 +29,16 @@ pub(super) fn targets(
     if together != Together::Pointing || sets.len() < 2 {
         return Ok((grouped(sets, together, &mut |_| Ok(Pointing::default()))?, Vec::new()));
     }
-    let compressed =
-        sets.iter().filter(|set| measurement_set::is_compressed(&set.path)).map(compressed_alone).collect();
-    // CASA cannot tell which of its fields were observed.
-    let read = |casa: &Casa, path: &Path| match measurement_set::is_compressed(path) {
-        true => Ok(Pointing::default()),
-        false => Pointing::read(casa, path),
+    let mut alone = Vec::new();
+    let mut read = |casa: &Casa, path: &Path| match Pointing::read(casa, path) {
+        Err(_) if measurement_set::is_compressed(path) => {
+            alone.push(compressed_alone(path));
+            Ok(Pointing::default())
+        }
+        read => read,
     };
     match Casa::open(&executables.casa, None) {
-        Ok(casa) => Ok((grouped(sets, together, &mut |path| read(&casa, path))?, compressed)),
+        Ok(casa) => Ok((grouped(sets, together, &mut |path| read(&casa, path))?, alone)),
         // The plan can be looked at where no program is installed; to run it takes CASA anyway.
         Err(error) => {
             let text = format!(
@@ -50,11 +51,11 @@ pub(super) fn targets(
 }
 
 /// Why a measurement set is no part of a target of several.
-fn compressed_alone(set: &MeasurementSetPlan) -> String {
+fn compressed_alone(measurement_set: &Path) -> String {
     format!(
-        "{}: is compressed with Dysco, so where it points is not known here: it is imaged by itself; `together: all` puts \
+        "{}: is compressed with Dysco, which this CASA cannot read, so where it points is not known here: it is imaged by itself; `together: all` puts \
          all measurement sets together",
-        set.path.display()
+        measurement_set.display()
     )
 }
 

@@ -11,7 +11,6 @@ use crate::campaign::rules::acceptance::AcceptanceOptions;
 use crate::campaign::rules::schedule::SolintOptions;
 use crate::imager::ImagerOptions;
 use crate::masking::MaskRecipe;
-use crate::measurement_set;
 use crate::quality::confetti::ConfettiOptions;
 use crate::util::fs;
 use crate::{Error, Result};
@@ -242,17 +241,13 @@ impl Plan {
             target.members.iter().any(|set| round.imaging.writes_to(&set.path, by_cycle))
         };
         let written = self.calibrator != CalibratorKind::None || self.rounds_to_run().iter().any(written);
-        let changed = |set: &MeasurementSetPlan| self.selects(set) || self.decompresses(&set.path);
-        self.work_on == WorkOn::Copy && (written || target.members.iter().any(changed))
+        self.work_on == WorkOn::Copy && (written || target.members.iter().any(|set| self.selects(set)))
     }
 
-    /// Whether a working copy is an uncompressed one of a measurement set that is compressed with Dysco. Solutions cannot
-    /// be applied to such an original.
-    pub(crate) fn decompresses(&self, measurement_set: &Path) -> bool {
-        self.work_on == WorkOn::Copy
-            && self.start_column == StartColumn::Data
-            && self.apply_to != Some(ApplyTo::Original)
-            && measurement_set::is_compressed(measurement_set)
+    /// Whether DP3 may write the working copies of measurement sets that CASA cannot read: then no solutions are applied to
+    /// the originals.
+    pub(crate) fn may_decompress(&self, target: &TargetPlan) -> bool {
+        self.copies(target) && self.start_column == StartColumn::Data && self.apply_to != Some(ApplyTo::Original)
     }
 
     /// Whether a part of the measurement set is asked for, or an average of it.

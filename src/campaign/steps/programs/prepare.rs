@@ -45,14 +45,13 @@ impl Programs<'_> {
 
     /// Prepares measurement sets that are looked into; those that CASA cannot read are decompressed first.
     pub(super) fn prepare_read(&mut self, context: &StepContext) -> Result<Prepared> {
-        let copied = self.plan.copies(&self.target);
-        if !self.target.members.iter().any(|set| measurement_set::is_compressed(&set.path)) {
-            return self.prepare_plain(copied, context);
+        let Some(casa) = self.casa_if_needed(context)? else { return self.prepare_plain(None, context) };
+        if !self.target.members.iter().any(|set| measurement_set::is_foreign(&casa, &set.path)) {
+            return self.prepare_plain(Some(casa), context);
         }
-        let casa = self.casa()?;
         self.inspect(&casa, context)?;
         let original = self.target.clone();
-        let prepared = self.decompress(context).and_then(|()| self.prepare_plain(copied, context));
+        let prepared = self.decompress(&casa, context).and_then(|()| self.prepare_plain(Some(casa), context));
         let plain = std::mem::replace(&mut self.target, original).paths();
         for left in plain.iter().filter(|path| path.starts_with(&context.folder)) {
             fs::remove(left)?;
@@ -60,10 +59,10 @@ impl Programs<'_> {
         prepared
     }
 
-    /// Puts decompressed measurement sets, in the context's folder, in the place of those that are compressed.
-    fn decompress(&mut self, context: &StepContext) -> Result<()> {
+    /// Puts decompressed measurement sets, in the context's folder, in the place of those that CASA cannot read.
+    fn decompress(&mut self, casa: &Casa, context: &StepContext) -> Result<()> {
         let threads = self.share.threads;
-        for set in self.target.members.iter_mut().filter(|set| measurement_set::is_compressed(&set.path)) {
+        for set in self.target.members.iter_mut().filter(|set| measurement_set::is_foreign(casa, &set.path)) {
             // It was there when the data were looked into.
             let Some(dp3) = Dp3::find() else { return Err(Error::external("DP3 has gone: run `cleanloop setup dp3`")) };
             let plain = context.folder.join(format!(".{}{PLAIN_END}", set.name));
@@ -78,14 +77,13 @@ impl Programs<'_> {
     }
 
     /// Prepares measurement sets that CASA can read.
-    fn prepare_plain(&mut self, copied: bool, context: &StepContext) -> Result<Prepared> {
+    fn prepare_plain(&mut self, casa: Option<Casa>, context: &StepContext) -> Result<Prepared> {
         let start = self.plan.start_column;
         let calibrated = self.plan.calibrator != CalibratorKind::None;
-        let casa = self.casa_if_needed(context)?;
         let not_finite = casa.as_ref().map_or(Ok(false), |casa| self.inspect(casa, context))?;
         let sources = self.sources(casa.as_ref())?;
         let parts = sources.iter().any(|source| !source.part.is_all());
-        let copied = copied || parts || self.must_be_shifted(&sources);
+        let copied = self.plan.copies(&self.target) || parts || self.must_be_shifted(&sources);
         if start == StartColumn::CorrectedData && !copied && calibrated {
             return Err(Error::bad_input(
                 "start_column: CORRECTED_DATA needs work_on: copy, as each round writes its own CORRECTED_DATA",

@@ -173,7 +173,8 @@ impl Programs<'_> {
         let unfinished = context.folder.join(format!(".{}.ms.part", set.name));
         fs::remove(&unfinished)?;
         fs::remove(&target)?;
-        match how.casa.filter(|_| !part.is_all()) {
+        // Compressed columns would take weights for whole blocks of rows only: mstransform writes plain ones.
+        match how.casa.filter(|_| !part.is_all() || measurement_set::is_compressed(&set.path)) {
             Some(casa) if how.not_finite => {
                 // They would make whole bins of averages no numbers.
                 let whole = context.folder.join(format!(".{}.ms.whole", set.name));
