@@ -19,7 +19,7 @@ help:
 	@echo "make test-python    build the Python package, install it and test it"
 	@echo "make fuzz           damage images, region files, campaign files, journals and records for ten minutes each"
 	@echo "make wheel          the Python package as a wheel, in target/wheels"
-	@echo "make bench          time masks, noise maps and auto-multithresh against their peers"
+	@echo "make bench          time masks, noise maps, auto-multithresh and major cycles against their peers, renew the tables"
 	@echo "make bench-selfcal  self-calibrate simulated and real data with the defaults, against the truth (long)"
 	@echo "make build          the release binary, $(BIN)"
 
@@ -88,11 +88,9 @@ wheel:
 	scripts/python-environment.sh python/tests/requirements.txt target/python-test-venv
 	target/python-test-venv/bin/maturin build --release --interpreter target/python-test-venv/bin/python
 
+# Renews the tables of docs/benchmarks.md; `make bench RELEASE=1` also keeps the ratios that later runs are compared with.
 bench: build install-demo-parts
-	benches/run_masks.sh
-	benches/run_automask.sh
-	benches/run_noise.sh
-	benches/run_cycles.sh
+	python3 benches/run_all.py $(if $(RELEASE),--release)
 
 bench-selfcal: install-demo-parts
 	benches/run_selfcal.sh

@@ -175,13 +175,14 @@ fn main() -> Result<()> {
             way.processor.push(processor_seconds() - processor);
         }
     }
-    println!("{size} x {size}, {gridder}, {cycles} major cycles, {turns} turns; medians");
+    println!("\n### {size} x {size}, {gridder}, {cycles} major cycles ({turns} turns; medians)\n");
     print_table(&ways)
 }
 
 /// Prints times, and the noise, peak and flux that each way ends with.
 fn print_table(ways: &[Way]) -> Result<()> {
-    println!("{:30} calls  wall s  ratio   cpu s  ratio  noise Jy/b   peak Jy/b  flux Jy  differs", "");
+    println!("| way | calls | wall s | ratio | cpu s | ratio | noise Jy/b | peak Jy/b | flux Jy | differs |");
+    println!("{}|", "|---".repeat(10));
     let reference = plane(&ways[0].folder.join("image.fits"))?;
     let (ordinary_wall, ordinary_processor) = (ways[1].wall.clone(), ways[1].processor.clone());
     for way in ways {
@@ -195,7 +196,7 @@ fn print_table(ways: &[Way]) -> Result<()> {
         let squares: f64 = difference.iter().filter(|v| v.is_finite()).map(|v| f64::from(*v).powi(2)).sum();
         let differs = (squares / difference.len() as f64).sqrt() / sigma;
         println!(
-            "{:30} {:5} {:7.1} {:6.2} {:7.1} {:6.2}  {sigma:10.3e}  {peak:10.3e}  {flux:7.4}  {differs:6.3}",
+            "| {} | {} | {:.1} | {:.2} | {:.1} | {:.2} | {sigma:.3e} | {peak:.3e} | {flux:.4} | {differs:.3} |",
             way.name,
             way.calls,
             middle(&way.wall),

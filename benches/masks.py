@@ -31,6 +31,8 @@ CASES = {
     "erosion": dict(LOW, beam_shape_erode=True),
     "erosion, 7 scales to 256": dict(LOW, beam_shape_erode=True, beam_shape_erode_scales=SCALES7),
     "convolve_first, 4 scales": dict(LOW, convolve_first=True, beam_shape_erode_scales=[0, 8, 16, 32]),
+    # There is nothing in scipy to compare it with.
+    "automatic": dict(auto=True),
 }
 
 
@@ -207,12 +209,16 @@ def run(words, environment=None):
     return time.perf_counter() - begin, usage.ru_maxrss / 1024, output.decode(), usage.ru_utime + usage.ru_stime
 
 
+def uses_maps(options):
+    return not (options.get("flood_fill_use_mac") or options.get("auto"))
+
+
 def flags(options, image_path):
     words = []
     for name, value in options.items():
         flag = "--" + name.replace("_", "-")
         words += [flag] if value is True else [flag, ",".join(map(str, value)) if isinstance(value, list) else str(value)]
-    if not options.get("flood_fill_use_mac"):
+    if uses_maps(options):
         for kind in ("rms", "bkg"):
             words += [f"--{kind}-fits", image_path.replace(".fits", f"_{kind}.fits")]
     return words
@@ -269,14 +275,14 @@ def main():
                 row[f"seconds_{threads}"] = min(r[0] for r in results)
                 row["peak_mb"] = max(r[1] for r in results)
                 row[f"processor_{threads}"] = min(r[3] for r in results)
-            if size <= arguments.scipy_up_to:
+            if size <= arguments.scipy_up_to and not options.get("auto"):
                 words = [sys.executable, __file__, "scipy", image_path, json.dumps(options)]
                 results = [(*json.loads(r[2]), r[1]) for r in (run(words) for _ in range(max(1, arguments.repeat - 1)))]
                 for i, key in enumerate(("scipy", "scipy_alone", "scipy_processor", "scipy_mb")):
                     row[key] = min(r[i] for r in results)
                 theirs = image_path.replace(".fits", ".scipy.fits")
                 row["differ"] = int(run([sys.executable, __file__, "compare", mask_path, theirs])[2])
-            reading = one if options.get("flood_fill_use_mac") else three
+            reading = three if uses_maps(options) else one
             row["readings"] = row["seconds_2"] / reading
             rows.append(row)
             scipy = [f"{row[k]:.2f}" if k in row else "-" for k in ("scipy", "scipy_alone")]

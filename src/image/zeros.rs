@@ -23,6 +23,11 @@ pub enum Zeros {
 }
 
 impl Zeros {
+    /// Nothing was changed.
+    pub(crate) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// Turns zeros of a plane, `[y, x]`, that stand for no data into NaN, and returns their number.
     pub fn blank(self, plane: &mut Array2<f32>) -> usize {
         if self == Self::Data || !may_hold_a_square(plane.view()) {

@@ -19,15 +19,6 @@ impl Labels {
     pub fn count(&self) -> usize {
         self.sizes.len()
     }
-
-    /// The greatest value of each island in a plane of the same shape, by its number; at 0 that outside the mask. At least 0.
-    pub(crate) fn peaks(&self, plane: ArrayView2<'_, f32>) -> Vec<f32> {
-        let mut peaks = vec![0f32; self.count() + 1];
-        for (&l, &v) in self.labels.iter().zip(plane) {
-            peaks[l as usize] = peaks[l as usize].max(v);
-        }
-        peaks
-    }
 }
 
 /// Islands as runs: cheaper than an array of labels.

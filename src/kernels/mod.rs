@@ -22,13 +22,14 @@ pub mod bitmask;
 mod box_count;
 mod convolution;
 mod gaussian;
-mod labels;
+pub(crate) mod labels;
 pub(crate) mod morphology;
 pub mod order_statistics;
 mod rolling_extremum;
 pub mod row_runs;
 pub(crate) mod rows;
 pub(crate) mod runs;
+pub(crate) mod values_at;
 
 pub use box_count::box_count;
 pub use convolution::{Covariance, gaussian_convolution};
@@ -39,6 +40,7 @@ pub use morphology::{
     fill_holes_bits, footprint_erosion, geodesic_dilation, geodesic_dilation_bits,
 };
 pub use rolling_extremum::{rolling_maximum, rolling_minimum};
+pub(crate) use rolling_extremum::{rolling_maximum_at, rolling_minimum_at};
 pub use runs::{Run, runs_of_rows};
 
 /// Which neighbours of a pixel touch it.

@@ -5,12 +5,21 @@
 //!                       deviations 0.5 1.5 0.5 6.5, MAD     = 1.0
 //! ```
 
+use multiversion::multiversion;
 use rayon::prelude::*;
 
 /// A Gaussian's standard deviation in units of its median absolute deviation, 1 / Phi^-1(3/4).
 pub const SIGMA_PER_MAD: f64 = 1.482_602_218_505_602;
-/// Below this many values a scratch copy and a selection are faster than two histograms of 65,536 bins.
-const SELECTION_LIMIT: usize = 1 << 20;
+/// Up to this many values a scratch copy and a selection are as fast as anything.
+const SELECTION_LIMIT: usize = 1 << 17;
+/// Values of a large plane that are looked at first: they tell between which two values the median lies.
+const SAMPLES: usize = 1 << 15;
+/// Half the width of that bracket, in standard errors of the sample's median.
+const BRACKET_ERRORS: f64 = 4.5;
+/// Values that are gathered and compared together.
+const CHUNK: usize = 1024;
+/// A bracket with more than this part of all values, as one of many equal values is, is no help.
+const MOST_INSIDE: usize = 8;
 /// Bins of each of the two histograms: the upper and the lower half of a float's 32 bits.
 const BINS: usize = 1 << 16;
 
@@ -36,10 +45,37 @@ impl MedianMad {
 ///
 /// Exact, and the same for any number of threads: counts are whole numbers. O(values), no copy of large inputs.
 pub fn median_and_mad(values: &[f32], used: impl Fn(usize) -> bool + Sync) -> Option<MedianMad> {
-    let pick = |i: usize| values[i].is_finite().then(|| values[i]).filter(|_| used(i));
-    let (count, median) = median_of(values.len(), pick)?;
-    let (_, mad) = median_of(values.len(), |i| pick(i).map(|v| (f64::from(v) - median).abs() as f32))?;
+    median_and_mad_of(values.len(), |first, out| {
+        for (i, (o, &v)) in (first..).zip(out.iter_mut().zip(&values[first..])) {
+            *o = if v.is_finite() && used(i) { v } else { f32::NAN };
+        }
+    })
+}
+
+/// [`median_and_mad`] of the finite values that satisfy `used`.
+pub(crate) fn median_and_mad_where(values: &[f32], used: impl Fn(f32) -> bool + Sync) -> Option<MedianMad> {
+    median_and_mad_of(values.len(), |first, out| keep_used(&values[first..first + out.len()], out, &used))
+}
+
+#[multiversion(targets("x86_64+avx2"))]
+fn keep_used(values: &[f32], out: &mut [f32], used: impl Fn(f32) -> bool) {
+    out.iter_mut().zip(values).for_each(|(o, &v)| *o = if v.is_finite() && used(v) { v } else { f32::NAN });
+}
+
+/// Median and MAD of `len` values; `fill` writes those from a given one on, as many as the buffer holds, and NaN for those
+/// that are not used.
+fn median_and_mad_of(len: usize, fill: impl Fn(usize, &mut [f32]) + Sync) -> Option<MedianMad> {
+    let (count, median) = median_of(len, &fill)?;
+    let (_, mad) = median_of(len, &|first: usize, out: &mut [f32]| {
+        fill(first, out);
+        to_deviations(out, median);
+    })?;
     Some(MedianMad { count, median, mad })
+}
+
+#[multiversion(targets("x86_64+avx2"))]
+fn to_deviations(values: &mut [f32], median: f64) {
+    values.iter_mut().for_each(|v| *v = (f64::from(*v) - median).abs() as f32);
 }
 
 /// Median of a small list, which is reordered; non-finite values are left out. `None` when nothing remains.
@@ -63,9 +99,12 @@ fn value_of(key: u32) -> f32 {
     f32::from_bits(if key >> 31 == 1 { key & 0x7fff_ffff } else { !key })
 }
 
-fn median_of(len: usize, pick: impl Fn(usize) -> Option<f32> + Sync) -> Option<(u64, f64)> {
+/// Number and median of `len` values, which `fill` writes as for [`median_and_mad_of`]; `None` when none is used.
+fn median_of(len: usize, fill: &(impl Fn(usize, &mut [f32]) + Sync)) -> Option<(u64, f64)> {
     if len < SELECTION_LIMIT {
-        let mut kept: Vec<f32> = (0..len).filter_map(pick).collect();
+        let mut kept = vec![0f32; len];
+        fill(0, &mut kept);
+        kept.retain(|v| !v.is_nan());
         let n = kept.len();
         if n == 0 {
             return None;
@@ -77,20 +116,150 @@ fn median_of(len: usize, pick: impl Fn(usize) -> Option<f32> + Sync) -> Option<(
         };
         return Some((n as u64, 0.5 * (f64::from(lower) + f64::from(upper))));
     }
-    median_by_histogram(len, pick)
+    median_in_bracket(len, fill).or_else(|| median_by_histogram(len, fill))
 }
 
-fn median_by_histogram(len: usize, pick: impl Fn(usize) -> Option<f32> + Sync) -> Option<(u64, f64)> {
-    let upper_half = histogram(len, |i| pick(i).map(|v| (key_of(v) >> 16) as usize));
+/// Median of the values inside a bracket that a sample predicts, one pass over all values; `None` when the median lies
+/// outside, or too many values inside.
+fn median_in_bracket(len: usize, fill: &(impl Fn(usize, &mut [f32]) + Sync)) -> Option<(u64, f64)> {
+    let (low, high) = bracket(len, fill)?;
+    let piece = len.div_ceil(4 * rayon::current_num_threads()).next_multiple_of(CHUNK);
+    let pieces: Vec<Inside> = (0..len.div_ceil(piece))
+        .into_par_iter()
+        .map(|p| inside(p * piece..((p + 1) * piece).min(len), fill, low, high))
+        .collect::<Option<_>>()?;
+    let count: u64 = pieces.iter().map(|p| p.count).sum();
+    let below: u64 = pieces.iter().map(|p| p.below).sum();
+    let mut values: Vec<f32> = pieces.into_iter().flat_map(|p| p.values).collect();
+    let (lower, upper) = ((count.checked_sub(1)?) / 2, count / 2);
+    let place = |rank: u64| rank.checked_sub(below).map(|r| r as usize).filter(|&r| r < values.len());
+    let (lower, upper) = (place(lower)?, place(upper)?);
+    let (before, &mut above, _) = values.select_nth_unstable_by(upper, f32::total_cmp);
+    let least = match lower == upper {
+        true => above,
+        false => before.iter().copied().max_by(f32::total_cmp).unwrap_or(above),
+    };
+    Some((count, 0.5 * (f64::from(least) + f64::from(above))))
+}
+
+/// Two values between which the median lies in all likelihood.
+fn bracket(len: usize, fill: &impl Fn(usize, &mut [f32])) -> Option<(f32, f32)> {
+    // Places without a pattern that columns of an image could share: the fractions of multiples of the golden ratio.
+    let place = |i: usize| {
+        let fraction = (i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        ((fraction as u128 * len as u128) >> 32) as usize
+    };
+    let mut sample = vec![0f32; SAMPLES];
+    sample.iter_mut().enumerate().for_each(|(i, v)| fill(place(i), std::slice::from_mut(v)));
+    sample.retain(|v| !v.is_nan());
+    let n = sample.len();
+    let reach = (BRACKET_ERRORS * 0.5 * (n as f64).sqrt()).ceil() as usize;
+    if n < 16 * reach.max(1) {
+        return None;
+    }
+    sample.sort_unstable_by(f32::total_cmp);
+    Some((sample[n / 2 - reach], sample[n / 2 + reach]))
+}
+
+/// What a piece of the values has around a bracket.
+struct Inside {
+    /// Values that are used.
+    count: u64,
+    /// Those below the bracket.
+    below: u64,
+    /// Those inside, in no order.
+    values: Vec<f32>,
+}
+
+/// Counts and gathers a range of values; `None` when too many are inside.
+fn inside(range: std::ops::Range<usize>, fill: &impl Fn(usize, &mut [f32]), low: f32, high: f32) -> Option<Inside> {
+    let most = range.len() / MOST_INSIDE + CHUNK;
+    let mut found = Inside { count: 0, below: 0, values: Vec::new() };
+    let mut chunk = [f32::NAN; CHUNK];
+    let mut between = [0f32; CHUNK];
+    for first in range.clone().step_by(CHUNK) {
+        let end = (first + CHUNK).min(range.end);
+        fill(first, &mut chunk[..end - first]);
+        chunk[end - first..].fill(f32::NAN);
+        let (count, below, n) = split(&chunk, low, high, &mut between);
+        found.count += u64::from(count);
+        found.below += u64::from(below);
+        found.values.extend_from_slice(&between[..n]);
+        if found.values.len() > most {
+            return None;
+        }
+    }
+    Some(found)
+}
+
+/// How many values are numbers, how many of them lie below `low`, and how many of those between `low` and `high`, both
+/// included, were put into `between`.
+#[multiversion(targets("x86_64+avx2"))]
+fn split(chunk: &[f32; CHUNK], low: f32, high: f32, between: &mut [f32; CHUNK]) -> (u32, u32, usize) {
+    let (mut count, mut below) = (0, 0);
+    for &v in chunk {
+        count += u32::from(!v.is_nan());
+        below += u32::from(v < low);
+    }
+    let mut n = 0;
+    for &v in chunk {
+        between[n] = v;
+        n += usize::from(v >= low && v <= high);
+    }
+    (count, below, n)
+}
+
+/// Finite values of a plane: their number, the least and the greatest; infinities the wrong way round when there are none.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Extremes {
+    /// Number of finite values.
+    pub count: usize,
+    /// The least.
+    pub least: f32,
+    /// The greatest.
+    pub greatest: f32,
+}
+
+/// The extremes of the finite values.
+pub(crate) fn extremes(values: &[f32]) -> Extremes {
+    const NONE: Extremes = Extremes { count: 0, least: f32::INFINITY, greatest: f32::NEG_INFINITY };
+    values.par_chunks(1 << 16).map(extremes_of_chunk).reduce(
+        || NONE,
+        |a, b| Extremes { count: a.count + b.count, least: a.least.min(b.least), greatest: a.greatest.max(b.greatest) },
+    )
+}
+
+#[multiversion(targets("x86_64+avx2"))]
+fn extremes_of_chunk(values: &[f32]) -> Extremes {
+    const LANES: usize = 16;
+    let (mut count, mut least, mut greatest) = ([0u32; LANES], [f32::INFINITY; LANES], [f32::NEG_INFINITY; LANES]);
+    let mut look = |chunk: &[f32]| {
+        for (((c, l), g), &v) in count.iter_mut().zip(&mut least).zip(&mut greatest).zip(chunk) {
+            let is_finite = v.is_finite();
+            *c += u32::from(is_finite);
+            *l = if is_finite && v < *l { v } else { *l };
+            *g = if is_finite && v > *g { v } else { *g };
+        }
+    };
+    let chunks = values.chunks_exact(LANES);
+    look(chunks.remainder());
+    chunks.for_each(look);
+    Extremes {
+        count: count.iter().map(|&c| c as usize).sum(),
+        least: least.into_iter().fold(f32::INFINITY, f32::min),
+        greatest: greatest.into_iter().fold(f32::NEG_INFINITY, f32::max),
+    }
+}
+
+fn median_by_histogram(len: usize, fill: &(impl Fn(usize, &mut [f32]) + Sync)) -> Option<(u64, f64)> {
+    let upper_half = histogram(len, fill, |key| Some((key >> 16) as usize));
     let count: u64 = upper_half.iter().sum();
     if count == 0 {
         return None;
     }
     let order = |rank: u64| -> f32 {
         let (high, before) = bin_of(&upper_half, rank);
-        let lower_half = histogram(len, |i| {
-            pick(i).map(key_of).filter(|k| (k >> 16) as usize == high).map(|k| (k & 0xffff) as usize)
-        });
+        let lower_half = histogram(len, fill, |key| ((key >> 16) as usize == high).then_some((key & 0xffff) as usize));
         let (low, _) = bin_of(&lower_half, rank - before);
         value_of(((high as u32) << 16) | low as u32)
     };
@@ -111,17 +280,23 @@ fn bin_of(counts: &[u64], rank: u64) -> (usize, u64) {
     unreachable!("a rank lies below the number of values")
 }
 
-fn histogram(len: usize, bin: impl Fn(usize) -> Option<usize> + Sync) -> Vec<u64> {
+fn histogram(
+    len: usize,
+    fill: &(impl Fn(usize, &mut [f32]) + Sync),
+    bin: impl Fn(u32) -> Option<usize> + Sync,
+) -> Vec<u64> {
     // Few, long pieces: each carries its own histogram of half a megabyte.
     let piece = len.div_ceil(4 * rayon::current_num_threads()).max(BINS);
     (0..len.div_ceil(piece))
         .into_par_iter()
         .map(|p| {
-            let mut counts = vec![0u64; BINS];
-            for i in p * piece..((p + 1) * piece).min(len) {
-                if let Some(b) = bin(i) {
-                    counts[b] += 1;
-                }
+            let (mut counts, mut chunk) = (vec![0u64; BINS], [0f32; CHUNK]);
+            let end = ((p + 1) * piece).min(len);
+            for first in (p * piece..end).step_by(CHUNK) {
+                let chunk = &mut chunk[..CHUNK.min(end - first)];
+                fill(first, chunk);
+                let bins = chunk.iter().filter(|v| !v.is_nan()).filter_map(|&v| bin(key_of(v)));
+                bins.for_each(|b| counts[b] += 1);
             }
             counts
         })
@@ -148,9 +323,47 @@ mod tests {
     proptest! {
         #[test]
         fn histogram_and_selection_agree(values in prop::collection::vec(-1e3f32..1e3, 1..200)) {
-            let pick = |i: usize| Some(values[i]);
-            prop_assert_eq!(median_by_histogram(values.len(), pick), median_of(values.len(), pick));
+            let fill = |first: usize, out: &mut [f32]| out.copy_from_slice(&values[first..first + out.len()]);
+            prop_assert_eq!(median_by_histogram(values.len(), &fill), median_of(values.len(), &fill));
         }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn a_bracket_changes_nothing(extra in 0usize..3000, step in 1usize..50, kind in 0usize..4, seed in any::<u64>()) {
+            let len = SELECTION_LIMIT + extra;
+            let mut state = seed;
+            let values: Vec<f32> = (0..len)
+                .map(|i| {
+                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                    let noise = (state >> 40) as f32 / (1u64 << 24) as f32 - 0.5;
+                    match kind {
+                        0 => noise,
+                        // Rows, many equal values, and hardly any number.
+                        1 => (i / 1000 % step) as f32 + 0.01 * noise,
+                        2 => (noise * step as f32).round(),
+                        _ => if i % 5000 == 0 { noise } else { f32::NAN },
+                    }
+                })
+                .collect();
+            let fill = |first: usize, out: &mut [f32]| {
+                out.iter_mut().zip(first..).for_each(|(o, i)| *o = if i % 7 != 0 { values[i] } else { f32::NAN });
+            };
+            prop_assert_eq!(median_of(len, &fill), median_by_histogram(len, &fill));
+            let stats = median_and_mad(&values, |i| values[i] > 0.1);
+            prop_assert_eq!(median_and_mad_where(&values, |v| v > 0.1), stats);
+        }
+    }
+
+    #[test]
+    fn extremes_are_those_of_finite_values() {
+        let mut values: Vec<f32> = (0..70_001).map(|i| ((i * 7919) % 1000) as f32 - 300.0).collect();
+        values[3] = f32::NAN;
+        values[60_000] = f32::INFINITY;
+        values[69_999] = f32::NEG_INFINITY;
+        assert_eq!(extremes(&values), Extremes { count: 69_998, least: -300.0, greatest: 699.0 });
+        assert_eq!(extremes(&[f32::NAN]).count, 0);
     }
 
     #[test]

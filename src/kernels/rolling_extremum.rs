@@ -1,7 +1,10 @@
 //! Minimum and maximum of the box around each pixel.
 
-use super::rows::{Extremum, Greatest, ImageRows, Least, Outside, RollingRows, collect};
+use super::bitmask::BitMask;
+use super::rows::{Extremum, Greatest, ImageRows, Least, Outside, RollingRows, RowStream, bands, collect};
+use super::values_at::ValuesAt;
 use ndarray::{Array2, ArrayView2};
+use rayon::prelude::*;
 
 /// Minimum of the `box_size` x `box_size` pixels around each pixel, `[y, x]` in and out.
 ///
@@ -37,6 +40,44 @@ fn rolling<E: Extremum>(image: ArrayView2<'_, f32>, box_size: usize) -> Array2<f
         RollingRows::<_, E>::new(source, first as isize, shape, (box_size, box_size))
     };
     collect(shape, stream_from, |v| if v == E::NEUTRAL { f32::NAN } else { v })
+}
+
+/// [`rolling_minimum`] at the pixels of `wanted` alone: nothing else is stored.
+///
+/// # Panics
+/// When `box_size` is 0, or the shapes differ.
+pub(crate) fn rolling_minimum_at(image: ArrayView2<'_, f32>, box_size: usize, wanted: BitMask) -> ValuesAt {
+    rolling_at::<Least>(image, box_size, wanted)
+}
+
+/// [`rolling_maximum`] at the pixels of `wanted` alone.
+///
+/// # Panics
+/// When `box_size` is 0, or the shapes differ.
+pub(crate) fn rolling_maximum_at(image: ArrayView2<'_, f32>, box_size: usize, wanted: BitMask) -> ValuesAt {
+    rolling_at::<Greatest>(image, box_size, wanted)
+}
+
+fn rolling_at<E: Extremum>(image: ArrayView2<'_, f32>, box_size: usize, wanted: BitMask) -> ValuesAt {
+    assert_eq!(image.dim(), wanted.dim());
+    let of_band = |(first, count): (usize, usize)| {
+        let mut values = Vec::new();
+        let is_wanted = |y: &usize| wanted.row(*y).iter().any(|&w| w != 0);
+        // Only rows between the first and the last pixel.
+        let Some(start) = (first..first + count).find(is_wanted) else { return values };
+        let last = (start..first + count).rev().find(is_wanted).unwrap_or(start);
+        let source = |y| ImageRows::new(image, y, E::NEUTRAL, Outside::Wrap);
+        let mut stream = RollingRows::<_, E>::new(source, start as isize, image.dim(), (box_size, box_size));
+        let mut row = vec![0.0; image.ncols()];
+        for y in start..=last {
+            stream.next_row(&mut row);
+            let finish = |v: f32| if v == E::NEUTRAL { f32::NAN } else { v };
+            wanted.for_each_run(y, |x0, x1| values.extend(row[x0..x1].iter().map(|&v| finish(v))));
+        }
+        values
+    };
+    let parts: Vec<Vec<f32>> = bands(image.nrows()).into_par_iter().map(of_band).collect();
+    ValuesAt::new(wanted, parts.concat())
 }
 
 #[cfg(test)]
@@ -92,6 +133,27 @@ mod tests {
             prop_assert!(same(&rolling_maximum(image.view(), n), &brute(&image, n, f32::max)));
             let turned = rolling_minimum(transposed, n);
             prop_assert!(same(&turned, &brute(&transposed.to_owned(), n, f32::min)));
+        }
+
+        #[test]
+        fn single_pixels_are_those_of_the_whole(image in any::image(), n in 1usize..40, every in 1usize..30) {
+            let mut wanted = BitMask::new(image.nrows(), image.ncols());
+            for (i, (y, x)) in ndarray::indices(image.dim()).into_iter().enumerate() {
+                if (i * i) % every == 0 {
+                    wanted.set(y, x);
+                }
+            }
+            let (least, greatest) = (rolling_minimum(image.view(), n), rolling_maximum(image.view(), n));
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+            let few = pool.install(|| {
+                (rolling_minimum_at(image.view(), n, wanted.clone()), rolling_maximum_at(image.view(), n, wanted.clone()))
+            });
+            for (y, x) in ndarray::indices(image.dim()).into_iter().filter(|&(y, x)| wanted.get(y, x)) {
+                for (few, all) in [(&few.0, &least), (&few.1, &greatest)] {
+                    let (a, b) = (few.get(y, x), all[[y, x]]);
+                    prop_assert!(a == b || (a.is_nan() && b.is_nan()));
+                }
+            }
         }
 
         #[test]

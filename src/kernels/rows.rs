@@ -231,19 +231,27 @@ impl<'a, T, F: Fn(&T) -> bool> CountRows<'a, T, F> {
         // The box of the row before the first, without the row that the first call adds.
         let (before, after) = (box_size / 2, box_size - 1 - box_size / 2);
         for y in first.saturating_sub(before + 1)..(first + after).min(ny) {
-            rows.add_row(y, true);
+            rows.exchange(Some(y), None);
         }
         rows
     }
 
-    fn add_row(&mut self, y: usize, enters: bool) {
-        // Subtracting one is adding its two's complement.
-        let one = if enters { 1u32 } else { u32::MAX };
+    /// Counts rows in and out of the box.
+    fn exchange(&mut self, enters: Option<usize>, leaves: Option<usize>) {
         let counted = &self.counted;
-        let add = |count: &mut u32, value: &T| *count = count.wrapping_add(if counted(value) { one } else { 0 });
-        match self.image.row(y).as_slice() {
-            Some(row) => add_each(row, &mut self.columns, add),
-            None => self.columns.iter_mut().zip(self.image.row(y)).for_each(|(c, v)| add(c, v)),
+        // Subtracting one is adding its two's complement.
+        let plus = |count: &mut u32, value: &T| *count = count.wrapping_add(u32::from(counted(value)));
+        let minus = |count: &mut u32, value: &T| *count = count.wrapping_sub(u32::from(counted(value)));
+        let row = |y: usize| self.image.row(y).to_slice();
+        match (enters.map(row), leaves.map(row)) {
+            (Some(Some(new)), Some(Some(old))) => exchange_each(new, old, &mut self.columns, counted),
+            (Some(Some(new)), None) => add_each(new, &mut self.columns, plus),
+            (None, Some(Some(old))) => add_each(old, &mut self.columns, minus),
+            _ => {
+                let columns = &mut self.columns;
+                enters.iter().for_each(|&y| columns.iter_mut().zip(self.image.row(y)).for_each(|(c, v)| plus(c, v)));
+                leaves.iter().for_each(|&y| columns.iter_mut().zip(self.image.row(y)).for_each(|(c, v)| minus(c, v)));
+            }
         }
     }
 
@@ -253,12 +261,7 @@ impl<'a, T, F: Fn(&T) -> bool> CountRows<'a, T, F> {
         let (before, after) = (self.box_size / 2, self.box_size - 1 - self.box_size / 2);
         let y = self.next;
         self.next += 1;
-        if y + after < ny {
-            self.add_row(y + after, true);
-        }
-        if y > before {
-            self.add_row(y - before - 1, false);
-        }
+        self.exchange(Some(y + after).filter(|&y| y < ny), (y > before).then(|| y - before - 1));
         let mut sum = 0u32;
         for (s, &c) in self.sums[1..].iter_mut().zip(&self.columns) {
             sum += c;
@@ -310,6 +313,14 @@ fn pick_between<E: Extremum>(row: &[f32], suffix: &[f32], prefix: &mut [f32], ou
 #[multiversion(targets("x86_64+avx2"))]
 fn add_each<T>(row: &[T], counts: &mut [u32], add: impl Fn(&mut u32, &T)) {
     counts.iter_mut().zip(row).for_each(|(c, v)| add(c, v));
+}
+
+/// Adds one to the count of each pixel that is counted in the new row, and takes one off for the old row.
+#[multiversion(targets("x86_64+avx2"))]
+fn exchange_each<T>(new: &[T], old: &[T], counts: &mut [u32], counted: impl Fn(&T) -> bool) {
+    for ((count, new), old) in counts.iter_mut().zip(new).zip(old) {
+        *count = count.wrapping_add(u32::from(counted(new))).wrapping_sub(u32::from(counted(old)));
+    }
 }
 
 /// `ends - starts`, one by one.

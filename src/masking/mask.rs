@@ -1,7 +1,7 @@
 //! Masks of several scales: one bit per scale.
 
 use crate::image::{ImageError, PlaneWriter};
-use crate::kernels::bitmask::BitMask;
+use crate::kernels::bitmask::{BitMask, pack_row};
 use ndarray::{Array2, ArrayView2, Zip};
 use std::ops::Range;
 
@@ -102,6 +102,34 @@ impl MaskBits {
         }
     }
 
+    /// Clears every bit where `mask` is true.
+    pub(crate) fn clear_bits(&mut self, mask: &BitMask) {
+        match self {
+            Self::Plain(bits) => bits.and_with(&mask.inverted()),
+            Self::Narrow(a) => clear_runs(a, mask),
+            Self::Wide(a) => clear_runs(a, mask),
+        }
+    }
+
+    /// The mask of scale number `n`.
+    pub(crate) fn plane_bits(&self, n: usize) -> BitMask {
+        match self {
+            Self::Plain(mask) if n == 0 => mask.clone(),
+            Self::Plain(mask) => BitMask::new(mask.dim().0, mask.dim().1),
+            Self::Narrow(a) => bits_where(a, |v| v >> n & 1 == 1),
+            Self::Wide(a) => bits_where(a, |v| v >> n & 1 == 1),
+        }
+    }
+
+    /// True where any bit is set.
+    pub(crate) fn any_bits(&self) -> BitMask {
+        match self {
+            Self::Plain(mask) => mask.clone(),
+            Self::Narrow(a) => bits_where(a, |v| v != 0),
+            Self::Wide(a) => bits_where(a, |v| v != 0),
+        }
+    }
+
     /// The mask of scale number `n`.
     pub fn plane(&self, n: usize) -> Array2<bool> {
         match self {
@@ -131,6 +159,18 @@ impl MaskBits {
     }
 }
 
+fn clear_runs<T: Default + Clone>(values: &mut Array2<T>, mask: &BitMask) {
+    for y in 0..mask.dim().0 {
+        mask.for_each_run(y, |x0, x1| values.slice_mut(ndarray::s![y, x0..x1]).fill(T::default()));
+    }
+}
+
+fn bits_where<T: Copy + Sync>(values: &Array2<T>, keep: impl Fn(T) -> bool + Sync) -> BitMask {
+    let mut bits = BitMask::new(values.nrows(), values.ncols());
+    bits.for_rows_mut(|y, words| pack_row(values.row(y).to_slice().expect("standard order"), words, &keep));
+    bits
+}
+
 impl From<BitMask> for MaskBits {
     fn from(mask: BitMask) -> Self {
         Self::Plain(mask)
@@ -158,6 +198,9 @@ mod tests {
             assert_eq!(bits.plane(scales - 1), mask(&[".##."]));
             assert_eq!(bits.plane(1), mask(&["...."]));
             assert_eq!((bits.any(), bits.masked_pixels()), (mask(&["###."]), 3));
+            assert_eq!((bits.any_bits().to_bools(), bits.plane_bits(0).to_bools()), (bits.any(), bits.plane(0)));
+            bits.clear_bits(&BitMask::from_bools(mask(&[".#.#"]).view()));
+            assert_eq!(bits.any(), mask(&["#.#."]));
         }
         let plain = MaskBits::from(mask(&["#."]));
         assert_eq!((plain.values(), plain.masked_pixels()), (ndarray::array![[1, 0]], 1));

@@ -4,6 +4,7 @@ use super::MaskingOptions;
 use super::auto::AutoMaskOptions;
 use super::combine::{Operation, select_islands};
 use super::multithresh::MultithreshOptions;
+use crate::image::Zeros;
 use crate::noise::NoiseOptions;
 use ndarray::Array2;
 use schemars::JsonSchema;
@@ -96,6 +97,10 @@ pub struct MaskRecipe {
     pub noise: NoiseOptions,
     /// Factor on the levels of automatic masks: 1, or more for a more cautious mask.
     pub caution: f64,
+    /// Meaning of large regions of exact zeros. Noise maps that are given tell themselves where there is no data, and
+    /// auto-multithresh takes zeros as data, as CASA does.
+    #[serde(default, skip_serializing_if = "Zeros::is_default")]
+    pub zeros: Zeros,
 }
 
 impl MaskRecipe {
@@ -123,6 +128,7 @@ impl Default for MaskRecipe {
             multithresh: MultithreshOptions::default(),
             noise: NoiseOptions::default(),
             caution: 1.0,
+            zeros: Zeros::default(),
         }
     }
 }

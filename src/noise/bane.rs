@@ -1,15 +1,18 @@
 //! Background and rms as BANE (AegeanTools 2.3.5) estimates them with one stripe.
 //!
-//! Boxes around grid positions overlap, with BANE's own sizes 36 times. Their edges cut the image into tiles; each
-//! tile's pixels are sorted once, and a box is a rectangle of whole tiles. A clip then changes only tiles that hold
-//! a pixel beyond it, and of those the kept pixels are a range of sorted values whose sum is known in blocks.
-//! So a clip costs a few operations per tile instead of per pixel, and no sum ever cancels.
+//! Boxes around grid positions overlap, with BANE's own sizes 36 times. Their edges cut the image into tiles, whose
+//! moments are summed once, and a box is a rectangle of whole tiles. A clip then changes only tiles that hold
+//! a pixel beyond it. Of those the few pixels far from the middle are sorted once, and where a clip cuts into the middle,
+//! all of them, with sums in blocks. So a clip costs a few operations per tile instead of per pixel, and no sum ever
+//! cancels.
 
 use super::grid::Grid;
 use crate::image::PixelBeam;
+use multiversion::multiversion;
 use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 use std::collections::VecDeque;
+use std::sync::OnceLock;
 
 /// Box side in grid steps.
 pub(super) const STEPS_PER_BOX: usize = 6;
@@ -23,6 +26,10 @@ const CLIP_SIGMA: f64 = 3.0;
 const MAX_CLIPS: usize = 10;
 /// Sorted pixels per partial sum.
 const BLOCK: usize = 16;
+/// Pixels of a tile from which its quartiles are taken.
+const QUARTILE_SAMPLES: usize = 64;
+/// Half the width of a tile's middle in quartile ranges: two standard deviations of a Gaussian.
+const MIDDLE_QUARTILE_RANGES: f64 = 1.48;
 
 /// BANE's grid step for a beam, pixels.
 pub(super) fn default_step(beam: Option<PixelBeam>) -> usize {
@@ -42,7 +49,8 @@ pub(super) fn model(image: ArrayView2<'_, f32>, step: usize, box_size: usize) ->
         Grid { ys: rows.grid.clone(), xs: columns.grid.clone(), values: clipped.mapv(|(mean, _)| mean + origin) };
     let clipped = clip_boxes(&rows, &columns, |y, out| {
         let row = image.row(y);
-        background.row_to(y, nx, |x, b| out[x] = f64::from(row[x]) - b);
+        background.row_to(y, out, |b| b);
+        out.iter_mut().zip(row).for_each(|(o, v)| *o = f64::from(*v) - *o);
     });
     let rms = Grid { values: clipped.mapv(|(_, sd)| sd), ..background.clone() };
     (background, rms)
@@ -124,86 +132,266 @@ impl BlockMoments {
     }
 }
 
+/// Moments and extremes of a tile's pixels.
 struct Tile {
     least: f64,
     greatest: f64,
     all: BlockMoments,
-    /// First of its values, and of its blocks, in the row of tiles.
-    value_start: usize,
-    block_start: usize,
+}
+
+impl Default for Tile {
+    fn default() -> Self {
+        Self { least: f64::INFINITY, greatest: f64::NEG_INFINITY, all: BlockMoments::default() }
+    }
+}
+
+impl Tile {
+    /// This tile and another together.
+    fn with(mut self, other: &Self) -> Self {
+        self.all.add(other.all);
+        Self { least: self.least.min(other.least), greatest: self.greatest.max(other.greatest), all: self.all }
+    }
+}
+
+/// The columns of a box: its place in the grid, and its tiles in a row of them.
+struct BoxColumns {
+    number: usize,
+    tiles: (usize, usize),
+}
+
+/// A tile's pixels with those far from its middle in order: the moments between two limits that spare the middle need no
+/// look at the others.
+struct Ends {
+    /// Least and greatest value of the middle.
+    middle: (f64, f64),
+    of_middle: BlockMoments,
+    below: End,
+    above: End,
+}
+
+/// Values on one side of the middle, the nearest first, and the moments of the first so many.
+struct End {
+    values: Vec<f64>,
+    moments: Vec<BlockMoments>,
+}
+
+impl End {
+    fn new(mut values: Vec<f64>, order: fn(&f64, &f64) -> std::cmp::Ordering) -> Self {
+        values.sort_unstable_by(order);
+        let mut sum = BlockMoments::default();
+        let mut moments = vec![sum];
+        moments.extend(values.iter().map(|&v| {
+            sum.add(BlockMoments { count: 1, sum: v, squares: v * v });
+            sum
+        }));
+        Self { values, moments }
+    }
+}
+
+impl Ends {
+    fn new(values: impl Iterator<Item = f64> + Clone, count: usize) -> Self {
+        let middle = middle_of(values.clone(), count);
+        let (mut below, mut above) = (Vec::new(), Vec::new());
+        let (mut count, mut sum, mut squares) = (0, 0.0, 0.0);
+        for v in values {
+            if v < middle.0 {
+                below.push(v);
+            } else if v > middle.1 {
+                above.push(v);
+            } else {
+                (count, sum, squares) = (count + 1, sum + v, squares + v * v);
+            }
+        }
+        let of_middle = BlockMoments { count, sum, squares };
+        Self {
+            middle,
+            of_middle,
+            below: End::new(below, |a, b| b.total_cmp(a)),
+            above: End::new(above, f64::total_cmp),
+        }
+    }
+
+    /// Adds the moments of the values strictly between `low` and `high`, and returns whether they spare the middle.
+    fn add_between(&self, low: f64, high: f64, to: &mut BlockMoments) -> bool {
+        if low >= self.middle.0 || high <= self.middle.1 {
+            return false;
+        }
+        let (below, above) = (&self.below, &self.above);
+        to.add(self.of_middle);
+        to.add(below.moments[below.values.partition_point(|&v| v > low)]);
+        to.add(above.moments[above.values.partition_point(|&v| v < high)]);
+        true
+    }
+}
+
+/// A tile's pixels, ascending, and the moments of their blocks.
+struct Sorted {
+    values: Vec<f64>,
+    blocks: Vec<BlockMoments>,
+}
+
+impl Sorted {
+    fn new(values: impl Iterator<Item = f64>) -> Self {
+        let mut values: Vec<f64> = values.collect();
+        values.sort_unstable_by(f64::total_cmp);
+        let blocks = values.chunks(BLOCK).map(BlockMoments::of).collect();
+        Self { values, blocks }
+    }
+
+    /// Adds the moments of the values strictly between `low` and `high`.
+    fn add_between(&self, low: f64, high: f64, to: &mut BlockMoments) {
+        let values = &self.values[..];
+        let first = values.partition_point(|&v| v <= low);
+        let end = values.partition_point(|&v| v < high).max(first);
+        let (first_block, end_block) = (first.div_ceil(BLOCK), end / BLOCK);
+        if first_block < end_block {
+            to.add(BlockMoments::of(&values[first..first_block * BLOCK]));
+            for block in &self.blocks[first_block..end_block] {
+                to.add(*block);
+            }
+            to.add(BlockMoments::of(&values[end_block * BLOCK..end]));
+        } else {
+            to.add(BlockMoments::of(&values[first..end]));
+        }
+    }
+}
+
+/// Limits that hold most of the values, and lie well inside a clip at three standard deviations.
+fn middle_of(values: impl Iterator<Item = f64>, count: usize) -> (f64, f64) {
+    let mut sample: Vec<f64> = values.step_by((count / QUARTILE_SAMPLES).max(1)).collect();
+    sample.sort_unstable_by(f64::total_cmp);
+    let n = sample.len();
+    let (low, middle, high) = (sample[n / 4], sample[n / 2], sample[3 * n / 4]);
+    let reach = MIDDLE_QUARTILE_RANGES * (high - low);
+    (middle - reach, middle + reach)
 }
 
 /// The tiles between two neighbouring row edges, from left to right.
 struct TileRow {
     tiles: Vec<Tile>,
-    /// Finite pixels, ascending in each tile.
-    values: Vec<f64>,
-    /// Moments of each tile's whole blocks of sorted values.
-    blocks: Vec<BlockMoments>,
+    /// Those of each box of columns together.
+    boxes: Vec<Tile>,
+    /// The pixels of tiles that a clip has cut into.
+    ends: Vec<OnceLock<Ends>>,
+    /// Those of tiles whose middle a clip has cut.
+    sorted: Vec<OnceLock<Sorted>>,
+    /// Pixels of the image, row by row.
+    pixels: Vec<f64>,
+    nx: usize,
+    /// Column edges of the tiles.
+    edges: Vec<usize>,
 }
 
 impl TileRow {
     fn new(ys: std::ops::Range<usize>, columns: &BoxCuts, fill: &impl Fn(usize, &mut [f64])) -> Self {
         let nx = *columns.grid.last().expect("a grid has a last position");
-        let height = ys.len();
-        let mut pixels = vec![0.0; height * nx];
+        let mut pixels = vec![0.0; ys.len() * nx];
         for (row, y) in pixels.chunks_exact_mut(nx).zip(ys) {
             fill(y, row);
         }
-        let mut values = Vec::with_capacity(height * nx);
-        let mut tiles = Vec::with_capacity(columns.intervals());
-        let mut blocks = Vec::new();
-        for edges in columns.edges.windows(2) {
-            let value_start = values.len();
-            for row in pixels.chunks_exact(nx) {
-                values.extend(row[edges[0]..edges[1]].iter().copied().filter(|v| v.is_finite()));
-            }
-            let own = &mut values[value_start..];
-            own.sort_unstable_by(f64::total_cmp);
-            let block_start = blocks.len();
-            let mut all = BlockMoments::default();
-            for block in own.chunks(BLOCK) {
-                let moments = BlockMoments::of(block);
-                all.add(moments);
-                blocks.push(moments);
-            }
-            tiles.push(Tile {
-                least: own.first().copied().unwrap_or(f64::INFINITY),
-                greatest: own.last().copied().unwrap_or(f64::NEG_INFINITY),
-                all,
-                value_start,
-                block_start,
-            });
-        }
-        Self { tiles, values, blocks }
+        let tile = |edges: &[usize]| {
+            let mut lanes = Lanes::default();
+            pixels.chunks_exact(nx).for_each(|row| add_to_lanes(&mut lanes, &row[edges[0]..edges[1]]));
+            let (all, least, greatest) = lanes.total();
+            Tile { least, greatest, all }
+        };
+        let tiles: Vec<Tile> = columns.edges.windows(2).map(tile).collect();
+        let together = |&(first, end): &(usize, usize)| tiles[first..end].iter().fold(Tile::default(), Tile::with);
+        let boxes = columns.ranges.iter().map(together).collect();
+        let (ends, sorted) = tiles.iter().map(|_| (OnceLock::new(), OnceLock::new())).unzip();
+        Self { tiles, boxes, ends, sorted, pixels, nx, edges: columns.edges.clone() }
     }
 
-    /// Adds the moments of the pixels strictly between `low` and `high` in tiles `range`.
-    fn add_between(&self, range: (usize, usize), low: f64, high: f64, to: &mut BlockMoments) {
-        for tile in &self.tiles[range.0..range.1] {
+    /// The finite pixels of a tile.
+    fn values(&self, tile: usize) -> impl Iterator<Item = f64> + Clone {
+        let columns = self.edges[tile]..self.edges[tile + 1];
+        let rows = self.pixels.chunks_exact(self.nx);
+        rows.flat_map(move |row| row[columns.clone()].iter().copied()).filter(|v| v.is_finite())
+    }
+
+    /// Adds the moments of the pixels strictly between `low` and `high` in the tiles of a box.
+    fn add_between(&self, of_box: &BoxColumns, low: f64, high: f64, to: &mut BlockMoments) {
+        let (whole, range) = (&self.boxes[of_box.number], of_box.tiles);
+        if whole.least > low && whole.greatest < high {
+            to.add(whole.all);
+            return;
+        }
+        for (i, tile) in (range.0..).zip(&self.tiles[range.0..range.1]) {
             if tile.least > low && tile.greatest < high {
                 to.add(tile.all);
             } else if tile.all.count > 0 {
-                let values = &self.values[tile.value_start..tile.value_start + tile.all.count];
-                let first = values.partition_point(|&v| v <= low);
-                let end = values.partition_point(|&v| v < high).max(first);
-                let (first_block, end_block) = (first.div_ceil(BLOCK), end / BLOCK);
-                if first_block < end_block {
-                    to.add(BlockMoments::of(&values[first..first_block * BLOCK]));
-                    for block in &self.blocks[tile.block_start + first_block..tile.block_start + end_block] {
-                        to.add(*block);
-                    }
-                    to.add(BlockMoments::of(&values[end_block * BLOCK..end]));
-                } else {
-                    to.add(BlockMoments::of(&values[first..end]));
+                let ends = self.ends[i].get_or_init(|| Ends::new(self.values(i), tile.all.count));
+                if !ends.add_between(low, high, to) {
+                    self.sorted[i].get_or_init(|| Sorted::new(self.values(i))).add_between(low, high, to);
                 }
             }
         }
     }
 }
 
+/// Sums side by side, which a processor adds at once.
+const LANES: usize = 8;
+
+/// Moments and extremes of finite pixels, in lanes.
+#[derive(Clone, Copy)]
+struct Lanes {
+    count: [f64; LANES],
+    sum: [f64; LANES],
+    squares: [f64; LANES],
+    least: [f64; LANES],
+    greatest: [f64; LANES],
+}
+
+impl Default for Lanes {
+    fn default() -> Self {
+        let zero = [0.0; LANES];
+        let (least, greatest) = ([f64::INFINITY; LANES], [f64::NEG_INFINITY; LANES]);
+        Self { count: zero, sum: zero, squares: zero, least, greatest }
+    }
+}
+
+impl Lanes {
+    #[inline(always)]
+    fn look(&mut self, values: &[f64; LANES]) {
+        for (i, &v) in values.iter().enumerate() {
+            let is_finite = v.is_finite();
+            let known = if is_finite { v } else { 0.0 };
+            self.count[i] += if is_finite { 1.0 } else { 0.0 };
+            self.sum[i] += known;
+            self.squares[i] += known * known;
+            self.least[i] = if is_finite && v < self.least[i] { v } else { self.least[i] };
+            self.greatest[i] = if is_finite && v > self.greatest[i] { v } else { self.greatest[i] };
+        }
+    }
+
+    /// Moments, least and greatest.
+    fn total(&self) -> (BlockMoments, f64, f64) {
+        let sum = |lanes: &[f64; LANES]| lanes.iter().sum::<f64>();
+        let moments =
+            BlockMoments { count: sum(&self.count) as usize, sum: sum(&self.sum), squares: sum(&self.squares) };
+        let least = self.least.iter().copied().fold(f64::INFINITY, f64::min);
+        (moments, least, self.greatest.iter().copied().fold(f64::NEG_INFINITY, f64::max))
+    }
+}
+
+#[multiversion(targets("x86_64+avx2"))]
+fn add_to_lanes(lanes: &mut Lanes, values: &[f64]) {
+    let mut own = *lanes;
+    let chunks = values.chunks_exact(LANES);
+    let rest = chunks.remainder();
+    for chunk in chunks {
+        own.look(chunk.try_into().expect("a chunk has as many values as there are lanes"));
+    }
+    if !rest.is_empty() {
+        let mut last = [f64::NAN; LANES];
+        last[..rest.len()].copy_from_slice(rest);
+        own.look(&last);
+    }
+    *lanes = own;
+}
+
 /// Sigma-clipped mean and standard deviation of one box. None finite: NaN.
-fn clip_box<'a>(rows: impl Iterator<Item = &'a TileRow> + Clone, columns: (usize, usize)) -> (f64, f64) {
+fn clip_box<'a>(rows: impl Iterator<Item = &'a TileRow> + Clone, columns: &BoxColumns) -> (f64, f64) {
     let between = |low: f64, high: f64| {
         let mut moments = BlockMoments::default();
         for row in rows.clone() {
@@ -263,7 +451,8 @@ fn clip_boxes(rows: &BoxCuts, columns: &BoxCuts, fill: impl Fn(usize, &mut [f64]
             .with_min_len(8)
             .for_each(|(i, out)| {
                 let range = rows.ranges[done + i / width];
-                *out = clip_box(window.range(range.0 - first..range.1 - first), columns.ranges[i % width]);
+                let of_box = BoxColumns { number: i % width, tiles: columns.ranges[i % width] };
+                *out = clip_box(window.range(range.0 - first..range.1 - first), &of_box);
             });
         done = ready;
     }

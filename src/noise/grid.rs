@@ -1,5 +1,6 @@
 //! Values at grid positions, linear in between.
 
+use multiversion::multiversion;
 use ndarray::Array2;
 
 /// Values at the crossings of grid rows and columns; pixels in between are interpolated linearly along y, then x.
@@ -17,26 +18,43 @@ pub struct Grid {
 }
 
 impl Grid {
-    /// Calls `put(x, value)` for each pixel x of row `y` up to the last grid column, ascending.
-    pub fn row_to(&self, y: usize, nx: usize, mut put: impl FnMut(usize, f64)) {
-        let upper = self.ys.partition_point(|&g| g <= y).clamp(1, self.ys.len().max(2) - 1).min(self.ys.len() - 1);
-        let lower = upper.saturating_sub(1);
-        let t = fraction(self.ys[lower], self.ys[upper], y);
+    /// Writes the value of each pixel of row `y` into `out`, as long as the row.
+    pub(crate) fn row_to<T>(&self, y: usize, out: &mut [T], cast: impl Fn(f64) -> T + Copy) {
+        let (lower, upper, t) = self.rows_around(y);
         let at = |column: usize| lerp(self.values[[lower, column]], self.values[[upper, column]], t);
+        let nx = out.len();
         let mut left = at(0);
         if self.xs.len() == 1 {
-            (0..nx).for_each(|x| put(x, left));
+            out.iter_mut().for_each(|o| *o = cast(left));
             return;
         }
         for column in 1..self.xs.len() {
             let right = at(column);
             let (x0, x1) = (self.xs[column - 1], self.xs[column]);
             let end = if column + 1 == self.xs.len() { nx } else { x1.min(nx) };
-            for x in x0..end {
-                put(x, lerp(left, right, fraction(x0, x1, x)));
+            if x0 < end {
+                ramp(&mut out[x0..end], left, right, x1.saturating_sub(x0), cast);
             }
             left = right;
         }
+    }
+
+    /// The value of one pixel, as [`Grid::row_to`] has it.
+    pub(crate) fn at(&self, y: usize, x: usize) -> f64 {
+        let (lower, upper, t) = self.rows_around(y);
+        let at = |column: usize| lerp(self.values[[lower, column]], self.values[[upper, column]], t);
+        if self.xs.len() == 1 {
+            return at(0);
+        }
+        let right = self.xs.partition_point(|&g| g <= x).clamp(1, self.xs.len() - 1);
+        lerp(at(right - 1), at(right), fraction(self.xs[right - 1], self.xs[right], x))
+    }
+
+    /// The grid rows above and below row `y`, and how far it is on the way from one to the other.
+    fn rows_around(&self, y: usize) -> (usize, usize, f64) {
+        let upper = self.ys.partition_point(|&g| g <= y).clamp(1, self.ys.len().max(2) - 1).min(self.ys.len() - 1);
+        let lower = upper.saturating_sub(1);
+        (lower, upper, fraction(self.ys[lower], self.ys[upper], y))
     }
 }
 
@@ -54,6 +72,21 @@ fn lerp(a: f64, b: f64, t: f64) -> f64 {
     }
 }
 
+/// From `left` in steps towards `right`, which would be reached after `length` pixels.
+#[multiversion(targets("x86_64+avx2"))]
+fn ramp<T>(out: &mut [T], left: f64, right: f64, length: usize, cast: impl Fn(f64) -> T) {
+    if left.is_nan() || right.is_nan() || length == 0 {
+        let value = if left.is_nan() { right } else { left };
+        out.iter_mut().for_each(|o| *o = cast(value));
+        return;
+    }
+    let length = length as f64;
+    for (i, o) in out.iter_mut().enumerate() {
+        let t = f64::from(i as i32) / length;
+        *o = cast(left * (1.0 - t) + right * t);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,7 +96,8 @@ mod tests {
         (0..ny)
             .map(|y| {
                 let mut row = vec![f64::INFINITY; nx];
-                grid.row_to(y, nx, |x, v| row[x] = v);
+                grid.row_to(y, &mut row, |v| v);
+                assert!((0..nx).all(|x| grid.at(y, x) == row[x]));
                 row
             })
             .collect()

@@ -17,6 +17,7 @@ use crate::kernels::order_statistics::median_and_mad;
 use crate::options::{Checks, OptionError, Validate};
 pub use files::{MapRange, NoiseMapFiles, write_maps};
 use grid::Grid;
+use multiversion::multiversion;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
 use rayon::prelude::*;
 use schemars::JsonSchema;
@@ -284,8 +285,8 @@ impl NoiseModel {
                 rms.fill(*r as f32);
             }
             Self::Grid { background: b, rms: r } => {
-                b.row_to(y, image.len(), |x, v| background[x] = v as f32);
-                r.row_to(y, image.len(), |x, v| rms[x] = v as f32);
+                b.row_to(y, background, |v| v as f32);
+                r.row_to(y, rms, |v| v as f32);
             }
             Self::Full(maps) => {
                 for (out, v) in background.iter_mut().zip(maps.background.row(y)) {
@@ -296,10 +297,15 @@ impl NoiseModel {
                 }
             }
         }
-        for ((v, b), r) in image.iter().zip(background).zip(rms) {
-            if !v.is_finite() {
-                (*b, *r) = (f32::NAN, f32::NAN);
-            }
+        nan_where_no_data(image, background, rms);
+    }
+
+    /// The rms of one pixel that has data.
+    pub(crate) fn rms_at(&self, y: usize, x: usize) -> f32 {
+        match self {
+            Self::Constant { rms, .. } => *rms as f32,
+            Self::Grid { rms, .. } => rms.at(y, x) as f32,
+            Self::Full(maps) => maps.rms[[y, x]],
         }
     }
 
@@ -335,6 +341,16 @@ impl NoiseModel {
                 }
             },
         );
+    }
+}
+
+/// NaN in both rows where the image has no data.
+#[multiversion(targets("x86_64+avx2"))]
+fn nan_where_no_data(image: &[f32], background: &mut [f32], rms: &mut [f32]) {
+    for ((v, b), r) in image.iter().zip(background).zip(rms) {
+        let is_data = v.is_finite();
+        *b = if is_data { *b } else { f32::NAN };
+        *r = if is_data { *r } else { f32::NAN };
     }
 }
 

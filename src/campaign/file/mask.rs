@@ -2,6 +2,7 @@
 
 use super::reading::findings::Findings;
 use super::rounds::RoundSelection;
+use crate::image::Zeros;
 use crate::image::mosaic::DEFAULT_CUTOFF;
 use crate::masking::auto::AutoMaskOptions;
 pub use crate::masking::{CombineRule, MaskMethod};
@@ -96,6 +97,10 @@ pub struct MaskSettings {
     pub exclude: Vec<PathBuf>,
     /// Background and noise for masks by signal-to-noise ratio; the modes `noise` and `bane` overrule it by round.
     pub noise: NoiseOptions,
+    /// Meaning of large connected regions of exact zeros (a square of 16 pixels fits in), such as the border of a mosaic:
+    /// `no-data`, as if they were NaN, or `data`. Auto-multithresh takes them as data.
+    #[serde(skip_serializing_if = "Zeros::is_default")]
+    pub zeros: Zeros,
     /// Limits of the method `auto`.
     pub auto: AutoMaskOptions,
     /// With cadence `cycle`, in cubes: before each mask, model pixels that are confetti (see `docs/confetti.md`) are
@@ -126,6 +131,7 @@ impl Default for MaskSettings {
             include: Vec::new(),
             exclude: Vec::new(),
             noise: NoiseOptions::default(),
+            zeros: Zeros::default(),
             auto: AutoMaskOptions::default(),
             confetti_veto: true,
             confetti: ConfettiOptions::default(),
@@ -168,5 +174,22 @@ pub(super) fn check(found: &mut Findings<'_>) {
     }
     for error in mask.noise.problems() {
         found.problem(&["mask", "noise"], error.to_string(), "");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zeros_are_no_data_unless_the_file_says_so() {
+        assert_eq!(MaskSettings::default().zeros, Zeros::NoData);
+        let settings: MaskSettings = serde_yaml::from_str("{zeros: data}").unwrap();
+        assert_eq!(settings.zeros, Zeros::Data);
+        assert_eq!(serde_json::to_value(&settings).unwrap()["zeros"], "data");
+        assert!(
+            serde_json::to_value(MaskSettings::default()).unwrap().get("zeros").is_none(),
+            "as older plans have it"
+        );
     }
 }

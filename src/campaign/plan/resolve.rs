@@ -231,6 +231,7 @@ fn mask(
             auto: settings.auto.clone(),
             multithresh: options.typed(round, "automask")?,
             noise: options.noise(round, &settings.noise)?,
+            zeros: settings.zeros,
             ..MaskRecipe::default()
         },
         image: settings.image,

@@ -3,7 +3,7 @@
 use super::automask::Parameters;
 use super::given::Given;
 use super::mask::refuse_levels;
-use crate::image::FitsImage;
+use crate::image::{FitsImage, Zeros};
 use crate::imager::Residual;
 use crate::imager::tclean::{Deconvolution, DeconvolveInputs, DeconvolveOptions, Deconvolved};
 use crate::masking::auto::FlatOptions;
@@ -93,6 +93,10 @@ pub struct Args {
     /// auto].
     #[arg(long, value_enum, value_name = "METHOD")]
     pub noise: Option<NoiseMethod>,
+
+    /// With --method flint, both or auto: meaning of large connected regions of exact zeros (a square of 16 pixels fits in).
+    #[arg(long, value_enum, default_value_t = Zeros::NoData)]
+    pub zeros: Zeros,
 
     /// End where tclean would return to the visibilities, not at the threshold.
     #[arg(long)]
@@ -199,6 +203,7 @@ fn recipe_of(args: &Args) -> Result<MaskRecipe> {
         multithresh: args.automask.options.clone(),
         noise,
         caution: 1.0,
+        zeros: args.zeros,
     })
 }
 
@@ -210,13 +215,14 @@ fn made_mask(args: &Args, recipe: &MaskRecipe, residual: &Residual, folder: &Pat
         _ => None,
     };
     if let Some(dirty) = &args.dirty {
-        let [found, wanted] = [dirty, &residual.residual].map(|path| FitsImage::open(path).map(|i| i.plane_shape()));
-        let ((ny, nx), (rows, columns)) = (found?, wanted?);
+        let (found, wanted) = (FitsImage::open(dirty)?, FitsImage::open(&residual.residual)?);
+        let ((ny, nx), (rows, columns)) = (found.plane_shape(), wanted.plane_shape());
         if (ny, nx) != (rows, columns) {
             let dirty = dirty.display();
             let words = format!("{dirty} has {nx} x {ny} pixels; the residual has {columns} x {rows} pixels");
             return Err(Error::bad_input(words));
         }
+        wanted.check_same_sky(&found)?;
     }
     let (output, state) = (folder.join("mask.fits"), folder.join("state"));
     let inputs = CycleInputs {

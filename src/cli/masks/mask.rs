@@ -145,7 +145,6 @@ pub(crate) fn run(args: Args) -> Result<ExitStatus> {
         previous: args.previous_mask.as_deref(),
         detailed: args.auto,
         signal: signal.as_deref(),
-        zeros: args.zeros,
         flint_types: args.flint_types,
         ..MaskRequest::new(&args.image, &recipe, &output)
     })?;
@@ -158,7 +157,8 @@ pub(crate) fn run(args: Args) -> Result<ExitStatus> {
 
 /// The method and its options; options that have no effect are refused.
 fn recipe_of(args: &Args) -> Result<MaskRecipe> {
-    let recipe = MaskRecipe { flint: args.options.options.clone(), ..MaskRecipe::default() };
+    let flint = args.options.options.clone();
+    let recipe = MaskRecipe { flint, zeros: args.zeros, ..MaskRecipe::default() };
     if !args.auto {
         args.limits.refuse_typed(|_| false, "a limit of automatic masks; it goes with --auto only")?;
         return Ok(MaskRecipe { noise: NoiseOptions::with_method(args.noise.unwrap_or(NoiseMethod::Box)), ..recipe });

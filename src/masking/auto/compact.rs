@@ -6,11 +6,13 @@
 //! local noise, the deepest negative of the box, and in a residual what sidelobes may make. Each of them alone lets
 //! artefacts pass; together they hardly do (docs/acceptance.md).
 
-use crate::kernels::bitmask::BitMask;
-use crate::kernels::rolling_minimum;
+use crate::kernels::bitmask::{BitMask, pack_rows};
+use crate::kernels::rows::{Extremum, ImageRows, Least, Outside, RollingRows, RowStream, bands};
 use crate::masking::flint::seeds::SeedsAndFloor;
-use crate::noise::NoiseMaps;
-use ndarray::{ArrayView2, Zip};
+use crate::noise::NoiseModel;
+use multiversion::multiversion;
+use ndarray::ArrayView2;
+use rayon::prelude::*;
 
 /// Levels that a compact island reaches.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -29,42 +31,95 @@ pub(crate) struct CompactLimits {
     pub flood_negative: f64,
 }
 
-/// Seeds and floor of compact islands in `image`, `[y, x]`, with its noise maps. Boxes at the edge wrap round, as in
-/// [`rolling_minimum`]. NaN is in neither.
-///
-/// # Panics
-/// When maps and image differ in shape.
-pub(crate) fn compact_seeds(image: ArrayView2<'_, f32>, noise: &NoiseMaps, limits: &CompactLimits) -> SeedsAndFloor {
-    let deepest = rolling_minimum(image, limits.box_size.max(1));
-    let exceeding = |sigma: f64, negative: f64, least: f64| -> BitMask {
-        let (negative, least) = (negative as f32, least as f32);
-        let mut found = significant(image, noise, sigma);
-        let near = Zip::from(image).and(&deepest).par_map_collect(|&v, &m| v > -negative * m && v > least);
-        found.and_with(&BitMask::from_bools(near.view()));
-        found
-    };
-    SeedsAndFloor {
-        seeds: exceeding(limits.seed, limits.negative, limits.least),
-        floor: exceeding(limits.flood, limits.flood_negative, f64::NEG_INFINITY),
+/// Seeds and floor of compact islands in `image`, `[y, x]`, with its noise. Boxes at the edge wrap round, as in
+/// [`crate::kernels::rolling_minimum`]. NaN is in neither.
+pub(crate) fn compact_seeds(image: ArrayView2<'_, f32>, noise: &NoiseModel, limits: &CompactLimits) -> SeedsAndFloor {
+    let (ny, nx) = image.dim();
+    let mut found = SeedsAndFloor { seeds: BitMask::new(ny, nx), floor: BitMask::new(ny, nx) };
+    if image.is_empty() {
+        return found;
     }
+    let (bands, stride) = (bands(ny), found.seeds.stride());
+    let parts = found.seeds.split_rows(&bands).into_par_iter().zip(found.floor.split_rows(&bands));
+    let box_size = limits.box_size.max(1);
+    parts.zip(&bands).for_each(|((seeds, floor), &(first, _))| {
+        let source = |y| ImageRows::new(image, y, Least::NEUTRAL, Outside::Wrap);
+        let mut minima = RollingRows::<_, Least>::new(source, first as isize, (ny, nx), (box_size, box_size));
+        let (mut row, mut deepest, mut near) = (LocalRow::new(nx), vec![0.0; nx], vec![0; stride]);
+        let words = seeds.chunks_exact_mut(stride).zip(floor.chunks_exact_mut(stride));
+        for (y, (seeds, floor)) in (first..).zip(words) {
+            row.read(image, noise, y);
+            minima.next_row(&mut deepest);
+            let (negative, least) = (limits.negative as f32, limits.least as f32);
+            row.exceeding(limits.seed as f32, seeds);
+            pack_rows(&row.pixels, &deepest, &mut near, |v, m| v > -negative * m && v > least);
+            seeds.iter_mut().zip(&near).for_each(|(s, n)| *s &= n);
+            let negative = limits.flood_negative as f32;
+            row.exceeding(limits.flood as f32, floor);
+            pack_rows(&row.pixels, &deepest, &mut near, |v, m| v > -negative * m);
+            floor.iter_mut().zip(&near).for_each(|(f, n)| *f &= n);
+        }
+    });
+    found
 }
 
 /// Pixels of `image`, `[y, x]`, that exceed `sigma` times the local noise, above the local background.
-///
-/// # Panics
-/// When maps and image differ in shape.
-pub(crate) fn significant(image: ArrayView2<'_, f32>, noise: &NoiseMaps, sigma: f64) -> BitMask {
-    let sigma = sigma as f32;
-    let found = Zip::from(image)
-        .and(&noise.background)
-        .and(&noise.rms)
-        .par_map_collect(|&v, &background, &rms| v - background > sigma * rms);
-    BitMask::from_bools(found.view())
+pub(crate) fn significant(image: ArrayView2<'_, f32>, noise: &NoiseModel, sigma: f64) -> BitMask {
+    let (ny, nx) = image.dim();
+    let mut found = BitMask::new(ny, nx);
+    if image.is_empty() {
+        return found;
+    }
+    let (bands, stride) = (bands(ny), found.stride());
+    found.split_rows(&bands).into_par_iter().zip(&bands).for_each(|(words, &(first, _))| {
+        let mut row = LocalRow::new(nx);
+        for (y, words) in (first..).zip(words.chunks_exact_mut(stride)) {
+            row.read(image, noise, y);
+            row.exceeding(sigma as f32, words);
+        }
+    });
+    found
+}
+
+/// A row of an image with its local noise.
+pub(super) struct LocalRow {
+    pub(super) pixels: Vec<f32>,
+    pub(super) background: Vec<f32>,
+    pub(super) rms: Vec<f32>,
+    /// Pixels above the background.
+    above: Vec<f32>,
+}
+
+impl LocalRow {
+    pub(super) fn new(nx: usize) -> Self {
+        let row = vec![0.0; nx];
+        Self { pixels: row.clone(), background: row.clone(), rms: row.clone(), above: row }
+    }
+
+    pub(super) fn read(&mut self, image: ArrayView2<'_, f32>, noise: &NoiseModel, y: usize) {
+        match image.row(y).to_slice() {
+            Some(row) => self.pixels.copy_from_slice(row),
+            None => self.pixels.iter_mut().zip(image.row(y)).for_each(|(p, &v)| *p = v),
+        }
+        noise.row(y, &self.pixels, &mut self.background, &mut self.rms);
+    }
+
+    /// The pixels that exceed `sigma` times the noise, above the background.
+    fn exceeding(&mut self, sigma: f32, words: &mut [u64]) {
+        subtract(&self.pixels, &self.background, &mut self.above);
+        pack_rows(&self.above, &self.rms, words, |v, rms| v > sigma * rms);
+    }
+}
+
+#[multiversion(targets("x86_64+avx2"))]
+fn subtract(pixels: &[f32], background: &[f32], above: &mut [f32]) {
+    above.iter_mut().zip(pixels).zip(background).for_each(|((a, &v), &b)| *a = v - b);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::noise::NoiseMaps;
     use ndarray::Array2;
 
     const SIDE: usize = 100;
@@ -76,6 +131,7 @@ mod tests {
         let mut image = Array2::zeros((SIDE, SIDE));
         pixels.iter().for_each(|&(p, v)| image[p] = v);
         let noise = NoiseMaps { background: Array2::zeros(image.dim()), rms: Array2::ones(image.dim()) };
+        let noise = NoiseModel::Full(noise);
         let seeds = compact_seeds(image.view(), &noise, limits).seeds.to_bools();
         seeds.indexed_iter().filter(|(_, s)| **s).map(|(p, _)| p).collect()
     }
@@ -100,7 +156,9 @@ mod tests {
         image[(70, 70)] = f32::NAN;
         let mut noise = NoiseMaps { background: Array2::from_elem(image.dim(), 10.0), rms: Array2::ones(image.dim()) };
         noise.rms[(20, 80)] = 2.0;
+        let noise = NoiseModel::Full(noise);
         let found = compact_seeds(image.view(), &noise, &LIMITS);
+        assert_eq!(significant(image.view(), &noise, LIMITS.seed).count(), 1);
         assert_eq!(found.seeds.count(), 1);
         assert!(found.seeds.get(20, 20) && found.floor.get(20, 80) && !found.floor.get(70, 70));
     }

@@ -4,16 +4,17 @@
 //! smoothed to several scales, and each smoothed image is judged like the image itself: its deepest negative measures
 //! what artefacts and bowls make on that scale, and seeds must exceed it.
 
-use crate::kernels::order_statistics::median_and_mad;
-use crate::kernels::{Connectivity, FWHM_PER_SIGMA, binary_dilation, geodesic_dilation, label, rolling_minimum};
-use ndarray::{Array2, ArrayView2, Axis, Zip};
+use super::islands::{Island, MaskIslands};
+use super::smoothing::{Rows, Without, smoothed};
+use crate::kernels::bitmask::{BitMask, pack_row};
+use crate::kernels::labels::islands_of_runs;
+use crate::kernels::order_statistics::{extremes, median_and_mad_where};
+use crate::kernels::values_at::ValuesAt;
+use crate::kernels::{Connectivity, dilation_bits, geodesic_dilation_bits, rolling_minimum_at};
+use crate::noise::NoiseModel;
+use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 
-/// A scale is looked at in blocks of pixels of which about this many lie within its FWHM: enough to sample it, and the
-/// cost does not grow with the scale.
-const PIXELS_PER_FWHM: f64 = 6.0;
-/// The Gaussian is cut off at this many sigma.
-const CUT_SIGMA: f64 = 3.0;
 /// A point source of peak p covers beam area times ln(p / level) above a level; islands up to this many times that, and
 /// half a beam more, count as points.
 const POINT_AREA: f64 = 2.0;
@@ -68,13 +69,12 @@ pub struct PsfSidelobes {
 impl PsfSidelobes {
     /// Those of `psf`, `[y, x]`, with scales of `beams` FWHM each; `fwhm` is the beam's, in pixels.
     pub fn of(psf: ArrayView2<'_, f32>, beams: &[f64], fwhm: f64) -> Self {
-        let psf = psf.as_standard_layout().into_owned();
-        let flat = without_main_lobe(&psf, fwhm);
+        let flat = without_main_lobe(psf, fwhm);
         let highest = |image: &Array2<f32>| f64::from(image.iter().fold(0f32, |m, &v| m.max(v)));
         let at_scale = |&beams: &f64| {
-            let (of_point, _) = smoothed(&flat, beams * fwhm);
+            let (of_point, _) = smoothed(&flat.view(), beams * fwhm);
             let (own, block) = smoothed(&psf, beams * fwhm);
-            let own = without_main_lobe(&own, beams * fwhm / block as f64);
+            let own = without_main_lobe(own.view(), beams * fwhm / block as f64);
             Scale { beams, sidelobe: highest(&of_point), of_itself: highest(&own) }
         };
         Self { highest: highest(&flat), scales: beams.iter().map(at_scale).collect() }
@@ -82,16 +82,30 @@ impl PsfSidelobes {
 }
 
 /// A PSF without its main lobe, which is 0, over its peak; `fwhm` is the main lobe's, in pixels.
-fn without_main_lobe(psf: &Array2<f32>, fwhm: f64) -> Array2<f32> {
+fn without_main_lobe(psf: ArrayView2<'_, f32>, fwhm: f64) -> Array2<f32> {
     let (centre, peak) =
         psf.indexed_iter().fold(((0, 0), 0f32), |(at, peak), (p, &v)| if v > peak { (p, v) } else { (at, peak) });
-    let mut lobe = Array2::from_elem(psf.dim(), false);
+    let mut lobe = BitMask::new(psf.nrows(), psf.ncols());
     if peak > 0.0 {
-        lobe[centre] = true;
+        lobe.set(centre.0, centre.1);
     }
-    let high = psf.mapv(|v| v > MAIN_LOBE * peak);
-    let lobe = geodesic_dilation(lobe.view(), high.view(), Connectivity::Eight, None);
-    without(psf.view(), &lobe, fwhm) / peak.max(f32::MIN_POSITIVE)
+    geodesic_dilation_bits(&mut lobe, &exceeding(psf, MAIN_LOBE * peak), Connectivity::Eight, None);
+    let without = without(psf, lobe, fwhm);
+    let mut flat = Array2::zeros(psf.dim());
+    for (y, mut row) in flat.rows_mut().into_iter().enumerate() {
+        without.row_into(y, row.as_slice_mut().expect("standard order"));
+    }
+    flat / peak.max(f32::MIN_POSITIVE)
+}
+
+/// The pixels above a value.
+fn exceeding(image: ArrayView2<'_, f32>, least: f32) -> BitMask {
+    let mut mask = BitMask::new(image.nrows(), image.ncols());
+    mask.for_rows_mut(|y, words| {
+        let row = image.row(y);
+        pack_row(row.as_standard_layout().as_slice().expect("a row"), words, |v| v > least);
+    });
+    mask
 }
 
 /// Levels by which a plane of emission is judged.
@@ -153,78 +167,67 @@ impl std::fmt::Display for ScaleFound {
     }
 }
 
-/// Effects of bright sources on the image near them, `[y, x]`.
+/// Effects of bright sources on the image near them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Halo<'a> {
     /// The local noise, Jy/beam.
-    pub noise: ArrayView2<'a, f32>,
-    /// The brightest pixel nearby, Jy/beam.
-    pub brightest: ArrayView2<'a, f32>,
+    pub noise: &'a NoiseModel,
+    /// The brightest pixel nearby, Jy/beam, at the pixels of the centres of the candidates.
+    pub brightest: &'a ValuesAt,
 }
 
-/// Islands of extended emission in `image` on these scales, all put together; `compact` are the pixels that a mask of the
-/// image itself has. Both are `[y, x]`. NaN is no data, and never in an island.
-///
-/// Where emission is fainter than a three hundredth of a source nearby, that source's errors make a halo like it. There the
-/// noise of the smoothed image is taken to exceed its overall noise in the same proportion as in the image itself.
-///
-/// # Panics
-/// When the three differ in shape.
-pub(crate) fn extended_islands(
+/// Pixels of one smoothed image that may be in an island; few, so the smoothed image need not be kept.
+#[derive(Debug)]
+pub(super) struct Candidates {
+    /// Pixels of the image along a side of one of the smoothed image.
+    block: usize,
+    /// Values of the smoothed image.
+    values: ValuesAt,
+    /// The lowest value nearby, where a seed may be.
+    lowest: ValuesAt,
+    /// Seeds exceed this, ...
+    clip: f32,
+    /// ... and this times the local excess of noise.
+    seed: f32,
+    /// Islands grow down to this, ...
+    floor: f32,
+    /// ... and this times the local excess of noise.
+    flood: f32,
+    /// Nothing fainter than this part of its brightest pixel is in an island.
+    depth: f32,
+    found: ScaleFound,
+}
+
+/// Pixels of each scale that may be in islands of extended emission in `image`, `[y, x]`; `compact` are the islands that a
+/// mask of the image itself has. A scale without noise, or on a level above it, has none.
+pub(super) fn candidates(
     image: ArrayView2<'_, f32>,
-    compact: ArrayView2<'_, bool>,
-    halo: &Halo<'_>,
+    compact: &MaskIslands,
     scales: &[Scale],
     limits: &ExtendedLimits,
-) -> (Array2<bool>, Vec<ScaleFound>) {
+) -> Vec<Candidates> {
     let flat = without_points(image, compact, limits);
-    let mut all = Array2::from_elem(image.dim(), false);
-    let mut found = Vec::new();
-    for scale in scales {
+    let of_scale = |scale: &Scale| {
         let (smoothed, block) = smoothed(&flat, scale.beams * limits.fwhm);
-        let side = (NEAR_BEAMS * limits.fwhm / block as f64).round().max(1.0) as usize;
-        let excess = Array2::from_shape_fn(smoothed.dim(), |(y, x)| {
-            let centre = |at: usize, n: usize| (at * block + block / 2).min(n - 1);
-            let at = (centre(y, image.nrows()), centre(x, image.ncols()));
-            if halo.brightest[at] > HALO_RATIO * smoothed[(y, x)] {
-                (halo.noise[at] / limits.rms as f32).max(1.0)
-            } else {
-                1.0
-            }
-        });
-        let Some((islands, mut scale)) = islands_of(&smoothed, &excess, side, scale, limits) else { continue };
-        scale.pixels = 0;
-        for ((y, x), pixel) in all.indexed_iter_mut() {
-            if islands[(y / block, x / block)] && !image[(y, x)].is_nan() {
-                scale.pixels += 1;
-                *pixel = true;
-            }
-        }
-        found.push(scale);
-    }
-    (all, found)
+        let near = (NEAR_BEAMS * limits.fwhm / block as f64).round().max(1.0) as usize;
+        candidates_of(&smoothed, block, near, scale, limits)
+    };
+    scales.iter().filter_map(of_scale).collect()
 }
 
-/// The image smoothed to `fwhm` pixels, in blocks of as many pixels as the second value says.
-fn smoothed(image: &Array2<f32>, fwhm: f64) -> (Array2<f32>, usize) {
-    let block = ((fwhm / PIXELS_PER_FWHM) as usize).max(1);
-    (gaussian(&blocks(image.view(), block), fwhm / block as f64 / FWHM_PER_SIGMA), block)
-}
-
-/// Seeds and growth in one smoothed image; `excess` is the local noise over that of the image, `near` the side of the box
-/// of nearby negatives, in its pixels. `None` where it has no noise, or lies on a level above it.
-fn islands_of(
+/// Candidates of one smoothed image; `near` is the side of the box of nearby negatives, in its pixels.
+fn candidates_of(
     smoothed: &Array2<f32>,
-    excess: &Array2<f32>,
+    block: usize,
     near: usize,
     scale: &Scale,
     limits: &ExtendedLimits,
-) -> Option<(Array2<bool>, ScaleFound)> {
+) -> Option<Candidates> {
     let values = smoothed.as_slice().expect("made in standard order");
-    let stats = median_and_mad(values, |i| values[i] != 0.0)?;
+    let stats = median_and_mad_where(values, |v| v != 0.0)?;
     let sigma = stats.sigma();
-    let (least, greatest) = values.iter().fold((0f32, 0f32), |(l, g), &v| (l.min(v), g.max(v)));
-    let (deepest, brightest) = (f64::from(-least), f64::from(greatest));
+    let range = extremes(values);
+    let (deepest, brightest) = (f64::from(-range.least.min(0.0)), f64::from(range.greatest.max(0.0)));
     // Baselines of nearly no length put the total flux under the whole image. What rises above that level is broad, and no
     // island: CLEAN diverges in it.
     if sigma <= 0.0 || stats.median > sigma {
@@ -235,104 +238,149 @@ fn islands_of(
         .max(limits.negative * deepest)
         .max(limits.sidelobe * sidelobe)
         .max((limits.sidelobe * scale.of_itself).min(NEARLY_BRIGHTEST) * brightest);
-    let clip = level as f32;
     let floor = (limits.flood * sigma).max(FLOOR_NEGATIVE * deepest).max(sidelobe) as f32;
-    let (lowest, factor) = (rolling_minimum(smoothed.view(), near), limits.near_negative as f32);
-    let (seed, flood) = ((limits.seed * sigma) as f32, (limits.flood * sigma) as f32);
-    let seeds = Zip::from(smoothed)
-        .and(&lowest)
-        .and(excess)
-        .map_collect(|&v, &m, &e| v > clip && v > -factor * m && v > seed * e);
-    let ground = Zip::from(smoothed).and(excess).map_collect(|&v, &e| v > floor && v > flood * e);
-    let mut islands = geodesic_dilation(seeds.view(), ground.view(), Connectivity::Eight, None);
-    let labels = label(islands.view(), Connectivity::Eight);
-    let peaks = labels.peaks(smoothed.view());
+    let (clip, seed, flood) = (level as f32, (limits.seed * sigma) as f32, (limits.flood * sigma) as f32);
+    // The local noise exceeds that of the whole image, or counts as the same.
+    let (least_seed, least) = (clip.max(seed), clip.max(seed).min(floor.max(flood)));
+    let pixels = exceeding(smoothed.view(), least);
+    let mut of_pixels = Vec::with_capacity(pixels.count());
+    for (y, row) in smoothed.rows().into_iter().enumerate() {
+        pixels.for_each_run(y, |x0, x1| of_pixels.extend((x0..x1).map(|x| row[x])));
+    }
     // Sidelobes that high are islands of their own shape: nothing but the brightest is certain.
     let uncertain = if scale.of_itself > UNCERTAIN { NEARLY_BRIGHTEST } else { 0.0 };
-    let depth = limits.depth.max(uncertain) as f32;
-    Zip::from(&mut islands).and(smoothed).and(&labels.labels).for_each(|island, &v, &l| {
-        // A weak island that touches a strong one keeps its seeds.
-        *island &= v > clip || v > depth * peaks[l as usize];
-    });
-    Some((islands, ScaleFound { beams: scale.beams, sigma, deepest, brightest, level, pixels: 0 }))
+    Some(Candidates {
+        block,
+        values: ValuesAt::new(pixels, of_pixels),
+        lowest: rolling_minimum_at(smoothed.view(), near, exceeding(smoothed.view(), least_seed)),
+        clip,
+        seed,
+        floor,
+        flood,
+        depth: limits.depth.max(uncertain) as f32,
+        found: ScaleFound { beams: scale.beams, sigma, deepest, brightest, level, pixels: 0 },
+    })
+}
+
+impl Candidates {
+    /// The pixel of the image, of `(ny, nx)`, at the centre of one of the smoothed image.
+    fn centre(&self, (y, x): (usize, usize), (ny, nx): (usize, usize)) -> (usize, usize) {
+        let centre = |at: usize, n: usize| (at * self.block + self.block / 2).min(n - 1);
+        (centre(y, ny), centre(x, nx))
+    }
+
+    /// Adds the centres of the candidates to `pixels` of the image.
+    pub(super) fn add_centres(&self, pixels: &mut BitMask) {
+        let shape = pixels.dim();
+        self.values.for_each(|y, x, _| {
+            let (y, x) = self.centre((y, x), shape);
+            pixels.set(y, x);
+        });
+    }
+
+    /// Seeds and growth in the smoothed image.
+    ///
+    /// Where emission is fainter than a three hundredth of a source nearby, that source's errors make a halo like it.
+    /// There the noise of the smoothed image is taken to exceed its overall noise in the same proportion as in the image
+    /// itself.
+    fn islands(&self, image: ArrayView2<'_, f32>, halo: &Halo<'_>, limits: &ExtendedLimits) -> BitMask {
+        let (ny, nx) = self.values.pixels().dim();
+        let (mut islands, mut ground) = (BitMask::new(ny, nx), BitMask::new(ny, nx));
+        let factor = limits.near_negative as f32;
+        self.values.for_each(|y, x, v| {
+            let at = self.centre((y, x), image.dim());
+            let is_in_halo = halo.brightest.get(at.0, at.1) > HALO_RATIO * v && image[at].is_finite();
+            let excess = if is_in_halo { (halo.noise.rms_at(at.0, at.1) / limits.rms as f32).max(1.0) } else { 1.0 };
+            let may_be_seed = v > self.clip && v > self.seed * excess;
+            if may_be_seed && v > -factor * self.lowest.get(y, x) {
+                islands.set(y, x);
+            }
+            if v > self.floor && v > self.flood * excess {
+                ground.set(y, x);
+            }
+        });
+        geodesic_dilation_bits(&mut islands, &ground, Connectivity::Eight, None);
+        self.without_faint(islands)
+    }
+
+    /// The islands without what is too faint beside their brightest pixel. A weak island that touches a strong one keeps
+    /// its seeds.
+    fn without_faint(&self, islands: BitMask) -> BitMask {
+        let runs = islands_of_runs(islands.run_list(), islands.dim().0, Connectivity::Eight);
+        let mut peaks = vec![0f32; runs.sizes.len()];
+        let pixels = || {
+            let numbered = runs.runs.iter().zip(&runs.island);
+            numbered.flat_map(|(r, &n)| (r.start..r.end).map(move |x| (r.y as usize, x as usize, n as usize)))
+        };
+        pixels().for_each(|(y, x, n)| peaks[n] = peaks[n].max(self.values.get(y, x)));
+        let mut kept = BitMask::new(islands.dim().0, islands.dim().1);
+        for (y, x, n) in pixels() {
+            let v = self.values.get(y, x);
+            if v > self.clip || v > self.depth * peaks[n] {
+                kept.set(y, x);
+            }
+        }
+        kept
+    }
+}
+
+/// Islands of extended emission in `image`, `[y, x]`, of the candidates of all scales, put together. NaN is no data, and
+/// never in an island.
+pub(super) fn extended_islands(
+    image: ArrayView2<'_, f32>,
+    candidates: &[Candidates],
+    halo: &Halo<'_>,
+    limits: &ExtendedLimits,
+) -> (BitMask, Vec<ScaleFound>) {
+    let (ny, nx) = image.dim();
+    let mut all = BitMask::new(ny, nx);
+    let mut found = Vec::new();
+    for scale in candidates {
+        let islands = scale.islands(image, halo, limits);
+        let mut pixels = BitMask::new(ny, nx);
+        let block = scale.block;
+        for run in islands.run_list() {
+            let (y, x) = (run.y as usize * block, run.start as usize * block);
+            (y..(y + block).min(ny)).for_each(|y| pixels.set_run(y, x, (run.end as usize * block).min(nx)));
+        }
+        clear_no_data(&mut pixels, image);
+        found.push(ScaleFound { pixels: pixels.count(), ..scale.found });
+        all.or_with(&pixels);
+    }
+    (all, found)
+}
+
+/// Takes pixels that are NaN in the image out of a mask.
+pub(super) fn clear_no_data(mask: &mut BitMask, image: ArrayView2<'_, f32>) {
+    for run in mask.run_list() {
+        for x in (run.start as usize..run.end as usize).filter(|&x| image[(run.y as usize, x)].is_nan()) {
+            mask.clear_run(run.y as usize, x, x + 1);
+        }
+    }
 }
 
 /// The image without point-like islands: 0 there, and where there are no data.
-fn without_points(image: ArrayView2<'_, f32>, compact: ArrayView2<'_, bool>, limits: &ExtendedLimits) -> Array2<f32> {
-    let labels = label(compact, Connectivity::Eight);
-    let mut islands = vec![(0usize, 0f32, f32::INFINITY); labels.count() + 1];
-    for (&l, &v) in labels.labels.iter().zip(image) {
-        let (pixels, peak, least) = &mut islands[l as usize];
-        *pixels += 1;
-        (*peak, *least) = (peak.max(v), least.min(v));
-    }
-    let is_point: Vec<bool> = islands
-        .iter()
-        .map(|&(pixels, peak, least)| {
-            let above = f64::from(peak) / f64::from(least).max(limits.rms);
-            let area = limits.beam_area * (POINT_AREA * above.ln().max(0.0) + 0.5);
-            pixels as f64 <= area
-        })
-        .collect();
-    without(image, &labels.labels.mapv(|l| l > 0 && is_point[l as usize]), limits.fwhm)
+fn without_points<'a>(image: ArrayView2<'a, f32>, compact: &MaskIslands, limits: &ExtendedLimits) -> Without<'a> {
+    let is_point = |island: &Island| {
+        let above = f64::from(island.peak.max(0.0) as f32) / f64::from(island.least).max(limits.rms);
+        let area = limits.beam_area * (POINT_AREA * above.ln().max(0.0) + 0.5);
+        island.pixels as f64 <= area
+    };
+    without(image, compact.pixels_of(image.dim(), |n| is_point(&compact.list[n])), limits.fwhm)
 }
 
 /// The image with 0 at these pixels, around them, and where there are no data.
-fn without(image: ArrayView2<'_, f32>, pixels: &Array2<bool>, fwhm: f64) -> Array2<f32> {
+fn without(image: ArrayView2<'_, f32>, pixels: BitMask, fwhm: f64) -> Without<'_> {
     let margin = (POINT_MARGIN_BEAMS * fwhm).ceil() as usize;
-    let points = binary_dilation(pixels.view(), Connectivity::Eight, margin);
-    Zip::from(image).and(&points).par_map_collect(|&v, &point| if point || !v.is_finite() { 0.0 } else { v })
-}
-
-/// Means of blocks of `block` x `block` pixels; those at the upper edges may hold fewer.
-fn blocks(image: ArrayView2<'_, f32>, block: usize) -> Array2<f32> {
-    let (ny, nx) = image.dim();
-    if block == 1 {
-        return image.as_standard_layout().into_owned();
-    }
-    let mut means = Array2::zeros((ny.div_ceil(block), nx.div_ceil(block)));
-    Zip::indexed(&mut means).par_for_each(|(by, bx), mean| {
-        let (y, x) = (by * block, bx * block);
-        let part = image.slice(ndarray::s![y..(y + block).min(ny), x..(x + block).min(nx)]);
-        *mean = part.sum() / part.len() as f32;
-    });
-    means
-}
-
-/// Convolution with a circular Gaussian of unit sum, `sigma` in pixels; nothing (0) is outside the image, so that edges,
-/// where less is averaged, do not stand out.
-fn gaussian(image: &Array2<f32>, sigma: f64) -> Array2<f32> {
-    let reach = (CUT_SIGMA * sigma).ceil() as usize;
-    let taps: Vec<f64> = (0..=reach).map(|k| (-0.5 * (k as f64 / sigma).powi(2)).exp()).collect();
-    let sum = taps[0] + 2.0 * taps[1..].iter().sum::<f64>();
-    let taps: Vec<f32> = taps.iter().map(|t| (t / sum) as f32).collect();
-    along_rows(&along_rows(image, &taps).reversed_axes(), &taps).reversed_axes().as_standard_layout().into_owned()
-}
-
-/// Convolves each row with a kernel that is symmetric about `taps[0]`.
-fn along_rows(image: &Array2<f32>, taps: &[f32]) -> Array2<f32> {
-    let source = image.as_standard_layout();
-    let mut out = Array2::zeros(image.dim());
-    Zip::from(out.axis_iter_mut(Axis(0))).and(source.axis_iter(Axis(0))).par_for_each(|mut out, row| {
-        let row = row.to_slice().expect("standard order");
-        let out = out.as_slice_mut().expect("standard order");
-        for (k, &tap) in taps.iter().enumerate() {
-            let n = row.len().saturating_sub(k);
-            if n == 0 {
-                break;
-            }
-            out[..n].iter_mut().zip(&row[k..]).for_each(|(o, &v)| *o += tap * v);
-            if k > 0 {
-                out[k..].iter_mut().zip(&row[..n]).for_each(|(o, &v)| *o += tap * v);
-            }
-        }
-    });
-    out
+    Without { image, pixels: dilation_bits(pixels, Connectivity::Eight, margin) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernels::FWHM_PER_SIGMA;
+    use crate::masking::auto::smoothing::gaussian;
+    use crate::noise::NoiseMaps;
 
     const LIMITS: ExtendedLimits = ExtendedLimits {
         fwhm: 3.0,
@@ -356,7 +404,7 @@ mod tests {
         };
         let white = Array2::from_shape_simple_fn((SIDE, SIDE), || (0..12).map(|_| uniform()).sum::<f32>() - 6.0);
         let sigma = LIMITS.fwhm / FWHM_PER_SIGMA;
-        gaussian(&white, sigma) * (2.0 * std::f64::consts::PI.sqrt() * sigma) as f32
+        gaussian(&white.view(), sigma) * (2.0 * std::f64::consts::PI.sqrt() * sigma) as f32
     }
 
     fn add(image: &mut Array2<f32>, (y0, x0): (usize, usize), peak: f32, fwhm: f32) {
@@ -370,38 +418,31 @@ mod tests {
         Array2::from_elem((SIDE, SIDE), false)
     }
 
-    static ONES: std::sync::LazyLock<Array2<f32>> = std::sync::LazyLock::new(|| Array2::ones((SIDE, SIDE)));
-
-    fn halo_of<'a>(noise: &'a Array2<f32>, brightest: &'a Array2<f32>) -> Halo<'a> {
-        Halo { noise: noise.view(), brightest: brightest.view() }
+    /// Islands with this noise and the brightest pixel near each; `compact` are the pixels of the image's own mask.
+    fn islands(
+        image: &Array2<f32>,
+        compact: &Array2<bool>,
+        halo: (&Array2<f32>, f32),
+        scales: &[Scale],
+        limits: &ExtendedLimits,
+    ) -> Array2<bool> {
+        let compact = MaskIslands::of(&BitMask::from_bools(compact.view()), image.view());
+        let noise = NoiseModel::Full(NoiseMaps { background: Array2::zeros(image.dim()), rms: halo.0.clone() });
+        let everywhere = BitMask::full(SIDE, SIDE);
+        let brightest = ValuesAt::new(everywhere, vec![halo.1; SIDE * SIDE]);
+        let candidates = candidates(image.view(), &compact, scales, limits);
+        let halo = Halo { noise: &noise, brightest: &brightest };
+        extended_islands(image.view(), &candidates, &halo, limits).0.to_bools()
     }
 
+    static ONES: std::sync::LazyLock<Array2<f32>> = std::sync::LazyLock::new(|| Array2::ones((SIDE, SIDE)));
+
     fn found(image: &Array2<f32>, compact: &Array2<bool>) -> Array2<bool> {
-        extended_islands(image.view(), compact.view(), &halo_of(&ONES, &ONES), &clean(), &LIMITS).0
+        islands(image, compact, (&ONES, 1.0), &clean(), &LIMITS)
     }
 
     fn clean() -> [Scale; 3] {
         [2.0, 4.0, 8.0].map(Scale::clean)
-    }
-
-    #[test]
-    fn smoothing_keeps_the_flux_and_makes_the_wanted_width() {
-        let mut image = Array2::zeros((61, 41));
-        image[(30, 20)] = 1.0;
-        let smoothed = gaussian(&image, 3.0);
-        assert!((smoothed.sum() - 1.0).abs() < 1e-5);
-        assert_eq!(smoothed[(30, 24)], smoothed[(30, 16)]);
-        assert!((smoothed[(34, 20)] - smoothed[(30, 24)]).abs() < 1e-8);
-        assert!((smoothed[(30, 23)] / smoothed[(30, 20)] - (-0.5f32).exp()).abs() < 1e-4);
-        // Smaller than the kernel.
-        assert_eq!(gaussian(&Array2::ones((2, 1)), 3.0).dim(), (2, 1));
-    }
-
-    #[test]
-    fn blocks_are_means_and_those_at_the_edge_may_be_smaller() {
-        let image = ndarray::array![[1f32, 3.0, 5.0], [1.0, 3.0, 7.0], [2.0, 4.0, 9.0]];
-        assert_eq!(blocks(image.view(), 2), ndarray::array![[2f32, 6.0], [3.0, 9.0]]);
-        assert_eq!(blocks(image.view(), 1), image);
     }
 
     #[test]
@@ -430,10 +471,7 @@ mod tests {
         add(&mut image, (80, 50), 3.0, 30.0);
         add(&mut image, (80, 120), 3.0, 30.0);
         let noisy = Array2::from_shape_fn((SIDE, SIDE), |(_, x)| if x < 85 { 1.0 } else { 8.0 });
-        let beside = |brightest: f32| {
-            let brightest = Array2::from_elem((SIDE, SIDE), brightest);
-            extended_islands(image.view(), nothing().view(), &halo_of(&noisy, &brightest), &clean(), &LIMITS).0
-        };
+        let beside = |brightest: f32| islands(&image, &nothing(), (&noisy, brightest), &clean(), &LIMITS);
         let islands = beside(10_000.0);
         assert!(islands[(80, 50)] && !islands[(80, 120)]);
         assert!(beside(10.0)[(80, 120)], "no source nearby is that bright");
@@ -479,7 +517,7 @@ mod tests {
         assert!(found(&image, &nothing())[(80, 110)]);
         let in_residual = |peak: f64| {
             let limits = ExtendedLimits { peak, ..LIMITS };
-            extended_islands(image.view(), nothing().view(), &halo_of(&ONES, &ONES), &scales, &limits).0
+            islands(&image, &nothing(), (&ONES, 1.0), &scales, &limits)
         };
         assert_eq!(in_residual(100.0), nothing());
         assert!(in_residual(10.0)[(80, 110)], "once the source is mostly cleaned");
@@ -500,16 +538,8 @@ mod tests {
         let mut image = noise(8);
         add(&mut image, (80, 60), 6.0, 24.0);
         add(&mut image, (30, 135), 4.0, 24.0);
-        let islands = |scales: &[Scale]| {
-            extended_islands(
-                image.view(),
-                nothing().view(),
-                &halo_of(&ONES, &ONES),
-                scales,
-                &ExtendedLimits { peak: 1.0, ..LIMITS },
-            )
-            .0
-        };
+        let limits = ExtendedLimits { peak: 1.0, ..LIMITS };
+        let islands = |scales: &[Scale]| islands(&image, &nothing(), (&ONES, 1.0), scales, &limits);
         assert!(islands(&[Scale::clean(8.0)])[(30, 135)]);
         let found = islands(&scales);
         assert!(found[(80, 60)] && !found[(30, 135)]);

@@ -1,7 +1,7 @@
 //! The state of an image that decides about the levels of its automatic mask.
 
 use crate::image::PixelBeam;
-use crate::kernels::order_statistics::median_and_mad;
+use crate::kernels::order_statistics::{extremes, median_and_mad_where};
 use ndarray::ArrayView2;
 use serde::{Deserialize, Serialize};
 
@@ -34,16 +34,18 @@ pub fn fwhm_of(beam: Option<&PixelBeam>) -> f64 {
 
 /// Measures an image, `[y, x]`; `None` without positive pixels or noise.
 pub fn measure(image: ArrayView2<'_, f32>, beam: Option<&PixelBeam>) -> Option<ImageState> {
+    measure_and_count(image, beam).map(|(state, _)| state)
+}
+
+/// [`measure`], with the number of pixels that have data.
+pub(super) fn measure_and_count(image: ArrayView2<'_, f32>, beam: Option<&PixelBeam>) -> Option<(ImageState, usize)> {
     let standard = image.as_standard_layout();
     let values = standard.as_slice()?;
     // Zeros are pixels that were not imaged.
-    let stats = median_and_mad(values, |i| values[i] != 0.0)?;
-    let (mut peak, mut minimum) = (0f32, 0f32);
-    for &v in values.iter().filter(|v| v.is_finite()) {
-        peak = peak.max(v);
-        minimum = minimum.min(v);
-    }
-    let (peak, minimum, rms) = (f64::from(peak), f64::from(minimum), stats.sigma());
+    let stats = median_and_mad_where(values, |v| v != 0.0)?;
+    let range = extremes(values);
+    let (peak, minimum) = (f64::from(range.greatest.max(0.0)), f64::from(range.least.min(0.0)));
+    let rms = stats.sigma();
     if peak <= 0.0 || rms <= 0.0 {
         return None;
     }
@@ -52,7 +54,7 @@ pub fn measure(image: ArrayView2<'_, f32>, beam: Option<&PixelBeam>) -> Option<I
     // The most negative of n independent normal numbers lies near sqrt(2 ln n) sigma.
     let beams = (stats.count as f64 / beam.area().max(1.0)).max(2.0);
     let of_noise = (2.0 * beams.ln()).sqrt() * rms;
-    Some(ImageState {
+    let state = ImageState {
         peak,
         minimum,
         rms,
@@ -60,5 +62,6 @@ pub fn measure(image: ArrayView2<'_, f32>, beam: Option<&PixelBeam>) -> Option<I
         negative_excess: -minimum / of_noise,
         fwhm: fwhm_of(Some(&beam)),
         beam_area: beam.area().max(1.0),
-    })
+    };
+    Some((state, range.count))
 }

@@ -1,14 +1,15 @@
 //! The scale-by-scale pipeline: smooth to a scale, then clip, fill, grow and erode.
 
-use super::erosion::erode_into;
-use super::flood;
 use super::seeds::{Clip, MacOptions, SeedsAndFloor, clip_rows, mac_seeds, rows_of};
+use super::{erosion, flood};
 use crate::image::PixelBeam;
+use crate::kernels::bitmask::BitMask;
 use crate::kernels::fill_holes_bits;
 use crate::kernels::rows::{Extremum, Greatest, ImageRows, Least, Outside, RollingRows, RowStream, collect};
 use crate::masking::{MaskBits, MaskingOptions};
 use multiversion::multiversion;
 use ndarray::{Array2, ArrayView2, Zip};
+use std::sync::OnceLock;
 
 /// The smoothing Gaussian's FWHM in units of the scale.
 const FWHM_PER_SCALE: f64 = 0.45;
@@ -25,29 +26,51 @@ const LEAST_FLOOD_FACTOR_AT_SCALE_0: f64 = 0.8;
 /// `image` is `[y, x]`. Behaves as flint's `convolve_first` (2026-08); see docs/masking.md for its oddities.
 pub fn convolve_first(image: ArrayView2<'_, f32>, beam: Option<&PixelBeam>, options: &MaskingOptions) -> MaskBits {
     let scales = options.scales();
-    let mut bits = MaskBits::empty(image.dim(), scales.len());
     let Ok((mut valid, _)) = clip_rows(image.dim(), &rows_of(image), &[Clip::Valid]);
     let valid = valid.swap_remove(0);
-    for (n, &scale) in scales.iter().enumerate() {
-        let mut mac = MacOptions::from(options);
-        mac.box_size += scale as usize;
-        if scale == 0 {
-            mac.flood_factor = mac.flood_factor.max(LEAST_FLOOD_FACTOR_AT_SCALE_0);
+    let made: Vec<OnceLock<BitMask>> = scales.iter().map(|_| OnceLock::new()).collect();
+    // Growth is the work of one thread: meanwhile the others smooth the image to the next scale.
+    rayon::scope(|scope| {
+        for (made, &scale) in made.iter().zip(&scales) {
+            let found = seeds_at_scale(image, scale, options);
+            let valid = &valid;
+            scope.spawn(move |_| {
+                let grown = grown(found, valid);
+                let response = options.beam_shape_erode_minimum_response;
+                let mask = match beam {
+                    Some(beam) => erosion::erode_scales(&grown, beam, response, &[scale]).plane_bits(0),
+                    None => grown,
+                };
+                made.set(mask).expect("each scale is made once");
+            });
         }
-        let SeedsAndFloor { seeds, mut floor } = match smooth_to_scale(image, scale) {
-            Some(smoothed) => mac_seeds(smoothed.view(), &mac),
-            None => mac_seeds(image, &mac),
-        };
-        fill_holes_bits(&mut floor);
-        // A hole may hold pixels without data; they are never masked.
-        floor.and_with(&valid);
-        let grown = flood::grow(SeedsAndFloor { seeds, floor });
-        match beam {
-            Some(beam) => erode_into(&mut bits, n, &grown, beam, options.beam_shape_erode_minimum_response, scale),
-            None => bits.set_bits(n, &grown),
-        }
+    });
+    let mut bits = MaskBits::empty(image.dim(), scales.len());
+    for (n, mask) in made.into_iter().enumerate() {
+        bits.set_bits(n, &mask.into_inner().expect("all scales are made"));
     }
     bits
+}
+
+/// Seeds and floor in the image smoothed to a scale.
+fn seeds_at_scale(image: ArrayView2<'_, f32>, scale: u32, options: &MaskingOptions) -> SeedsAndFloor {
+    let mut mac = MacOptions::from(options);
+    mac.box_size += scale as usize;
+    if scale == 0 {
+        mac.flood_factor = mac.flood_factor.max(LEAST_FLOOD_FACTOR_AT_SCALE_0);
+    }
+    match smooth_to_scale(image, scale) {
+        Some(smoothed) => mac_seeds(smoothed.view(), &mac),
+        None => mac_seeds(image, &mac),
+    }
+}
+
+/// Islands with their holes.
+fn grown(SeedsAndFloor { seeds, mut floor }: SeedsAndFloor, valid: &BitMask) -> BitMask {
+    fill_holes_bits(&mut floor);
+    // A hole may hold pixels without data; they are never masked.
+    floor.and_with(valid);
+    flood::grow(SeedsAndFloor { seeds, floor })
 }
 
 /// The image opened (rolling minimum, then maximum, box = scale, periodic), then convolved with a Gaussian of FWHM 0.45

@@ -18,13 +18,6 @@ pub(crate) fn erode_scales(mask: &BitMask, beam: &PixelBeam, response: f64, scal
     bits
 }
 
-/// Erodes at one scale into bit `n`.
-pub(crate) fn erode_into(bits: &mut MaskBits, n: usize, mask: &BitMask, beam: &PixelBeam, response: f64, scale: u32) {
-    let (runs, starts) = runs_and_starts(mask);
-    let footprint = beam_footprint(beam, response, f64::from(scale));
-    set_rows(bits, n, eroded_rows(&runs, &starts, mask.dim(), footprint.view()));
-}
-
 fn runs_and_starts(mask: &BitMask) -> (Vec<Run>, Vec<usize>) {
     let runs = mask.run_list();
     let starts = row_starts(&runs, mask.dim().0);

@@ -52,7 +52,8 @@ impl std::fmt::Display for MaskNote {
             ),
             Self::ZerosAreNoData { pixels } => write!(
                 f,
-                "{pixels} exact zeros in large connected regions count as no data; `--zeros data` takes them as values"
+                "{pixels} exact zeros in large connected regions count as no data; `--zeros data` (`zeros: data` \
+                 in a campaign's `mask`) takes them as values"
             ),
             Self::NothingPositive { greatest } => {
                 write!(f, "no pixel has a positive signal (the greatest is {greatest:.4}); nothing is masked")

@@ -1,12 +1,13 @@
 //! Seeds and floor: where islands begin, and how far they may grow.
 
+use super::adaptive::AdaptiveMinima;
 use super::notes::MaskNote;
 use super::options::MaskingOptions;
 use crate::kernels::bitmask::{BitMask, WORD, pack_row, pack_rows};
 use crate::kernels::rows::RowStream;
-use crate::kernels::rows::{CountRows, Extremum, ImageRows, Least, Outside, RollingRows, bands, split_rows};
+use crate::kernels::rows::{Extremum, ImageRows, Least, Outside, RollingRows, bands};
 use multiversion::multiversion;
-use ndarray::{Array2, ArrayView2};
+use ndarray::ArrayView2;
 use rayon::prelude::*;
 
 /// Pixels that are looked at together: with background and rms they fit into the cache.
@@ -15,9 +16,6 @@ pub(crate) const STRIP: usize = 1 << 17;
 const LANES: usize = 16;
 /// Part of the greatest signal that becomes the seed clip when nothing reaches the asked one.
 const PART_OF_MAXIMUM: f32 = 0.9;
-/// A box around which positive and negative pixels balance has this fraction of positive ones.
-const BALANCED_FRACTION: f64 = 0.5;
-
 /// Where islands begin and how far they may grow, one bit per pixel, `[y, x]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SeedsAndFloor {
@@ -217,102 +215,43 @@ pub fn mac_seeds(image: ArrayView2<'_, f32>, options: &MacOptions) -> SeedsAndFl
     let image = image.view();
     let nx = shape.1;
     let bands = bands(shape.0);
-    let minimum = options.adaptive_max_depth.filter(|&d| d > 0).map(|depth| adaptive_minimum(image, options, depth));
+    let adaptive =
+        options.adaptive_max_depth.filter(|&d| d > 0).map(|depth| AdaptiveMinima::new(image, options, depth));
     let (seed_factor, flood_factor) = (options.seed_factor as f32, options.flood_factor as f32);
     let stride = found.seeds.stride();
     let seeds = found.seeds.split_rows(&bands);
     let floor = found.floor.split_rows(&bands);
-    seeds.into_par_iter().zip(floor).zip(&bands).for_each(|((seeds, floor), &(first, _))| {
-        // Without enlargement the minima are used as they come, and never stored.
-        let mut stream = minimum.is_none().then(|| minimum_rows(image, options.box_size, first));
-        let mut row = vec![0.0; nx];
-        for (k, (seeds, floor)) in seeds.chunks_exact_mut(stride).zip(floor.chunks_exact_mut(stride)).enumerate() {
-            let y = first + k;
-            let minima = match (&mut stream, &minimum) {
-                (Some(stream), _) => {
+    seeds.into_par_iter().zip(floor).zip(&bands).for_each(|((seeds, floor), &(first, count))| {
+        let mut clip = |y: usize, x: usize, minima: &[f32]| {
+            let pixels = &image.row(y).to_slice().expect("standard order")[x..x + minima.len()];
+            let words = (y - first) * stride + x / WORD..(y - first) * stride + (x + minima.len()).div_ceil(WORD);
+            pack_rows(pixels, minima, &mut seeds[words.clone()], |v, m| v > seed_factor * m.abs());
+            pack_rows(pixels, minima, &mut floor[words], |v, m| v > flood_factor * m.abs());
+        };
+        match &adaptive {
+            Some(adaptive) => adaptive.for_strips((first, count), clip),
+            // Without enlargement the minima are used as they come, and never stored.
+            None => {
+                let mut stream = minimum_rows(image, options.box_size, first);
+                let mut row = vec![0.0; nx];
+                for y in first..first + count {
                     stream.next_row(&mut row);
-                    &row[..]
+                    clip(y, 0, &row);
                 }
-                (None, Some(minimum)) => minimum.row(y).to_slice().expect("standard order"),
-                (None, None) => unreachable!("a stream exists when the minima were not stored"),
-            };
-            let pixels = image.row(y);
-            let pixels = pixels.as_slice().expect("standard order");
-            pack_rows(pixels, minima, seeds, |v, m| v > seed_factor * m.abs());
-            pack_rows(pixels, minima, floor, |v, m| v > flood_factor * m.abs());
+            }
         }
     });
     found
 }
 
 /// Rows of the rolling minimum from `first` on; boxes without data give infinity, which no pixel exceeds.
-fn minimum_rows<'a>(image: ArrayView2<'a, f32>, box_size: usize, first: usize) -> RollingRows<ImageRows<'a>, Least> {
+pub(super) fn minimum_rows<'a>(
+    image: ArrayView2<'a, f32>,
+    box_size: usize,
+    first: usize,
+) -> RollingRows<ImageRows<'a>, Least> {
     let source = move |y| ImageRows::new(image, y, Least::NEUTRAL, Outside::Wrap);
     RollingRows::new(source, first as isize, image.dim(), (box_size, box_size))
-}
-
-/// The rolling minimum with boxes enlarged where they hold too many positive pixels.
-fn adaptive_minimum(image: ArrayView2<'_, f32>, options: &MacOptions, depth: usize) -> Array2<f32> {
-    let (ny, nx) = image.dim();
-    let bands = bands(ny);
-    let mut box_size = options.box_size;
-    let mut minimum = Array2::zeros((ny, nx));
-    split_rows(&mut minimum, &bands).into_par_iter().zip(&bands).for_each(|(part, &(first, _))| {
-        let mut stream = minimum_rows(image, box_size, first);
-        part.chunks_exact_mut(nx).for_each(|row| stream.next_row(row));
-    });
-    for _ in 0..depth {
-        if box_size > ny || box_size > nx {
-            break;
-        }
-        let enlarged = (box_size as f64 * options.adaptive_step_factor) as usize;
-        let limit = least_skewed_count(box_size, options.adaptive_skew_delta);
-        let any_skewed = split_rows(&mut minimum, &bands)
-            .into_par_iter()
-            .zip(&bands)
-            .map(|(part, &(first, _))| {
-                let mut counts = CountRows::new(image, |&v: &f32| v > 0.0, box_size, first);
-                let mut stream = minimum_rows(image, enlarged, first);
-                let (mut count, mut row) = (vec![0u32; nx], vec![0f32; nx]);
-                let mut any = false;
-                for out in part.chunks_exact_mut(nx) {
-                    counts.next_row(&mut count);
-                    stream.next_row(&mut row);
-                    any |= replace_where(out, &row, &count, limit);
-                }
-                any
-            })
-            .reduce(|| false, |a, b| a | b);
-        if !any_skewed {
-            break;
-        }
-        box_size = enlarged;
-    }
-    minimum
-}
-
-/// Takes the larger box's minimum where the count reaches `limit`; whether it does so anywhere.
-#[multiversion(targets("x86_64+avx2"))]
-fn replace_where(out: &mut [f32], minimum: &[f32], counts: &[u32], limit: u32) -> bool {
-    let mut any = false;
-    for ((o, &m), &c) in out.iter_mut().zip(minimum).zip(counts) {
-        let skewed = c >= limit;
-        *o = if skewed { m } else { *o };
-        any |= skewed;
-    }
-    any
-}
-
-/// The least count of positive pixels whose fraction of the box exceeds 0.5 + delta.
-fn least_skewed_count(box_size: usize, delta: f64) -> u32 {
-    let pixels = (box_size * box_size) as f64;
-    let exceeds = |count: f64| count / pixels > BALANCED_FRACTION + delta;
-    // The division rounds: settle the last step by the comparison itself.
-    let mut count = ((BALANCED_FRACTION + delta) * pixels).floor() - 1.0;
-    while !exceeds(count) {
-        count += 1.0;
-    }
-    count as u32
 }
 
 #[cfg(test)]
@@ -364,14 +303,6 @@ mod tests {
         let found = mac_seeds(image.view(), &options);
         assert_eq!(drawn(&found.seeds), ["#..#..##."]);
         assert_eq!(drawn(&found.floor), ["#.##..##."]);
-    }
-
-    #[test]
-    fn the_least_skewed_count_is_exact() {
-        // 0.5 + 0.2 of 10 x 10 pixels: 70 does not exceed it, 71 does.
-        assert_eq!(least_skewed_count(10, 0.2), 71);
-        assert_eq!(least_skewed_count(1, 0.2), 1);
-        assert_eq!(least_skewed_count(2, 0.49), 4);
     }
 
     proptest! {

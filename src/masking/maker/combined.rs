@@ -3,6 +3,7 @@
 use super::{Mask, MaskRequest, MaskStats};
 use crate::Result;
 use crate::image::{FitsImage, PixelType, PlaneWriter};
+use crate::kernels::bitmask::BitMask;
 use crate::masking::combine::Operation;
 use crate::masking::recipe::CombineRule;
 use std::path::Path;
@@ -48,7 +49,7 @@ pub(super) fn make(request: &MaskRequest<'_>, masks: &Masks<'_>, part: Mask) -> 
             Operation::Difference.apply(&mut mask, veto.read_mask(0, channel)?.view());
         }
         let before = previous.as_mut().map(|file| file.read_mask(0, channel)).transpose()?;
-        stats.count(&mask, before.as_ref());
+        stats.count(&BitMask::from_bools(mask.view()), before.as_ref());
         writer.write_plane(channel, mask.mapv(u8::from).view())?;
     }
     writer.finish()?;

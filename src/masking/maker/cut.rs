@@ -53,7 +53,7 @@ pub fn cut(request: &CutRequest<'_>) -> Result<Mask> {
         None => None,
     };
     let mut stats = MaskStats::start(before.is_some(), true);
-    stats.count(&mask.any(), before.as_ref());
+    stats.count(&mask.any_bits(), before.as_ref());
     let axes = [shape.1, shape.0];
     let mut writer =
         PlaneWriter::create(request.output, &axes, PixelType::for_bits(request.scales), image.header(), false)?;

@@ -18,10 +18,12 @@ use super::auto::{self, AutoMaskOptions, PsfSidelobes, RemovedIsland};
 use super::multithresh::{self, CycleInputs};
 use super::recipe::{CombineRule, MaskMethod, MaskRecipe};
 use super::{MaskNote, MaskingOptions};
-use crate::image::{FitsImage, Zeros, sidecar_path};
-use crate::kernels::{Connectivity, label};
+use crate::image::{FitsImage, sidecar_path};
+use crate::kernels::Connectivity;
+use crate::kernels::bitmask::BitMask;
+use crate::kernels::labels::islands_of_runs;
 use crate::{Error, Result};
-use ndarray::{Array2, Zip};
+use ndarray::Array2;
 use std::path::{Path, PathBuf};
 
 /// Islands of each mask that were not believed and are named in its reasons; a handful of examples is enough.
@@ -55,8 +57,6 @@ pub struct MaskRequest<'a> {
     pub detailed: bool,
     /// Also write the signal, (image - background) / rms, where the options need it.
     pub signal: Option<&'a Path>,
-    /// Meaning of large regions of exact zeros. Noise maps that are given tell themselves where there is no data.
-    pub zeros: Zeros,
     /// Write flint's pixel types instead of the smallest integer type.
     pub flint_types: bool,
 }
@@ -77,7 +77,6 @@ impl<'a> MaskRequest<'a> {
             polarisations: Polarisations::All,
             detailed: false,
             signal: None,
-            zeros: Zeros::default(),
             flint_types: false,
         }
     }
@@ -241,21 +240,21 @@ impl MaskStats {
         Self { added: zero, removed: zero, islands: detailed.then_some(0), ..Self::default() }
     }
 
-    /// Counts a plane, `[y, x]`, and compares it with the earlier mask's.
-    fn count(&mut self, mask: &Array2<bool>, before: Option<&Array2<bool>>) {
-        self.pixels += mask.len() as u64;
-        self.masked += mask.iter().map(|&m| u64::from(m)).sum::<u64>();
+    /// Counts a plane and compares it with the earlier mask's, `[y, x]`.
+    fn count(&mut self, mask: &BitMask, before: Option<&Array2<bool>>) {
+        let (ny, nx) = mask.dim();
+        self.pixels += (ny * nx) as u64;
+        self.masked += mask.count() as u64;
         if let Some(islands) = &mut self.islands {
-            *islands += label(mask.view(), Connectivity::Eight).count() as u64;
+            *islands += islands_of_runs(mask.run_list(), ny, Connectivity::Eight).sizes.len() as u64;
         }
         if let Some(before) = before {
-            let (mut added, mut removed) = (0, 0);
-            Zip::from(mask).and(before).for_each(|&now, &then| {
-                added += u64::from(now && !then);
-                removed += u64::from(then && !now);
-            });
-            *self.added.get_or_insert(0) += added;
-            *self.removed.get_or_insert(0) += removed;
+            let before = BitMask::from_bools(before.view());
+            let (now, then) = (mask.count(), before.count());
+            let mut both = before;
+            both.and_with(mask);
+            *self.added.get_or_insert(0) += (now - both.count()) as u64;
+            *self.removed.get_or_insert(0) += (then - both.count()) as u64;
         }
     }
 }

@@ -142,7 +142,7 @@ impl<'a> Single<'a> {
         self.request.users.apply_to_scales(&mut mask, bits);
         let stats = &mut self.mask.stats;
         if before.is_some() || self.request.detailed {
-            stats.count(&mask.any(), before.as_ref());
+            stats.count(&mask.any_bits(), before.as_ref());
         } else {
             let (ny, nx) = mask.dim();
             stats.pixels += (ny * nx) as u64;
@@ -167,7 +167,7 @@ impl<'a> Single<'a> {
             return Ok(mask_of_rows(self.image.plane_shape(), &rows, beam.as_ref(), options)?);
         }
         self.make_room();
-        let read = self.noise.read_signal(&mut self.image, of, &mut self.plane, request.zeros)?;
+        let read = self.noise.read_signal(&mut self.image, of, &mut self.plane, request.recipe.zeros)?;
         self.mask.rms = self.mask.rms.or(read.rms.filter(|_| request.detailed));
         let made = mask_of_signal(self.plane.view(), beam.as_ref(), options);
         Ok(made.map(|output| with_zeros(output, read.zeros)))
@@ -185,7 +185,7 @@ impl<'a> Single<'a> {
         if self.mask.planes > 1 && !pixels.iter().any(|v| v.is_finite() && *v != 0.0) {
             return Ok(Err(MaskingError::NoData));
         }
-        let zeros = self.request.zeros.blank(&mut self.plane);
+        let zeros = self.request.recipe.zeros.blank(&mut self.plane);
         let beam = self.beam_of_levels(of)?;
         let read = |file: &mut Option<FitsImage>| -> Result<Option<Array2<f32>>, ImageError> {
             file.as_mut().map(|file| file.read_matching(of.0, of.1)).transpose()

@@ -64,7 +64,7 @@ impl<'a> Cube<'a> {
             )));
         }
         for path in [&inputs.pb, &inputs.pixelmask, &inputs.initial_mask].into_iter().flatten() {
-            cube.open_companion(path)?;
+            residual.check_same_sky(&cube.open_companion(path)?)?;
         }
         Ok(cube)
     }
@@ -226,4 +226,36 @@ fn find_beam(inputs: &CycleInputs, residual: &FitsImage) -> Result<Beam, Multith
         path: inputs.residual.clone(),
         reason: "has no restoring beam (BMAJ, BMIN, BPA or a table BEAMS), and neither has a PSF; give --beam".into(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::write_plane;
+    use ndarray::Array2;
+
+    #[test]
+    fn companions_are_on_the_grid_of_the_residual() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let write = |name: &str, ra: f64| {
+            let mut header = Header::default();
+            header.set_str("CTYPE1", "RA---SIN");
+            header.set_str("CTYPE2", "DEC--SIN");
+            let numbers = [("CRPIX1", 10.0), ("CRPIX2", 10.0), ("CRVAL1", ra), ("CRVAL2", 0.0), ("CDELT1", -1e-3)];
+            let beam = [("CDELT2", 1e-3), ("BMAJ", 4e-3), ("BMIN", 3e-3), ("BPA", 0.0)];
+            numbers.into_iter().chain(beam).for_each(|(key, value)| header.set_f64(key, value));
+            write_plane(at(name), Array2::<f32>::ones((20, 20)).view(), PixelType::F32, &header, 4).unwrap();
+            at(name)
+        };
+        let residual = write("residual.fits", 10.0);
+        let open = |pb: &Path| {
+            let inputs =
+                CycleInputs { residual: residual.clone(), pb: Some(pb.to_path_buf()), ..CycleInputs::default() };
+            Cube::open(&inputs, &MultithreshOptions::default()).map(|_| ())
+        };
+        open(&write("here.fits", 10.0)).unwrap();
+        let error = open(&write("there.fits", 10.01)).unwrap_err().to_string();
+        assert!(error.contains("there.fits") && error.contains("residual.fits"), "{error}");
+    }
 }
