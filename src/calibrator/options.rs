@@ -20,7 +20,8 @@ pub struct GaincalOptions {
     pub calmode: CalMode,
     /// Solutions with a lower signal-to-noise ratio are flagged.
     pub minsnr: f64,
-    /// Baselines that are used, in CASA's notation; empty: all.
+    /// Baselines that are used, in CASA's notation; empty: all. `auto`: all but the shortest, which see emission that the
+    /// model lacks: a tenth of the visibilities, or a twentieth, so that each antenna keeps two thirds of its own. Delays have all.
     pub uvrange: String,
     /// Whether the selections below (and `uvrange`) apply.
     pub selectdata: bool,
@@ -84,6 +85,23 @@ pub struct GaincalOptions {
     /// Further options of QuartiCal by its own names: `quartical: {G.freq_interval: 8}`.
     #[serde(skip_serializing_if = "IndexMap::is_empty")]
     pub quartical: IndexMap<String, serde_json::Value>,
+}
+
+/// The word for what the program chooses from the data.
+pub(crate) const AUTO: &str = "auto";
+
+impl GaincalOptions {
+    /// The same with `uvrange: auto` replaced: all baselines but those shorter than this, m (0: all). Delays are solved from
+    /// the baselines to the reference antenna alone, which is in the middle: of these, none can be spared.
+    #[must_use]
+    pub(crate) fn beyond(&self, short_baselines_m: f64) -> Self {
+        let uvrange = match self.uvrange.as_str() {
+            AUTO if short_baselines_m > 0.0 && self.gaintype != GainType::K => format!(">{short_baselines_m:.1}m"),
+            AUTO => String::new(),
+            written => written.to_owned(),
+        };
+        Self { uvrange, ..self.clone() }
+    }
 }
 
 impl Default for GaincalOptions {
@@ -169,11 +187,13 @@ pub enum GainType {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum NormType {
-    /// By their mean.
+    /// By the root of their mean power (CASA), or their mean (QuartiCal).
     #[default]
     Mean,
     /// By their median.
     Median,
+    /// So that the products of two antennas' amplitudes are 1 in the mean: the flux scale stays. Not one of CASA's own.
+    Flux,
 }
 
 /// How the reference antenna is kept.
@@ -297,6 +317,11 @@ mod tests {
         let defaults = options(json!({}));
         assert_eq!((defaults.solint.as_str(), defaults.calmode, defaults.minsnr), ("60s", CalMode::P, 0.0));
         assert_eq!((defaults.uvrange.as_str(), defaults.selectdata, defaults.nspw), (">200m", true, 1));
+        let of = |uvrange: &str| GaincalOptions { uvrange: uvrange.into(), ..GaincalOptions::default() };
+        assert_eq!([of(AUTO).beyond(812.34).uvrange, of(AUTO).beyond(0.0).uvrange], [">812.3m", ""]);
+        let delays = GaincalOptions { gaintype: GainType::K, ..of(AUTO) };
+        assert_eq!(delays.beyond(812.34).uvrange, "");
+        assert_eq!(of(">200m").beyond(812.34).uvrange, ">200m");
         assert_eq!((defaults.gaintype, defaults.solnorm, defaults.round), (GainType::G, true, 0));
         assert_eq!(defaults.applymode, ApplyMode::Calonly);
         defaults.validate().expect("they are valid");

@@ -236,3 +236,12 @@ def test_ranges_of_averages_are_ranges_of_channels_again(monkeypatch: pytest.Mon
         ("1:36~63", ["0", "0"], [[0, 0], [0, 0]]),
     ]
     assert Window(0, 0, 2, 8).channels() == 1
+
+
+def test_the_flux_scale_is_the_mean_product_of_two_antennas() -> None:
+    # Two times; the second one's amplitudes are twice as large, and one solution there is flagged.
+    amplitude = np.array([[[0.8, 1.2, 1.0, 1.6, 2.4, 99.0]]])
+    flag = np.array([[[False, False, False, False, False, True]]])
+    time = np.array([0.0, 0.0, 0.0, 10.0, 10.0, 10.0])
+    assert solve.flux_scale(amplitude, flag, time) == pytest.approx(np.sqrt((1.0 + 4.0) / 2))
+    assert solve.flux_scale(amplitude, np.ones_like(flag), time) == 1.0

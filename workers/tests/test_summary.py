@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cleanloop_worker.ms.summary import integration, unmistakable
+from cleanloop_worker.ms.summary import integration, short_baselines, unmistakable
 
 
 @pytest.mark.parametrize(
@@ -38,3 +38,14 @@ def test_gaps_between_scans_do_not_count() -> None:
 def test_an_antenna_without_a_name_of_its_own_goes_by_its_number() -> None:
     names = ["ea01", "", "ea03", "ea03", "2"]
     assert [unmistakable(names, number) for number in range(5)] == ["ea01", "1", None, "3", "2"]
+
+
+def test_a_tenth_of_the_visibilities_may_be_left_out_unless_an_antenna_needs_them() -> None:
+    first, second = np.array([(a, b) for a in range(20) for b in range(a + 1, 20)]).T
+    distance = (second - first) * 100.0  # antennas in a line
+    limit = short_baselines(first, second, distance)
+    assert limit == 100.0
+    assert (distance <= limit).mean() == pytest.approx(0.1, abs=0.005)
+    # The last antenna sees the others on the shortest baselines alone.
+    assert short_baselines(first, second, np.where(second == 19, 1.0, distance)) == 0.0
+    assert short_baselines(first[:0], second[:0], distance[:0]) == 0.0

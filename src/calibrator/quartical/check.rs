@@ -1,6 +1,6 @@
 //! Options of gaincal that QuartiCal has nothing like, and options of QuartiCal that are the adapter's.
 
-use crate::calibrator::options::{ApplyMode, GainType, GaincalOptions};
+use crate::calibrator::options::{AUTO, ApplyMode, GainType, GaincalOptions};
 use crate::options::OptionError;
 
 /// Options that this adapter must decide itself.
@@ -61,7 +61,8 @@ pub(super) fn check_chain(chain: &[GaincalOptions], terms: &[String]) -> Result<
 /// Options of gaincal that QuartiCal has nothing like, and options of QuartiCal that are ours to set.
 fn check(o: &GaincalOptions) -> Result<(), OptionError> {
     let wrong = |key: &str, found: &str, expected| Err(OptionError::new(format!("gaincal.{key}"), found, expected));
-    if o.selectdata && !o.uvrange.trim().is_empty() && uv_range(&o.uvrange).is_none() {
+    let chosen_later = o.uvrange.is_empty() || o.uvrange == AUTO;
+    if o.selectdata && !chosen_later && uv_range(&o.uvrange).is_none() {
         return wrong(
             "uvrange",
             &o.uvrange,

@@ -127,6 +127,13 @@ fn ranges_of_baselines(#[case] text: &str, #[case] expected: Option<(f64, f64)>)
 }
 
 #[test]
+fn baselines_may_be_left_to_the_program() {
+    let words = |options| calibrator(options).expect("known").solve_words(&request(), "4", None).join(" ");
+    assert!(!words(json!({"uvrange": "auto"})).contains("select_uv_range"), "it replaces the word before it calls");
+    assert!(words(json!({"uvrange": ">812.3m"})).contains("input_ms.select_uv_range=[812.3,0]"));
+}
+
+#[test]
 fn what_quartical_cannot_do_is_said() {
     let cases = [
         json!({"uvrange": ">1klambda"}),

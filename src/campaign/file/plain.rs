@@ -70,10 +70,10 @@ impl ImagerDefaults {
     }
 }
 
-/// Options of the solves: intervals that the program chooses, all baselines, auto_selfcal's limit of the S/N, and with CASA
+/// Options of the solves: intervals and baselines that the program chooses, the flux scale kept, auto_selfcal's limit of the S/N, and with CASA
 /// weights that follow the amplitudes.
 fn gaincal_defaults(calibrator: Option<&Json>) -> Json {
-    let mut all = json!({"solint": "auto", "minsnr": 2, "uvrange": ""});
+    let mut all = json!({"solint": "auto", "minsnr": 2, "uvrange": "auto", "normtype": "flux"});
     if calibrator.is_none_or(|name| *name == json!("casa")) {
         all["calwt"] = json!(true);
     }

@@ -104,7 +104,7 @@ fn what_a_plain_campaign_names_goes_before_its_defaults() {
     let plan = plan_with(&PLAIN.replace("defaults:", chain), &[]);
     let solves = &plan.rounds[1].calibration.as_ref().unwrap().chain;
     let of = |n: usize| (solves[n].solint.as_str(), solves[n].minsnr, solves[n].uvrange.as_str());
-    assert_eq!((of(0), of(1)), (("60s", 2.0, ""), ("inf", 2.0, "")), "a chain by hand keeps its intervals");
+    assert_eq!((of(0), of(1)), (("60s", 2.0, "auto"), ("inf", 2.0, "auto")), "a chain by hand keeps its intervals");
     // A round of the command line makes no strategy of it.
     let plan = plan_with(PLAIN, &["selfcal.2.gaincal.solint=30s", "campaign.mask.method=none"]);
     let intervals: Vec<_> =

@@ -19,6 +19,7 @@ ANTENNAS_KEYWORD = "CLEANLOOP_ANTENNAS"  # antennas that had data when the table
 RECEPTORS_KEYWORD = "CLEANLOOP_RECEPTORS"  # how many receptors have solutions: the first, or both
 HANDS = (5, 8, 9, 12)  # casacore's RR, LL, XX, YY
 ONLY_GAINCAL = ("calmode", "gaintype", "normtype", "refantmode", "solmode")  # bandpass has no such parameters
+FLUX = "flux"  # normtype of our own
 SELECTIONS = ("uvrange", "spw", "field", "antenna", "timerange", "scan")
 
 ChannelRange = tuple[int, int, int]  # window, first and last channel
@@ -44,6 +45,10 @@ def gaincal(request: r.Gaincal) -> dict[str, Any]:
     check_reference(ms, refant, [a["name"] for a in facts["antennas"]])
     os.makedirs(folder, exist_ok=True)
     options = {key: value for key, value in asdict(request.parameters).items() if value is not None}
+    keeps_flux = False
+    if options["normtype"] == FLUX:
+        keeps_flux = options["solnorm"]
+        options.update(solnorm=False, normtype="mean")
     channels = channel_counts(ms)
     ranges: list[ChannelRange | None] = [*channel_ranges(channels, request.nspw)] or [None]
     tables = []
@@ -52,6 +57,8 @@ def gaincal(request: r.Gaincal) -> dict[str, Any]:
             path = os.path.join(folder, table_name(request.name, part))
             before = applied_before(request.applied, part, len(channels))
             if solve(ms, path, refant, {**selected(options, part), **before}):
+                if keeps_flux:
+                    keep_flux(path)
                 with opened(path, write=True) as tb:
                     tb.putkeyword(ANTENNAS_KEYWORD, with_data)
                     tb.putkeyword(RECEPTORS_KEYWORD, receptors(ms))
@@ -131,6 +138,28 @@ def solve(ms: str, table: str, refant: str, options: dict[str, Any]) -> bool:
             raise BadInput(f"{ms}: the selection leaves no data ({chosen(options)})") from None
         raise
     return os.path.isdir(table)
+
+
+def keep_flux(table: str) -> None:
+    """Scales the amplitudes of a table, window by window, so that those of two antennas have a mean product of 1."""
+    with opened(table, write=True) as tb:
+        windows, time, flag = tb.getcol("SPECTRAL_WINDOW_ID"), tb.getcol("TIME"), tb.getcol("FLAG")
+        gain = tb.getcol("CPARAM")
+        for window in np.unique(windows):
+            own = windows == window
+            gain[..., own] /= flux_scale(np.abs(gain[..., own]), flag[..., own], time[own])
+        tb.putcol("CPARAM", gain)
+
+
+def flux_scale(amplitude: np.ndarray, flag: np.ndarray, time: np.ndarray) -> float:
+    """The root of the mean product of two antennas' amplitudes ([receptor, channel, row]): the mean over times of the
+    squared mean over antennas."""
+    which = np.broadcast_to(np.unique(time, return_inverse=True)[1], amplitude.shape)
+    count = np.bincount(which[~flag])
+    total = np.bincount(which[~flag], amplitude[~flag])
+    means = total[count > 0] / count[count > 0]
+    scale = float(np.sqrt(np.mean(means**2))) if means.size else 1.0
+    return scale if scale > 0 else 1.0
 
 
 def chosen(options: dict[str, Any]) -> str:

@@ -10,6 +10,8 @@ from cleanloop_worker.ms.tables import check, opened, pieces
 from cleanloop_worker.problems import BadInput
 
 REFANT_SHARE = 0.95  # a reference antenna has at least this part of the best antenna's unflagged data
+SHORT_SHARES = (0.1, 0.05)  # of the visibilities, on the shortest baselines, that solves may do without
+KEPT_SHARE = 2 / 3  # of each antenna's visibilities that must be left then
 BASELINES = 10  # whose times are looked at, those with most rows
 
 
@@ -59,7 +61,8 @@ def main_table(ms: str) -> tuple[dict[str, Any], dict[str, Any]]:
         first, second = tb.getcol("ANTENNA1"), tb.getcol("ANTENNA2")
         uvw = tb.getcol("UVW")
         scan = tb.getcol("SCAN_NUMBER")
-    lengths = np.linalg.norm(uvw, axis=0)[first != second]
+    cross = first != second
+    lengths = np.linalg.norm(uvw, axis=0)[cross]
     baseline = first.astype(np.int64) * (int(second.max()) + 1) + second
     spacing = integration(time, interval, scan, baseline)
     return {"rows": rows, "columns": columns}, {
@@ -70,7 +73,20 @@ def main_table(ms: str) -> tuple[dict[str, Any], dict[str, Any]]:
         "integration_s": spacing,
         "longest_baseline_m": float(lengths.max()) if lengths.size else 0.0,
         "shortest_baseline_m": float(lengths[lengths > 0].min()) if (lengths > 0).any() else 0.0,
+        "short_baselines_m": short_baselines(first[cross], second[cross], np.hypot(uvw[0], uvw[1])[cross]),
     }
+
+
+def short_baselines(first: np.ndarray, second: np.ndarray, distance: np.ndarray) -> float:
+    """The distance in the uv plane below which baselines may be left out of a solve; 0: none may."""
+    for share in SHORT_SHARES if distance.size else ():
+        limit = float(np.quantile(distance, share, method="lower"))
+        longer = distance > limit
+        kept = np.bincount(np.append(first[longer], second[longer]), minlength=int(second.max()) + 1)
+        total = np.bincount(np.append(first, second), minlength=kept.size)
+        if (kept[: total.size] >= KEPT_SHARE * total).all():
+            return limit
+    return 0.0
 
 
 def integration(time: np.ndarray, interval: np.ndarray, scan: np.ndarray, baseline: np.ndarray) -> float:

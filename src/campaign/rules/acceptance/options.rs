@@ -52,7 +52,7 @@ impl Default for AcceptanceOptions {
         Self {
             dynamic_range_fall: 0.02,
             first_dynamic_range_fall: 0.02,
-            near_field_snr_fall: Some(0.05),
+            near_field_snr_fall: Some(0.1),
             negative_rise: None,
             rms_rise: 0.05,
             beam_area_growth: 0.05,

@@ -36,6 +36,7 @@ impl Programs<'_> {
         earlier: &[SolutionTable],
         context: &StepContext,
     ) -> Result<Solved> {
+        let plan = &self.with_baselines(member, plan);
         let mut calibrator = self.calibrator(plan)?;
         let request = self.request(member, plan, context);
         let (mut tables, mut stats) = (Vec::new(), Vec::new());
@@ -68,6 +69,12 @@ impl Programs<'_> {
         let antenna =
             |a: &Antenna| AntennaSolutions { name: a.name.clone(), flagged_fraction: 1.0, ..Default::default() };
         SolutionStats { flagged_fraction: 1.0, antennas: names.map(antenna).collect(), ..SolutionStats::default() }
+    }
+
+    /// The plan with the baselines of this measurement set where it leaves them to the program.
+    fn with_baselines(&self, member: usize, plan: &CalibrationPlan) -> CalibrationPlan {
+        let short = self.summary_of(member).map_or(0.0, |summary| summary.short_baselines_m);
+        CalibrationPlan { chain: plan.chain.iter().map(|solve| solve.beyond(short)).collect(), ..plan.clone() }
     }
 
     fn request(&self, member: usize, plan: &CalibrationPlan, context: &StepContext) -> SolveRequest {

@@ -168,6 +168,10 @@ pub struct MsSummary {
     pub longest_baseline_m: f64,
     /// Shortest baseline, m.
     pub shortest_baseline_m: f64,
+    /// Distance in the uv plane below which baselines may be left out of a solve, m: a tenth of the visibilities is
+    /// shorter, or a twentieth, so that each antenna keeps two thirds of its own; 0: none may.
+    #[serde(default)]
+    pub short_baselines_m: f64,
     /// Part of the visibilities (without autocorrelations) that is not flagged.
     pub unflagged_fraction: f64,
     /// The antenna nearest the centre of the array among those with most unflagged data; `None`: all is flagged.
