@@ -60,6 +60,7 @@ mod tests {
         std::fs::write(&table, b"..StandardStMan..\0\0\0\nDyscoStMan..").expect("written");
         assert!(is_compressed(folder.path()));
     }
+
     #[test]
     #[ignore = "needs CASA and DP3"]
     fn dp3_decompresses_to_what_casa_reads() {
@@ -67,9 +68,14 @@ mod tests {
         let path = |name: &str| folder.path().join(name);
         let casa = Casa::open(&[], None).expect("CASA is set up");
         let dp3 = Dp3::find().expect("DP3 is set up");
-        let options = serde_json::json!({"antennas": 6, "duration_s": 300, "stokes": "RR RL LR LL"});
-        let mut request: Simulate = serde_json::from_value(options).expect("a simulation");
-        (request.output, request.name) = (folder.path().to_path_buf(), "field".to_owned());
+        let request = Simulate {
+            output: folder.path().to_path_buf(),
+            name: "field".to_owned(),
+            antennas: Some(6),
+            duration_s: Some(300.0),
+            stokes: Some("RR RL LR LL".to_owned()),
+            ..Simulate::default()
+        };
         casa.ask(&request, None).expect("simulated");
         let (compressed, plain) = (path("compressed.ms"), path("plain.ms"));
         let settings = [

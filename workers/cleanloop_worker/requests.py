@@ -49,6 +49,7 @@ class Simulate:
     night: int | None
     hour_angle_h: float | None
     flagged_fraction: float | None
+    stokes: str | None
 
 
 @dataclass(frozen=True)

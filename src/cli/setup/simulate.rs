@@ -173,6 +173,7 @@ impl From<Args> for Simulate {
             night: args.night,
             hour_angle_h: args.hour_angle_h,
             flagged_fraction: args.flagged_fraction,
+            stokes: None,
         }
     }
 }

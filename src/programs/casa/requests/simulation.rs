@@ -58,6 +58,8 @@ pub struct Simulate {
     pub hour_angle_h: Option<f64>,
     /// Part of the rows that is flagged, at random, 0 to 1.
     pub flagged_fraction: Option<f64>,
+    /// Correlations, e.g. `RR RL LR LL`.
+    pub stokes: Option<String>,
 }
 
 impl Default for Simulate {
@@ -88,6 +90,7 @@ impl Default for Simulate {
             night: None,
             hour_angle_h: None,
             flagged_fraction: None,
+            stokes: None,
         }
     }
 }
