@@ -99,7 +99,6 @@ pub struct MaskSettings {
     pub noise: NoiseOptions,
     /// Meaning of large connected regions of exact zeros (a square of 16 pixels fits in), such as the border of a mosaic:
     /// `no-data`, as if they were NaN, or `data`. Auto-multithresh takes them as data.
-    #[serde(skip_serializing_if = "Zeros::is_default")]
     pub zeros: Zeros,
     /// Limits of the method `auto`.
     pub auto: AutoMaskOptions,
