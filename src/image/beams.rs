@@ -83,7 +83,8 @@ fn absurdity(beam: &Beam, pixel: f64, side: usize) -> Option<String> {
     let (major, minor, size) = (beam.major_deg / pixel, beam.minor_deg / pixel, side as f64);
     let fault = match () {
         () if major > size => "is larger than the image",
-        () if major < NARROWEST_PIXELS => "is narrower than a tenth of a pixel",
+        // Of a needle not one pixel is inside its own footprint.
+        () if major.min(minor) < NARROWEST_PIXELS => "is narrower than a tenth of a pixel",
         () => return None,
     };
     let believable = |factor: f64| minor * factor >= BELIEVABLE.0 && major * factor <= BELIEVABLE.1 * size;
@@ -105,6 +106,7 @@ impl FitsImage {
             ImageError::Unreadable { path, reason } => {
                 ImageError::Unreadable { path: path.clone(), reason: reason.clone() }
             }
+            ImageError::Unsuitable { reason, .. } => unsuitable(self, reason.clone()),
             other => unsuitable(self, other.to_string()),
         })
     }
@@ -242,6 +244,15 @@ mod tests {
     }
 
     #[test]
+    fn a_needle_is_no_beam_and_the_file_is_named_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = image(folder.path(), &[GRID[0], GRID[1], ("BMAJ", 4e-3), ("BMIN", 1e-9)], 1);
+        let error = FitsImage::open(&path).unwrap().plane_beam(0, 0).unwrap_err().to_string();
+        assert!(error.contains("tenth of a pixel"), "{error}");
+        assert_eq!(error.matches(&path.display().to_string()).count(), 1, "{error}");
+    }
+
+    #[test]
     fn each_plane_has_its_beam_of_the_table() {
         let folder = tempfile::tempdir().unwrap();
         let path = image(folder.path(), &GRID, 3);
@@ -257,6 +268,7 @@ mod tests {
         append_beam_table(&path, &[beam(8.0); 3]).unwrap();
         let error = FitsImage::open(&path).unwrap().plane_beam(0, 0).unwrap_err();
         assert!(error.to_string().contains("has 2 channels, but its table BEAMS has beams of 3"), "{error}");
+        assert_eq!(error.to_string().matches(".fits").count(), 1, "{error}");
     }
 
     #[test]
