@@ -3,9 +3,8 @@
 //! A window of twice the box is covered by four boxes, one of four times by sixteen: where larger windows are asked for,
 //! their minima come from those of the smallest box, which are computed once.
 
-use super::seeds::{MacOptions, minimum_rows};
 use crate::kernels::bitmask::{BitMask, pack_row};
-use crate::kernels::rows::{CountRows, RowStream, bands, split_rows};
+use crate::kernels::rows::{CountRows, Extremum, ImageRows, Least, Outside, RollingRows, RowStream, bands, split_rows};
 use multiversion::multiversion;
 use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
@@ -46,32 +45,42 @@ impl Window {
     }
 }
 
+/// How boxes are enlarged.
+pub(super) struct Enlargement {
+    /// At most so often.
+    pub(super) most: usize,
+    /// By this factor each time.
+    pub(super) factor: f64,
+    /// Where the fraction of positive pixels exceeds 0.5 + this.
+    pub(super) skew: f64,
+}
+
 impl AdaptiveMinima {
-    /// The minima of an image in standard order, `[y, x]`, with boxes enlarged at most `depth` times.
-    pub(super) fn new(image: ArrayView2<'_, f32>, options: &MacOptions, depth: usize) -> Self {
+    /// The minima of boxes of `box_size` pixels of an image in standard order, `[y, x]`, enlarged where they must be.
+    pub(super) fn new(image: ArrayView2<'_, f32>, box_size: usize, how: &Enlargement) -> Self {
         let (ny, nx) = image.dim();
         let bands = bands(ny);
         let mut smallest = Array2::zeros((ny, nx));
         split_rows(&mut smallest, &bands).into_par_iter().zip(&bands).for_each(|(part, &(first, _))| {
-            let mut stream = minimum_rows(image, options.box_size, first);
+            let mut stream = minimum_rows(image, box_size, first);
             part.chunks_exact_mut(nx).for_each(|row| stream.next_row(row));
         });
         let mut windows: Vec<(BitMask, Window)> = Vec::new();
-        let mut side = options.box_size;
+        let mut side = box_size;
         let positive = if side > ny || side > nx { Array2::default((0, 0)) } else { positive_pixels(image) };
-        for _ in 0..depth {
+        for _ in 0..how.most {
             if side > ny || side > nx {
                 break;
             }
-            let skewed = skewed_boxes(positive.view(), side, options.adaptive_skew_delta);
+            let skewed = skewed_boxes(positive.view(), side, how.skew);
             if skewed.is_empty() {
                 break;
             }
-            side = (side as f64 * options.adaptive_step_factor) as usize;
+            side = (side as f64 * how.factor) as usize;
             // The last window that is asked for counts.
             let others = skewed.inverted();
             windows.iter_mut().for_each(|(pixels, _)| pixels.and_with(&others));
-            windows.push((skewed, Window::new(side, options.box_size, (ny, nx))));
+            windows.push((skewed, Window::new(side, box_size, (ny, nx))));
         }
         Self { smallest, windows }
     }
@@ -134,6 +143,16 @@ impl AdaptiveMinima {
             minima[x0 - x..x1 - x].copy_from_slice(&found[x0 - start..x1 - start]);
         });
     }
+}
+
+/// Rows of the rolling minimum from `first` on; boxes without data give infinity, which no pixel exceeds.
+pub(super) fn minimum_rows<'a>(
+    image: ArrayView2<'a, f32>,
+    box_size: usize,
+    first: usize,
+) -> RollingRows<ImageRows<'a>, Least> {
+    let source = move |y| ImageRows::new(image, y, Least::NEUTRAL, Outside::Wrap);
+    RollingRows::new(source, first as isize, image.dim(), (box_size, box_size))
 }
 
 #[multiversion(targets("x86_64+avx2"))]

@@ -1,11 +1,10 @@
 //! Seeds and floor: where islands begin, and how far they may grow.
 
-use super::adaptive::AdaptiveMinima;
+use super::adaptive::{AdaptiveMinima, Enlargement, minimum_rows};
 use super::notes::MaskNote;
 use super::options::MaskingOptions;
 use crate::kernels::bitmask::{BitMask, WORD, pack_row, pack_rows};
-use crate::kernels::rows::RowStream;
-use crate::kernels::rows::{Extremum, ImageRows, Least, Outside, RollingRows, bands};
+use crate::kernels::rows::{RowStream, bands};
 use multiversion::multiversion;
 use ndarray::ArrayView2;
 use rayon::prelude::*;
@@ -16,6 +15,7 @@ pub(crate) const STRIP: usize = 1 << 17;
 const LANES: usize = 16;
 /// Part of the greatest signal that becomes the seed clip when nothing reaches the asked one.
 const PART_OF_MAXIMUM: f32 = 0.9;
+
 /// Where islands begin and how far they may grow, one bit per pixel, `[y, x]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SeedsAndFloor {
@@ -215,8 +215,12 @@ pub fn mac_seeds(image: ArrayView2<'_, f32>, options: &MacOptions) -> SeedsAndFl
     let image = image.view();
     let nx = shape.1;
     let bands = bands(shape.0);
-    let adaptive =
-        options.adaptive_max_depth.filter(|&d| d > 0).map(|depth| AdaptiveMinima::new(image, options, depth));
+    let enlargement = options.adaptive_max_depth.filter(|&depth| depth > 0).map(|most| Enlargement {
+        most,
+        factor: options.adaptive_step_factor,
+        skew: options.adaptive_skew_delta,
+    });
+    let adaptive = enlargement.map(|how| AdaptiveMinima::new(image, options.box_size, &how));
     let (seed_factor, flood_factor) = (options.seed_factor as f32, options.flood_factor as f32);
     let stride = found.seeds.stride();
     let seeds = found.seeds.split_rows(&bands);
@@ -242,16 +246,6 @@ pub fn mac_seeds(image: ArrayView2<'_, f32>, options: &MacOptions) -> SeedsAndFl
         }
     });
     found
-}
-
-/// Rows of the rolling minimum from `first` on; boxes without data give infinity, which no pixel exceeds.
-pub(super) fn minimum_rows<'a>(
-    image: ArrayView2<'a, f32>,
-    box_size: usize,
-    first: usize,
-) -> RollingRows<ImageRows<'a>, Least> {
-    let source = move |y| ImageRows::new(image, y, Least::NEUTRAL, Outside::Wrap);
-    RollingRows::new(source, first as isize, image.dim(), (box_size, box_size))
 }
 
 #[cfg(test)]
