@@ -7,6 +7,8 @@ use crate::quality::solutions::TermKind;
 
 /// An image is at the theoretical noise when its own is within this factor.
 const AT_THE_NOISE: f64 = 1.05;
+/// A round that gains nothing right after the same chain gained more than this may owe that to its mask alone.
+const STEEP: f64 = 0.1;
 
 /// A chain that may be next.
 pub(super) struct Candidate {
@@ -152,8 +154,11 @@ impl<'a> Course<'a> {
         let current = self.state.current?;
         let (gain, least) = (self.state.last_gain(), self.options.repeat_gain);
         let failed_already = self.state.against_this_model().any(|t| t.chain == current.chain);
-        (gain >= least && !failed_already).then(|| {
-            let why = format!("all terms again with the last model, which gained {:.1} %", 100.0 * gain);
+        let before = self.state.gain_before_last(&current.chain);
+        let steep = before.filter(|before| *before > STEEP).map(|before| format!(" after {:.1} %", 100.0 * before));
+        ((gain >= least || steep.is_some()) && !failed_already).then(|| {
+            let after = steep.filter(|_| gain < least).unwrap_or_default();
+            let why = format!("all terms again with the last model, which gained {:.1} %{after}", 100.0 * gain);
             Candidate::new(current.chain.clone(), why)
         })
     }

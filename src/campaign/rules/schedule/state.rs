@@ -60,6 +60,13 @@ impl<'a> State<'a> {
         self.recent().filter(|t| t.chain == chain).last()
     }
 
+    /// The gain of the accepted attempt before the last one, where both were at this chain.
+    pub(super) fn gain_before_last(&self, chain: &[TermChoice]) -> Option<f64> {
+        let mut accepted = self.history.iter().rev().filter(|t| t.accepted);
+        let (last, before) = (accepted.next()?, accepted.next()?);
+        (last.chain == chain && before.chain == chain).then_some(before.gain)
+    }
+
     /// The gain of the last accepted attempt.
     pub(super) fn last_gain(&self) -> f64 {
         self.history.iter().rev().find(|t| t.accepted).map_or(0.0, |t| t.gain)
