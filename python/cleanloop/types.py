@@ -96,7 +96,6 @@ class AutoMaskOptions(TypedDict, total=False):
     extended_flood: float
     extended_depth: float
     margin_beams: float
-    margin_snr: float
     max_fraction: float
     beside_ratio: float
     beside_reach: float

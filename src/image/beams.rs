@@ -12,6 +12,8 @@ const UNFITTED_DEG: f64 = 1e-6 / 3600.0;
 /// Major axis, pixels, below which nothing was imaged with this beam. (The minor axis of a beam that was fitted on too large
 /// pixels may be anything.)
 const NARROWEST_PIXELS: f64 = 0.1;
+/// Minor axis, pixels, below which not one pixel is inside the beam's own footprint: no fit makes such a beam.
+const NEEDLE_PIXELS: f64 = 1e-3;
 /// Widths of a believable beam: at least this many pixels, at most this part of the image.
 const BELIEVABLE: (f64, f64) = (1.0, 0.25);
 /// Units that BMAJ is written in by mistake, and their size in degrees.
@@ -83,8 +85,8 @@ fn absurdity(beam: &Beam, pixel: f64, side: usize) -> Option<String> {
     let (major, minor, size) = (beam.major_deg / pixel, beam.minor_deg / pixel, side as f64);
     let fault = match () {
         () if major > size => "is larger than the image",
-        // Of a needle not one pixel is inside its own footprint.
-        () if major.min(minor) < NARROWEST_PIXELS => "is narrower than a tenth of a pixel",
+        () if major < NARROWEST_PIXELS => "is narrower than a tenth of a pixel",
+        () if minor < NEEDLE_PIXELS => "is narrower than a thousandth of a pixel",
         () => return None,
     };
     let believable = |factor: f64| minor * factor >= BELIEVABLE.0 && major * factor <= BELIEVABLE.1 * size;
@@ -248,8 +250,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = image(folder.path(), &[GRID[0], GRID[1], ("BMAJ", 4e-3), ("BMIN", 1e-9)], 1);
         let error = FitsImage::open(&path).unwrap().plane_beam(0, 0).unwrap_err().to_string();
-        assert!(error.contains("tenth of a pixel"), "{error}");
+        assert!(error.contains("thousandth of a pixel"), "{error}");
         assert_eq!(error.matches(&path.display().to_string()).count(), 1, "{error}");
+        // wsclean fits such a beam where pixels are as large as the beam.
+        let path = image(folder.path(), &[GRID[0], GRID[1], ("BMAJ", 4e-3), ("BMIN", 1e-4)], 1);
+        assert_eq!(FitsImage::open(&path).unwrap().plane_beam(0, 0).unwrap().unwrap().minor_deg, 1e-4);
     }
 
     #[test]

@@ -110,8 +110,8 @@ impl<'i, 's> Maker<'i, 's> {
         let removed = check(mask, &islands, &surroundings, self.inputs.last, &extended, self.limits);
         if !self.erodes() {
             // Smoothing has widened extended emission already.
-            let margin = self.margin(&mask.plane_bits(0));
-            mask.set_bits(0, &margin);
+            let margin = self.limits.levels.margin_beams * self.state.fwhm;
+            mask.set_bits(0, &with_margin(mask.plane_bits(0), margin));
         }
         self.put(mask, &extended);
         (removed, found)
@@ -267,14 +267,6 @@ impl<'i, 's> Maker<'i, 's> {
             flood: options.flood * caution,
             depth: options.depth,
         }
-    }
-
-    /// The bright islands with the margin around them.
-    fn margin(&self, islands: &BitMask) -> BitMask {
-        let (image, levels) = (self.inputs.image, &self.limits.levels);
-        let islands = MaskIslands::of(islands, image);
-        let bright = |n: usize| islands.list[n].peak > levels.margin_snr * self.state.rms;
-        with_margin(islands.pixels_of(image.dim(), bright), levels.margin_beams * self.state.fwhm)
     }
 
     /// Adds islands of no scale in particular: they belong to each, as far as the beam's shape allows.

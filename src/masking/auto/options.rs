@@ -86,10 +86,8 @@ pub struct LevelOptions {
     pub local_seed: f64,
     /// The level down to which they grow, sigma.
     pub local_flood: f64,
-    /// Margin of bright islands of the image itself, FWHM of the beam.
+    /// Margin of the islands of the image itself, FWHM of the beam.
     pub margin_beams: f64,
-    /// Brightness of these islands, in units of the image's noise; 0: all have it.
-    pub margin_snr: f64,
     /// Largest masked fraction that is believed.
     pub max_fraction: f64,
 }
@@ -244,14 +242,10 @@ pub struct FlatOptions {
     /// Lowest level to which extended emission grows, as a fraction of its brightest pixel in the smoothed image.
     #[arg(long, value_name = "FRACTION", default_value_t = 0.2)]
     pub extended_depth: f64,
-    /// Margin around bright islands of the image itself, FWHM of the beam: pixels cannot hold a source between them better
-    /// than that. A wide mask lets CLEAN follow the calibration errors beside a source, and the next solve keeps them.
-    /// Masks that are eroded have no margin.
-    #[arg(long, value_name = "FWHM", default_value_t = 0.3)]
+    /// Margin around the islands of the image itself, FWHM of the beam: faint wings are cleaned with them. A wide one lets
+    /// CLEAN follow the calibration errors beside a source, and the next solve keeps them. Masks that are eroded have none.
+    #[arg(long, value_name = "FWHM", default_value_t = 0.5)]
     pub margin_beams: f64,
-    /// Islands whose brightest pixel exceeds this times the image's noise have the margin; 0: all have.
-    #[arg(long, value_name = "SNR", default_value_t = 5000.0)]
-    pub margin_snr: f64,
     /// Largest masked fraction; if a mask exceeds it, it is made again with higher levels.
     #[arg(long, value_name = "FRACTION", default_value_t = 0.25)]
     pub max_fraction: f64,
@@ -305,8 +299,7 @@ impl Default for FlatOptions {
             extended_sidelobe: 3.0,
             extended_flood: 2.0,
             extended_depth: 0.2,
-            margin_beams: 0.3,
-            margin_snr: 5000.0,
+            margin_beams: 0.5,
             max_fraction: 0.25,
             beside_ratio: 5.0,
             beside_reach: 25.0,
@@ -333,7 +326,6 @@ impl From<FlatOptions> for AutoMaskOptions {
                 local_seed: flat.local_seed,
                 local_flood: flat.local_flood,
                 margin_beams: flat.margin_beams,
-                margin_snr: flat.margin_snr,
                 max_fraction: flat.max_fraction,
             },
             compact: CompactOptions {
@@ -389,7 +381,6 @@ impl From<AutoMaskOptions> for FlatOptions {
             extended_flood: extended.flood,
             extended_depth: extended.depth,
             margin_beams: levels.margin_beams,
-            margin_snr: levels.margin_snr,
             max_fraction: levels.max_fraction,
             beside_ratio: vetting.beside_ratio,
             beside_reach: vetting.beside_reach,

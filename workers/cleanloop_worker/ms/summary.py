@@ -11,6 +11,7 @@ from cleanloop_worker.problems import BadInput
 
 REFANT_SHARE = 0.95  # a reference antenna has at least this part of the best antenna's unflagged data
 SHORT_SHARES = (0.1, 0.05)  # of the visibilities, on the shortest baselines, that solves may do without
+LEAST_ANTENNAS = 20  # fewer need all of their baselines
 KEPT_SHARE = 2 / 3  # of each antenna's visibilities that must be left then
 BASELINES = 10  # whose times are looked at, those with most rows
 
@@ -79,7 +80,8 @@ def main_table(ms: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def short_baselines(first: np.ndarray, second: np.ndarray, distance: np.ndarray) -> float:
     """The distance in the uv plane below which baselines may be left out of a solve; 0: none may."""
-    for share in SHORT_SHARES if distance.size else ():
+    enough = np.unique(np.append(first, second)).size >= LEAST_ANTENNAS
+    for share in SHORT_SHARES if enough else ():
         limit = float(np.quantile(distance, share, method="lower"))
         longer = distance > limit
         kept = np.bincount(np.append(first[longer], second[longer]), minlength=int(second.max()) + 1)
