@@ -21,7 +21,8 @@ pub struct GaincalOptions {
     /// Solutions with a lower signal-to-noise ratio are flagged.
     pub minsnr: f64,
     /// Baselines that are used, in CASA's notation; empty: all. `auto`: all but the shortest, which see emission that the
-    /// model lacks: a tenth of the visibilities, or a twentieth, so that each antenna keeps two thirds of its own. Delays have all.
+    /// model lacks: a tenth of the visibilities, or a twentieth, so that each antenna keeps two thirds of its own. Delays,
+    /// and arrays of fewer than 20 antennas, have all.
     pub uvrange: String,
     /// Whether the selections below (and `uvrange`) apply.
     pub selectdata: bool,
@@ -245,7 +246,7 @@ impl Solint {
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         match text.to_ascii_lowercase().as_str() {
-            "auto" => return Some(Self::Auto),
+            AUTO => return Some(Self::Auto),
             "int" => return Some(Self::Integration),
             "inf" | "infinite" => return Some(Self::Infinite),
             _ => {}

@@ -169,7 +169,8 @@ pub struct MsSummary {
     /// Shortest baseline, m.
     pub shortest_baseline_m: f64,
     /// Distance in the uv plane below which baselines may be left out of a solve, m: a tenth of the visibilities is
-    /// shorter, or a twentieth, so that each antenna keeps two thirds of its own; 0: none may.
+    /// shorter, or a twentieth, so that each antenna keeps two thirds of its own; 0, as with fewer than 20 antennas: none
+    /// may.
     #[serde(default)]
     pub short_baselines_m: f64,
     /// Part of the visibilities (without autocorrelations) that is not flagged.
