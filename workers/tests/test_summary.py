@@ -46,6 +46,8 @@ def test_a_tenth_of_the_visibilities_may_be_left_out_unless_an_antenna_needs_the
     limit = short_baselines(first, second, distance)
     assert limit == 100.0
     assert (distance <= limit).mean() == pytest.approx(0.1, abs=0.005)
+    # The greater number may come first.
+    assert short_baselines(second, first, distance) == limit
     # The last antenna sees the others on the shortest baselines alone.
     assert short_baselines(first, second, np.where(second == 19, 1.0, distance)) == 0.0
     assert short_baselines(first[:0], second[:0], distance[:0]) == 0.0

@@ -80,13 +80,12 @@ def main_table(ms: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def short_baselines(first: np.ndarray, second: np.ndarray, distance: np.ndarray) -> float:
     """The distance in the uv plane below which baselines may be left out of a solve; 0: none may."""
-    enough = np.unique(np.append(first, second)).size >= LEAST_ANTENNAS
-    for share in SHORT_SHARES if enough else ():
+    total = np.bincount(np.append(first, second))
+    for share in SHORT_SHARES if (total > 0).sum() >= LEAST_ANTENNAS else ():
         limit = float(np.quantile(distance, share, method="lower"))
         longer = distance > limit
-        kept = np.bincount(np.append(first[longer], second[longer]), minlength=int(second.max()) + 1)
-        total = np.bincount(np.append(first, second), minlength=kept.size)
-        if (kept[: total.size] >= KEPT_SHARE * total).all():
+        kept = np.bincount(np.append(first[longer], second[longer]), minlength=total.size)
+        if (kept >= KEPT_SHARE * total).all():
             return limit
     return 0.0
 
