@@ -27,7 +27,8 @@ def of_case(options, case):
     first = attempts[0]["metrics"] if attempts else None
     last = best["metrics"] if best else first
     return {"case": case, "status": result["status"], "attempts": len(attempts),
-            "product": campaigns.product_round(dataset), "first": first and first["peak"] / first["rms"], "last": last and last["peak"] / last["rms"],
+            "product": campaigns.product_round(dataset), "first": first and first["peak"] / first["rms"],
+            "last": last and last["peak"] / last["rms"],
             "messages": dataset.get("messages", [])[-1:], "state": dataset["state"]}
 
 

@@ -553,6 +553,12 @@ fn field_masks_and_the_archive_as_jobs() {
     assert!(fake.path("kept/b0003/final/image.fits").is_file());
 }
 
+/// A campaign of the real programs with one calibrated round, each step a small job.
+fn one_round() -> String {
+    crate::campaign::whole::CAMPAIGN
+        .replace("rounds: 2,", "rounds: 1, scheduler: {engine: slurm, poll: 2s, memory_gb: 3, cpus: 1},")
+}
+
 /// The real programs as jobs: wsclean images, CASA calibrates, and the second round is better than the first.
 #[test]
 #[ignore = "needs wsclean, CASA and a Slurm of its own, which `make test-slurm` starts"]
@@ -565,9 +571,7 @@ fn wsclean_and_casa_as_jobs() {
         fs::rename(folder.path().join("field.ms"), folder.path().join(format!("{name}.ms"))).unwrap();
     }
     drop(casa);
-    let campaign = crate::campaign::whole::CAMPAIGN
-        .replace("[field.ms]", "[one.ms, two.ms]")
-        .replace("rounds: 2,", "rounds: 1, scheduler: {engine: slurm, poll: 2s, memory_gb: 3, cpus: 1},");
+    let campaign = one_round().replace("[field.ms]", "[one.ms, two.ms]");
     fs::write(folder.path().join("campaign.yaml"), campaign).unwrap();
     let mut command = assert_cmd::Command::cargo_bin("cleanloop").unwrap();
     let output = command.current_dir(folder.path()).args(["run", "campaign.yaml", "-q"]).output().unwrap();
@@ -590,9 +594,7 @@ fn data_that_cannot_be_worked_with_are_refused_before_anything_is_queued() {
     let field =
         crate::support::real::field(&casa, folder.path(), &serde_json::json!({"antennas": 6, "duration_s": 300}));
     crate::support::real::python(&field.ms, crate::data::damage::FLAGGED);
-    let campaign = crate::campaign::whole::CAMPAIGN
-        .replace("rounds: 2,", "rounds: 1, scheduler: {engine: slurm, poll: 2s, memory_gb: 3, cpus: 1},");
-    fs::write(folder.path().join("campaign.yaml"), campaign).unwrap();
+    fs::write(folder.path().join("campaign.yaml"), one_round()).unwrap();
     for words in [["run", "campaign.yaml", "-q"], ["run", "campaign.yaml", "--detach"]] {
         let mut command = assert_cmd::Command::cargo_bin("cleanloop").unwrap();
         let output = command.current_dir(folder.path()).args(words).output().unwrap();
