@@ -39,7 +39,8 @@ pub(crate) fn failing_wsclean(folder: &Path, with: &str) -> PathBuf {
     path
 }
 
-/// A stand-in for apptainer: keeps a record of its words and of when the program runs, and runs the program itself.
+/// A stand-in for apptainer: keeps a record of its words and of when the program runs, and runs the program itself. The
+/// first image waits up to a minute for another to begin: two that may run side by side do, on any machine.
 pub(crate) fn apptainer(folder: &Path) -> PathBuf {
     let path = folder.join("apptainer");
     let record = folder.join("record.txt");
@@ -47,7 +48,11 @@ pub(crate) fn apptainer(folder: &Path) -> PathBuf {
         "#!/bin/sh\nrecord={}\nlock() {{ flock \"$record\" sh -c 'cat >> \"$0\"' \"$record\"; }}\n\
          [ \"$1\" = exec ] || exit 9\nall=\"$*\"\nshift\n\
          while :; do case \"$1\" in --bind) shift 2;; --*) shift;; *) break;; esac; done\nshift\n\
-         echo \"start $all\" | lock\n\"$@\"\nstatus=$?\necho \"end $all\" | lock\nexit $status\n",
+         echo \"start $all\" | lock\n\
+         case \"$all\" in *-dry-run*) ;; *' -name '*) tries=0\n\
+         while [ \"$(grep ' -name ' \"$record\" | grep -vc -e -dry-run)\" -lt 2 ] && [ $tries -lt 600 ]; do\n\
+         sleep 0.1; tries=$((tries + 1)); done;; esac\n\
+         \"$@\"\nstatus=$?\necho \"end $all\" | lock\nexit $status\n",
         record.display()
     );
     script(&path, &text);
