@@ -50,6 +50,10 @@ class Simulate:
     hour_angle_h: float | None
     flagged_fraction: float | None
     stokes: str | None
+    directions: int | None
+    direction_phase_rms_deg: float | None
+    direction_amplitude_rms: float | None
+    direction_gain_time_s: float | None
 
 
 @dataclass(frozen=True)

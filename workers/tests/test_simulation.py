@@ -49,9 +49,10 @@ def test_beams_and_nights_share_the_sky_and_have_their_own_gains_and_noise() -> 
     field, left, right = states(None), states([-300.0, 0.0]), states([300.0, 0.0])
     all_of_them = [field, left, right, states(None, 1), states(None, 2), states([300.0, 0.0], 1)]
     assert len({states[0] for states in all_of_them}) == 1
-    for own in range(1, 6):
+    for own in range(1, 7):
         assert len({states[own] for states in all_of_them}) == len(all_of_them)
-    assert len(set(field)) == 6, "every stream is its own"
+    assert len({states[7] for states in all_of_them}) == 1, "the places of the directions are the field's"
+    assert len(set(field)) == 8, "every stream is its own"
 
 
 def test_a_point_at_the_centre_has_the_same_visibility_everywhere() -> None:
@@ -86,6 +87,10 @@ GAINS = {
     "hand_phase_deg": 30.0,
     "window_phase_deg": 20.0,
     "windows": 2,
+    "directions": 0,
+    "direction_phase_rms_deg": 25.0,
+    "direction_amplitude_rms": 0.05,
+    "direction_gain_time_s": None,
     "gain_errors": True,
     "random_phases": False,
 }
@@ -132,6 +137,55 @@ def test_without_gain_errors_nothing_is_wrong() -> None:
     assert (made.drift == 1).all()
     assert not made.phases(1, "L", 1e7).any()
     assert (gains.row_phases(9, {**GAINS, "gain_errors": False, "random_phases": True}, 1) == 1).all()
+
+
+DIRECTIONS = replace(REQUEST, directions=3, direction_phase_rms_deg=20.0)
+
+
+def test_each_direction_has_a_bright_point_and_what_is_nearest_to_it() -> None:
+    o = observe.options_of(DIRECTIONS)
+    plain = sky.make_sky(o, np.random.default_rng(1))
+    made = sky.add_directions(plain, o, np.random.default_rng(2))
+    assert [source["flux_jy"][0] for source in made[:3]] == [2.0, 1.25, 0.5]
+    assert [source["direction"] for source in made[:3]] == [0, 1, 2]
+    assert [{k: v for k, v in source.items() if k != "direction"} for source in made[3:]] == plain[1:]
+    centres = np.array(sky.direction_centres(made, 3))
+    for source in made:
+        apart = np.hypot(*(centres - [source["east_arcsec"], source["north_arcsec"]]).T)
+        assert source["direction"] == int(np.argmin(apart))
+    assert sky.add_directions(plain, {**o, "directions": 0}, np.random.default_rng(2)) is plain
+
+
+def test_directions_drift_each_by_itself_and_leave_the_gains_in_common_alone() -> None:
+    o = {**GAINS, "directions": 3, "direction_phase_rms_deg": 20.0, "direction_amplitude_rms": 0.0}
+    made, alone = gains.make_gains(60, 200, o, 1, 2, 3), gains.make_gains(60, 200, GAINS, 1, 2, 3)
+    np.testing.assert_array_equal(made.drift, alone.drift)
+    assert made.by_direction.shape == (3, 60, 200)
+    assert alone.by_direction.shape == (0, 60, 200)
+    np.testing.assert_allclose(np.abs(made.by_direction), 1.0)
+    np.testing.assert_allclose(np.rad2deg(np.angle(made.by_direction)).std((1, 2)), 20.0, rtol=0.2)
+    assert np.abs(np.corrcoef(np.angle(made.by_direction).reshape(3, -1))[0, 1]) < 0.1
+    assert (gains.make_gains(4, 3, {**o, "gain_errors": False}, 1, 2, 3).by_direction == 1).all()
+
+
+def test_a_source_has_the_gains_of_its_direction() -> None:
+    places = [(0.0, 0.0), (300.0, 0.0)]
+    both = [{**sky.component("point", at, [1.0], sky.POINT), "direction": k} for k, at in enumerate(places)]
+    turned = np.ones((2, 3, 1), complex)
+    turned[1, 0] = 1j
+    made = gains.Gains(np.ones((3, 1), complex), turned, np.zeros(3), np.zeros(3), np.zeros((1, 3)))
+    uvw = np.arange(9.0).reshape(3, 3)
+    rows = (np.array([0, 0, 1]), np.array([1, 2, 2]), np.zeros(3, int))
+    seen, true = observe.model_of(both, uvw, (1.4e9, 0), made, rows)
+    one, other = (sky.visibilities([source], uvw, 1.4e9, 0) for source in both)
+    np.testing.assert_allclose(true, one + other)
+    np.testing.assert_allclose(seen, one + other * [1j, 1j, 1])
+
+
+@pytest.mark.parametrize("change", [{"bright_jy": 0.0}, {"preset": "line-cube"}, {"direction_gain_time_s": 0.0}])
+def test_directions_that_cannot_be_simulated_are_refused(change: dict) -> None:
+    with pytest.raises(BadInput, match="bright source|above 0 s"):
+        observe.options_of(replace(DIRECTIONS, **change))
 
 
 def test_random_phases_have_no_mean() -> None:

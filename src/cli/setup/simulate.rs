@@ -109,6 +109,23 @@ pub struct Args {
     /// Part of the rows that is flagged, at random, 0 to 1.
     #[arg(long = "flagged", value_name = "FRACTION")]
     pub flagged_fraction: Option<f64>,
+
+    /// Number of directions with gain errors of their own, on top of those in common. Each gets a bright point (the last a
+    /// quarter of the flux of the first); every other source has the errors of the nearest.
+    #[arg(long, value_name = "N")]
+    pub directions: Option<u32>,
+
+    /// Scatter of the antennas' phases in each direction, degrees [default: 25].
+    #[arg(long = "direction-phase-rms", value_name = "DEG", requires = "directions")]
+    pub direction_phase_rms_deg: Option<f64>,
+
+    /// Scatter of the antennas' amplitudes in each direction, relative [default: 0.05].
+    #[arg(long = "direction-amp-rms", value_name = "FRACTION", requires = "directions")]
+    pub direction_amplitude_rms: Option<f64>,
+
+    /// Correlation time of the drift in each direction, s [default: that of --gain-time].
+    #[arg(long = "direction-gain-time", value_name = "S", requires = "directions")]
+    pub direction_gain_time_s: Option<f64>,
 }
 
 impl Args {
@@ -140,6 +157,10 @@ impl Args {
             night: None,
             hour_angle_h: None,
             flagged_fraction: None,
+            directions: None,
+            direction_phase_rms_deg: None,
+            direction_amplitude_rms: None,
+            direction_gain_time_s: None,
         }
     }
 }
@@ -174,6 +195,10 @@ impl From<Args> for Simulate {
             hour_angle_h: args.hour_angle_h,
             flagged_fraction: args.flagged_fraction,
             stokes: None,
+            directions: args.directions,
+            direction_phase_rms_deg: args.direction_phase_rms_deg,
+            direction_amplitude_rms: args.direction_amplitude_rms,
+            direction_gain_time_s: args.direction_gain_time_s,
         }
     }
 }

@@ -15,7 +15,16 @@ from cleanloop_worker.problems import BadInput
 from cleanloop_worker.protocol import event
 from cleanloop_worker.simulation.gains import Gains, make_gains, row_phases, write_gains
 from cleanloop_worker.simulation.presets import PRESETS, VLA
-from cleanloop_worker.simulation.sky import ARCSEC, Component, beam_widths, make_sky, seen_by_beam, visibilities
+from cleanloop_worker.simulation.sky import (
+    ARCSEC,
+    Component,
+    add_directions,
+    beam_widths,
+    direction_centres,
+    make_sky,
+    seen_by_beam,
+    visibilities,
+)
 
 EPOCH = ("2021/06/01/00:00:00", 59366.0)  # UTC, and as MJD; any date that the measures data know
 HOUR_S = 3600.0
@@ -50,9 +59,9 @@ def simulate(request: r.Simulate) -> dict[str, Any]:
     seed = seeds(request.seed, o["pointing_arcsec"], o["night"])
     lay_out(partial, o)
     layout = read_layout(partial)
-    sky = sky_of(o, layout, np.random.default_rng(seed.sky))
+    sky = sky_of(o, layout, np.random.default_rng(seed.sky), np.random.default_rng(seed.places))
     stamps = np.unique(layout.time)
-    gains = make_gains(len(layout.antennas), stamps.size, o, seed.gains, seed.constant)
+    gains = make_gains(len(layout.antennas), stamps.size, o, seed.gains, seed.constant, seed.directions)
     factor = row_phases(layout.time.size, o, seed.rows)
     data, power = observe(layout, sky, gains, factor, o, np.random.default_rng(seed.noise))
     write_data(partial, o, data, np.random.default_rng(seed.flags))
@@ -61,7 +70,7 @@ def simulate(request: r.Simulate) -> dict[str, Any]:
         for key, end in [("sky", "sky.json"), ("gains", "gains.npz"), ("gains_json", "gains.json")]
     }
     write_sky(paths["sky"], request, o, layout, sky, antenna_snr(power, o))
-    write_gains(paths, gains, stamps, layout.antennas)
+    write_gains(paths, gains, stamps, layout.antennas, direction_centres(sky, o["directions"]))
     os.rename(partial, final)
     return {
         "measurement_set": final,
@@ -78,7 +87,7 @@ def options_of(request: r.Simulate) -> Options:
     if request.preset not in PRESETS:
         raise BadInput(f"no preset {request.preset!r}: there are {', '.join(PRESETS)}")
     preset = {**VLA, **PRESETS[request.preset]}
-    nothing = {"antennas": None, "line": False, "pointing_arcsec": None}
+    nothing = {"antennas": None, "line": False, "pointing_arcsec": None, "direction_gain_time_s": None}
     o = {**nothing, "night": 0, "hour_angle_h": 0.0, "flagged_fraction": 0.0, **preset}
     changes = {k: v for k, v in asdict(request).items() if k not in ("output", "name", "preset", "seed")}
     o.update({k: v for k, v in changes.items() if v is not None})
@@ -90,8 +99,11 @@ def options_of(request: r.Simulate) -> Options:
     ]
     if min(o["channels"], o["windows"]) < 1 or o["duration_s"] < o["integration_s"] or o["integration_s"] <= 0:
         raise BadInput("at least one channel, one spectral window and one integration are needed")
-    if o["gain_time_s"] <= 0:
+    own = o["direction_gain_time_s"]
+    if o["gain_time_s"] <= 0 or (own is not None and own <= 0):
         raise BadInput("the correlation time of the gains must be above 0 s")
+    if o["directions"] < 0 or (o["directions"] and (o["line"] or o["bright_jy"] <= 0)):
+        raise BadInput("directions need a bright source each: a preset with one, or a flux above 0 for it, and no line")
     if not 0 <= o["flagged_fraction"] <= 1:
         raise BadInput("the flagged fraction must be between 0 and 1")
     if o["antennas"] is not None and o["antennas"] < 2:
@@ -100,7 +112,8 @@ def options_of(request: r.Simulate) -> Options:
 
 
 class Seeds(NamedTuple):
-    """Seeds of what is random: the sky, gains that drift, noise, constant gain errors, phases of single rows, flags."""
+    """Seeds of what is random: the sky, gains that drift, noise, constant gain errors, phases of single rows, flags,
+    gains by direction, places of the directions."""
 
     sky: np.random.SeedSequence
     gains: np.random.SeedSequence
@@ -108,14 +121,16 @@ class Seeds(NamedTuple):
     constant: np.random.SeedSequence
     rows: np.random.SeedSequence
     flags: np.random.SeedSequence
+    directions: np.random.SeedSequence
+    places: np.random.SeedSequence
 
 
 def seeds(seed: int, pointing: list[float] | None, night: int) -> Seeds:
     """The seeds of an observation. The sky is the field's; gains and noise are each beam's and each night's own."""
-    sky, *own = np.random.SeedSequence(seed).spawn(6)
+    sky, *own = np.random.SeedSequence(seed).spawn(8)
     if pointing or night:
         beam = [int(round(10 * offset)) + 2**30 for offset in pointing or []]
-        own = np.random.SeedSequence([seed, *beam, *([night] if night else [])]).spawn(5)
+        own[:6] = np.random.SeedSequence([seed, *beam, *([night] if night else [])]).spawn(6)
     return Seeds(sky, *own)
 
 
@@ -206,9 +221,9 @@ def channel_frequencies(path: str) -> np.ndarray:
         return tb.getcol("CHAN_FREQ").T
 
 
-def sky_of(o: Options, layout: Layout, rng: np.random.Generator) -> list[Component]:
-    """The sky around the phase centre."""
-    sky = make_sky(o, rng)
+def sky_of(o: Options, layout: Layout, rng: np.random.Generator, places: np.random.Generator) -> list[Component]:
+    """The sky around the phase centre, its directions first."""
+    sky = add_directions(make_sky(o, rng), o, places)
     if not o["pointing_arcsec"]:
         return sky
     centres = (phase_centre(o, None), phase_centre(o, o["pointing_arcsec"]))
@@ -229,11 +244,11 @@ def observe(
         window, channel = divmod(number, channels)
         rows = np.flatnonzero(layout.window == window)
         first, second = layout.first[rows], layout.second[rows]
-        model = visibilities(sky, layout.uvw[:, rows], frequency, number) * factor[rows]
+        part, true = model_of(sky, layout.uvw[:, rows], (frequency, number), gains, (first, second, when[rows]))
         if window == 0:
             for antennas in (first, second):
-                np.add.at(power, (antennas, when[rows]), np.abs(model) ** 2)
-        model *= gains.drift[first, when[rows]] * gains.drift[second, when[rows]].conj()
+                np.add.at(power, (antennas, when[rows]), np.abs(true) ** 2)
+        model = part * factor[rows] * gains.drift[first, when[rows]] * gains.drift[second, when[rows]].conj()
         error = rng.standard_normal((2, len(hands), rows.size)) * o["noise_jy"]
         for k, (left, right) in enumerate(hands):
             phase = gains.phases(window, left, frequency - middle)[first]
@@ -241,6 +256,27 @@ def observe(
             data[k, channel, rows] = model * np.exp(1j * phase) + error[0, k] + 1j * error[1, k]
         event("progress", done=number + 1, total=layout.frequencies.size)
     return data, power
+
+
+def model_of(
+    sky: list[Component],
+    uvw: np.ndarray,
+    channel: tuple[float, int],
+    gains: Gains,
+    where: tuple[np.ndarray, np.ndarray, np.ndarray],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Visibilities [row] of a channel (frequency and number) with the gains by direction, and without them; `where` are
+    the rows' antennas and number of time."""
+    if not len(gains.by_direction):
+        true = visibilities(sky, uvw, *channel)
+        return true, true
+    first, second, when = where
+    true, seen = np.zeros(first.size, complex), np.zeros(first.size, complex)
+    for direction, own in enumerate(gains.by_direction):
+        model = visibilities([source for source in sky if source["direction"] == direction], uvw, *channel)
+        true += model
+        seen += model * own[first, when] * own[second, when].conj()
+    return seen, true
 
 
 def antenna_snr(power: np.ndarray, o: Options) -> float | None:

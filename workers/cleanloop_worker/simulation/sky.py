@@ -8,6 +8,8 @@ SPEED_OF_LIGHT = 299792458.0  # m/s
 ARCSEC = np.pi / 180 / 3600
 BEAM_WIDTH = 1.09  # FWHM of a primary beam, wavelengths over diameters
 BRIGHT_OFFSET = (60.0, -40.0)  # arcsec, of the brightest source
+DIRECTION_TRIES = 8  # more would put them into the corners
+FAINTEST_DIRECTION = 0.25  # flux of the last direction's point, of the brightest source's
 POINT = (0.0, 0.0, 0.0)  # the shape of a point source
 
 Component = dict[str, Any]  # see `component`
@@ -65,6 +67,36 @@ def make_sky(o: dict[str, Any], rng: np.random.Generator) -> list[Component]:
         flux = min(o["flux_scale"] * (rng.pareto(1.2) + 1), o["flux_limit"])
         sky.append(component("point", (east, north), flux * flat, POINT))
     return sky
+
+
+def add_directions(sky: list[Component], o: dict[str, Any], rng: np.random.Generator) -> list[Component]:
+    """The sky with a bright point for each direction (the brightest source is the first of them, the last has a quarter
+    of its flux), and with the number of the nearest of these in each component as `direction`. Each new one is, of
+    `DIRECTION_TRIES` random places in the field, the one farthest from those before it."""
+    count, half = o["directions"], o["field_arcsec"]
+    if count == 0:
+        return sky
+    flat = np.ones(o["channels"] * o["windows"])
+    centres = [np.array(BRIGHT_OFFSET)]
+    bright = [] if o["bright_jy"] <= 0 else sky[:1]
+    for k in range(1, count):
+        places = rng.uniform(-half, half, (DIRECTION_TRIES, 2))
+        apart = [min(np.hypot(*(place - centre)) for centre in centres) for place in places]
+        centres.append(places[int(np.argmax(apart))])
+        flux = o["bright_jy"] * (1 - (1 - FAINTEST_DIRECTION) * k / (count - 1))
+        bright.append(component("point", (float(centres[-1][0]), float(centres[-1][1])), flux * flat, POINT))
+    everything = bright + sky[min(len(sky), 1 if o["bright_jy"] > 0 else 0) :]
+
+    def nearest(source: Component) -> int:
+        here = np.array([source["east_arcsec"], source["north_arcsec"]])
+        return int(np.argmin([np.hypot(*(here - centre)) for centre in centres]))
+
+    return [{**source, "direction": nearest(source)} for source in everything]
+
+
+def direction_centres(sky: list[Component], count: int) -> list[list[float]]:
+    """Offsets east and north of the directions in arcsec: `add_directions` puts their points first."""
+    return [[source["east_arcsec"], source["north_arcsec"]] for source in sky[:count]]
 
 
 def beam_widths(frequencies: np.ndarray, dish: float) -> np.ndarray:

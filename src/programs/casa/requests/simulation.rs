@@ -60,6 +60,15 @@ pub struct Simulate {
     pub flagged_fraction: Option<f64>,
     /// Correlations, e.g. `RR RL LR LL`.
     pub stokes: Option<String>,
+    /// Number of directions that have gain errors of their own; 0: none. Each gets a bright point source; every other
+    /// source has the errors of the nearest.
+    pub directions: Option<u32>,
+    /// Scatter of the antennas' phases in each direction, degrees.
+    pub direction_phase_rms_deg: Option<f64>,
+    /// Scatter of the antennas' amplitudes in each direction, relative.
+    pub direction_amplitude_rms: Option<f64>,
+    /// Correlation time of the drift in each direction, s; `None`: that of the gains in common.
+    pub direction_gain_time_s: Option<f64>,
 }
 
 impl Default for Simulate {
@@ -91,6 +100,10 @@ impl Default for Simulate {
             hour_angle_h: None,
             flagged_fraction: None,
             stokes: None,
+            directions: None,
+            direction_phase_rms_deg: None,
+            direction_amplitude_rms: None,
+            direction_gain_time_s: None,
         }
     }
 }
