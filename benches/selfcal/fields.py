@@ -61,14 +61,16 @@ def default_campaign(options, case):
 def figures(options, case):
     """Everything that the table of fields needs of one case."""
     _, reference = perfect(options, case)
-    dataset, result, _, truth = default_campaign(options, case)
+    dataset, result, place, truth = default_campaign(options, case)
+    folder = os.path.dirname(place)
     sky, attempts, best = truth["components"], campaigns.attempts(dataset), campaigns.product(dataset)
     course = []
     for attempt in attempts:
         figures = images.score(*campaigns.products(attempt), sky)
         course.append({"round": attempt["round"], "attempt": attempt["attempt"], "chain": campaigns.chain_of(attempt),
                        "verdict": attempt["decision"]["verdict"], "dynamic_range": figures["dynamic_range"]})
-    found = {"case": case, "antenna_snr": truth["antenna_snr"], "perfect": reference, "course": course,
+    found = {"case": case, "antenna_snr": truth["antenna_snr"],
+             "flux_scale": observations.flux_scale(folder), "perfect": reference, "course": course,
              "best_round": campaigns.product_round(dataset), "status": result["status"], "seconds": result["seconds"],
              "processor": result["processor"], "messages": dataset.get("messages", [])[-2:],
              "defaults": images.score(*campaigns.products(best or attempts[0]), sky)}

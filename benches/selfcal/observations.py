@@ -4,6 +4,7 @@ import os
 import shutil
 
 import images
+import numpy as np
 import work
 
 COMMON = {"duration": 3600, "integration": 60, "channels": 2, "field": 330}
@@ -76,6 +77,15 @@ def field_of(options, seed, field, gains):
     """Folder and true sky of a field with gain errors."""
     folder = os.path.join(options.folder, f"seed-{seed}", short(field), gains)
     return folder, simulated(options.program, folder, seed, options_of(field, gains))
+
+
+def flux_scale(folder):
+    """The mean product of two antennas' true amplitudes: what the data with gain errors hold of the sky's flux. No
+    self-calibration can tell it from the sky."""
+    amplitudes = np.abs(np.load(os.path.join(folder, "field.gains.npz"))["gains"])
+    antennas = len(amplitudes)
+    products = amplitudes.sum(axis=0) ** 2 - (amplitudes**2).sum(axis=0)
+    return float(products.mean() / (antennas * (antennas - 1)))
 
 
 def perfect_of(options, seed, field, gains):

@@ -15,7 +15,7 @@ def fields(results):
         seed, field, gains = r["case"]
         own, perfect = r["defaults"], r["perfect"]
         grid = max(r["grid"].values()) if r.get("grid") else None
-        part = lambda key: f"{own[key] / perfect[key]:.3f}" if perfect.get(key) else "–"
+        part = lambda key: f"{own[key] / perfect[key] / r['flux_scale']:.3f}" if perfect.get(key) else "–"
         rows.append([field, gains, str(seed), f"{r['antenna_snr']:.1f}", f"{own['dynamic_range']:.0f}",
                      f"{perfect['dynamic_range']:.0f}", f"{r['ratio']:.3f}", f"{grid:.0f}" if grid else "–",
                      f"{own['dynamic_range'] / grid:.3f}" if grid else "–", part("recovered"), part("extended"),

@@ -91,6 +91,9 @@ pub struct MemberRecord {
     /// Why its new solutions are neither counted nor applied; those of the last accepted round stay. `None`: they are good.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weak: Option<String>,
+    /// The image is made without it: it is better so.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub left_out: bool,
 }
 
 /// One solve of a chain.

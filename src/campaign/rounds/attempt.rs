@@ -24,8 +24,7 @@ impl DatasetRun<'_> {
             Calibrated::Done { active, stats } => (*active, stats),
         };
         let trusted = base.as_ref().filter(|base| plan.calibration.is_none() || !self.starts_afresh(base));
-        let attempted = self.make_images(data, &plan, active, trusted)?;
-        let image = self.measure(&attempted, trusted)?;
+        let (attempted, image) = self.image_what_is_better(data, &plan, active, trusted)?;
         self.record_images(&attempted, &image);
         let metrics = RoundMetrics {
             image,

@@ -34,12 +34,14 @@ impl DatasetRun<'_> {
             return Ok(());
         }
         let key = StepKey::of(&("predict", &base.image_key));
-        let holder = self.journal.holder(Column::Model);
-        if holder == Some(&base.image_key) || holder == Some(&key) {
+        // An imager writes the model into the data that it images, and into no others.
+        let all_imaged = base.active.left_out().is_empty();
+        let holds = |holder: Option<&StepKey>| (holder == Some(&base.image_key) && all_imaged) || holder == Some(&key);
+        if holds(self.journal.holder(Column::Model)) {
             return Ok(());
         }
         self.ensure_files(data, base)?;
-        if self.journal.holder(Column::Model) == Some(&base.image_key) {
+        if holds(self.journal.holder(Column::Model)) {
             return Ok(());
         }
         let id = StepId::of(base.plan.id, Step::Revert);
@@ -63,7 +65,7 @@ impl DatasetRun<'_> {
         );
         self.ensure_corrected(data, &base.active)?;
         let id = StepId::of(attempt, Step::Image);
-        let context = self.context(data, id, "image", "imager.log")?;
+        let context = self.context_of_image(data, id, &base.active, base.part)?;
         let spec = StepSpec { id, key: base.image_key.clone(), touches: &[Column::Model] };
         let (column, mask) = (base.active.column, base.given_mask.as_deref());
         self.step(spec, |_: &Imaged| false, |run| run.backend.image(&base.plan.imaging, column, mask, &context))?;

@@ -1,12 +1,11 @@
 //! Mask and image of an attempt.
 
-use super::kept::ActiveCalibration;
-use super::kept::Attempted;
+use super::kept::{ActiveCalibration, Attempted, ImagePart};
 use super::step::StepSpec;
 use super::{DatasetRun, MaskSource};
 use crate::campaign::journal::{Column, Step, StepId, StepKey};
 use crate::campaign::record::MaskRecord;
-use crate::campaign::steps::{AttemptPlan, Imaged, ImagingInputs, ImagingStep, MaskStep, Prepared};
+use crate::campaign::steps::{AttemptPlan, Imaged, ImagingInputs, ImagingStep, MaskStep, Prepared, StepContext};
 use crate::util::fs;
 use crate::{Error, Result};
 use std::path::Path;
@@ -17,7 +16,7 @@ impl DatasetRun<'_> {
         &mut self,
         data: &Prepared,
         plan: &AttemptPlan,
-        active: ActiveCalibration,
+        (active, part): (ActiveCalibration, ImagePart),
         base: Option<&Attempted>,
     ) -> Result<Attempted> {
         let source = base.map(MaskSource::from).or_else(|| self.settings.mask_source.clone());
@@ -40,14 +39,14 @@ impl DatasetRun<'_> {
             None => None,
         };
         let given_mask = mask.as_ref().map(|m| m.path.clone());
-        let imaged = self.make_image(data, &plan.imaging, active.column, given_mask.as_deref(), spec)?;
+        let imaged = self.make_image(data, &plan.imaging, (&active, part), given_mask.as_deref(), spec)?;
         let (mask_key, mask) = match (mask, &imaged.mask) {
             (Some(before), Some(last)) => (None, Some(last.grown_from(&before))),
             (None, Some(last)) => (None, Some(last.clone())),
             (Some(mask), None) => (mask_key, Some(mask)),
             (None, None) => (None, None),
         };
-        Ok(Attempted { plan: plan.clone(), active, image_key, imaged, given_mask, mask, mask_key })
+        Ok(Attempted { plan: plan.clone(), active, image_key, imaged, given_mask, mask, mask_key, part })
     }
 
     fn make_mask(
@@ -86,20 +85,33 @@ impl DatasetRun<'_> {
         &mut self,
         data: &Prepared,
         step: &ImagingStep,
-        column: &str,
+        (active, part): (&ActiveCalibration, ImagePart),
         mask: Option<&Path>,
         spec: StepSpec<'_>,
     ) -> Result<Imaged> {
-        let context = self.context(data, spec.id, "image", "imager.log")?;
+        let context = self.context_of_image(data, spec.id, active, part)?;
         let there = self.exist_or_removed();
         if self.finished::<Imaged>(spec.id, &spec.key, &there).is_none() && self.was_begun_otherwise(&spec) {
             // An imager goes on from what it finds there: those are cycles of other data or other options.
             fs::remove(&context.folder)?;
             fs::make(&context.folder)?;
         }
-        let imaged = self.step(spec, there, |run| run.backend.image(step, column, mask, &context))?;
+        let imaged = self.step(spec, there, |run| run.backend.image(step, active.column, mask, &context))?;
         self.note_commands(Step::Image, &imaged.commands, &context.log);
         Ok(imaged)
+    }
+
+    /// The context of an image, with the measurement sets that it is made of.
+    pub(super) fn context_of_image(
+        &self,
+        data: &Prepared,
+        id: StepId,
+        active: &ActiveCalibration,
+        part: ImagePart,
+    ) -> Result<StepContext> {
+        let context = self.context(data, id, part.folder(), part.log())?;
+        let imaged = data.sets.iter().enumerate().filter(|(member, _)| !active.left_out().contains(member));
+        Ok(StepContext { measurement_sets: imaged.map(|(_, set)| set.path.clone()).collect(), ..context })
     }
 
     /// For steps that image: the files are there, or were removed to keep the disk budget.

@@ -20,6 +20,35 @@ pub(super) struct Attempted {
     pub(super) mask: Option<MaskRecord>,
     /// The key of that mask; `None` where it was made between cycles: the image's key stands for it.
     pub(super) mask_key: Option<StepKey>,
+    /// Where its images are.
+    pub(super) part: ImagePart,
+}
+
+/// The part of an attempt's folder that holds images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ImagePart {
+    /// Those that the attempt begins with.
+    First,
+    /// Those without the measurement sets whose solutions are too weak.
+    WithoutWeakSets,
+}
+
+impl ImagePart {
+    /// Its folder.
+    pub(super) fn folder(self) -> &'static str {
+        match self {
+            Self::First => "image",
+            Self::WithoutWeakSets => "image-without-weak-sets",
+        }
+    }
+
+    /// The imager's log.
+    pub(super) fn log(self) -> &'static str {
+        match self {
+            Self::First => "imager.log",
+            Self::WithoutWeakSets => "imager-without-weak-sets.log",
+        }
+    }
 }
 
 /// The calibration that an image is made with.
@@ -39,6 +68,10 @@ pub(super) struct Applied {
     pub(super) attempt: AttemptId,
     /// By measurement set.
     pub(super) members: Vec<AppliedTables>,
+    /// The measurement sets whose new solutions are too weak.
+    pub(super) weak: Vec<usize>,
+    /// Those of them that are not imaged.
+    pub(super) left_out: Vec<usize>,
 }
 
 /// Tables of one measurement set.
@@ -57,13 +90,33 @@ impl Applied {
             [only] => only.key.clone(),
             several => StepKey::of(&("together", several.iter().map(|member| &member.key).collect::<Vec<_>>())),
         };
-        Self { key, attempt, members }
+        Self { key, attempt, members, weak: Vec::new(), left_out: Vec::new() }
     }
 }
 
 impl ActiveCalibration {
     pub(super) fn key(&self) -> Option<&StepKey> {
         self.applied.as_ref().map(|a| &a.key)
+    }
+
+    /// The measurement sets whose new solutions are too weak.
+    pub(super) fn weak(&self) -> &[usize] {
+        self.applied.as_ref().map_or(&[], |applied| &applied.weak)
+    }
+
+    /// The measurement sets that are not imaged.
+    pub(super) fn left_out(&self) -> &[usize] {
+        self.applied.as_ref().map_or(&[], |applied| &applied.left_out)
+    }
+
+    /// The same, with these measurement sets not imaged.
+    pub(super) fn without(&self, left_out: Vec<usize>) -> Self {
+        let mut active = self.clone();
+        if let Some(applied) = active.applied.as_mut().filter(|_| !left_out.is_empty()) {
+            applied.key = StepKey::of(&("without", &applied.key, &left_out));
+            applied.left_out = left_out;
+        }
+        active
     }
 
     /// The tables of all measurement sets, one after the other.

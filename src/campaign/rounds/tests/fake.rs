@@ -46,6 +46,8 @@ pub(super) struct Script {
     pub(super) at_once: usize,
     /// A measurement set whose solutions are all flagged from this round on.
     pub(super) weak: Option<(usize, usize)>,
+    /// Dynamic range of images without weak measurement sets over that of images of all.
+    pub(super) gain_without: f64,
 }
 
 impl Script {
@@ -61,6 +63,7 @@ impl Script {
             sets: vec!["field"],
             at_once: 1,
             weak: None,
+            gain_without: 1.0,
         }
     }
 }
@@ -102,6 +105,12 @@ impl FakeBackend {
     /// A column of all measurement sets.
     pub(super) fn of_all(&self, name: &'static str) -> Vec<OneColumn> {
         (0..self.columns.len()).map(|set| (set, name)).collect()
+    }
+
+    /// A column of the measurement sets that are imaged.
+    fn of_imaged(&self, name: &'static str, context: &StepContext) -> Vec<OneColumn> {
+        let imaged = |set: &usize| context.measurement_sets.contains(&self.columns[*set]);
+        (0..self.columns.len()).filter(imaged).map(|set| (set, name)).collect()
     }
 
     pub(super) fn column(&self, (set, name): OneColumn) -> String {
@@ -303,14 +312,16 @@ impl Backend for FakeBackend {
         mask: Option<&Path>,
         context: &StepContext,
     ) -> Result<Imaged> {
-        let corrected = || self.of_all("corrected").into_iter().map(|column| self.column(column)).collect();
+        let of_imaged = |name| self.of_imaged(name, context);
+        let corrected = || of_imaged("corrected").into_iter().map(|column| self.column(column)).collect();
         let data: Vec<String> = if column == "DATA" { vec!["data".into()] } else { corrected() };
         // A real imager goes on from the cycles that it finds.
         let unfinished = context.folder.join("unfinished");
         if !unfinished.exists() {
             fs::write(&unfinished, digest(&("cycles", &data, step))).unwrap();
         }
-        self.call(format!("image {} {column}", call_name(context)), &self.of_all("model"))?;
+        let without = if context.measurement_sets.len() < self.columns.len() { " without" } else { "" };
+        self.call(format!("image {} {column}{without}", call_name(context)), &self.of_imaged("model", context))?;
         let mask = mask.map(|m| fs::read_to_string(m).unwrap());
         let cycles = fs::read_to_string(&unfinished).unwrap();
         fs::remove_file(unfinished).unwrap();
@@ -320,7 +331,7 @@ impl Backend for FakeBackend {
             fs::write(&path, &content).unwrap();
             path
         };
-        self.of_all("model").into_iter().for_each(|column| self.set_column(column, &content));
+        self.of_imaged("model", context).into_iter().for_each(|column| self.set_column(column, &content));
         let products = Products {
             image: file("image.fits"),
             residual: file("residual.fits"),
@@ -346,7 +357,9 @@ impl Backend for FakeBackend {
         self.call(format!("measure {folder}"), &[])?;
         let round: usize = folder[6..8].parse().unwrap();
         let attempt = usize::from(folder.ends_with("retry"));
-        let dynamic_range = Self::value(&self.script.dynamic_range[round], attempt);
+        let without = files.image.parent().is_some_and(|part| part.ends_with("image-without-weak-sets"));
+        let gain = if without { self.script.gain_without } else { 1.0 };
+        let dynamic_range = gain * Self::value(&self.script.dynamic_range[round], attempt);
         Ok(ImageMetrics {
             rms: 100.0 / dynamic_range,
             peak: 100.0,

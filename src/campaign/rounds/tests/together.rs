@@ -86,6 +86,41 @@ fn a_weak_set_does_not_spoil_the_others(#[case] from: usize, #[case] said: &str)
 }
 
 #[test]
+fn a_weak_set_that_spoils_the_image_is_left_out_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut script = Script { weak: Some((1, 2)), gain_without: 1.5, ..nights() };
+    script.dynamic_range[3] = vec![600.0];
+    let mut backend = FakeBackend::new(folder.path(), script.clone());
+    let (record, end, _) = run(folder.path(), &mut backend);
+    assert_eq!(end.unwrap(), State::Done);
+    let calls = backend.calls.join(", ");
+    // Both images once; afterwards it stays out. The imager writes the model into what it images: the weak set's is put in.
+    let expected = "image 2.0 CORRECTED_DATA, measure round-02, image 2.0 CORRECTED_DATA without, measure round-02, \
+        predict 2.0, solve 3.0, solve 3.0 b, apply 3.0, mask 3.0, image 3.0 CORRECTED_DATA without, measure round-03, predict 3.0";
+    assert!(calls.ends_with(expected), "{calls}");
+    let best = record.best_round().unwrap();
+    assert_eq!(best.members.iter().map(|member| member.left_out).collect::<Vec<_>>(), [false, true]);
+    let said =
+        "round 2: b is left out of the image while the solutions are too weak: dynamic range 300 with, 450 without";
+    assert!(record.messages.iter().any(|message| message.text == said), "{:?}", record.messages);
+    fails_anywhere(&script);
+}
+
+#[test]
+fn a_weak_set_that_does_no_harm_is_imaged_with_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = Script { weak: Some((1, 3)), gain_without: 1.01, ..nights() };
+    let mut backend = FakeBackend::new(folder.path(), script.clone());
+    let (record, end, _) = run(folder.path(), &mut backend);
+    end.unwrap();
+    assert!(record.best_round().unwrap().members.iter().all(|member| !member.left_out));
+    let calls = backend.calls.join(", ");
+    let expected = "image 3.0 CORRECTED_DATA without, measure round-03, predict 3.0";
+    assert!(calls.ends_with(expected), "{calls}");
+    fails_anywhere(&script);
+}
+
+#[test]
 fn sets_that_are_all_weak_are_judged_together() {
     let mut script = nights();
     script.flagged[2] = 0.9;

@@ -1,6 +1,7 @@
 //! Which of the judged rounds counts.
 
 use super::{EQUALLY_GOOD, RoundOutcome, number};
+use crate::quality::metrics::ImageMetrics;
 
 /// The last accepted round: the next one builds on it.
 pub fn last_accepted(history: &[RoundOutcome]) -> Option<&RoundOutcome> {
@@ -19,6 +20,11 @@ pub fn best_accepted(history: &[RoundOutcome]) -> Option<&RoundOutcome> {
         image.near_field_snr.filter(|_| known).unwrap_or(image.dynamic_range)
     };
     equally_good().reduce(|best, o| if merit(o) > merit(best) { o } else { best })
+}
+
+/// An image is better than another of the same sky and calibration by more than noise decides.
+pub fn clearly_better(image: &ImageMetrics, other: &ImageMetrics) -> bool {
+    !image.non_finite && image.dynamic_range > (1.0 + EQUALLY_GOOD) * other.dynamic_range
 }
 
 /// Why [`best_accepted`] is the product, in a sentence; `None` when no round was accepted.

@@ -21,7 +21,7 @@ mod soundness;
 mod tests;
 
 pub use decision::{Decision, Next, Reason, Relaxation, RoundMetrics, RoundOutcome, Rule, Verdict};
-pub use history::{best_accepted, last_accepted, why_best};
+pub use history::{best_accepted, clearly_better, last_accepted, why_best};
 pub use options::AcceptanceOptions;
 
 use comparison::comparison;

@@ -106,7 +106,11 @@ fn by_set(members: &[MemberRecord]) -> Table {
     ];
     let row = |member: &MemberRecord| {
         let stats = member.solutions.as_ref();
-        let counted = member.weak.as_ref().map_or("yes", |_| "no, too weak");
+        let counted = match (&member.weak, member.left_out) {
+            (None, _) => "yes",
+            (Some(_), false) => "no, too weak",
+            (Some(_), true) => "no, too weak; not imaged",
+        };
         Row {
             class: if member.weak.is_some() { "trouble".into() } else { String::new() },
             cells: vec![

@@ -1,15 +1,18 @@
 //! The calibration of an attempt: its tables are judged before they are applied.
 
+mod solve;
+mod weak_sets;
+
 use super::DatasetRun;
 use super::judge::metrics_of_tables;
 use super::kept::{ActiveCalibration, Applied, AppliedTables, Attempted};
-use super::solve::SolvedSet;
 use crate::campaign::journal::StepKey;
 use crate::campaign::record::{Level, MemberRecord};
 use crate::campaign::rules::acceptance::{Decision, RoundMetrics, judge_solutions};
 use crate::campaign::steps::{AttemptPlan, CalibrationStep, Prepared, PreparedSet};
 use crate::quality::solutions::SolutionStats;
 use crate::{Error, Result};
+use solve::SolvedSet;
 
 /// The end of a calibration.
 pub(super) enum Calibrated {
@@ -49,7 +52,8 @@ impl DatasetRun<'_> {
         if let Some(decision) = judge_solutions(&self.history, &tables, &self.settings.acceptance) {
             return Ok(Calibrated::Refused(decision, Box::new(tables)));
         }
-        let applied = Applied::new(plan.id, members);
+        let weak = (0..weak.len()).filter(|member| weak[*member].is_some()).collect();
+        let applied = Applied { weak, ..Applied::new(plan.id, members) };
         let active = ActiveCalibration { column: "CORRECTED_DATA", applied: Some(applied) };
         Ok(Calibrated::Done { active: Box::new(active), stats: Some(stats) })
     }
@@ -124,6 +128,7 @@ impl DatasetRun<'_> {
                 solutions_file: of.file.clone(),
                 tables: applied.tables.clone(),
                 weak: weak.clone(),
+                left_out: false,
             }
         };
         let members = data.sets.iter().zip(solved).zip(weak.iter().zip(applied)).map(member);

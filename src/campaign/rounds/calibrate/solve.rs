@@ -1,13 +1,13 @@
 //! Solving for gains, of several measurement sets at the same time.
 
-use super::DatasetRun;
-use super::kept::Attempted;
-use super::step::StepSpec;
 use crate::Result;
 use crate::campaign::events::Event;
 use crate::campaign::journal::{JournalEvent, Step, StepId, StepKey};
 use crate::campaign::layout::{AttemptId, part_of_member};
 use crate::campaign::record::Level;
+use crate::campaign::rounds::DatasetRun;
+use crate::campaign::rounds::kept::Attempted;
+use crate::campaign::rounds::step::StepSpec;
 use crate::campaign::steps::{CalibrationStep, Prepared, SolveJob, Solved, StepContext};
 use crate::process::interrupt;
 use crate::quality::solutions::{IdentityGainAntenna, SolutionStats};
@@ -16,11 +16,11 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// Solutions of one measurement set.
-pub(super) struct SolvedSet {
-    pub(super) key: StepKey,
-    pub(super) solved: Solved,
+pub(in crate::campaign::rounds) struct SolvedSet {
+    pub(in crate::campaign::rounds) key: StepKey,
+    pub(in crate::campaign::rounds) solved: Solved,
     /// JSON file of the statistics, where the record leaves their series out.
-    pub(super) file: Option<PathBuf>,
+    pub(in crate::campaign::rounds) file: Option<PathBuf>,
 }
 
 /// A solve that is to be done, unless it is.
@@ -33,7 +33,7 @@ struct MemberSolve {
 
 impl DatasetRun<'_> {
     /// Solves for the gains of every measurement set against the model that `base` is followed by.
-    pub(super) fn solve_all(
+    pub(in crate::campaign::rounds) fn solve_all(
         &mut self,
         data: &Prepared,
         attempt: AttemptId,
