@@ -23,7 +23,7 @@ pub use beam_table::{BeamTable, append_beam_table};
 pub use common_beam::common_beam;
 pub use fits::{FitsImage, Pixel, PixelType, PlainPlane, PlaneKind, PlaneWriter, sidecar_path, write_plane};
 pub use header::Header;
-pub(crate) use planes::check_same_sky;
+pub(crate) use planes::SkyGrid;
 pub use planes::is_masked;
 pub use wcs::{CelestialWcs, Frame, PixelMap, SkyPosition, WcsError};
 pub use zeros::Zeros;
@@ -80,6 +80,18 @@ pub enum ImageError {
         right: PathBuf,
         /// The largest distance, in pixels of the second.
         pixels: f64,
+    },
+    /// Two images of one size that must show the same sky have positions in systems that are not converted.
+    #[error("{} has positions in {left_frame}, and {} in {right_frame}: they cannot be compared. Put one of them onto the grid of the other with another program (AIPS, astropy), or correct its RADESYS and EQUINOX", left.display(), right.display())]
+    FramesDiffer {
+        /// First file.
+        left: PathBuf,
+        /// Its system of coordinates.
+        left_frame: String,
+        /// Second file.
+        right: PathBuf,
+        /// Its system of coordinates.
+        right_frame: String,
     },
 }
 

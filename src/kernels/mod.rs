@@ -19,7 +19,7 @@
 //! | [`order_statistics`] | exact medians of large planes | O(pixels) |
 
 pub mod bitmask;
-mod box_count;
+pub(crate) mod box_count;
 mod convolution;
 mod gaussian;
 pub(crate) mod labels;

@@ -52,19 +52,26 @@ pub fn median_and_mad(values: &[f32], used: impl Fn(usize) -> bool + Sync) -> Op
     })
 }
 
-/// [`median_and_mad`] of the finite values that satisfy `used`.
-pub(crate) fn median_and_mad_where(values: &[f32], used: impl Fn(f32) -> bool + Sync) -> Option<MedianMad> {
-    median_and_mad_of(values.len(), |first, out| keep_used(&values[first..first + out.len()], out, &used))
+/// [`median_and_mad`] of the finite values that satisfy `used`, and the extremes of all finite values.
+pub(crate) fn statistics_where(values: &[f32], used: impl Fn(f32) -> bool + Sync) -> Option<(MedianMad, Extremes)> {
+    let fill = |first: usize, out: &mut [f32]| keep_used(&values[first..first + out.len()], out, &used);
+    if let Some((stats, Some(extremes))) = in_one_pass(values.len(), &fill, Some(values)) {
+        return Some((stats, extremes));
+    }
+    Some((median_and_mad_of(values.len(), fill)?, extremes(values)))
 }
 
 #[multiversion(targets("x86_64+avx2"))]
 fn keep_used(values: &[f32], out: &mut [f32], used: impl Fn(f32) -> bool) {
-    out.iter_mut().zip(values).for_each(|(o, &v)| *o = if v.is_finite() && used(v) { v } else { f32::NAN });
+    out.iter_mut().zip(values).for_each(|(o, &v)| *o = if v.is_finite() & used(v) { v } else { f32::NAN });
 }
 
 /// Median and MAD of `len` values; `fill` writes those from a given one on, as many as the buffer holds, and NaN for those
 /// that are not used.
 fn median_and_mad_of(len: usize, fill: impl Fn(usize, &mut [f32]) + Sync) -> Option<MedianMad> {
+    if let Some((stats, _)) = in_one_pass(len, &fill, None) {
+        return Some(stats);
+    }
     let (count, median) = median_of(len, &fill)?;
     let (_, mad) = median_of(len, &|first: usize, out: &mut [f32]| {
         fill(first, out);
@@ -130,20 +137,19 @@ fn median_in_bracket(len: usize, fill: &(impl Fn(usize, &mut [f32]) + Sync)) -> 
         .collect::<Option<_>>()?;
     let count: u64 = pieces.iter().map(|p| p.count).sum();
     let below: u64 = pieces.iter().map(|p| p.below).sum();
-    let mut values: Vec<f32> = pieces.into_iter().flat_map(|p| p.values).collect();
-    let (lower, upper) = ((count.checked_sub(1)?) / 2, count / 2);
-    let place = |rank: u64| rank.checked_sub(below).map(|r| r as usize).filter(|&r| r < values.len());
-    let (lower, upper) = (place(lower)?, place(upper)?);
-    let (before, &mut above, _) = values.select_nth_unstable_by(upper, f32::total_cmp);
-    let least = match lower == upper {
-        true => above,
-        false => before.iter().copied().max_by(f32::total_cmp).unwrap_or(above),
-    };
-    Some((count, 0.5 * (f64::from(least) + f64::from(above))))
+    let (low, high) = ranked(pieces.into_iter().flat_map(|p| p.values).collect(), count, below)?;
+    Some((count, 0.5 * (f64::from(low) + f64::from(high))))
 }
 
 /// Two values between which the median lies in all likelihood.
 fn bracket(len: usize, fill: &impl Fn(usize, &mut [f32])) -> Option<(f32, f32)> {
+    let (sample, reach) = sample(len, fill)?;
+    let n = sample.len();
+    Some((sample[n / 2 - reach], sample[n / 2 + reach]))
+}
+
+/// Some of the values in order, and by how many places their median may differ from that of all.
+fn sample(len: usize, fill: &impl Fn(usize, &mut [f32])) -> Option<(Vec<f32>, usize)> {
     // Places without a pattern that columns of an image could share: the fractions of multiples of the golden ratio.
     let place = |i: usize| {
         let fraction = (i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
@@ -158,7 +164,151 @@ fn bracket(len: usize, fill: &impl Fn(usize, &mut [f32])) -> Option<(f32, f32)> 
         return None;
     }
     sample.sort_unstable_by(f32::total_cmp);
-    Some((sample[n / 2 - reach], sample[n / 2 + reach]))
+    Some((sample, reach))
+}
+
+/// Where median and MAD lie in all likelihood.
+struct Brackets {
+    /// The median lies between these.
+    median: (f32, f32),
+    /// A value near it.
+    middle: f32,
+    /// The MAD lies between these.
+    mad: (f32, f32),
+    /// Values that may be a MAD away from the median are so far from `middle`.
+    band: (f32, f32),
+}
+
+impl Brackets {
+    fn of(len: usize, fill: &impl Fn(usize, &mut [f32])) -> Option<Self> {
+        let (mut sample, reach) = sample(len, fill)?;
+        let half = sample.len() / 2;
+        let (low, middle, high) = (sample[half - reach], sample[half], sample[half + reach]);
+        sample.iter_mut().for_each(|v| *v = (*v - middle).abs());
+        sample.sort_unstable_by(f32::total_cmp);
+        let shift = (high - middle).max(middle - low);
+        let mad = (sample[half - reach] - shift, sample[half + reach] + shift);
+        // Differences are rounded.
+        let band = ((mad.0 - shift) * (1.0 - 1e-5), (mad.1 + shift) * (1.0 + 1e-5));
+        (band.0 > 0.0 && band.1.is_finite()).then_some(Self { median: (low, high), middle, mad, band })
+    }
+}
+
+/// Median and MAD from one pass over the values, and the extremes of `raw`, which are the values before any was left out;
+/// `None` when a sample does not tell where to look.
+fn in_one_pass(
+    len: usize,
+    fill: &(impl Fn(usize, &mut [f32]) + Sync),
+    raw: Option<&[f32]>,
+) -> Option<(MedianMad, Option<Extremes>)> {
+    if len < SELECTION_LIMIT {
+        return None;
+    }
+    let brackets = Brackets::of(len, fill)?;
+    let piece = len.div_ceil(4 * rayon::current_num_threads()).next_multiple_of(CHUNK);
+    let pieces: Vec<Around> = (0..len.div_ceil(piece))
+        .into_par_iter()
+        .map(|p| around(p * piece..((p + 1) * piece).min(len), fill, raw, &brackets))
+        .collect::<Option<_>>()?;
+    let total = |of: fn(&Around) -> u64| pieces.iter().map(of).sum::<u64>();
+    let (count, below, nearer) = (total(|p| p.count), total(|p| p.below), total(|p| p.nearer));
+    let extremes = raw.map(|_| pieces.iter().fold(Extremes::NONE, |all, piece| all.with(&piece.extremes)));
+    let (middle, band): (Vec<Vec<f32>>, Vec<Vec<f32>>) = pieces.into_iter().map(|p| (p.middle, p.band)).unzip();
+    let (low, high) = ranked(middle.concat(), count, below)?;
+    let median = 0.5 * (f64::from(low) + f64::from(high));
+    let mut band = band.concat();
+    to_deviations(&mut band, median);
+    let (low, high) = ranked(band, count, nearer)?;
+    if low <= brackets.mad.0 || high >= brackets.mad.1 {
+        return None;
+    }
+    Some((MedianMad { count, median, mad: 0.5 * (f64::from(low) + f64::from(high)) }, extremes))
+}
+
+/// The two middle ones (the same twice of an odd number) of `count` values, of which so many are less than all `values`;
+/// `None` when they are not among those.
+fn ranked(mut values: Vec<f32>, count: u64, less: u64) -> Option<(f32, f32)> {
+    let place = |rank: u64| rank.checked_sub(less).map(|r| r as usize).filter(|&r| r < values.len());
+    let (lower, upper) = (place(count.checked_sub(1)? / 2)?, place(count / 2)?);
+    let (before, &mut above, _) = values.select_nth_unstable_by(upper, f32::total_cmp);
+    let least = match lower == upper {
+        true => above,
+        false => before.iter().copied().max_by(f32::total_cmp).unwrap_or(above),
+    };
+    Some((least, above))
+}
+
+/// What a piece of the values has around median and MAD.
+struct Around {
+    /// Values that are used.
+    count: u64,
+    /// Those below the median's bracket.
+    below: u64,
+    /// Those inside, in no order.
+    middle: Vec<f32>,
+    /// Values that are nearer than the MAD.
+    nearer: u64,
+    /// Those that may be as far.
+    band: Vec<f32>,
+    extremes: Extremes,
+}
+
+/// Counts and gathers a range of values; `None` when too many must be gathered.
+fn around(
+    range: std::ops::Range<usize>,
+    fill: &impl Fn(usize, &mut [f32]),
+    raw: Option<&[f32]>,
+    brackets: &Brackets,
+) -> Option<Around> {
+    let most = range.len() / MOST_INSIDE + CHUNK;
+    let mut found =
+        Around { count: 0, below: 0, middle: Vec::new(), nearer: 0, band: Vec::new(), extremes: Extremes::NONE };
+    let mut chunk = [f32::NAN; CHUNK];
+    let mut gathered = ([0f32; CHUNK], [0f32; CHUNK]);
+    for first in range.clone().step_by(CHUNK) {
+        let end = (first + CHUNK).min(range.end);
+        if let Some(raw) = raw {
+            found.extremes = found.extremes.with(&extremes_of_chunk(&raw[first..end]));
+        }
+        fill(first, &mut chunk[..end - first]);
+        chunk[end - first..].fill(f32::NAN);
+        let (counts, middle, band) = split_around(&chunk, brackets, &mut gathered);
+        found.count += u64::from(counts[0]);
+        found.below += u64::from(counts[1]);
+        found.nearer += u64::from(counts[2]);
+        found.middle.extend_from_slice(&gathered.0[..middle]);
+        found.band.extend_from_slice(&gathered.1[..band]);
+        if found.middle.len().max(found.band.len()) > most {
+            return None;
+        }
+    }
+    Some(found)
+}
+
+/// How many values are numbers, lie below the median's bracket, and nearer than the MAD; and how many were gathered around
+/// the median and around the MAD.
+#[multiversion(targets("x86_64+avx2"))]
+fn split_around(
+    chunk: &[f32; CHUNK],
+    brackets: &Brackets,
+    (middle, band): &mut ([f32; CHUNK], [f32; CHUNK]),
+) -> ([u32; 3], usize, usize) {
+    let ((low, high), near, (from, to)) = (brackets.median, brackets.middle, brackets.band);
+    let mut counts = [0; 3];
+    for &v in chunk {
+        counts[0] += u32::from(!v.is_nan());
+        counts[1] += u32::from(v < low);
+        counts[2] += u32::from((v - near).abs() < from);
+    }
+    let (mut n, mut m) = (0, 0);
+    for &v in chunk {
+        middle[n] = v;
+        n += usize::from((v >= low) & (v <= high));
+        let far = (v - near).abs();
+        band[m] = v;
+        m += usize::from((far >= from) & (far <= to));
+    }
+    (counts, n, m)
 }
 
 /// What a piece of the values has around a bracket.
@@ -220,13 +370,22 @@ pub(crate) struct Extremes {
     pub greatest: f32,
 }
 
+impl Extremes {
+    const NONE: Self = Self { count: 0, least: f32::INFINITY, greatest: f32::NEG_INFINITY };
+
+    /// Those of these values and others together.
+    fn with(&self, other: &Self) -> Self {
+        Self {
+            count: self.count + other.count,
+            least: self.least.min(other.least),
+            greatest: self.greatest.max(other.greatest),
+        }
+    }
+}
+
 /// The extremes of the finite values.
-pub(crate) fn extremes(values: &[f32]) -> Extremes {
-    const NONE: Extremes = Extremes { count: 0, least: f32::INFINITY, greatest: f32::NEG_INFINITY };
-    values.par_chunks(1 << 16).map(extremes_of_chunk).reduce(
-        || NONE,
-        |a, b| Extremes { count: a.count + b.count, least: a.least.min(b.least), greatest: a.greatest.max(b.greatest) },
-    )
+fn extremes(values: &[f32]) -> Extremes {
+    values.par_chunks(1 << 16).map(extremes_of_chunk).reduce(|| Extremes::NONE, |a, b| a.with(&b))
 }
 
 #[multiversion(targets("x86_64+avx2"))]
@@ -351,8 +510,23 @@ mod tests {
                 out.iter_mut().zip(first..).for_each(|(o, i)| *o = if i % 7 != 0 { values[i] } else { f32::NAN });
             };
             prop_assert_eq!(median_of(len, &fill), median_by_histogram(len, &fill));
-            let stats = median_and_mad(&values, |i| values[i] > 0.1);
-            prop_assert_eq!(median_and_mad_where(&values, |v| v > 0.1), stats);
+            let is_used = |i: usize| values[i] > 0.1 || i % 3 == 0;
+            let stats = median_and_mad(&values, is_used);
+            // The definition, in two steps.
+            let used = |first: usize, out: &mut [f32]| {
+                out.iter_mut().zip(first..).for_each(|(o, i)| *o = if is_used(i) { values[i] } else { f32::NAN });
+            };
+            let (count, median) = median_by_histogram(len, &used).unwrap();
+            let (_, mad) = median_by_histogram(len, &|first: usize, out: &mut [f32]| {
+                used(first, out);
+                to_deviations(out, median);
+            }).unwrap();
+            prop_assert_eq!(stats, Some(MedianMad { count, median, mad }));
+            let both = statistics_where(&values, |v| v > 0.1);
+            prop_assert_eq!(both, median_and_mad(&values, |i| values[i] > 0.1).map(|stats| (stats, extremes(&values))));
+            if kind == 0 {
+                prop_assert!(in_one_pass(len, &used, None).is_some(), "noise needs one pass");
+            }
         }
     }
 

@@ -47,36 +47,54 @@ fn rolling<E: Extremum>(image: ArrayView2<'_, f32>, box_size: usize) -> Array2<f
 /// # Panics
 /// When `box_size` is 0, or the shapes differ.
 pub(crate) fn rolling_minimum_at(image: ArrayView2<'_, f32>, box_size: usize, wanted: BitMask) -> ValuesAt {
-    rolling_at::<Least>(image, box_size, wanted)
+    assert_eq!(image.dim(), wanted.dim());
+    rolling_at::<_, Least>(|y| ImageRows::new(image, y, Least::NEUTRAL, Outside::Wrap), box_size, wanted)
 }
 
-/// [`rolling_maximum`] at the pixels of `wanted` alone.
+/// [`rolling_maximum`] at the pixels of `wanted` alone, of an image as large as it, whose rows from a given one on
+/// `rows_from` gives: beyond its edges it repeats, and minus infinity is no data.
 ///
 /// # Panics
-/// When `box_size` is 0, or the shapes differ.
-pub(crate) fn rolling_maximum_at(image: ArrayView2<'_, f32>, box_size: usize, wanted: BitMask) -> ValuesAt {
-    rolling_at::<Greatest>(image, box_size, wanted)
+/// When `box_size` is 0.
+pub(crate) fn rolling_maximum_at<S: RowStream>(
+    rows_from: impl Fn(isize) -> S + Sync,
+    box_size: usize,
+    wanted: BitMask,
+) -> ValuesAt {
+    rolling_at::<_, Greatest>(rows_from, box_size, wanted)
 }
 
-fn rolling_at<E: Extremum>(image: ArrayView2<'_, f32>, box_size: usize, wanted: BitMask) -> ValuesAt {
-    assert_eq!(image.dim(), wanted.dim());
+fn rolling_at<S: RowStream, E: Extremum>(
+    rows_from: impl Fn(isize) -> S + Sync,
+    box_size: usize,
+    wanted: BitMask,
+) -> ValuesAt {
+    let (ny, nx) = wanted.dim();
     let of_band = |(first, count): (usize, usize)| {
         let mut values = Vec::new();
+        let mut row = vec![0.0; nx];
         let is_wanted = |y: &usize| wanted.row(*y).iter().any(|&w| w != 0);
-        // Only rows between the first and the last pixel.
-        let Some(start) = (first..first + count).find(is_wanted) else { return values };
-        let last = (start..first + count).rev().find(is_wanted).unwrap_or(start);
-        let source = |y| ImageRows::new(image, y, E::NEUTRAL, Outside::Wrap);
-        let mut stream = RollingRows::<_, E>::new(source, start as isize, image.dim(), (box_size, box_size));
-        let mut row = vec![0.0; image.ncols()];
-        for y in start..=last {
-            stream.next_row(&mut row);
+        let mut stream: Option<RollingRows<S, E>> = None;
+        let mut next = first;
+        for y in (first..first + count).filter(is_wanted) {
+            // What lies further away than a box is not worth the way there.
+            let stream = match &mut stream {
+                Some(stream) if y - next < box_size => stream,
+                _ => {
+                    next = y;
+                    stream.insert(RollingRows::new(&rows_from, y as isize, (ny, nx), (box_size, box_size)))
+                }
+            };
+            while next <= y {
+                stream.next_row(&mut row);
+                next += 1;
+            }
             let finish = |v: f32| if v == E::NEUTRAL { f32::NAN } else { v };
             wanted.for_each_run(y, |x0, x1| values.extend(row[x0..x1].iter().map(|&v| finish(v))));
         }
         values
     };
-    let parts: Vec<Vec<f32>> = bands(image.nrows()).into_par_iter().map(of_band).collect();
+    let parts: Vec<Vec<f32>> = bands(ny).into_par_iter().map(of_band).collect();
     ValuesAt::new(wanted, parts.concat())
 }
 
@@ -145,8 +163,9 @@ mod tests {
             }
             let (least, greatest) = (rolling_minimum(image.view(), n), rolling_maximum(image.view(), n));
             let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+            let rows_from = |y| ImageRows::new(image.view(), y, Greatest::NEUTRAL, Outside::Wrap);
             let few = pool.install(|| {
-                (rolling_minimum_at(image.view(), n, wanted.clone()), rolling_maximum_at(image.view(), n, wanted.clone()))
+                (rolling_minimum_at(image.view(), n, wanted.clone()), rolling_maximum_at(rows_from, n, wanted.clone()))
             });
             for (y, x) in ndarray::indices(image.dim()).into_iter().filter(|&(y, x)| wanted.get(y, x)) {
                 for (few, all) in [(&few.0, &least), (&few.1, &greatest)] {

@@ -134,6 +134,11 @@ impl<S: RowStream, E: Extremum> RollingRows<S, E> {
         }
     }
 
+    /// Where the rows come from. It has given the last row of the window of the row that came last.
+    pub(crate) fn source(&self) -> &S {
+        &self.source
+    }
+
     /// The next source row with the extremum along the row taken, into `self.row`.
     fn pull(&mut self) {
         let nx = self.row.len();
@@ -212,76 +217,6 @@ impl<S: RowStream, E: Extremum> RowStream for RollingRows<S, E> {
     }
 }
 
-/// Number of pixels in the box around each pixel that satisfy a condition, row by row; see [`super::box_count`].
-pub(crate) struct CountRows<'a, T, F> {
-    image: ArrayView2<'a, T>,
-    counted: F,
-    box_size: usize,
-    next: usize,
-    columns: Vec<u32>,
-    sums: Vec<u32>,
-}
-
-impl<'a, T, F: Fn(&T) -> bool> CountRows<'a, T, F> {
-    /// Counts of rows `first`, `first + 1`, ...
-    pub(crate) fn new(image: ArrayView2<'a, T>, counted: F, box_size: usize, first: usize) -> Self {
-        assert!(box_size > 0, "a box has at least one pixel");
-        let (ny, nx) = image.dim();
-        let mut rows = Self { image, counted, box_size, next: first, columns: vec![0; nx], sums: vec![0; nx + 1] };
-        // The box of the row before the first, without the row that the first call adds.
-        let (before, after) = (box_size / 2, box_size - 1 - box_size / 2);
-        for y in first.saturating_sub(before + 1)..(first + after).min(ny) {
-            rows.exchange(Some(y), None);
-        }
-        rows
-    }
-
-    /// Counts rows in and out of the box.
-    fn exchange(&mut self, enters: Option<usize>, leaves: Option<usize>) {
-        let counted = &self.counted;
-        // Subtracting one is adding its two's complement.
-        let plus = |count: &mut u32, value: &T| *count = count.wrapping_add(u32::from(counted(value)));
-        let minus = |count: &mut u32, value: &T| *count = count.wrapping_sub(u32::from(counted(value)));
-        let row = |y: usize| self.image.row(y).to_slice();
-        match (enters.map(row), leaves.map(row)) {
-            (Some(Some(new)), Some(Some(old))) => exchange_each(new, old, &mut self.columns, counted),
-            (Some(Some(new)), None) => add_each(new, &mut self.columns, plus),
-            (None, Some(Some(old))) => add_each(old, &mut self.columns, minus),
-            _ => {
-                let columns = &mut self.columns;
-                enters.iter().for_each(|&y| columns.iter_mut().zip(self.image.row(y)).for_each(|(c, v)| plus(c, v)));
-                leaves.iter().for_each(|&y| columns.iter_mut().zip(self.image.row(y)).for_each(|(c, v)| minus(c, v)));
-            }
-        }
-    }
-
-    /// Writes the counts of the next row.
-    pub(crate) fn next_row(&mut self, out: &mut [u32]) {
-        let (ny, nx) = self.image.dim();
-        let (before, after) = (self.box_size / 2, self.box_size - 1 - self.box_size / 2);
-        let y = self.next;
-        self.next += 1;
-        self.exchange(Some(y + after).filter(|&y| y < ny), (y > before).then(|| y - before - 1));
-        let mut sum = 0u32;
-        for (s, &c) in self.sums[1..].iter_mut().zip(&self.columns) {
-            sum += c;
-            *s = sum;
-        }
-        // Columns x - before ..= x + after, cut at the image's sides: only pixels near them need care.
-        let sums = &self.sums;
-        let near = |x: usize| sums[(x + after + 1).min(nx)] - sums[x.saturating_sub(before)];
-        let (left, right) = (before.min(nx), nx.saturating_sub(after).max(before.min(nx)));
-        for x in (0..left).chain(right..nx) {
-            out[x] = near(x);
-        }
-        if left < right {
-            let ends = &sums[left + after + 1..right + after + 1];
-            let (out, starts) = (&mut out[left..right], &sums[left - before..]);
-            differences(ends, starts, out);
-        }
-    }
-}
-
 /// `value` of each pixel.
 #[multiversion(targets("x86_64+avx2"))]
 fn copy_with(row: &[f32], out: &mut [f32], value: impl Fn(&f32) -> f32) {
@@ -307,26 +242,6 @@ fn pick_between<E: Extremum>(row: &[f32], suffix: &[f32], prefix: &mut [f32], ou
         *p = E::pick(*p, r);
         *o = E::pick(*p, s);
     }
-}
-
-/// Changes each count as its pixel says.
-#[multiversion(targets("x86_64+avx2"))]
-fn add_each<T>(row: &[T], counts: &mut [u32], add: impl Fn(&mut u32, &T)) {
-    counts.iter_mut().zip(row).for_each(|(c, v)| add(c, v));
-}
-
-/// Adds one to the count of each pixel that is counted in the new row, and takes one off for the old row.
-#[multiversion(targets("x86_64+avx2"))]
-fn exchange_each<T>(new: &[T], old: &[T], counts: &mut [u32], counted: impl Fn(&T) -> bool) {
-    for ((count, new), old) in counts.iter_mut().zip(new).zip(old) {
-        *count = count.wrapping_add(u32::from(counted(new))).wrapping_sub(u32::from(counted(old)));
-    }
-}
-
-/// `ends - starts`, one by one.
-#[multiversion(targets("x86_64+avx2"))]
-fn differences(ends: &[u32], starts: &[u32], out: &mut [u32]) {
-    out.iter_mut().zip(ends).zip(starts).for_each(|((o, &end), &start)| *o = end - start);
 }
 
 /// Rows `first .. first + count` of each band, one band a thread.

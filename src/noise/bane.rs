@@ -12,7 +12,7 @@ use multiversion::multiversion;
 use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 use std::collections::VecDeque;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
 /// Box side in grid steps.
 pub(super) const STEPS_PER_BOX: usize = 6;
@@ -42,18 +42,32 @@ pub(super) fn model(image: ArrayView2<'_, f32>, step: usize, box_size: usize) ->
     let (rows, columns) = (BoxCuts::new(ny, step, box_size), BoxCuts::new(nx, step, box_size));
     // Sums of squares keep their digits when the values are not far from 0.
     let origin = typical(image);
-    let clipped = clip_boxes(&rows, &columns, |y, out| {
-        out.iter_mut().zip(image.row(y)).for_each(|(o, v)| *o = f64::from(*v) - origin);
+    let clipped = clip_boxes(&rows, &columns, |y, out| match image.row(y).to_slice() {
+        Some(row) => subtract(row, origin, out),
+        None => out.iter_mut().zip(image.row(y)).for_each(|(o, v)| *o = f64::from(*v) - origin),
     });
     let background =
         Grid { ys: rows.grid.clone(), xs: columns.grid.clone(), values: clipped.mapv(|(mean, _)| mean + origin) };
     let clipped = clip_boxes(&rows, &columns, |y, out| {
-        let row = image.row(y);
         background.row_to(y, out, |b| b);
-        out.iter_mut().zip(row).for_each(|(o, v)| *o = f64::from(*v) - *o);
+        match image.row(y).to_slice() {
+            Some(row) => subtract_each(row, out),
+            None => out.iter_mut().zip(image.row(y)).for_each(|(o, v)| *o = f64::from(*v) - *o),
+        }
     });
     let rms = Grid { values: clipped.mapv(|(_, sd)| sd), ..background.clone() };
     (background, rms)
+}
+
+#[multiversion(targets("x86_64+avx2"))]
+fn subtract(row: &[f32], origin: f64, out: &mut [f64]) {
+    out.iter_mut().zip(row).for_each(|(o, &v)| *o = f64::from(v) - origin);
+}
+
+/// Takes the values in `out` from those of a row.
+#[multiversion(targets("x86_64+avx2"))]
+fn subtract_each(row: &[f32], out: &mut [f64]) {
+    out.iter_mut().zip(row).for_each(|(o, &v)| *o = f64::from(v) - *o);
 }
 
 /// A finite value near most others: the median of at most a few thousand regularly spaced pixels.
@@ -189,23 +203,25 @@ impl End {
 }
 
 impl Ends {
-    fn new(values: impl Iterator<Item = f64> + Clone, count: usize) -> Self {
-        let middle = middle_of(values.clone(), count);
+    fn new(values: &mut [f64]) -> Self {
+        let middle = middle_of(values);
         let (mut below, mut above) = (Vec::new(), Vec::new());
-        let (mut count, mut sum, mut squares) = (0, 0.0, 0.0);
-        for v in values {
+        // The middle's values move to the front, in their order.
+        let mut count = 0;
+        for i in 0..values.len() {
+            let v = values[i];
             if v < middle.0 {
                 below.push(v);
             } else if v > middle.1 {
                 above.push(v);
             } else {
-                (count, sum, squares) = (count + 1, sum + v, squares + v * v);
+                values[count] = v;
+                count += 1;
             }
         }
-        let of_middle = BlockMoments { count, sum, squares };
         Self {
             middle,
-            of_middle,
+            of_middle: BlockMoments::of(&values[..count]),
             below: End::new(below, |a, b| b.total_cmp(a)),
             above: End::new(above, f64::total_cmp),
         }
@@ -231,8 +247,7 @@ struct Sorted {
 }
 
 impl Sorted {
-    fn new(values: impl Iterator<Item = f64>) -> Self {
-        let mut values: Vec<f64> = values.collect();
+    fn new(mut values: Vec<f64>) -> Self {
         values.sort_unstable_by(f64::total_cmp);
         let blocks = values.chunks(BLOCK).map(BlockMoments::of).collect();
         Self { values, blocks }
@@ -257,8 +272,8 @@ impl Sorted {
 }
 
 /// Limits that hold most of the values, and lie well inside a clip at three standard deviations.
-fn middle_of(values: impl Iterator<Item = f64>, count: usize) -> (f64, f64) {
-    let mut sample: Vec<f64> = values.step_by((count / QUARTILE_SAMPLES).max(1)).collect();
+fn middle_of(values: &[f64]) -> (f64, f64) {
+    let mut sample: Vec<f64> = values.iter().copied().step_by((values.len() / QUARTILE_SAMPLES).max(1)).collect();
     sample.sort_unstable_by(f64::total_cmp);
     let n = sample.len();
     let (low, middle, high) = (sample[n / 4], sample[n / 2], sample[3 * n / 4]);
@@ -283,16 +298,20 @@ struct TileRow {
 }
 
 impl TileRow {
-    fn new(ys: std::ops::Range<usize>, columns: &BoxCuts, fill: &impl Fn(usize, &mut [f64])) -> Self {
+    /// Rows `ys` of the image; `pixels` is memory for them.
+    fn new(
+        ys: std::ops::Range<usize>,
+        columns: &BoxCuts,
+        fill: &impl Fn(usize, &mut [f64]),
+        mut pixels: Vec<f64>,
+    ) -> Self {
         let nx = *columns.grid.last().expect("a grid has a last position");
-        let mut pixels = vec![0.0; ys.len() * nx];
+        pixels.resize(ys.len() * nx, 0.0);
         for (row, y) in pixels.chunks_exact_mut(nx).zip(ys) {
             fill(y, row);
         }
         let tile = |edges: &[usize]| {
-            let mut lanes = Lanes::default();
-            pixels.chunks_exact(nx).for_each(|row| add_to_lanes(&mut lanes, &row[edges[0]..edges[1]]));
-            let (all, least, greatest) = lanes.total();
+            let (all, least, greatest) = lanes_of(&pixels, nx, edges[0]..edges[1]).total();
             Tile { least, greatest, all }
         };
         let tiles: Vec<Tile> = columns.edges.windows(2).map(tile).collect();
@@ -303,10 +322,16 @@ impl TileRow {
     }
 
     /// The finite pixels of a tile.
-    fn values(&self, tile: usize) -> impl Iterator<Item = f64> + Clone {
+    fn values(&self, tile: usize) -> Vec<f64> {
         let columns = self.edges[tile]..self.edges[tile + 1];
-        let rows = self.pixels.chunks_exact(self.nx);
-        rows.flat_map(move |row| row[columns.clone()].iter().copied()).filter(|v| v.is_finite())
+        let mut values = Vec::with_capacity(columns.len() * (self.pixels.len() / self.nx));
+        for row in self.pixels.chunks_exact(self.nx) {
+            values.extend_from_slice(&row[columns.clone()]);
+        }
+        if values.len() > self.tiles[tile].all.count {
+            values.retain(|v| v.is_finite());
+        }
+        values
     }
 
     /// Adds the moments of the pixels strictly between `low` and `high` in the tiles of a box.
@@ -320,7 +345,7 @@ impl TileRow {
             if tile.least > low && tile.greatest < high {
                 to.add(tile.all);
             } else if tile.all.count > 0 {
-                let ends = self.ends[i].get_or_init(|| Ends::new(self.values(i), tile.all.count));
+                let ends = self.ends[i].get_or_init(|| Ends::new(&mut self.values(i)));
                 if !ends.add_between(low, high, to) {
                     self.sorted[i].get_or_init(|| Sorted::new(self.values(i))).add_between(low, high, to);
                 }
@@ -374,20 +399,23 @@ impl Lanes {
     }
 }
 
+/// The lanes of some columns of rows of `nx` pixels.
 #[multiversion(targets("x86_64+avx2"))]
-fn add_to_lanes(lanes: &mut Lanes, values: &[f64]) {
-    let mut own = *lanes;
-    let chunks = values.chunks_exact(LANES);
-    let rest = chunks.remainder();
-    for chunk in chunks {
-        own.look(chunk.try_into().expect("a chunk has as many values as there are lanes"));
+fn lanes_of(pixels: &[f64], nx: usize, columns: std::ops::Range<usize>) -> Lanes {
+    let mut lanes = Lanes::default();
+    for row in pixels.chunks_exact(nx) {
+        let chunks = row[columns.clone()].chunks_exact(LANES);
+        let rest = chunks.remainder();
+        for chunk in chunks {
+            lanes.look(chunk.try_into().expect("a chunk has as many values as there are lanes"));
+        }
+        if !rest.is_empty() {
+            let mut last = [f64::NAN; LANES];
+            last[..rest.len()].copy_from_slice(rest);
+            lanes.look(&last);
+        }
     }
-    if !rest.is_empty() {
-        let mut last = [f64::NAN; LANES];
-        last[..rest.len()].copy_from_slice(rest);
-        own.look(&last);
-    }
-    *lanes = own;
+    lanes
 }
 
 /// Sigma-clipped mean and standard deviation of one box. None finite: NaN.
@@ -427,12 +455,15 @@ fn clip_boxes(rows: &BoxCuts, columns: &BoxCuts, fill: impl Fn(usize, &mut [f64]
     let ahead = 8 + 4 * rayon::current_num_threads();
     let mut result = Array2::from_elem((rows.grid.len(), columns.grid.len()), (f64::NAN, f64::NAN));
     let mut window: VecDeque<TileRow> = VecDeque::new();
+    // Memory of rows that no box needs any more, for those to come.
+    let spare = Mutex::new(Vec::new());
+    let lock = || spare.lock().expect("no thread panics with it");
     let mut first = 0;
     let mut done = 0;
     while done < rows.grid.len() {
         let needed = rows.ranges[done];
         while first < needed.0 {
-            window.pop_front();
+            lock().extend(window.pop_front().map(|row| row.pixels));
             first += 1;
         }
         let built = first + window.len();
@@ -440,7 +471,10 @@ fn clip_boxes(rows: &BoxCuts, columns: &BoxCuts, fill: impl Fn(usize, &mut [f64]
         window.extend(
             (built..target)
                 .into_par_iter()
-                .map(|i| TileRow::new(rows.edges[i]..rows.edges[i + 1], columns, &fill))
+                .map(|i| {
+                    let pixels = lock().pop().unwrap_or_default();
+                    TileRow::new(rows.edges[i]..rows.edges[i + 1], columns, &fill, pixels)
+                })
                 .collect::<Vec<_>>(),
         );
         let ready = done + rows.ranges[done..].partition_point(|range| range.1 <= target);

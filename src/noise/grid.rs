@@ -21,21 +21,11 @@ impl Grid {
     /// Writes the value of each pixel of row `y` into `out`, as long as the row.
     pub(crate) fn row_to<T>(&self, y: usize, out: &mut [T], cast: impl Fn(f64) -> T + Copy) {
         let (lower, upper, t) = self.rows_around(y);
-        let at = |column: usize| lerp(self.values[[lower, column]], self.values[[upper, column]], t);
-        let nx = out.len();
-        let mut left = at(0);
-        if self.xs.len() == 1 {
-            out.iter_mut().for_each(|o| *o = cast(left));
-            return;
-        }
-        for column in 1..self.xs.len() {
-            let right = at(column);
-            let (x0, x1) = (self.xs[column - 1], self.xs[column]);
-            let end = if column + 1 == self.xs.len() { nx } else { x1.min(nx) };
-            if x0 < end {
-                ramp(&mut out[x0..end], left, right, x1.saturating_sub(x0), cast);
-            }
-            left = right;
+        let (lower, upper) = (self.values.row(lower), self.values.row(upper));
+        let values: Vec<f64> = lower.iter().zip(upper).map(|(&l, &u)| lerp(l, u, t)).collect();
+        match values[..] {
+            [value] => out.iter_mut().for_each(|o| *o = cast(value)),
+            _ => ramps(&self.xs, &values, out, cast),
         }
     }
 
@@ -72,18 +62,30 @@ fn lerp(a: f64, b: f64, t: f64) -> f64 {
     }
 }
 
-/// From `left` in steps towards `right`, which would be reached after `length` pixels.
+/// Values that are linear between those at the positions `xs`; what is beyond the last continues.
 #[multiversion(targets("x86_64+avx2"))]
-fn ramp<T>(out: &mut [T], left: f64, right: f64, length: usize, cast: impl Fn(f64) -> T) {
-    if left.is_nan() || right.is_nan() || length == 0 {
-        let value = if left.is_nan() { right } else { left };
-        out.iter_mut().for_each(|o| *o = cast(value));
-        return;
-    }
-    let length = length as f64;
-    for (i, o) in out.iter_mut().enumerate() {
-        let t = f64::from(i as i32) / length;
-        *o = cast(left * (1.0 - t) + right * t);
+fn ramps<T>(xs: &[usize], values: &[f64], out: &mut [T], cast: impl Fn(f64) -> T) {
+    let (nx, last) = (out.len(), xs.len() - 2);
+    // How far pixels are on the way from one position to the next, `length` pixels away: the same for most.
+    let (mut ways, mut length): (Vec<f64>, _) = (Vec::new(), 0);
+    for (i, (xs, values)) in xs.windows(2).zip(values.windows(2)).enumerate() {
+        let end = if i == last { nx } else { xs[1].min(nx) };
+        if xs[0] >= end {
+            continue;
+        }
+        let (out, left, right) = (&mut out[xs[0]..end], values[0], values[1]);
+        let distance = xs[1].saturating_sub(xs[0]);
+        if left.is_nan() || right.is_nan() || distance == 0 {
+            let value = if left.is_nan() { right } else { left };
+            out.iter_mut().for_each(|o| *o = cast(value));
+            continue;
+        }
+        if distance != length || ways.len() < out.len() {
+            length = distance;
+            ways.clear();
+            ways.extend((0..out.len()).map(|k| k as f64 / length as f64));
+        }
+        out.iter_mut().zip(&ways).for_each(|(o, &t)| *o = cast(left * (1.0 - t) + right * t));
     }
 }
 

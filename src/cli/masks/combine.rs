@@ -1,6 +1,6 @@
 //! `cleanloop combine`: masks and regions put together, tidied up and listed.
 
-use crate::image::{CelestialWcs, FitsImage, Header, ImageError, PixelType, PlaneWriter, check_same_sky};
+use crate::image::{CelestialWcs, FitsImage, Header, ImageError, PixelType, PlaneWriter, SkyGrid};
 use crate::masking::combine::{self, Island, Operation, TidyOptions};
 use crate::masking::extract::extract;
 use crate::masking::regions;
@@ -111,6 +111,8 @@ struct PixelGrid {
     header: Header,
     /// Without sky coordinates, or with unsupported ones: why.
     wcs: Result<CelestialWcs, ImageError>,
+    /// To compare other grids with.
+    sky: SkyGrid,
     /// Masks on other grids are put onto this one.
     reproject: bool,
 }
@@ -127,6 +129,7 @@ impl PixelGrid {
             strides: (image.plane_index(1, 0), image.plane_index(0, 1)),
             header: image.header().clone(),
             wcs: image.wcs(),
+            sky: SkyGrid::of(image),
         }
     }
 
@@ -186,10 +189,7 @@ impl PixelGrid {
                 right_shape: image.plane_shape(),
             });
         }
-        match (&self.wcs, image.wcs()) {
-            (Ok(own), Ok(theirs)) => check_same_sky((image.path(), &theirs), (self.path.as_path(), own), self.shape),
-            _ => Ok(()),
-        }
+        self.sky.check(image)
     }
 }
 

@@ -77,6 +77,16 @@ pub enum Frame {
     Galactic,
 }
 
+impl std::fmt::Display for Frame {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Icrs => "ICRS",
+            Self::Fk5 => "FK5, equinox 2000",
+            Self::Galactic => "galactic coordinates",
+        })
+    }
+}
+
 type Matrix = [[f64; 3]; 3];
 
 fn multiply(a: &Matrix, b: &Matrix) -> Matrix {
@@ -194,12 +204,22 @@ impl CelestialWcs {
     /// # Errors
     /// See [`WcsError`].
     pub fn from_header(header: &Header) -> Result<Self, WcsError> {
+        Self::read(header, false).map(|(wcs, _)| wcs)
+    }
+
+    /// [`Self::from_header`], where `any_frame` takes positions in a system that is not supported for ICRS; the system then
+    /// comes with them.
+    pub(super) fn read(header: &Header, any_frame: bool) -> Result<(Self, Option<String>), WcsError> {
         let need = |key: &str| number(header, key)?.ok_or_else(|| WcsError::Missing(key.into()));
         let axes = Axes::of(header)?;
         let projection =
             Projection::from_code(&axes.code).ok_or_else(|| WcsError::Projection { found: axes.code.clone() })?;
         check_units(header)?;
-        let frame = if axes.galactic { Frame::Galactic } else { equatorial_frame(header)? };
+        let frame = if axes.galactic { Ok(Frame::Galactic) } else { equatorial_frame(header) };
+        let (frame, other) = match frame {
+            Err(WcsError::Frame { found }) if any_frame => (Frame::Icrs, Some(found)),
+            known => (known?, None),
+        };
         let [a, b, c, d] = pixel_matrix(header, axes.latitude)?;
         let matrix = if axes.latitude == 1 { [c, d, a, b] } else { [a, b, c, d] };
         let determinant = matrix[0] * matrix[3] - matrix[1] * matrix[2];
@@ -216,7 +236,7 @@ impl CelestialWcs {
         }
         let fiducial = axes.fiducial(header, projection, reference)?;
         let to_celestial = fiducial.to_celestial()?;
-        Ok(Self {
+        let wcs = Self {
             reference_pixel: [need("CRPIX1")?, need("CRPIX2")?],
             matrix,
             inverse,
@@ -226,7 +246,8 @@ impl CelestialWcs {
             to_celestial,
             reference,
             frame,
-        })
+        };
+        Ok((wcs, other))
     }
 
     /// The frame of [`Self::pixel_to_sky`].

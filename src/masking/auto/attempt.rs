@@ -1,16 +1,18 @@
 //! A mask with given levels: flint's pipeline, and what is added to its mask and taken out of it.
 
 use super::choice::{AutoChoice, choose};
-use super::compact::{CompactLimits, LocalRow, compact_seeds, significant};
+use super::compact::{CompactLimits, LocalRow, LocalSeeds, local_seeds};
 use super::extended::{
     ExtendedLimits, Halo, NEARLY_BRIGHTEST, Scale, ScaleFound, UNCERTAIN, candidates, clear_no_data, extended_islands,
 };
 use super::islands::MaskIslands;
 use super::options::AutoMaskOptions;
+use super::smoothing::{Rows, RowsFrom};
 use super::state::{ImageState, measure_and_count};
 use super::vetting::{Surroundings, box_side, check};
 use super::{AutoInputs, AutoMask, AutoMaskError, AutoSettings};
 use crate::kernels::bitmask::BitMask;
+use crate::kernels::rows::{Extremum, Greatest};
 use crate::kernels::{Connectivity, dilation_bits, geodesic_dilation_bits, rolling_maximum_at};
 use crate::masking::flint::erosion::erode_scales;
 use crate::masking::flint::flood::grow;
@@ -30,9 +32,13 @@ pub(super) struct Maker<'i, 's> {
     inputs: AutoInputs<'i>,
     base: &'s MaskingOptions,
     limits: &'s AutoMaskOptions,
+    /// For a residual: the image before cleaning.
+    uncleaned: Option<&'s dyn Rows>,
     state: ImageState,
     /// Pixels with data.
     valid: f64,
+    /// Whether there are others.
+    has_no_data: bool,
     noise: NoiseModel,
     /// Scales of extended emission, with their sidelobes.
     scales: Vec<Scale>,
@@ -41,7 +47,12 @@ pub(super) struct Maker<'i, 's> {
 }
 
 impl<'i, 's> Maker<'i, 's> {
-    pub(super) fn new(inputs: &AutoInputs<'i>, settings: &AutoSettings<'s>) -> Result<Self, AutoMaskError> {
+    /// `uncleaned` stands in place of the plane of the inputs.
+    pub(super) fn new(
+        inputs: &AutoInputs<'i>,
+        uncleaned: Option<&'s dyn Rows>,
+        settings: &AutoSettings<'s>,
+    ) -> Result<Self, AutoMaskError> {
         let (image, limits) = (inputs.image, settings.limits);
         let (state, valid) = measure_and_count(image, inputs.beam).ok_or(AutoMaskError::NoSignal)?;
         let clean = || limits.extended.scales.iter().copied().map(Scale::clean).collect();
@@ -49,8 +60,10 @@ impl<'i, 's> Maker<'i, 's> {
             inputs: *inputs,
             base: settings.base,
             limits,
+            uncleaned,
             state,
             valid: valid.max(1) as f64,
+            has_no_data: valid < image.len(),
             noise: noise::model(image, inputs.beam.copied(), settings.noise)?,
             scales: inputs.sidelobes.map_or_else(clean, |s| s.scales.clone()),
             sidelobe: limits.compact.sidelobe * state.peak * inputs.sidelobes.map_or(0.0, |s| s.highest),
@@ -66,13 +79,22 @@ impl<'i, 's> Maker<'i, 's> {
         }
         let mut compact = 0;
         if choice.masking.flood_fill_use_mac {
-            self.keep_significant(&mut mask, caution);
-            // Signal to local noise sees them anyway.
-            compact = self.add_compact(&mut mask, &choice, caution);
+            // Signal to local noise sees compact islands anyway.
+            let limits = self.compact_limits(&choice, caution);
+            let LocalSeeds { significant, compact: seeds } =
+                local_seeds(self.inputs.image, &self.noise, self.limits.levels.local_seed * caution, limits.as_ref());
+            keep_significant(&mut mask, significant);
+            if let Some(seeds) = seeds {
+                let islands = grow(seeds);
+                self.put(&mut mask, &islands);
+                compact = islands.count();
+            }
         }
         self.drop_sidelobes(&mut mask, &choice);
         let (removed, extended) = self.check_and_add_extended(&mut mask, caution);
-        clear_where_no_data(&mut mask, self.inputs.image);
+        if self.has_no_data {
+            clear_where_no_data(&mut mask, self.inputs.image);
+        }
         let fraction = mask.masked_pixels() as f64 / self.valid;
         let hidden = self.sidelobe > self.limits.compact.seed * self.state.rms;
         let state = self.state;
@@ -96,9 +118,10 @@ impl<'i, 's> Maker<'i, 's> {
         let mut pixels = BitMask::new(image.nrows(), image.ncols());
         islands.list.iter().map(|island| island.at).for_each(|(y, x)| pixels.set(y, x));
         candidates.iter().for_each(|scale| scale.add_centres(&mut pixels));
-        let bright = self.inputs.uncleaned.filter(|u| u.dim() == image.dim()).unwrap_or(image);
         let reach = box_side(2.0 * self.limits.vetting.beside_reach, &self.state);
-        let brightest = rolling_maximum_at(bright, reach, pixels);
+        let bright = self.uncleaned.filter(|u| u.dim() == image.dim()).unwrap_or(&self.inputs.image);
+        let bright_from = |next| RowsFrom { image: bright, next, nan: Greatest::NEUTRAL };
+        let brightest = rolling_maximum_at(bright_from, reach, pixels);
         let halo = Halo { noise: &self.noise, brightest: &brightest };
         let (mut extended, found) = extended_islands(image, &candidates, &halo, &limits);
         if let Some(left) = &left {
@@ -164,16 +187,6 @@ impl<'i, 's> Maker<'i, 's> {
         });
     }
 
-    /// Drops islands that do not reach the local noise's seed level: the minimum absolute clip knows negatives only, and
-    /// where they are shallow, noise or the sidelobes of extended emission pass.
-    fn keep_significant(&self, mask: &mut MaskBits, caution: f64) {
-        let islands = mask.any_bits();
-        let mut kept = significant(self.inputs.image, &self.noise, self.limits.levels.local_seed * caution);
-        kept.and_with(&islands);
-        geodesic_dilation_bits(&mut kept, &islands, Connectivity::Eight, None);
-        mask.clear_bits(&kept.inverted());
-    }
-
     /// In a residual, drops the pixels of an island that the sidelobes of its brightest pixel may have made: those of a
     /// snapshot are arms that an island otherwise grows along, over a large part of the image. Where the levels know no
     /// negatives, the sidelobes of the image's brightest pixel count: they would be islands of their own. Real emission
@@ -234,23 +247,17 @@ impl<'i, 's> Maker<'i, 's> {
         Some(faint)
     }
 
-    /// Adds islands that stand out from their surroundings; returns the number of their pixels.
-    fn add_compact(&self, mask: &mut MaskBits, choice: &AutoChoice, caution: f64) -> usize {
+    /// Levels of islands that stand out from their surroundings, if such are looked for.
+    fn compact_limits(&self, choice: &AutoChoice, caution: f64) -> Option<CompactLimits> {
         let options = &self.limits.compact;
-        if options.seed <= 0.0 {
-            return 0;
-        }
-        let limits = CompactLimits {
+        (options.seed > 0.0).then(|| CompactLimits {
             box_size: (options.box_beams * self.state.fwhm).round().max(3.0) as usize,
             seed: options.seed * caution,
             negative: options.negative * caution,
             least: self.sidelobe * caution,
             flood: self.limits.levels.local_flood * caution,
             flood_negative: choice.masking.flood_fill_positive_flood_clip,
-        };
-        let islands = grow(compact_seeds(self.inputs.image, &self.noise, &limits));
-        self.put(mask, &islands);
-        islands.count()
+        })
     }
 
     fn extended_limits(&self, caution: f64) -> ExtendedLimits {
@@ -266,6 +273,7 @@ impl<'i, 's> Maker<'i, 's> {
             peak: self.state.peak,
             flood: options.flood * caution,
             depth: options.depth,
+            has_no_data: self.has_no_data,
         }
     }
 
@@ -280,6 +288,15 @@ impl<'i, 's> Maker<'i, 's> {
             _ => mask.set_bits(0, islands),
         }
     }
+}
+
+/// Drops islands without a pixel that reaches the local noise's seed level: the minimum absolute clip knows negatives
+/// only, and where they are shallow, noise or the sidelobes of extended emission pass.
+fn keep_significant(mask: &mut MaskBits, mut significant: BitMask) {
+    let islands = mask.any_bits();
+    significant.and_with(&islands);
+    geodesic_dilation_bits(&mut significant, &islands, Connectivity::Eight, None);
+    mask.clear_bits(&significant.inverted());
 }
 
 /// Takes pixels that are NaN in the image out of a mask.

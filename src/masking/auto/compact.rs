@@ -6,7 +6,7 @@
 //! local noise, the deepest negative of the box, and in a residual what sidelobes may make. Each of them alone lets
 //! artefacts pass; together they hardly do (docs/acceptance.md).
 
-use crate::kernels::bitmask::{BitMask, pack_rows};
+use crate::kernels::bitmask::{BitMask, WORD, pack_rows};
 use crate::kernels::rows::{Extremum, ImageRows, Least, Outside, RollingRows, RowStream, bands};
 use crate::masking::flint::seeds::SeedsAndFloor;
 use crate::noise::NoiseModel;
@@ -31,54 +31,81 @@ pub(crate) struct CompactLimits {
     pub flood_negative: f64,
 }
 
-/// Seeds and floor of compact islands in `image`, `[y, x]`, with its noise. Boxes at the edge wrap round, as in
-/// [`crate::kernels::rolling_minimum`]. NaN is in neither.
-pub(crate) fn compact_seeds(image: ArrayView2<'_, f32>, noise: &NoiseModel, limits: &CompactLimits) -> SeedsAndFloor {
-    let (ny, nx) = image.dim();
-    let mut found = SeedsAndFloor { seeds: BitMask::new(ny, nx), floor: BitMask::new(ny, nx) };
-    if image.is_empty() {
-        return found;
-    }
-    let (bands, stride) = (bands(ny), found.seeds.stride());
-    let parts = found.seeds.split_rows(&bands).into_par_iter().zip(found.floor.split_rows(&bands));
-    let box_size = limits.box_size.max(1);
-    parts.zip(&bands).for_each(|((seeds, floor), &(first, _))| {
-        let source = |y| ImageRows::new(image, y, Least::NEUTRAL, Outside::Wrap);
-        let mut minima = RollingRows::<_, Least>::new(source, first as isize, (ny, nx), (box_size, box_size));
-        let (mut row, mut deepest, mut near) = (LocalRow::new(nx), vec![0.0; nx], vec![0; stride]);
-        let words = seeds.chunks_exact_mut(stride).zip(floor.chunks_exact_mut(stride));
-        for (y, (seeds, floor)) in (first..).zip(words) {
-            row.read(image, noise, y);
-            minima.next_row(&mut deepest);
-            let (negative, least) = (limits.negative as f32, limits.least as f32);
-            row.exceeding(limits.seed as f32, seeds);
-            pack_rows(&row.pixels, &deepest, &mut near, |v, m| v > -negative * m && v > least);
-            seeds.iter_mut().zip(&near).for_each(|(s, n)| *s &= n);
-            let negative = limits.flood_negative as f32;
-            row.exceeding(limits.flood as f32, floor);
-            pack_rows(&row.pixels, &deepest, &mut near, |v, m| v > -negative * m);
-            floor.iter_mut().zip(&near).for_each(|(f, n)| *f &= n);
-        }
-    });
-    found
+/// What stands out from the local noise.
+#[derive(Debug)]
+pub(crate) struct LocalSeeds {
+    /// Pixels that exceed the asked multiple of the local noise, above the local background.
+    pub significant: BitMask,
+    /// Seeds and floor of compact islands, if they were asked for.
+    pub compact: Option<SeedsAndFloor>,
 }
 
-/// Pixels of `image`, `[y, x]`, that exceed `sigma` times the local noise, above the local background.
-pub(crate) fn significant(image: ArrayView2<'_, f32>, noise: &NoiseModel, sigma: f64) -> BitMask {
+/// Pixels of `image`, `[y, x]`, that exceed `sigma` times its local noise, and seeds and floor of compact islands. Boxes at
+/// the edge wrap round, as in [`crate::kernels::rolling_minimum`]. NaN is in none of them.
+pub(crate) fn local_seeds(
+    image: ArrayView2<'_, f32>,
+    noise: &NoiseModel,
+    sigma: f64,
+    compact: Option<&CompactLimits>,
+) -> LocalSeeds {
     let (ny, nx) = image.dim();
-    let mut found = BitMask::new(ny, nx);
-    if image.is_empty() {
-        return found;
+    let mut significant = BitMask::new(ny, nx);
+    let mut found = SeedsAndFloor { seeds: BitMask::new(ny, nx), floor: BitMask::new(ny, nx) };
+    if !image.is_empty() {
+        let (bands, stride) = (bands(ny), significant.stride());
+        let parts = found.seeds.split_rows(&bands).into_par_iter().zip(found.floor.split_rows(&bands));
+        let parts = significant.split_rows(&bands).into_par_iter().zip(parts);
+        parts.zip(&bands).for_each(|((significant, (seeds, floor)), &(first, _))| {
+            let mut row = LocalRow::new(nx);
+            let mut compact = compact.map(|limits| CompactRows::new(image, limits, first));
+            let words = seeds.chunks_exact_mut(stride).zip(floor.chunks_exact_mut(stride));
+            for ((y, significant), (seeds, floor)) in (first..).zip(significant.chunks_exact_mut(stride)).zip(words) {
+                row.read(image, noise, y);
+                row.subtract_background();
+                row.exceeding(sigma as f32, significant);
+                if let Some(compact) = &mut compact {
+                    compact.next_row(&row, seeds, floor);
+                }
+            }
+        });
     }
-    let (bands, stride) = (bands(ny), found.stride());
-    found.split_rows(&bands).into_par_iter().zip(&bands).for_each(|(words, &(first, _))| {
-        let mut row = LocalRow::new(nx);
-        for (y, words) in (first..).zip(words.chunks_exact_mut(stride)) {
-            row.read(image, noise, y);
-            row.exceeding(sigma as f32, words);
+    LocalSeeds { significant, compact: compact.is_some().then_some(found) }
+}
+
+/// Seeds and floor of compact islands, row by row.
+struct CompactRows<'a> {
+    limits: &'a CompactLimits,
+    minima: RollingRows<ImageRows<'a>, Least>,
+    deepest: Vec<f32>,
+    near: Vec<u64>,
+}
+
+impl<'a> CompactRows<'a> {
+    fn new(image: ArrayView2<'a, f32>, limits: &'a CompactLimits, first: usize) -> Self {
+        let nx = image.ncols();
+        let source = |y| ImageRows::new(image, y, Least::NEUTRAL, Outside::Wrap);
+        let side = limits.box_size.max(1);
+        Self {
+            limits,
+            minima: RollingRows::new(source, first as isize, image.dim(), (side, side)),
+            deepest: vec![0.0; nx],
+            near: vec![0; nx.div_ceil(WORD)],
         }
-    });
-    found
+    }
+
+    /// Seeds and floor of the next row.
+    fn next_row(&mut self, row: &LocalRow, seeds: &mut [u64], floor: &mut [u64]) {
+        let (limits, near) = (self.limits, &mut self.near);
+        self.minima.next_row(&mut self.deepest);
+        let (negative, least) = (limits.negative as f32, limits.least as f32);
+        row.exceeding(limits.seed as f32, seeds);
+        pack_rows(&row.pixels, &self.deepest, near, |v, m| v > -negative * m && v > least);
+        seeds.iter_mut().zip(&*near).for_each(|(s, n)| *s &= n);
+        let negative = limits.flood_negative as f32;
+        row.exceeding(limits.flood as f32, floor);
+        pack_rows(&row.pixels, &self.deepest, near, |v, m| v > -negative * m);
+        floor.iter_mut().zip(&*near).for_each(|(f, n)| *f &= n);
+    }
 }
 
 /// A row of an image with its local noise.
@@ -86,7 +113,7 @@ pub(super) struct LocalRow {
     pub(super) pixels: Vec<f32>,
     pub(super) background: Vec<f32>,
     pub(super) rms: Vec<f32>,
-    /// Pixels above the background.
+    /// Pixels above the background, once it was subtracted.
     above: Vec<f32>,
 }
 
@@ -104,9 +131,12 @@ impl LocalRow {
         noise.row(y, &self.pixels, &mut self.background, &mut self.rms);
     }
 
-    /// The pixels that exceed `sigma` times the noise, above the background.
-    fn exceeding(&mut self, sigma: f32, words: &mut [u64]) {
+    fn subtract_background(&mut self) {
         subtract(&self.pixels, &self.background, &mut self.above);
+    }
+
+    /// The pixels that exceed `sigma` times the noise, above the background.
+    fn exceeding(&self, sigma: f32, words: &mut [u64]) {
         pack_rows(&self.above, &self.rms, words, |v, rms| v > sigma * rms);
     }
 }
@@ -132,7 +162,8 @@ mod tests {
         pixels.iter().for_each(|&(p, v)| image[p] = v);
         let noise = NoiseMaps { background: Array2::zeros(image.dim()), rms: Array2::ones(image.dim()) };
         let noise = NoiseModel::Full(noise);
-        let seeds = compact_seeds(image.view(), &noise, limits).seeds.to_bools();
+        let found = local_seeds(image.view(), &noise, limits.seed, Some(limits));
+        let seeds = found.compact.unwrap().seeds.to_bools();
         seeds.indexed_iter().filter(|(_, s)| **s).map(|(p, _)| p).collect()
     }
 
@@ -157,8 +188,9 @@ mod tests {
         let mut noise = NoiseMaps { background: Array2::from_elem(image.dim(), 10.0), rms: Array2::ones(image.dim()) };
         noise.rms[(20, 80)] = 2.0;
         let noise = NoiseModel::Full(noise);
-        let found = compact_seeds(image.view(), &noise, &LIMITS);
-        assert_eq!(significant(image.view(), &noise, LIMITS.seed).count(), 1);
+        let LocalSeeds { significant, compact } = local_seeds(image.view(), &noise, LIMITS.seed, Some(&LIMITS));
+        let found = compact.unwrap();
+        assert_eq!(significant.count(), 1);
         assert_eq!(found.seeds.count(), 1);
         assert!(found.seeds.get(20, 20) && found.floor.get(20, 80) && !found.floor.get(70, 70));
     }

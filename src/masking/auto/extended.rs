@@ -5,14 +5,15 @@
 //! what artefacts and bowls make on that scale, and seeds must exceed it.
 
 use super::islands::{Island, MaskIslands};
-use super::smoothing::{Rows, Without, smoothed};
+use super::smoothing::{Without, greatest, greatest_smoothed, smoothed};
 use crate::kernels::bitmask::{BitMask, pack_row};
 use crate::kernels::labels::islands_of_runs;
-use crate::kernels::order_statistics::{extremes, median_and_mad_where};
+use crate::kernels::order_statistics::statistics_where;
 use crate::kernels::values_at::ValuesAt;
 use crate::kernels::{Connectivity, dilation_bits, geodesic_dilation_bits, rolling_minimum_at};
 use crate::noise::NoiseModel;
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// A point source of peak p covers beam area times ln(p / level) above a level; islands up to this many times that, and
@@ -70,32 +71,32 @@ impl PsfSidelobes {
     /// Those of `psf`, `[y, x]`, with scales of `beams` FWHM each; `fwhm` is the beam's, in pixels.
     pub fn of(psf: ArrayView2<'_, f32>, beams: &[f64], fwhm: f64) -> Self {
         let flat = without_main_lobe(psf, fwhm);
-        let highest = |image: &Array2<f32>| f64::from(image.iter().fold(0f32, |m, &v| m.max(v)));
         let at_scale = |&beams: &f64| {
-            let (of_point, _) = smoothed(&flat.view(), beams * fwhm);
             let (own, block) = smoothed(&psf, beams * fwhm);
-            let own = without_main_lobe(own.view(), beams * fwhm / block as f64);
-            Scale { beams, sidelobe: highest(&of_point), of_itself: highest(&own) }
+            let of_itself = greatest(&without_main_lobe(own.view(), beams * fwhm / block as f64));
+            drop(own);
+            let sidelobe = greatest_smoothed(&flat, beams * fwhm);
+            Scale { beams, sidelobe: f64::from(sidelobe), of_itself: f64::from(of_itself) }
         };
-        Self { highest: highest(&flat), scales: beams.iter().map(at_scale).collect() }
+        Self { highest: f64::from(greatest(&flat)), scales: beams.iter().map(at_scale).collect() }
     }
 }
 
 /// A PSF without its main lobe, which is 0, over its peak; `fwhm` is the main lobe's, in pixels.
-fn without_main_lobe(psf: ArrayView2<'_, f32>, fwhm: f64) -> Array2<f32> {
-    let (centre, peak) =
-        psf.indexed_iter().fold(((0, 0), 0f32), |(at, peak), (p, &v)| if v > peak { (p, v) } else { (at, peak) });
+fn without_main_lobe(psf: ArrayView2<'_, f32>, fwhm: f64) -> Without<'_> {
+    let of_row = |(y, row): (usize, ArrayView1<'_, f32>)| {
+        row.iter()
+            .enumerate()
+            .fold(((y, 0), 0f32), |(at, peak), (x, &v)| if v > peak { ((y, x), v) } else { (at, peak) })
+    };
+    let rows: Vec<((usize, usize), f32)> = psf.axis_iter(Axis(0)).into_par_iter().enumerate().map(of_row).collect();
+    let (centre, peak) = rows.into_iter().fold(((0, 0), 0f32), |best, row| if row.1 > best.1 { row } else { best });
     let mut lobe = BitMask::new(psf.nrows(), psf.ncols());
     if peak > 0.0 {
         lobe.set(centre.0, centre.1);
     }
     geodesic_dilation_bits(&mut lobe, &exceeding(psf, MAIN_LOBE * peak), Connectivity::Eight, None);
-    let without = without(psf, lobe, fwhm);
-    let mut flat = Array2::zeros(psf.dim());
-    for (y, mut row) in flat.rows_mut().into_iter().enumerate() {
-        without.row_into(y, row.as_slice_mut().expect("standard order"));
-    }
-    flat / peak.max(f32::MIN_POSITIVE)
+    Without { over: peak.max(f32::MIN_POSITIVE), ..without(psf, lobe, fwhm) }
 }
 
 /// The pixels above a value.
@@ -133,6 +134,8 @@ pub(crate) struct ExtendedLimits {
     pub flood: f64,
     /// They do not grow below this fraction of their brightest pixel in the smoothed image.
     pub depth: f64,
+    /// Whether the image has pixels without data.
+    pub has_no_data: bool,
 }
 
 /// Emission that was found on one scale. Brightnesses are those of the smoothed image.
@@ -224,9 +227,8 @@ fn candidates_of(
     limits: &ExtendedLimits,
 ) -> Option<Candidates> {
     let values = smoothed.as_slice().expect("made in standard order");
-    let stats = median_and_mad_where(values, |v| v != 0.0)?;
+    let (stats, range) = statistics_where(values, |v| v != 0.0)?;
     let sigma = stats.sigma();
-    let range = extremes(values);
     let (deepest, brightest) = (f64::from(-range.least.min(0.0)), f64::from(range.greatest.max(0.0)));
     // Baselines of nearly no length put the total flux under the whole image. What rises above that level is broad, and no
     // island: CLEAN diverges in it.
@@ -247,12 +249,19 @@ fn candidates_of(
     for (y, row) in smoothed.rows().into_iter().enumerate() {
         pixels.for_each_run(y, |x0, x1| of_pixels.extend((x0..x1).map(|x| row[x])));
     }
+    let values = ValuesAt::new(pixels, of_pixels);
+    let mut seeds = BitMask::new(smoothed.nrows(), smoothed.ncols());
+    values.for_each(|y, x, v| {
+        if v > least_seed {
+            seeds.set(y, x);
+        }
+    });
     // Sidelobes that high are islands of their own shape: nothing but the brightest is certain.
     let uncertain = if scale.of_itself > UNCERTAIN { NEARLY_BRIGHTEST } else { 0.0 };
     Some(Candidates {
         block,
-        values: ValuesAt::new(pixels, of_pixels),
-        lowest: rolling_minimum_at(smoothed.view(), near, exceeding(smoothed.view(), least_seed)),
+        values,
+        lowest: rolling_minimum_at(smoothed.view(), near, seeds),
         clip,
         seed,
         floor,
@@ -343,7 +352,9 @@ pub(super) fn extended_islands(
             let (y, x) = (run.y as usize * block, run.start as usize * block);
             (y..(y + block).min(ny)).for_each(|y| pixels.set_run(y, x, (run.end as usize * block).min(nx)));
         }
-        clear_no_data(&mut pixels, image);
+        if limits.has_no_data {
+            clear_no_data(&mut pixels, image);
+        }
         found.push(ScaleFound { pixels: pixels.count(), ..scale.found });
         all.or_with(&pixels);
     }
@@ -372,7 +383,7 @@ fn without_points<'a>(image: ArrayView2<'a, f32>, compact: &MaskIslands, limits:
 /// The image with 0 at these pixels, around them, and where there are no data.
 fn without(image: ArrayView2<'_, f32>, pixels: BitMask, fwhm: f64) -> Without<'_> {
     let margin = (POINT_MARGIN_BEAMS * fwhm).ceil() as usize;
-    Without { image, pixels: dilation_bits(pixels, Connectivity::Eight, margin) }
+    Without { image, pixels: dilation_bits(pixels, Connectivity::Eight, margin), over: 1.0 }
 }
 
 #[cfg(test)]
@@ -393,6 +404,7 @@ mod tests {
         peak: 100.0,
         flood: 2.5,
         depth: 0.2,
+        has_no_data: true,
     };
     const SIDE: usize = 160;
 

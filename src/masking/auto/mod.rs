@@ -48,6 +48,8 @@ pub use options::{AutoMaskOptions, CompactOptions, ExtendedOptions, FlatOptions,
 pub use state::{ImageState, fwhm_of, measure};
 pub use vetting::{LastRound, RemovedIsland};
 
+pub(crate) use smoothing::Rows;
+
 use super::{MaskBits, MaskNote, MaskingError, MaskingOptions};
 use crate::image::PixelBeam;
 use crate::noise::NoiseOptions;
@@ -152,7 +154,19 @@ impl From<AutoMaskError> for crate::Error {
 /// # Errors
 /// An image without signal, invalid options, or a mask that stays too large.
 pub fn make(inputs: &AutoInputs<'_>, settings: &AutoSettings<'_>) -> Result<AutoMask, AutoMaskError> {
-    let maker = Maker::new(inputs, settings)?;
+    make_beside(inputs, inputs.uncleaned.as_ref().map(|plane| plane as &dyn Rows), settings)
+}
+
+/// [`make`] with rows of the image before cleaning, as they are needed, in place of the plane in the inputs.
+///
+/// # Errors
+/// As [`make`].
+pub(crate) fn make_beside(
+    inputs: &AutoInputs<'_>,
+    uncleaned: Option<&dyn Rows>,
+    settings: &AutoSettings<'_>,
+) -> Result<AutoMask, AutoMaskError> {
+    let maker = Maker::new(inputs, uncleaned, settings)?;
     let allowed = settings.limits.levels.max_fraction;
     for raised in 0..=MOST_ATTEMPTS {
         let made = maker.attempt(settings.caution * ATTEMPT_FACTOR.powi(raised as i32))?;

@@ -2,7 +2,7 @@
 
 use crate::kernels::FWHM_PER_SIGMA;
 use crate::kernels::bitmask::BitMask;
-use crate::kernels::rows::{bands, split_rows};
+use crate::kernels::rows::{RowStream, bands, split_rows};
 use multiversion::multiversion;
 use ndarray::{Array2, ArrayView2, s};
 use rayon::prelude::*;
@@ -14,7 +14,7 @@ const PIXELS_PER_FWHM: f64 = 6.0;
 const CUT_SIGMA: f64 = 3.0;
 
 /// An image whose rows can be had from any thread.
-pub(super) trait Rows: Sync {
+pub(crate) trait Rows: Sync {
     /// `(ny, nx)`.
     fn dim(&self) -> (usize, usize);
     /// Writes row `y`.
@@ -34,12 +34,37 @@ impl Rows for ArrayView2<'_, f32> {
     }
 }
 
-/// An image without some of its pixels: 0 there, and where there are no data.
+/// The next rows of an image that repeats beyond its edges, with `nan` in place of NaN.
+pub(super) struct RowsFrom<'a> {
+    /// The image.
+    pub(super) image: &'a dyn Rows,
+    /// The next row, which may be outside.
+    pub(super) next: isize,
+    /// Stands for no data.
+    pub(super) nan: f32,
+}
+
+impl RowStream for RowsFrom<'_> {
+    fn next_row(&mut self, out: &mut [f32]) {
+        self.image.row_into(self.next.rem_euclid(self.image.dim().0 as isize) as usize, out);
+        self.next += 1;
+        replace_nan(out, self.nan);
+    }
+}
+
+#[multiversion(targets("x86_64+avx2"))]
+fn replace_nan(row: &mut [f32], with: f32) {
+    row.iter_mut().for_each(|v| *v = if v.is_nan() { with } else { *v });
+}
+
+/// An image without some of its pixels: 0 there, and where there are no data; all divided by a number.
 pub(super) struct Without<'a> {
     /// The image, `[y, x]`.
     pub(super) image: ArrayView2<'a, f32>,
     /// Pixels that are left out.
     pub(super) pixels: BitMask,
+    /// The number.
+    pub(super) over: f32,
 }
 
 impl Rows for Without<'_> {
@@ -51,7 +76,15 @@ impl Rows for Without<'_> {
         self.image.row_into(y, out);
         zero_where_no_data(out);
         self.pixels.for_each_run(y, |x0, x1| out[x0..x1].fill(0.0));
+        if self.over != 1.0 {
+            divide(out, self.over);
+        }
     }
+}
+
+#[multiversion(targets("x86_64+avx2"))]
+fn divide(row: &mut [f32], by: f32) {
+    row.iter_mut().for_each(|v| *v /= by);
 }
 
 #[multiversion(targets("x86_64+avx2"))]
@@ -59,9 +92,14 @@ fn zero_where_no_data(row: &mut [f32]) {
     row.iter_mut().for_each(|v| *v = if v.is_finite() { *v } else { 0.0 });
 }
 
+/// Side of the blocks in which a scale is looked at, pixels.
+fn block_of(fwhm: f64) -> usize {
+    ((fwhm / PIXELS_PER_FWHM) as usize).max(1)
+}
+
 /// The image smoothed to `fwhm` pixels, in blocks of as many pixels as the second value says.
 pub(super) fn smoothed(image: &impl Rows, fwhm: f64) -> (Array2<f32>, usize) {
-    let block = ((fwhm / PIXELS_PER_FWHM) as usize).max(1);
+    let block = block_of(fwhm);
     (gaussian(&Blocks { image, block }, fwhm / block as f64 / FWHM_PER_SIGMA), block)
 }
 
@@ -124,42 +162,116 @@ fn means_of<const N: usize>(strip: &[f32], nx: usize, means: &mut [f32]) -> bool
 /// Convolution with a circular Gaussian of unit sum, `sigma` in pixels; nothing (0) is outside the image, so that edges,
 /// where less is averaged, do not stand out.
 pub(super) fn gaussian(image: &impl Rows, sigma: f64) -> Array2<f32> {
-    let reach = (CUT_SIGMA * sigma).ceil() as usize;
-    let taps: Vec<f64> = (0..=reach).map(|k| (-0.5 * (k as f64 / sigma).powi(2)).exp()).collect();
-    let sum = taps[0] + 2.0 * taps[1..].iter().sum::<f64>();
-    let taps: Vec<f32> = taps.iter().map(|t| (t / sum) as f32).collect();
     let (ny, nx) = image.dim();
     let mut out = Array2::zeros((ny, nx));
     if nx == 0 {
         return out;
     }
-    let bands = bands(ny);
+    let (bands, taps) = (bands(ny), taps_of(sigma));
     split_rows(&mut out, &bands).into_par_iter().zip(&bands).for_each(|(part, &(first, _))| {
+        let mut smoothed = SmoothedRows::new(image, &taps, first);
+        // Summed in the cache: memory of the image is written once.
         let mut row = vec![0.0; nx];
-        // The last rows, smoothed along x: row y has the place y modulo their number.
-        let places = 2 * reach + 1;
-        let mut ring = vec![0f32; places * nx];
-        let mut next = first.saturating_sub(reach);
-        for (y, out) in (first..).zip(part.chunks_exact_mut(nx)) {
-            while next < ny && next <= y + reach {
-                image.row_into(next, &mut row);
-                let place = next % places * nx;
-                along_row(&row, &taps, &mut ring[place..place + nx]);
-                next += 1;
-            }
-            let smooth = |y: usize| &ring[y % places * nx..][..nx];
-            let both = |k: usize| [Some(y + k).filter(|&y| y < ny), y.checked_sub(k).filter(|_| k > 0)];
-            let rows: Vec<(f32, &[f32])> = (taps.iter().enumerate())
-                .flat_map(|(k, &tap)| both(k).into_iter().flatten().map(move |y| (tap, y)))
-                .map(|(tap, y)| (tap, smooth(y)))
-                .collect();
-            let fours = rows.chunks_exact(4);
-            let rest = fours.remainder();
-            fours.for_each(|four| add_four(out, [four[0], four[1], four[2], four[3]]));
-            rest.iter().for_each(|&(tap, row)| add_scaled(out, row, tap));
+        for out in part.chunks_exact_mut(nx) {
+            smoothed.next_row(&mut row);
+            out.copy_from_slice(&row);
         }
     });
     out
+}
+
+/// The greatest value of an image that is smoothed as [`smoothed`] does, at least 0.
+pub(super) fn greatest_smoothed(image: &impl Rows, fwhm: f64) -> f32 {
+    let block = block_of(fwhm);
+    let blocks = Blocks { image, block };
+    let (ny, nx) = blocks.dim();
+    let taps = taps_of(fwhm / block as f64 / FWHM_PER_SIGMA);
+    let of_band = |(first, count): (usize, usize)| {
+        let mut smoothed = SmoothedRows::new(&blocks, &taps, first);
+        let mut row = vec![0.0; nx];
+        (0..count).fold(0f32, |greatest, _| {
+            smoothed.next_row(&mut row);
+            greatest.max(greatest_of(&row))
+        })
+    };
+    bands(ny).into_par_iter().map(of_band).reduce(|| 0.0, f32::max)
+}
+
+/// The greatest value of an image, at least 0; NaN is none.
+pub(super) fn greatest(image: &impl Rows) -> f32 {
+    let (ny, nx) = image.dim();
+    let of_row = |row: &mut Vec<f32>, y: usize| {
+        image.row_into(y, row);
+        greatest_of(row)
+    };
+    (0..ny).into_par_iter().map_init(|| vec![0.0; nx], of_row).reduce(|| 0.0, f32::max)
+}
+
+#[multiversion(targets("x86_64+avx2"))]
+fn greatest_of(row: &[f32]) -> f32 {
+    const LANES: usize = 16;
+    let mut greatest = [0f32; LANES];
+    let mut look = |chunk: &[f32]| {
+        greatest.iter_mut().zip(chunk).for_each(|(g, &v)| *g = if v > *g { v } else { *g });
+    };
+    let chunks = row.chunks_exact(LANES);
+    look(chunks.remainder());
+    chunks.for_each(look);
+    greatest.into_iter().fold(0.0, f32::max)
+}
+
+/// One side of a circular Gaussian of unit sum, from its middle on.
+fn taps_of(sigma: f64) -> Vec<f32> {
+    let reach = (CUT_SIGMA * sigma).ceil() as usize;
+    let taps: Vec<f64> = (0..=reach).map(|k| (-0.5 * (k as f64 / sigma).powi(2)).exp()).collect();
+    let sum = taps[0] + 2.0 * taps[1..].iter().sum::<f64>();
+    taps.iter().map(|t| (t / sum) as f32).collect()
+}
+
+/// Rows of a smoothed image, one after the other.
+struct SmoothedRows<'a, R> {
+    image: &'a R,
+    taps: &'a [f32],
+    /// The next row to be given out.
+    y: usize,
+    /// The next row to be smoothed along x.
+    next: usize,
+    row: Vec<f32>,
+    /// The last rows, smoothed along x: row y has the place y modulo their number.
+    ring: Vec<f32>,
+}
+
+impl<'a, R: Rows> SmoothedRows<'a, R> {
+    fn new(image: &'a R, taps: &'a [f32], first: usize) -> Self {
+        let (nx, reach) = (image.dim().1, taps.len() - 1);
+        let ring = vec![0.0; (2 * reach + 1) * nx];
+        Self { image, taps, y: first, next: first.saturating_sub(reach), row: vec![0.0; nx], ring }
+    }
+
+    fn next_row(&mut self, out: &mut [f32]) {
+        let (ny, nx) = self.image.dim();
+        let (taps, reach) = (self.taps, self.taps.len() - 1);
+        let places = 2 * reach + 1;
+        let y = self.y;
+        self.y += 1;
+        while self.next < ny && self.next <= y + reach {
+            self.image.row_into(self.next, &mut self.row);
+            let place = self.next % places * nx;
+            along_row(&self.row, taps, &mut self.ring[place..place + nx]);
+            self.next += 1;
+        }
+        let smooth = |y: usize| &self.ring[y % places * nx..][..nx];
+        let both = |k: usize| [Some(y + k).filter(|&y| y < ny), y.checked_sub(k).filter(|_| k > 0)];
+        let rows: Vec<(f32, &[f32])> = (taps.iter().enumerate())
+            .flat_map(|(k, &tap)| both(k).into_iter().flatten().map(move |y| (tap, y)))
+            .map(|(tap, y)| (tap, smooth(y)))
+            .collect();
+        out.fill(0.0);
+        let fours = rows.chunks_exact(4);
+        let rest = fours.remainder();
+        fours.for_each(|four| add_four(out, [four[0], four[1], four[2], four[3]]));
+        rest.iter().for_each(|&(tap, row)| add_scaled(out, row, tap));
+    }
 }
 
 /// Convolves a row with a kernel that is symmetric about `taps[0]`.
@@ -247,6 +359,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_greatest_is_that_of_the_smoothed_image(ny in 1usize..60, nx in 1usize..60, fwhm in 1f64..30.0) {
+            let image = Array2::from_shape_fn((ny, nx), |(y, x)| ((y * 31 + x * x) % 17) as f32 * 0.3 - 2.0);
+            let greatest_of = |image: &Array2<f32>| image.iter().fold(0f32, |m, &v| m.max(v));
+            prop_assert_eq!(greatest_smoothed(&image.view(), fwhm), greatest_of(&smoothed(&image.view(), fwhm).0));
+            prop_assert_eq!(greatest(&image.view()), greatest_of(&image));
+        }
+
         #[test]
         fn blocks_are_the_means_of_slices(ny in 1usize..40, nx in 1usize..40, block in 2usize..12, seed in any::<u32>()) {
             let value = |(y, x): (usize, usize)| ((seed as usize + 7919 * y + 104_729 * x) % 1000) as f32 * 0.37 - 100.0;

@@ -1,7 +1,7 @@
 //! The state of an image that decides about the levels of its automatic mask.
 
 use crate::image::PixelBeam;
-use crate::kernels::order_statistics::{extremes, median_and_mad_where};
+use crate::kernels::order_statistics::statistics_where;
 use ndarray::ArrayView2;
 use serde::{Deserialize, Serialize};
 
@@ -42,8 +42,7 @@ pub(super) fn measure_and_count(image: ArrayView2<'_, f32>, beam: Option<&PixelB
     let standard = image.as_standard_layout();
     let values = standard.as_slice()?;
     // Zeros are pixels that were not imaged.
-    let stats = median_and_mad_where(values, |v| v != 0.0)?;
-    let range = extremes(values);
+    let (stats, range) = statistics_where(values, |v| v != 0.0)?;
     let (peak, minimum) = (f64::from(range.greatest.max(0.0)), f64::from(range.least.min(0.0)));
     let rms = stats.sigma();
     if peak <= 0.0 || rms <= 0.0 {

@@ -1,8 +1,10 @@
 use super::extended::UNCERTAIN;
+use super::smoothing::RowsFrom;
 use super::vetting::{Surroundings, box_side, check};
 use super::*;
 use crate::kernels::bitmask::BitMask;
 use crate::kernels::rolling_maximum_at;
+use crate::kernels::rows::{Extremum, Greatest};
 use crate::masking::make_mask;
 use islands::MaskIslands;
 use ndarray::Array2;
@@ -114,7 +116,9 @@ fn checked(
     let islands = MaskIslands::of(&mask.any_bits(), image.view());
     let bright = uncleaned.unwrap_or(image);
     let reach = box_side(2.0 * options.vetting.beside_reach, state);
-    let brightest = rolling_maximum_at(bright.view(), reach, BitMask::full(image.nrows(), image.ncols()));
+    let bright = bright.view();
+    let bright_from = |next| RowsFrom { image: &bright, next, nan: Greatest::NEUTRAL };
+    let brightest = rolling_maximum_at(bright_from, reach, BitMask::full(image.nrows(), image.ncols()));
     let surroundings = Surroundings { image: image.view(), brightest: &brightest, state };
     let extended = BitMask::from_bools(extended.view());
     let removed = check(&mut mask, &islands, &surroundings, None, &extended, options);

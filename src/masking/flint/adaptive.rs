@@ -4,7 +4,8 @@
 //! their minima come from those of the smallest box, which are computed once.
 
 use crate::kernels::bitmask::{BitMask, pack_row};
-use crate::kernels::rows::{CountRows, Extremum, ImageRows, Least, Outside, RollingRows, RowStream, bands, split_rows};
+use crate::kernels::box_count::CountRows;
+use crate::kernels::rows::{Extremum, ImageRows, Least, Outside, RollingRows, RowStream, bands, split_rows};
 use multiversion::multiversion;
 use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
@@ -60,19 +61,24 @@ impl AdaptiveMinima {
     pub(super) fn new(image: ArrayView2<'_, f32>, box_size: usize, how: &Enlargement) -> Self {
         let (ny, nx) = image.dim();
         let bands = bands(ny);
-        let mut smallest = Array2::zeros((ny, nx));
-        split_rows(&mut smallest, &bands).into_par_iter().zip(&bands).for_each(|(part, &(first, _))| {
+        let (mut smallest, mut positive) = (Array2::zeros((ny, nx)), BitMask::new(ny, nx));
+        let stride = positive.stride();
+        let parts = split_rows(&mut smallest, &bands).into_par_iter().zip(positive.split_rows(&bands));
+        parts.zip(&bands).for_each(|((part, words), &(first, _))| {
             let mut stream = minimum_rows(image, box_size, first);
-            part.chunks_exact_mut(nx).for_each(|row| stream.next_row(row));
+            let rows = part.chunks_exact_mut(nx).zip(words.chunks_exact_mut(stride));
+            for (y, (row, words)) in (first..).zip(rows) {
+                stream.next_row(row);
+                pack_row(image.row(y).to_slice().expect("standard order"), words, |v| v > 0.0);
+            }
         });
         let mut windows: Vec<(BitMask, Window)> = Vec::new();
         let mut side = box_size;
-        let positive = if side > ny || side > nx { Array2::default((0, 0)) } else { positive_pixels(image) };
         for _ in 0..how.most {
             if side > ny || side > nx {
                 break;
             }
-            let skewed = skewed_boxes(positive.view(), side, how.skew);
+            let skewed = skewed_boxes(&positive, side, how.skew);
             if skewed.is_empty() {
                 break;
             }
@@ -125,20 +131,16 @@ impl AdaptiveMinima {
         scratch.clear();
         scratch.resize(wide + (end - start), f32::INFINITY);
         let (columns, found) = scratch.split_at_mut(wide);
-        for dy in &window.rows {
-            let row = self.smallest.row((y as isize + dy).rem_euclid(ny as isize) as usize);
-            let row = row.to_slice().expect("standard order");
-            let mut done = 0;
-            while done < wide {
-                let from = (start as isize + left + done as isize).rem_euclid(nx as isize) as usize;
-                let n = (nx - from).min(wide - done);
-                take_least(&mut columns[done..done + n], &row[from..from + n]);
-                done += n;
-            }
+        let rows = self.smallest.as_slice().expect("standard order");
+        let row = |dy: &isize| &rows[(y as isize + dy).rem_euclid(ny as isize) as usize * nx..][..nx];
+        let mut done = 0;
+        while done < wide {
+            let from = (start as isize + left + done as isize).rem_euclid(nx as isize) as usize;
+            let n = (nx - from).min(wide - done);
+            take_least(&mut columns[done..done + n], &window.rows, |dy| &row(dy)[from..from + n]);
+            done += n;
         }
-        for dx in &window.columns {
-            take_least(found, &columns[(dx - left) as usize..][..end - start]);
-        }
+        take_least(found, &window.columns, |dx| &columns[(dx - left) as usize..][..end - start]);
         pixels.for_each_run_of(y, x..x + minima.len(), |x0, x1| {
             minima[x0 - x..x1 - x].copy_from_slice(&found[x0 - start..x1 - start]);
         });
@@ -146,37 +148,38 @@ impl AdaptiveMinima {
 }
 
 /// Rows of the rolling minimum from `first` on; boxes without data give infinity, which no pixel exceeds.
-pub(super) fn minimum_rows<'a>(
-    image: ArrayView2<'a, f32>,
-    box_size: usize,
-    first: usize,
-) -> RollingRows<ImageRows<'a>, Least> {
+fn minimum_rows<'a>(image: ArrayView2<'a, f32>, box_size: usize, first: usize) -> RollingRows<ImageRows<'a>, Least> {
     let source = move |y| ImageRows::new(image, y, Least::NEUTRAL, Outside::Wrap);
     RollingRows::new(source, first as isize, image.dim(), (box_size, box_size))
 }
 
-#[multiversion(targets("x86_64+avx2"))]
-fn take_least(least: &mut [f32], row: &[f32]) {
-    least.iter_mut().zip(row).for_each(|(l, &v)| *l = if v < *l { v } else { *l });
+/// The least of each pixel and those of some rows; four at a time, so that it stays in registers.
+fn take_least<'a>(least: &mut [f32], offsets: &[isize], row: impl Fn(&isize) -> &'a [f32]) {
+    let fours = offsets.chunks_exact(4);
+    for one in fours.remainder() {
+        take_least_of(least, [row(one)]);
+    }
+    for four in fours {
+        take_least_of(least, [row(&four[0]), row(&four[1]), row(&four[2]), row(&four[3])]);
+    }
 }
 
-fn positive_pixels(image: ArrayView2<'_, f32>) -> Array2<bool> {
-    let mut positive = Array2::default(image.dim());
-    let rows = positive.axis_iter_mut(ndarray::Axis(0)).into_par_iter();
-    rows.zip(image.axis_iter(ndarray::Axis(0))).for_each(|(mut out, row)| {
-        out.iter_mut().zip(row).for_each(|(o, &v)| *o = v > 0.0);
-    });
-    positive
+#[multiversion(targets("x86_64+avx2"))]
+fn take_least_of<const N: usize>(least: &mut [f32], rows: [&[f32]; N]) {
+    let rows = rows.map(|row| &row[..least.len()]);
+    for (x, least) in least.iter_mut().enumerate() {
+        *least = rows.iter().fold(*least, |least, row| if row[x] < least { row[x] } else { least });
+    }
 }
 
 /// The pixels in whose box more than 0.5 + `delta` of the pixels are positive.
-fn skewed_boxes(positive: ArrayView2<'_, bool>, side: usize, delta: f64) -> BitMask {
+fn skewed_boxes(positive: &BitMask, side: usize, delta: f64) -> BitMask {
     let (ny, nx) = positive.dim();
     let limit = least_skewed_count(side, delta);
     let mut skewed = BitMask::new(ny, nx);
     let (bands, stride) = (bands(ny), skewed.stride());
     skewed.split_rows(&bands).into_par_iter().zip(&bands).for_each(|(part, &(first, _))| {
-        let mut counts = CountRows::new(positive, |&p: &bool| p, side, first);
+        let mut counts = CountRows::new(positive, side, first);
         let mut row = vec![0u32; nx];
         for words in part.chunks_exact_mut(stride) {
             counts.next_row(&mut row);

@@ -1,15 +1,15 @@
 //! The scale-by-scale pipeline: smooth to a scale, then clip, fill, grow and erode.
 
-use super::seeds::{Clip, MacOptions, SeedsAndFloor, clip_rows, mac_seeds, rows_of};
+use super::seeds::{Clip, MacOptions, SeedsAndFloor, clip_rows, mac_seeds, mac_seeds_of_rows, rows_of};
 use super::{erosion, flood};
 use crate::image::PixelBeam;
-use crate::kernels::bitmask::BitMask;
+use crate::kernels::bitmask::{BitMask, WORD};
 use crate::kernels::fill_holes_bits;
 use crate::kernels::rows::{Extremum, Greatest, ImageRows, Least, Outside, RollingRows, RowStream, collect};
 use crate::masking::{MaskBits, MaskingOptions};
 use multiversion::multiversion;
 use ndarray::{Array2, ArrayView2, Zip};
-use std::sync::OnceLock;
+use rayon::prelude::*;
 
 /// The smoothing Gaussian's FWHM in units of the scale.
 const FWHM_PER_SCALE: f64 = 0.45;
@@ -28,40 +28,68 @@ pub fn convolve_first(image: ArrayView2<'_, f32>, beam: Option<&PixelBeam>, opti
     let scales = options.scales();
     let Ok((mut valid, _)) = clip_rows(image.dim(), &rows_of(image), &[Clip::Valid]);
     let valid = valid.swap_remove(0);
-    let made: Vec<OnceLock<BitMask>> = scales.iter().map(|_| OnceLock::new()).collect();
-    // Growth is the work of one thread: meanwhile the others smooth the image to the next scale.
-    rayon::scope(|scope| {
-        for (made, &scale) in made.iter().zip(&scales) {
-            let found = seeds_at_scale(image, scale, options);
-            let valid = &valid;
-            scope.spawn(move |_| {
-                let grown = grown(found, valid);
-                let response = options.beam_shape_erode_minimum_response;
-                let mask = match beam {
-                    Some(beam) => erosion::erode_scales(&grown, beam, response, &[scale]).plane_bits(0),
-                    None => grown,
-                };
-                made.set(mask).expect("each scale is made once");
-            });
+    let of_scale = |&scale: &u32| {
+        let grown = grown(seeds_at_scale(image, &valid, scale, options), &valid);
+        let response = options.beam_shape_erode_minimum_response;
+        match beam {
+            Some(beam) => erosion::erode_scales(&grown, beam, response, &[scale]).plane_bits(0),
+            None => grown,
         }
-    });
+    };
+    // Growth is the work of one thread: meanwhile the others work on another scale. Enlarged boxes need the smoothed image
+    // in memory: one at a time.
+    let made: Vec<BitMask> = if options.flood_fill_use_mac_adaptive_max_depth.is_some() {
+        scales.iter().map(of_scale).collect()
+    } else {
+        scales.par_iter().map(of_scale).collect()
+    };
     let mut bits = MaskBits::empty(image.dim(), scales.len());
-    for (n, mask) in made.into_iter().enumerate() {
-        bits.set_bits(n, &mask.into_inner().expect("all scales are made"));
-    }
+    made.iter().enumerate().for_each(|(n, mask)| bits.set_bits(n, mask));
     bits
 }
 
 /// Seeds and floor in the image smoothed to a scale.
-fn seeds_at_scale(image: ArrayView2<'_, f32>, scale: u32, options: &MaskingOptions) -> SeedsAndFloor {
+fn seeds_at_scale(image: ArrayView2<'_, f32>, valid: &BitMask, scale: u32, options: &MaskingOptions) -> SeedsAndFloor {
     let mut mac = MacOptions::from(options);
     mac.box_size += scale as usize;
     if scale == 0 {
         mac.flood_factor = mac.flood_factor.max(LEAST_FLOOD_FACTOR_AT_SCALE_0);
     }
-    match smooth_to_scale(image, scale) {
-        Some(smoothed) => mac_seeds(smoothed.view(), &mac),
-        None => mac_seeds(image, &mac),
+    let Some(kernel) = smoothing_kernel(scale) else { return mac_seeds(image, &mac) };
+    if mac.adaptive_max_depth.is_some_and(|depth| depth > 0) {
+        return mac_seeds(smoothed(image, scale, &kernel).view(), &mac);
+    }
+    let ny = image.nrows() as isize;
+    let rows_from = |first: isize| {
+        let from = smoothed_from(image, scale, &kernel);
+        let y = if ny == 0 { 0 } else { first.rem_euclid(ny) as usize };
+        RepeatedRows { rows: from(y), from, y, valid }
+    };
+    mac_seeds_of_rows(image.dim(), rows_from, &mac)
+}
+
+/// Rows of an image that repeats beyond its edges, NaN where it has no data.
+struct RepeatedRows<'a, F, S> {
+    /// Makes the rows from a given one on.
+    from: F,
+    rows: S,
+    /// Number of the next row.
+    y: usize,
+    valid: &'a BitMask,
+}
+
+impl<S: RowStream, F: Fn(usize) -> S> RowStream for RepeatedRows<'_, F, S> {
+    fn next_row(&mut self, out: &mut [f32]) {
+        if self.y == self.valid.dim().0 {
+            (self.rows, self.y) = ((self.from)(0), 0);
+        }
+        self.rows.next_row(out);
+        for (out, &valid) in out.chunks_mut(WORD).zip(self.valid.row(self.y)) {
+            if valid != !0 {
+                out.iter_mut().enumerate().filter(|(x, _)| valid >> x & 1 == 0).for_each(|(_, v)| *v = f32::NAN);
+            }
+        }
+        self.y += 1;
     }
 }
 
@@ -79,19 +107,34 @@ fn grown(SeedsAndFloor { seeds, mut floor }: SeedsAndFloor, valid: &BitMask) -> 
 /// Minimum and maximum use the same window, so an even scale displaces the opened image by one pixel, as in flint.
 /// NaN counts as nothing in minima, maxima and sums, and stays NaN.
 pub fn smooth_to_scale(image: ArrayView2<'_, f32>, scale: u32) -> Option<Array2<f32>> {
-    let kernel = smoothing_kernel(scale)?;
-    let shape = image.dim();
-    let side = scale as usize;
-    // One pass: each stage pulls rows from the one before, so that no opened image is ever stored.
+    smoothing_kernel(scale).map(|kernel| smoothed(image, scale, &kernel))
+}
+
+fn smoothed(image: ArrayView2<'_, f32>, scale: u32, kernel: &[f32]) -> Array2<f32> {
+    let mut smoothed = collect(image.dim(), smoothed_from(image, scale, kernel), |v| v);
+    Zip::from(&mut smoothed).and(image).par_for_each(|s, v| *s = if v.is_nan() { f32::NAN } else { *s });
+    smoothed
+}
+
+/// What makes the rows of the smoothed image from a given one on; pixels without data have values, too.
+///
+/// One pass: each stage pulls rows from the one before, so that no opened image is ever stored.
+fn smoothed_from<'a>(
+    image: ArrayView2<'a, f32>,
+    scale: u32,
+    kernel: &'a [f32],
+) -> impl Fn(usize) -> SmoothedRows<'a, RollingRows<Minima<'a>, Greatest>> + Copy {
+    let (shape, side) = (image.dim(), scale as usize);
     let minimum_from = move |y| {
         let source = |y| ImageRows::new(image, y, Least::NEUTRAL, Outside::Wrap);
         NoDataFor::<_, Greatest>::new(RollingRows::<_, Least>::new(source, y, shape, (side, side)))
     };
     let opened_from = move |y| RollingRows::<_, Greatest>::new(minimum_from, y, shape, (side, side));
-    let mut smoothed = collect(shape, |first| SmoothedRows::new(opened_from, first, shape, &kernel), |v| v);
-    Zip::from(&mut smoothed).and(image).par_for_each(|s, v| *s = if v.is_nan() { f32::NAN } else { *s });
-    Some(smoothed)
+    move |first| SmoothedRows::new(opened_from, first, shape, kernel)
 }
+
+/// Rolling minima of an image, as maxima are taken of them.
+type Minima<'a> = NoDataFor<RollingRows<ImageRows<'a>, Least>, Greatest>;
 
 /// One axis of the separable, unnormalised Gaussian: `m = int(5 sigma)` samples spread evenly from -m/2 to m/2, both
 /// included (so their spacing is m / (m - 1), and a single one lies at -1/2). `None` without any.

@@ -1,10 +1,10 @@
 //! Seeds and floor: where islands begin, and how far they may grow.
 
-use super::adaptive::{AdaptiveMinima, Enlargement, minimum_rows};
+use super::adaptive::{AdaptiveMinima, Enlargement};
 use super::notes::MaskNote;
 use super::options::MaskingOptions;
 use crate::kernels::bitmask::{BitMask, WORD, pack_row, pack_rows};
-use crate::kernels::rows::{RowStream, bands};
+use crate::kernels::rows::{Extremum, ImageRows, Least, Outside, RollingRows, RowStream, bands};
 use multiversion::multiversion;
 use ndarray::ArrayView2;
 use rayon::prelude::*;
@@ -213,39 +213,103 @@ pub fn mac_seeds(image: ArrayView2<'_, f32>, options: &MacOptions) -> SeedsAndFl
     }
     let image = image.as_standard_layout();
     let image = image.view();
-    let nx = shape.1;
+    let Some(most) = options.adaptive_max_depth.filter(|&depth| depth > 0) else {
+        return mac_seeds_of_rows(shape, |y| ImageRows::new(image, y, f32::NAN, Outside::Wrap), options);
+    };
     let bands = bands(shape.0);
-    let enlargement = options.adaptive_max_depth.filter(|&depth| depth > 0).map(|most| Enlargement {
-        most,
-        factor: options.adaptive_step_factor,
-        skew: options.adaptive_skew_delta,
-    });
-    let adaptive = enlargement.map(|how| AdaptiveMinima::new(image, options.box_size, &how));
-    let (seed_factor, flood_factor) = (options.seed_factor as f32, options.flood_factor as f32);
+    let enlargement = Enlargement { most, factor: options.adaptive_step_factor, skew: options.adaptive_skew_delta };
+    let adaptive = AdaptiveMinima::new(image, options.box_size, &enlargement);
+    let factors = (options.seed_factor as f32, options.flood_factor as f32);
     let stride = found.seeds.stride();
     let seeds = found.seeds.split_rows(&bands);
     let floor = found.floor.split_rows(&bands);
     seeds.into_par_iter().zip(floor).zip(&bands).for_each(|((seeds, floor), &(first, count))| {
-        let mut clip = |y: usize, x: usize, minima: &[f32]| {
+        adaptive.for_strips((first, count), |y: usize, x: usize, minima: &[f32]| {
             let pixels = &image.row(y).to_slice().expect("standard order")[x..x + minima.len()];
             let words = (y - first) * stride + x / WORD..(y - first) * stride + (x + minima.len()).div_ceil(WORD);
-            pack_rows(pixels, minima, &mut seeds[words.clone()], |v, m| v > seed_factor * m.abs());
-            pack_rows(pixels, minima, &mut floor[words], |v, m| v > flood_factor * m.abs());
-        };
-        match &adaptive {
-            Some(adaptive) => adaptive.for_strips((first, count), clip),
-            // Without enlargement the minima are used as they come, and never stored.
-            None => {
-                let mut stream = minimum_rows(image, options.box_size, first);
-                let mut row = vec![0.0; nx];
-                for y in first..first + count {
-                    stream.next_row(&mut row);
-                    clip(y, 0, &row);
-                }
-            }
+            clip_row(pixels, minima, factors, &mut seeds[words.clone()], &mut floor[words]);
+        });
+    });
+    found
+}
+
+/// The minimum absolute clip of an image of `shape`, `(ny, nx)`, whose rows from a given one on `rows_from` gives: beyond
+/// its edges it repeats. Boxes are not enlarged. Neither the image nor its minima are ever stored.
+pub(super) fn mac_seeds_of_rows<S: RowStream>(
+    shape: (usize, usize),
+    rows_from: impl Fn(isize) -> S + Sync,
+    options: &MacOptions,
+) -> SeedsAndFloor {
+    let (ny, nx) = shape;
+    let mut found = SeedsAndFloor { seeds: BitMask::new(ny, nx), floor: BitMask::new(ny, nx) };
+    if ny == 0 || nx == 0 {
+        return found;
+    }
+    let (bands, stride) = (bands(ny), found.seeds.stride());
+    let factors = (options.seed_factor as f32, options.flood_factor as f32);
+    let side = options.box_size;
+    // Rows of the box below its middle.
+    let after = side.min(ny) - 1 - side.min(ny) / 2;
+    let parts = found.seeds.split_rows(&bands).into_par_iter().zip(found.floor.split_rows(&bands));
+    parts.zip(&bands).for_each(|((seeds, floor), &(first, _))| {
+        let kept_from = |y| KeptRows::new(rows_from(y), after + 1, nx);
+        let mut minima = RollingRows::<_, Least>::new(kept_from, first as isize, shape, (side, side));
+        let mut row = vec![0.0; nx];
+        for (seeds, floor) in seeds.chunks_exact_mut(stride).zip(floor.chunks_exact_mut(stride)) {
+            minima.next_row(&mut row);
+            clip_row(minima.source().row(after), &row, factors, seeds, floor);
         }
     });
     found
+}
+
+/// Seeds and floor of some pixels of a row with the minima of their boxes.
+fn clip_row(
+    pixels: &[f32],
+    minima: &[f32],
+    (seed_factor, flood_factor): (f32, f32),
+    seeds: &mut [u64],
+    floor: &mut [u64],
+) {
+    pack_rows(pixels, minima, seeds, |v, m| v > seed_factor * m.abs());
+    pack_rows(pixels, minima, floor, |v, m| v > flood_factor * m.abs());
+}
+
+/// Rows with infinity in place of NaN; the last of them are kept as they came.
+struct KeptRows<S> {
+    source: S,
+    /// A ring of rows.
+    ring: Vec<f32>,
+    nx: usize,
+    newest: usize,
+}
+
+impl<S> KeptRows<S> {
+    fn new(source: S, rows: usize, nx: usize) -> Self {
+        Self { source, ring: vec![0.0; rows * nx], nx, newest: rows - 1 }
+    }
+
+    /// The row that came so many rows before the last.
+    fn row(&self, before: usize) -> &[f32] {
+        let rows = self.ring.len() / self.nx;
+        let at = (self.newest + rows - before) % rows;
+        &self.ring[at * self.nx..(at + 1) * self.nx]
+    }
+}
+
+impl<S: RowStream> RowStream for KeptRows<S> {
+    fn next_row(&mut self, out: &mut [f32]) {
+        self.newest = (self.newest + 1) % (self.ring.len() / self.nx);
+        let kept = &mut self.ring[self.newest * self.nx..(self.newest + 1) * self.nx];
+        self.source.next_row(kept);
+        known(kept, out);
+    }
+}
+
+/// A row with infinity in place of NaN.
+#[multiversion(targets("x86_64+avx2"))]
+fn known(row: &[f32], out: &mut [f32]) {
+    out.iter_mut().zip(row).for_each(|(o, &v)| *o = if v.is_nan() { Least::NEUTRAL } else { v });
 }
 
 #[cfg(test)]

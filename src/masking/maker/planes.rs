@@ -2,6 +2,7 @@
 
 use super::MaskRequest;
 use crate::image::{FitsImage, ImageError, PlainPlane, Zeros};
+use crate::masking::auto::Rows;
 use crate::masking::flint::seeds::STRIP;
 use crate::masking::signal_of;
 use crate::noise::{self, NoiseMethod, NoiseOptions};
@@ -10,6 +11,7 @@ use crate::{Error, Result};
 use multiversion::multiversion;
 use ndarray::Array2;
 use rayon::prelude::*;
+use std::sync::OnceLock;
 
 /// Turns a strip of the image into signal.
 #[multiversion(targets("x86_64+avx2"))]
@@ -40,6 +42,56 @@ impl SignalStrips<'_> {
             to_signal_strip(signal, background, rms);
             Ok(())
         })
+    }
+}
+
+/// The image before cleaning. Few of its pixels matter, and those once: they are read as they are needed, where the file
+/// allows it.
+pub(super) enum Uncleaned<'a> {
+    InMemory(Array2<f32>),
+    InFile { plane: PlainPlane<'a>, shape: (usize, usize), failure: OnceLock<ImageError> },
+}
+
+impl<'a> Uncleaned<'a> {
+    /// The plane that belongs to plane `of` (polarisation, channel) of another file.
+    pub(super) fn of(file: &'a mut FitsImage, of: (usize, usize)) -> Result<Self> {
+        let of = file.matching_plane(of.0, of.1);
+        let shape = file.plane_shape();
+        if file.plain_plane(of.0, of.1).is_none() {
+            return Ok(Self::InMemory(file.read_plane(of.0, of.1)?));
+        }
+        let plane = file.plain_plane(of.0, of.1).expect("it is plain");
+        Ok(Self::InFile { plane, shape, failure: OnceLock::new() })
+    }
+
+    /// The first error of reading.
+    pub(super) fn failure(self) -> Option<ImageError> {
+        match self {
+            Self::InMemory(_) => None,
+            Self::InFile { failure, .. } => failure.into_inner(),
+        }
+    }
+}
+
+impl Rows for Uncleaned<'_> {
+    fn dim(&self) -> (usize, usize) {
+        match self {
+            Self::InMemory(plane) => plane.dim(),
+            Self::InFile { shape, .. } => *shape,
+        }
+    }
+
+    fn row_into(&self, y: usize, out: &mut [f32]) {
+        match self {
+            Self::InMemory(plane) => plane.view().row_into(y, out),
+            Self::InFile { plane, failure, .. } => {
+                if let Err(e) = plane.read_rows(y, out) {
+                    out.fill(f32::NAN);
+                    // Whoever asked for the mask hears of the first.
+                    let _ = failure.set(e);
+                }
+            }
+        }
     }
 }
 

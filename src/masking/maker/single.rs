@@ -1,6 +1,6 @@
 //! The mask of every plane of an image, by flint's pipeline or with automatic levels.
 
-use super::planes::Noise;
+use super::planes::{Noise, Uncleaned};
 use super::{AutoSummary, Mask, MaskRequest, MaskStats, PlaneNote, Polarisations};
 use crate::image::{FitsImage, Header, ImageError, PixelBeam, PixelType, PlaneWriter};
 use crate::masking::auto::{self, AutoInputs, AutoMaskError, AutoSettings, LastRound};
@@ -192,20 +192,27 @@ impl<'a> Single<'a> {
         };
         let last = read(&mut self.previous_image)?;
         let last = last.as_ref().zip(before).map(|(image, mask)| LastRound { image: image.view(), mask: mask.view() });
-        let uncleaned = read(&mut self.uncleaned)?;
+        let uncleaned = match &mut self.uncleaned {
+            Some(file) => Some(Uncleaned::of(file, of)?),
+            None => None,
+        };
         let sidelobes = self.request.automatic.sidelobes.and_then(|all| all.get(of.1.min(all.len().max(1) - 1)));
         let inputs = AutoInputs {
             image: self.plane.view(),
             beam: beam.as_ref(),
             sidelobes,
-            uncleaned: uncleaned.as_ref().map(|p| p.view()),
+            uncleaned: None,
             last,
             left: self.request.automatic.left,
         };
         let recipe = self.request.recipe;
         let settings =
             AutoSettings { base: &recipe.flint, noise: &recipe.noise, caution: recipe.caution, limits: &recipe.auto };
-        let made = match auto::make(&inputs, &settings) {
+        let made = auto::make_beside(&inputs, uncleaned.as_ref().map(|plane| plane as &dyn auto::Rows), &settings);
+        if let Some(failed) = uncleaned.and_then(Uncleaned::failure) {
+            return Err(failed.into());
+        }
+        let made = match made {
             Ok(made) => made,
             // A residual that has diverged, or holds nothing any more: whoever cleans looks at it.
             Err(AutoMaskError::NoSignal) if inputs.sidelobes.is_some() => return Ok(Ok(self.nothing())),

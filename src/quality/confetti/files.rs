@@ -4,7 +4,7 @@ use super::statistic::{ChannelPlanes, judge_channel};
 use super::{Candidate, ConfettiError, ConfettiOptions, ConfettiVerdict};
 use crate::Result;
 use crate::image::{FitsImage, PixelBeam};
-use crate::kernels::order_statistics::median_and_mad_where;
+use crate::kernels::order_statistics::statistics_where;
 use crate::options::{OptionError, Validate};
 use ndarray::{Array2, s};
 use rayon::prelude::*;
@@ -102,7 +102,7 @@ impl Loaded {
 fn robust_noise(plane: &Array2<f32>) -> Option<f64> {
     let values = plane.as_slice().expect("read in standard layout");
     // Zeros are pixels that were not imaged.
-    median_and_mad_where(values, |v| v != 0.0).map(|s| s.sigma()).filter(|&s| s > 0.0)
+    statistics_where(values, |v| v != 0.0).map(|(stats, _)| stats.sigma()).filter(|&s| s > 0.0)
 }
 
 struct Cubes {

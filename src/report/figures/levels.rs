@@ -1,7 +1,7 @@
 //! The levels that decide the colours of image and residual.
 
 use crate::campaign::record::RoundRecord;
-use crate::kernels::order_statistics::median_and_mad_where;
+use crate::kernels::order_statistics::statistics_where;
 use crate::report::draw::plane::Plane;
 use crate::report::draw::raster::ColourScale;
 use ndarray::Array2;
@@ -56,7 +56,7 @@ pub(crate) fn levels(folder: &Path, round: &RoundRecord) -> Option<Levels> {
 
 fn measure(pixels: &Array2<f32>) -> Levels {
     let flat = pixels.as_slice().expect("read in standard layout");
-    let rms = median_and_mad_where(flat, |v| v != 0.0).map_or(0.0, |s| s.sigma());
-    let peak = flat.iter().copied().filter(|v| v.is_finite()).fold(0f32, f32::max);
+    let (rms, peak) = statistics_where(flat, |v| v != 0.0)
+        .map_or((0.0, 0.0), |(stats, range)| (stats.sigma(), range.greatest.max(0.0)));
     Levels { rms, peak: f64::from(peak), channel: 0 }
 }
