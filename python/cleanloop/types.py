@@ -95,7 +95,7 @@ class AutoMaskOptions(TypedDict, total=False):
     extended_sidelobe: float
     extended_flood: float
     extended_depth: float
-    margin_beams: float
+    margin_beams: float | None
     max_fraction: float
     beside_ratio: float
     beside_reach: float

@@ -12,7 +12,7 @@ use crate::quality::solutions::SolutionStats;
 use crate::{Error, Result};
 use serde::Serialize;
 use serde_json::json;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Name of a round's table in the folder of the request; those of a chain have the name of their term, too.
 const TABLE: &str = "gains";
@@ -78,6 +78,13 @@ impl CasaCalibrator {
             Ok(SolutionTable { path, ..table.clone() })
         };
         earlier.iter().filter(|table| table.term == *term).map(copied).collect()
+    }
+
+    /// The tables whose flux scale a solve keeps. The first term with amplitudes stands for all of a chain.
+    fn flux_of(&self, request: &SolveRequest, index: usize, earlier: &[SolutionTable]) -> Option<Vec<PathBuf>> {
+        let first = self.chain.iter().position(|o| o.kind().amplitudes() && !o.reuse);
+        let keeps = request.together && first == Some(index);
+        keeps.then(|| earlier.iter().map(|table| table.path.clone()).collect())
     }
 
     fn reference_antenna(&self, index: usize, request: &SolveRequest) -> Option<String> {
@@ -212,6 +219,7 @@ impl Calibrator for CasaCalibrator {
                 refant: self.reference_antenna(solve, request),
                 nspw: o.nspw,
                 applied: self.applied(before),
+                flux_of: self.flux_of(request, solve, earlier),
                 parameters: parameters(o),
             },
             Some(&request.log),

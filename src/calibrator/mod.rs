@@ -40,6 +40,8 @@ pub struct SolveRequest {
     pub reference_antenna: Option<String>,
     /// Threads it may use.
     pub threads: usize,
+    /// It is imaged together with others: their common model ties its flux scale to theirs, which `normtype: flux` keeps.
+    pub together: bool,
 }
 
 /// A table of solutions on disk.

@@ -239,7 +239,8 @@ class GaincalParameters:
 @dataclass(frozen=True)
 class Gaincal:
     """Solves for gains in `nspw` equal channel ranges, with tables applied before; refant null: the antenna with most
-    data near the centre."""
+    data near the centre. With the norm `flux` the flux scale is that of the tables `flux_of` (none: the
+    model's); null: 1."""
 
     ms: str
     folder: str
@@ -247,6 +248,7 @@ class Gaincal:
     refant: str | None
     nspw: int
     applied: list[AppliedTable]
+    flux_of: list[str] | None
     parameters: GaincalParameters
 
 

@@ -245,3 +245,49 @@ def test_the_flux_scale_is_the_mean_product_of_two_antennas() -> None:
     time = np.array([0.0, 0.0, 0.0, 10.0, 10.0, 10.0])
     assert solve.flux_scale(amplitude, flag, time) == pytest.approx(np.sqrt((1.0 + 4.0) / 2))
     assert solve.flux_scale(amplitude, np.ones_like(flag), time) == 1.0
+
+
+class FakeTable:
+    """One row an antenna, one window, one time."""
+
+    def __init__(self, amplitude: list[float]) -> None:
+        self.columns = {
+            "SPECTRAL_WINDOW_ID": np.zeros(len(amplitude), int),
+            "TIME": np.zeros(len(amplitude)),
+            "FLAG": np.zeros((1, 1, len(amplitude)), bool),
+            "CPARAM": np.array(amplitude, complex)[None, None],
+        }
+
+    def __enter__(self) -> "FakeTable":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def colnames(self) -> list[str]:
+        return list(self.columns)
+
+    def getcol(self, name: str) -> np.ndarray:
+        return self.columns[name].copy()
+
+    def putcol(self, name: str, values: np.ndarray) -> None:
+        self.columns[name] = values
+
+
+@pytest.mark.parametrize(
+    ("like", "mean"),
+    [(None, 1.0), ([], 2.0), (["phases"], 2.0), (["phases", "earlier"], 1.5), (["earlier", "more"], 3.0)],
+)
+def test_sets_that_are_imaged_together_keep_the_flux_scale_of_their_earlier_tables(
+    like: list[str] | None, mean: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tables = {
+        "new": FakeTable([1.0, 3.0]),
+        "phases": FakeTable([1.0, 1.0]),
+        "earlier": FakeTable([1.4, 1.6]),
+        "more": FakeTable([2.5, 1.5]),
+    }
+    monkeypatch.setattr(solve, "opened", lambda name, write=False: tables[name])
+    solve.keep_flux("new", like)
+    assert np.abs(tables["new"].columns["CPARAM"]).mean() == pytest.approx(mean)
+    assert tables["new"].columns["CPARAM"][0, 0, 1] == pytest.approx(3 * tables["new"].columns["CPARAM"][0, 0, 0])

@@ -20,6 +20,7 @@ fn request() -> SolveRequest {
         round: 1,
         reference_antenna: Some("ea05".into()),
         threads: 2,
+        together: false,
     }
 }
 

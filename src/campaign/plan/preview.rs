@@ -118,6 +118,7 @@ fn calibration(
         round: round.round,
         reference_antenna: calibration.reference_antenna.clone(),
         threads: Share::of(plan).threads,
+        together: member.is_some(),
     };
     Ok(calibrator::open(kind, calibration.chain.clone(), casa, Limits::default())?.command_lines(&request))
 }

@@ -23,6 +23,8 @@ use crate::options::Validate;
 use ndarray::ArrayView2;
 use std::cell::RefCell;
 
+/// Margin of the islands of the image itself where the options name none, FWHM of the beam.
+const MARGIN_BEAMS: f64 = 0.5;
 /// Pixels of an island in a residual exceed this times the highest sidelobe of the brightest pixel: noise and the sidelobes
 /// of other sources come on top of it.
 const OWN_SIDELOBES: f64 = 1.2;
@@ -133,7 +135,7 @@ impl<'i, 's> Maker<'i, 's> {
         let removed = check(mask, &islands, &surroundings, self.inputs.last, &extended, self.limits);
         if !self.erodes() {
             // Smoothing has widened extended emission already.
-            let margin = self.limits.levels.margin_beams * self.state.fwhm;
+            let margin = self.limits.levels.margin_beams.unwrap_or(MARGIN_BEAMS) * self.state.fwhm;
             mask.set_bits(0, &with_margin(mask.plane_bits(0), margin));
         }
         self.put(mask, &extended);

@@ -86,8 +86,8 @@ pub struct LevelOptions {
     pub local_seed: f64,
     /// The level down to which they grow, sigma.
     pub local_flood: f64,
-    /// Margin of the islands of the image itself, FWHM of the beam.
-    pub margin_beams: f64,
+    /// Margin of the islands of the image itself, FWHM of the beam; `None`: 0.5.
+    pub margin_beams: Option<f64>,
     /// Largest masked fraction that is believed.
     pub max_fraction: f64,
 }
@@ -244,8 +244,9 @@ pub struct FlatOptions {
     pub extended_depth: f64,
     /// Margin around the islands of the image itself, FWHM of the beam: faint wings are cleaned with them. A wide one lets
     /// CLEAN follow the calibration errors beside a source, and the next solve keeps them. Masks that are eroded have none.
-    #[arg(long, value_name = "FWHM", default_value_t = 0.5)]
-    pub margin_beams: f64,
+    /// Default: 0.5, in a campaign 1.25 where fewer than 20 antennas observed.
+    #[arg(long, value_name = "FWHM")]
+    pub margin_beams: Option<f64>,
     /// Largest masked fraction; if a mask exceeds it, it is made again with higher levels.
     #[arg(long, value_name = "FRACTION", default_value_t = 0.25)]
     pub max_fraction: f64,
@@ -299,7 +300,7 @@ impl Default for FlatOptions {
             extended_sidelobe: 3.0,
             extended_flood: 2.0,
             extended_depth: 0.2,
-            margin_beams: 0.5,
+            margin_beams: None,
             max_fraction: 0.25,
             beside_ratio: 5.0,
             beside_reach: 25.0,

@@ -51,6 +51,7 @@ pub(crate) fn request(ms: &Path, folder: &Path) -> SolveRequest {
         round: 1,
         reference_antenna: None,
         threads: 2,
+        together: false,
     };
     fs::create_dir(&request.folder).expect("made");
     request

@@ -29,6 +29,7 @@ fn request(ms: &Path, folder: &Path) -> SolveRequest {
         round: 1,
         reference_antenna: None,
         threads: 1,
+        together: false,
     }
 }
 

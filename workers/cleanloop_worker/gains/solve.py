@@ -58,7 +58,7 @@ def gaincal(request: r.Gaincal) -> dict[str, Any]:
             before = applied_before(request.applied, part, len(channels))
             if solve(ms, path, refant, {**selected(options, part), **before}):
                 if keeps_flux:
-                    keep_flux(path)
+                    keep_flux(path, request.flux_of)
                 with opened(path, write=True) as tb:
                     tb.putkeyword(ANTENNAS_KEYWORD, with_data)
                     tb.putkeyword(RECEPTORS_KEYWORD, receptors(ms))
@@ -140,15 +140,33 @@ def solve(ms: str, table: str, refant: str, options: dict[str, Any]) -> bool:
     return os.path.isdir(table)
 
 
-def keep_flux(table: str) -> None:
-    """Scales the amplitudes of a table, window by window, so that those of two antennas have a mean product of 1."""
+def keep_flux(table: str, like: list[str] | None) -> None:
+    """Scales the amplitudes of a table, window by window, so that those of two antennas have a mean product of 1;
+    or all windows alike, so that it is that of other tables. Where these have no amplitudes it stays as it is."""
+    earlier = [scale for scale in map(scale_of_table, like or []) if scale is not None]
+    if like is not None and not earlier:
+        return
     with opened(table, write=True) as tb:
         windows, time, flag = tb.getcol("SPECTRAL_WINDOW_ID"), tb.getcol("TIME"), tb.getcol("FLAG")
         gain = tb.getcol("CPARAM")
-        for window in np.unique(windows):
-            own = windows == window
-            gain[..., own] /= flux_scale(np.abs(gain[..., own]), flag[..., own], time[own])
+        if earlier:
+            gain *= np.prod(earlier) / flux_scale(np.abs(gain), flag, time)
+        else:
+            for window in np.unique(windows):
+                own = windows == window
+                gain[..., own] /= flux_scale(np.abs(gain[..., own]), flag[..., own], time[own])
         tb.putcol("CPARAM", gain)
+
+
+def scale_of_table(table: str) -> float | None:
+    """The flux scale of all of a table; of a table without amplitudes there is none."""
+    with opened(table) as tb:
+        if "CPARAM" not in tb.colnames():
+            return None
+        amplitude, flag, time = np.abs(tb.getcol("CPARAM")), tb.getcol("FLAG"), tb.getcol("TIME")
+    if np.allclose(amplitude[~flag], 1.0, atol=1e-4):
+        return None
+    return flux_scale(amplitude, flag, time)
 
 
 def flux_scale(amplitude: np.ndarray, flag: np.ndarray, time: np.ndarray) -> float:

@@ -85,6 +85,7 @@ impl Programs<'_> {
             round: context.attempt.round,
             reference_antenna: self.reference_antenna(member, plan),
             threads: self.share.threads,
+            together: self.target.is_joint(),
         }
     }
 

@@ -13,6 +13,14 @@ use crate::campaign::rules::acceptance::{Relaxation, RoundOutcome};
 use crate::campaign::steps::field;
 use crate::campaign::steps::{AttemptPlan, CalibrationStep, CycleMasking, ImagingStep, MaskStep, Proposal};
 
+/// Fewer antennas than these see only the brightest parts of a source through their sidelobes at first: islands need more
+/// room. Dynamic range of the VLA set with 18, the EHT set with 8 and the VLBA set with 10 antennas (docs/benchmarks.md)
+/// with margins of 0.5 and 1.25 beams: 69 and 97, 86 and 139, 2777 and 2799; simulated fields of 27 antennas end higher with
+/// 0.5 (docs/acceptance.md).
+const FEW_ANTENNAS: usize = 20;
+/// Their margin, FWHM of the beam.
+const MARGIN_BEAMS_OF_FEW: f64 = 1.25;
+
 impl Programs<'_> {
     /// The attempt at a round with these changes.
     pub(super) fn proposal(
@@ -22,6 +30,7 @@ impl Programs<'_> {
         history: &[RoundOutcome],
     ) -> Result<Proposal> {
         let mut plan = self.round(id.round).clone();
+        self.widen_margin(&mut plan);
         let started = self.started_with(id);
         if let Some((options, _)) = &started {
             plan.calibration = Some(options.clone());
@@ -53,6 +62,14 @@ impl Programs<'_> {
         })))
     }
 
+    /// Gives automatic masks of few antennas the margin that suits them, unless the plan has one.
+    fn widen_margin(&self, plan: &mut RoundPlan) {
+        let antennas = self.sets.iter().map(|set| set.summary.antennas.iter().filter(|a| a.has_data).count()).max();
+        if let (Some(mask), Some(margin)) = (plan.mask.as_mut(), antennas.and_then(margin_of)) {
+            mask.recipe.auto.levels.margin_beams.get_or_insert(margin);
+        }
+    }
+
     /// The mask before imaging. One between cycles belongs to the imaging; auto-multithresh between cycles needs none
     /// before.
     fn mask_step(&self, plan: &RoundPlan, changes: &[Relaxation]) -> Result<Option<MaskStep>> {
@@ -75,6 +92,11 @@ impl Programs<'_> {
             mask_scales: before.map_or(0, |step| step.mask.recipe.flint.bits()),
         }
     }
+}
+
+/// The margin that suits so many antennas, FWHM of the beam; `None`: that of all masks.
+fn margin_of(antennas: usize) -> Option<f64> {
+    (1..FEW_ANTENNAS).contains(&antennas).then_some(MARGIN_BEAMS_OF_FEW)
 }
 
 /// One line about an attempt.
@@ -108,4 +130,15 @@ fn caution(changes: &[Relaxation]) -> f64 {
         _ => 1.0,
     };
     changes.iter().map(factor).product()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_antennas_get_wider_masks_and_data_that_were_not_read_the_usual_ones() {
+        assert_eq!([8, 19].map(margin_of), [Some(MARGIN_BEAMS_OF_FEW); 2]);
+        assert_eq!([0, 20, 27].map(margin_of), [None; 3]);
+    }
 }

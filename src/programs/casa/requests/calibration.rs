@@ -85,6 +85,8 @@ pub struct Gaincal {
     pub nspw: usize,
     /// Tables that are applied before the solve.
     pub applied: Vec<AppliedTable>,
+    /// With the norm `flux`: tables whose flux scale is kept, none: the model's. `None`: it becomes 1.
+    pub flux_of: Option<Vec<PathBuf>>,
     /// gaincal's own parameters.
     pub parameters: GaincalParameters,
 }
