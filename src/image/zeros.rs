@@ -1,7 +1,8 @@
 //! Zeros that stand for no data: borders of mosaics, planes of flagged channels.
 
+use crate::kernels::rows::Rows;
 use crate::kernels::{Connectivity, label};
-use ndarray::{Array2, ArrayView2, Zip};
+use ndarray::{Array2, Zip};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -28,9 +29,21 @@ impl Zeros {
         *self == Self::default()
     }
 
+    /// Whether zeros of an image may stand for no data: almost all images have none. One of the pixels that a square must
+    /// hold is looked at, with its neighbours.
+    pub(crate) fn may_be_no_data(self, image: &impl Rows) -> bool {
+        let (ny, nx) = image.dim();
+        let mut row = vec![0.0; nx];
+        let mut holds_zeros = |y| {
+            image.row_into(y, &mut row);
+            (0..nx.saturating_sub(STRIDE - 1)).step_by(STRIDE).any(|x| row[x..x + STRIDE].iter().all(|v| *v == 0.0))
+        };
+        self == Self::NoData && (0..ny).step_by(STRIDE).any(&mut holds_zeros)
+    }
+
     /// Turns zeros of a plane, `[y, x]`, that stand for no data into NaN, and returns their number.
     pub fn blank(self, plane: &mut Array2<f32>) -> usize {
-        if self == Self::Data || !may_hold_a_square(plane.view()) {
+        if !self.may_be_no_data(&plane.view()) {
             return 0;
         }
         let regions = label(plane.mapv(|v| v == 0.0).view(), Connectivity::Four);
@@ -44,15 +57,6 @@ impl Zeros {
         });
         count
     }
-}
-
-/// Whether one of the pixels that a square must hold is 0, with its neighbours: almost all images end here.
-fn may_hold_a_square(plane: ArrayView2<'_, f32>) -> bool {
-    let (ny, nx) = plane.dim();
-    (0..ny).step_by(STRIDE).any(|y| {
-        let row = plane.row(y);
-        (0..nx.saturating_sub(STRIDE - 1)).step_by(STRIDE).any(|x| (x..x + STRIDE).all(|x| row[x] == 0.0))
-    })
 }
 
 /// Which labels (0 is none) hold a square of [`SIDE`] pixels.

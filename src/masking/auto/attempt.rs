@@ -7,12 +7,11 @@ use super::extended::{
 };
 use super::islands::MaskIslands;
 use super::options::AutoMaskOptions;
-use super::smoothing::{Rows, RowsFrom};
 use super::state::{ImageState, measure_and_count};
 use super::vetting::{Surroundings, box_side, check};
 use super::{AutoInputs, AutoMask, AutoMaskError, AutoSettings};
 use crate::kernels::bitmask::BitMask;
-use crate::kernels::rows::{Extremum, Greatest};
+use crate::kernels::rows::{Extremum, Greatest, Rows, RowsFrom};
 use crate::kernels::{Connectivity, dilation_bits, geodesic_dilation_bits, rolling_maximum_at};
 use crate::masking::flint::erosion::erode_scales;
 use crate::masking::flint::flood::grow;

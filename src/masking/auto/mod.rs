@@ -48,10 +48,9 @@ pub use options::{AutoMaskOptions, CompactOptions, ExtendedOptions, FlatOptions,
 pub use state::{ImageState, fwhm_of, measure};
 pub use vetting::{LastRound, RemovedIsland};
 
-pub(crate) use smoothing::Rows;
-
 use super::{MaskBits, MaskNote, MaskingError, MaskingOptions};
 use crate::image::PixelBeam;
+use crate::kernels::rows::Rows;
 use crate::noise::NoiseOptions;
 use attempt::Maker;
 use extended::ScaleFound;

@@ -2,7 +2,7 @@
 
 use crate::kernels::FWHM_PER_SIGMA;
 use crate::kernels::bitmask::BitMask;
-use crate::kernels::rows::{RowStream, bands, split_rows};
+use crate::kernels::rows::{Rows, bands, split_rows};
 use multiversion::multiversion;
 use ndarray::{Array2, ArrayView2, s};
 use rayon::prelude::*;
@@ -12,50 +12,6 @@ use rayon::prelude::*;
 const PIXELS_PER_FWHM: f64 = 6.0;
 /// The Gaussian is cut off at this many sigma.
 const CUT_SIGMA: f64 = 3.0;
-
-/// An image whose rows can be had from any thread.
-pub(crate) trait Rows: Sync {
-    /// `(ny, nx)`.
-    fn dim(&self) -> (usize, usize);
-    /// Writes row `y`.
-    fn row_into(&self, y: usize, out: &mut [f32]);
-}
-
-impl Rows for ArrayView2<'_, f32> {
-    fn dim(&self) -> (usize, usize) {
-        ArrayView2::dim(self)
-    }
-
-    fn row_into(&self, y: usize, out: &mut [f32]) {
-        match self.row(y).to_slice() {
-            Some(row) => out.copy_from_slice(row),
-            None => out.iter_mut().zip(self.row(y)).for_each(|(o, &v)| *o = v),
-        }
-    }
-}
-
-/// The next rows of an image that repeats beyond its edges, with `nan` in place of NaN.
-pub(super) struct RowsFrom<'a> {
-    /// The image.
-    pub(super) image: &'a dyn Rows,
-    /// The next row, which may be outside.
-    pub(super) next: isize,
-    /// Stands for no data.
-    pub(super) nan: f32,
-}
-
-impl RowStream for RowsFrom<'_> {
-    fn next_row(&mut self, out: &mut [f32]) {
-        self.image.row_into(self.next.rem_euclid(self.image.dim().0 as isize) as usize, out);
-        self.next += 1;
-        replace_nan(out, self.nan);
-    }
-}
-
-#[multiversion(targets("x86_64+avx2"))]
-fn replace_nan(row: &mut [f32], with: f32) {
-    row.iter_mut().for_each(|v| *v = if v.is_nan() { with } else { *v });
-}
 
 /// An image without some of its pixels: 0 there, and where there are no data; all divided by a number.
 pub(super) struct Without<'a> {

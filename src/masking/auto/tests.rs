@@ -1,10 +1,9 @@
 use super::extended::UNCERTAIN;
-use super::smoothing::RowsFrom;
 use super::vetting::{Surroundings, box_side, check};
 use super::*;
 use crate::kernels::bitmask::BitMask;
 use crate::kernels::rolling_maximum_at;
-use crate::kernels::rows::{Extremum, Greatest};
+use crate::kernels::rows::{Extremum, Greatest, RowsFrom};
 use crate::masking::make_mask;
 use islands::MaskIslands;
 use ndarray::Array2;

@@ -1,10 +1,11 @@
 //! The flint pipeline from image to mask.
 
 use super::notes::MaskNote;
-use super::seeds::{Clip, MacOptions, SignalRows, clip_rows, mac_seeds, rows_of, snr_seeds};
+use super::seeds::{Clip, MacOptions, SignalRows, clip_rows, mac_seeds, mac_seeds_of_rows, rows_of, snr_seeds};
 use super::{convolve_first, erosion, flood};
 use crate::image::PixelBeam;
 use crate::kernels::bitmask::BitMask;
+use crate::kernels::rows::{Rows, RowsFrom};
 use crate::masking::{MaskBits, MaskingOptions};
 use crate::options::{OptionError, Validate};
 use ndarray::{Array2, ArrayView2, Zip};
@@ -174,6 +175,41 @@ pub(crate) fn mask_of_rows<E: Send>(
     Ok(Ok(finish(mask, beam, options, clipped.note.into_iter().collect())))
 }
 
+/// Whether the options make a mask of rows that are looked at once: the minimum absolute clip alone.
+pub(crate) fn needs_no_plane(options: &MaskingOptions) -> bool {
+    options.flood_fill
+        && options.flood_fill_use_mac
+        && !options.convolve_first
+        && !options.grow_low_snr_island
+        && options.flood_fill_use_mac_adaptive_max_depth.unwrap_or(0) == 0
+}
+
+/// Makes a mask by the minimum absolute clip of rows that are never stored, with options that [need no
+/// plane](needs_no_plane), and are valid.
+///
+/// # Errors
+/// Nothing but NaN.
+pub(crate) fn mac_mask_of_rows(
+    rows: &impl Rows,
+    beam: Option<&PixelBeam>,
+    options: &MaskingOptions,
+) -> Result<MaskOutput, MaskingError> {
+    let (ny, nx) = rows.dim();
+    let rows_from = |next| RowsFrom { image: rows, next, nan: f32::NAN };
+    let mask = flood::grow(mac_seeds_of_rows((ny, nx), rows_from, &MacOptions::from(options)));
+    if mask.is_empty() {
+        let mut row = vec![0.0; nx];
+        let mut is_blank = |y| {
+            rows.row_into(y, &mut row);
+            row.iter().all(|v| v.is_nan())
+        };
+        if (0..ny).all(&mut is_blank) {
+            return Err(MaskingError::NoData);
+        }
+    }
+    Ok(finish(mask, beam, options, Vec::new()))
+}
+
 /// The clips with which islands of low signal are found.
 fn low_snr_clips(options: &MaskingOptions) -> [Clip; 2] {
     [Clip::Exceeds(options.grow_low_snr_island_clip as f32), Clip::Valid]
@@ -262,6 +298,21 @@ mod tests {
         let plain = make_mask(image.view(), None, None, None, &mac).unwrap();
         let output = make_mask(image.view(), None, None, None, &eroded).unwrap();
         assert_eq!((output.mask, output.notes), (plain.mask, vec![MaskNote::NoBeam]));
+    }
+
+    #[test]
+    fn rows_make_the_mask_of_the_plane() {
+        let image = Array2::from_shape_fn((50, 70), |(y, x)| match (y * 31 + x * x * 7) % 23 {
+            0 => f32::NAN,
+            n => (n as f32 - 9.0) * if (y / 10 + x / 10) % 3 == 0 { 1.0 } else { 0.2 },
+        });
+        let options = MaskingOptions { flood_fill_use_mac: true, flood_fill_use_mac_box_size: 15, ..flood() };
+        assert!(needs_no_plane(&options));
+        let expected = mask_of_signal(image.view(), None, &options).unwrap();
+        assert!(expected.mask.masked_pixels() > 0);
+        assert_eq!(mac_mask_of_rows(&image.view(), None, &options).unwrap(), expected);
+        let nothing = Array2::from_elem((4, 4), f32::NAN);
+        assert_eq!(mac_mask_of_rows(&nothing.view(), None, &options).unwrap_err(), MaskingError::NoData);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::MaskRequest;
 use crate::image::{FitsImage, ImageError, PlainPlane, Zeros};
-use crate::masking::auto::Rows;
+use crate::kernels::rows::Rows;
 use crate::masking::flint::seeds::STRIP;
 use crate::masking::signal_of;
 use crate::noise::{self, NoiseMethod, NoiseOptions};
@@ -45,30 +45,61 @@ impl SignalStrips<'_> {
     }
 }
 
-/// The image before cleaning. Few of its pixels matter, and those once: they are read as they are needed, where the file
-/// allows it.
+/// A plane that is read row by row as its pixels are needed.
+pub(super) struct FileRows<'a> {
+    plane: PlainPlane<'a>,
+    shape: (usize, usize),
+    failure: OnceLock<ImageError>,
+}
+
+impl<'a> FileRows<'a> {
+    /// The plane `of` (polarisation, channel); `None` when the file does not allow it.
+    pub(super) fn of(file: &'a FitsImage, of: (usize, usize)) -> Option<Self> {
+        let plane = file.plain_plane(of.0, of.1)?;
+        Some(Self { plane, shape: file.plane_shape(), failure: OnceLock::new() })
+    }
+
+    /// The first error of reading: rows that could not be read are NaN.
+    pub(super) fn failure(self) -> Option<ImageError> {
+        self.failure.into_inner()
+    }
+}
+
+impl Rows for FileRows<'_> {
+    fn dim(&self) -> (usize, usize) {
+        self.shape
+    }
+
+    fn row_into(&self, y: usize, out: &mut [f32]) {
+        if let Err(e) = self.plane.read_rows(y, out) {
+            out.fill(f32::NAN);
+            // Whoever asked for the mask hears of the first.
+            let _ = self.failure.set(e);
+        }
+    }
+}
+
+/// The image before cleaning. Few of its pixels matter, and those once: it is not kept in memory where the file allows it.
 pub(super) enum Uncleaned<'a> {
     InMemory(Array2<f32>),
-    InFile { plane: PlainPlane<'a>, shape: (usize, usize), failure: OnceLock<ImageError> },
+    InFile(FileRows<'a>),
 }
 
 impl<'a> Uncleaned<'a> {
     /// The plane that belongs to plane `of` (polarisation, channel) of another file.
     pub(super) fn of(file: &'a mut FitsImage, of: (usize, usize)) -> Result<Self> {
         let of = file.matching_plane(of.0, of.1);
-        let shape = file.plane_shape();
         if file.plain_plane(of.0, of.1).is_none() {
             return Ok(Self::InMemory(file.read_plane(of.0, of.1)?));
         }
-        let plane = file.plain_plane(of.0, of.1).expect("it is plain");
-        Ok(Self::InFile { plane, shape, failure: OnceLock::new() })
+        Ok(Self::InFile(FileRows::of(file, of).expect("it is plain")))
     }
 
     /// The first error of reading.
     pub(super) fn failure(self) -> Option<ImageError> {
         match self {
             Self::InMemory(_) => None,
-            Self::InFile { failure, .. } => failure.into_inner(),
+            Self::InFile(rows) => rows.failure(),
         }
     }
 }
@@ -77,20 +108,14 @@ impl Rows for Uncleaned<'_> {
     fn dim(&self) -> (usize, usize) {
         match self {
             Self::InMemory(plane) => plane.dim(),
-            Self::InFile { shape, .. } => *shape,
+            Self::InFile(rows) => rows.dim(),
         }
     }
 
     fn row_into(&self, y: usize, out: &mut [f32]) {
         match self {
             Self::InMemory(plane) => plane.view().row_into(y, out),
-            Self::InFile { plane, failure, .. } => {
-                if let Err(e) = plane.read_rows(y, out) {
-                    out.fill(f32::NAN);
-                    // Whoever asked for the mask hears of the first.
-                    let _ = failure.set(e);
-                }
-            }
+            Self::InFile(rows) => rows.row_into(y, out),
         }
     }
 }

@@ -1,10 +1,11 @@
 //! The mask of every plane of an image, by flint's pipeline or with automatic levels.
 
-use super::planes::{Noise, Uncleaned};
+use super::planes::{FileRows, Noise, Uncleaned};
 use super::{AutoSummary, Mask, MaskRequest, MaskStats, PlaneNote, Polarisations};
 use crate::image::{FitsImage, Header, ImageError, PixelBeam, PixelType, PlaneWriter};
+use crate::kernels::rows::Rows;
 use crate::masking::auto::{self, AutoInputs, AutoMaskError, AutoSettings, LastRound};
-use crate::masking::flint::pipeline::mask_of_rows;
+use crate::masking::flint::pipeline::{mac_mask_of_rows, mask_of_rows, needs_no_plane};
 use crate::masking::recipe::MaskMethod;
 use crate::masking::{MaskBits, MaskNote, MaskOutput, MaskingError, MaskingOptions, mask_of_signal};
 use crate::options::Validate;
@@ -166,6 +167,13 @@ impl<'a> Single<'a> {
             let rows = |first: usize, signal: &mut [f32]| strips.read(first, signal);
             return Ok(mask_of_rows(self.image.plane_shape(), &rows, beam.as_ref(), options)?);
         }
+        if needs_no_plane(options)
+            && let Some(rows) = FileRows::of(&self.image, of)
+            && !request.recipe.zeros.may_be_no_data(&rows)
+        {
+            let made = mac_mask_of_rows(&rows, beam.as_ref(), options);
+            return rows.failure().map_or(Ok(made), |e| Err(e.into()));
+        }
         self.make_room();
         let read = self.noise.read_signal(&mut self.image, of, &mut self.plane, request.recipe.zeros)?;
         self.mask.rms = self.mask.rms.or(read.rms.filter(|_| request.detailed));
@@ -208,7 +216,7 @@ impl<'a> Single<'a> {
         let recipe = self.request.recipe;
         let settings =
             AutoSettings { base: &recipe.flint, noise: &recipe.noise, caution: recipe.caution, limits: &recipe.auto };
-        let made = auto::make_beside(&inputs, uncleaned.as_ref().map(|plane| plane as &dyn auto::Rows), &settings);
+        let made = auto::make_beside(&inputs, uncleaned.as_ref().map(|plane| plane as &dyn Rows), &settings);
         if let Some(failed) = uncleaned.and_then(Uncleaned::failure) {
             return Err(failed.into());
         }
