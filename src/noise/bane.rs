@@ -274,9 +274,12 @@ impl Sorted {
 /// Limits that hold most of the values, and lie well inside a clip at three standard deviations.
 fn middle_of(values: &[f64]) -> (f64, f64) {
     let mut sample: Vec<f64> = values.iter().copied().step_by((values.len() / QUARTILE_SAMPLES).max(1)).collect();
-    sample.sort_unstable_by(f64::total_cmp);
     let n = sample.len();
-    let (low, middle, high) = (sample[n / 4], sample[n / 2], sample[3 * n / 4]);
+    let (quarter, half, three) = (n / 4, n / 2, 3 * n / 4);
+    let (below, &mut middle, above) = sample.select_nth_unstable_by(half, f64::total_cmp);
+    let nth = |values: &mut [f64], n: usize| *values.select_nth_unstable_by(n, f64::total_cmp).1;
+    let low = if quarter < half { nth(below, quarter) } else { middle };
+    let high = if three > half { nth(above, three - half - 1) } else { middle };
     let reach = MIDDLE_QUARTILE_RANGES * (high - low);
     (middle - reach, middle + reach)
 }
