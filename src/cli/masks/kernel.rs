@@ -2,6 +2,7 @@
 
 use crate::image::{Beam, FitsImage, Header, PixelType, write_plane};
 use crate::kernels::beam_footprint;
+use crate::masking::flint::LARGEST_SCALE;
 use crate::{Error, ExitStatus, Result};
 use std::path::PathBuf;
 
@@ -57,13 +58,20 @@ fn beam_of(image: &FitsImage, channel: Option<usize>) -> Result<(Beam, usize)> {
 /// Draws the footprint as text, or saves it.
 ///
 /// # Errors
-/// An image without a beam or with pixels that are not square, a response outside (0, 1), a negative scale.
+/// An image without a beam or with pixels that are not square, a response outside (0, 1), a scale that is negative or beyond
+/// all images.
 pub(crate) fn run(args: Args) -> Result<ExitStatus> {
     if !(args.response > 0.0 && args.response < 1.0) {
         return Err(Error::bad_input(format!("--response is {}; it must be between 0 and 1", args.response)));
     }
     if !(args.scale >= 0.0 && args.scale.is_finite()) {
         return Err(Error::bad_input(format!("--scale is {}; it must not be negative", args.scale)));
+    }
+    if args.scale > f64::from(LARGEST_SCALE) {
+        return Err(Error::bad_input(format!(
+            "--scale is {}; at most {LARGEST_SCALE} pixels are possible",
+            args.scale
+        )));
     }
     let image = FitsImage::open(&args.image)?;
     let (beam, channel) = beam_of(&image, args.channel)?;

@@ -51,7 +51,7 @@ fn repeat(
     join: impl Fn(u64, u64) -> u64 + Sync,
 ) -> BitMask {
     for _ in 0..iterations {
-        mask = mask.neighbourhood(|above, row, below, out| {
+        let next = mask.neighbourhood(|above, row, below, out| {
             let beside = |row: &[u64], i: usize| {
                 let left = row[i] << 1 | i.checked_sub(1).map_or(0, |i| row[i] >> (WORD - 1));
                 let right = row[i] >> 1 | row.get(i + 1).map_or(0, |w| w << (WORD - 1));
@@ -65,6 +65,11 @@ fn repeat(
                 *o = join(join(a, beside(row, i)), b);
             }
         });
+        // All that follow would do as little.
+        if next == mask {
+            break;
+        }
+        mask = next;
     }
     mask
 }
@@ -80,6 +85,14 @@ mod tests {
         let dot = mask(&["....", ".#..", "...."]);
         assert_eq!(draw(binary_dilation(dot.view(), Connectivity::Eight, 1).view()), ["###.", "###.", "###."]);
         assert_eq!(draw(binary_dilation(dot.view(), Connectivity::Four, 1).view()), [".#..", "###.", ".#.."]);
+    }
+
+    #[test]
+    fn what_changes_nothing_is_not_repeated() {
+        // Would take days.
+        let dot = mask(&["....", ".#..", "...."]);
+        assert!(binary_dilation(dot.view(), Connectivity::Four, usize::MAX).iter().all(|m| *m));
+        assert!(!binary_erosion(dot.view(), Connectivity::Four, usize::MAX).iter().any(|m| *m));
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub(super) mod pipeline;
 pub mod seeds;
 
 pub use notes::MaskNote;
+pub(crate) use options::LARGEST_SCALE;
 pub use options::{MOST_SCALES, MaskingOptions};
 pub(crate) use pipeline::signal_of;
 pub use pipeline::{MaskOutput, MaskingError, make_mask, mask_of_signal, to_signal};

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 /// Most erosion scales: each has a bit of a signed 32-bit pixel.
 pub const MOST_SCALES: usize = 31;
+/// The largest scale, pixels: images are hardly larger, and the footprint of one ten times as large takes the memory of
+/// most machines.
+pub(crate) const LARGEST_SCALE: u32 = 4096;
 /// Greatest skew delta: a fraction of positive pixels cannot exceed 1.
 const SKEW_DELTA_LIMIT: f64 = 0.5;
 
@@ -212,6 +215,10 @@ impl Validate for MaskingOptions {
             let found = if count == 0 { "an empty list".to_string() } else { format!("a list of {count} scales") };
             let expected = "a list of 1 to 31 scales (each has a bit of the mask), or left out";
             checks.check((1..=MOST_SCALES).contains(&count), "beam_shape_erode_scales", found, expected);
+            let largest = scales.iter().copied().max().unwrap_or(0);
+            let found = format!("a list with the scale {largest}");
+            let expected = "scales of at most 4096 pixels";
+            checks.check(largest <= LARGEST_SCALE, "beam_shape_erode_scales", found, expected);
         }
         checks.problems()
     }
@@ -267,6 +274,7 @@ mod tests {
             "{flood_fill_use_mac_adaptive_step_factor: 1}",
             "{beam_shape_erode_minimum_response: 1}",
             "{beam_shape_erode_scales: []}",
+            "{beam_shape_erode_scales: [0, 100000]}",
         ];
         let said =
             cases.map(|yaml| serde_yaml::from_str::<MaskingOptions>(yaml).unwrap().validate().unwrap_err().to_string());
@@ -278,6 +286,7 @@ mod tests {
         flood_fill_use_mac_adaptive_step_factor is 1; expected a number greater than 1
         beam_shape_erode_minimum_response is 1; expected a number between 0 and 1, both excluded
         beam_shape_erode_scales is an empty list; expected a list of 1 to 31 scales (each has a bit of the mask), or left out
+        beam_shape_erode_scales is a list with the scale 100000; expected scales of at most 4096 pixels
         ");
     }
 
