@@ -80,7 +80,7 @@ impl CasaCalibrator {
         earlier.iter().filter(|table| table.term == *term).map(copied).collect()
     }
 
-    /// The tables whose flux scale a solve keeps. The first term with amplitudes stands for all of a chain.
+    /// The tables that the flux scale of a solve follows. The first term with amplitudes stands for all of a chain.
     fn flux_of(&self, request: &SolveRequest, index: usize, earlier: &[SolutionTable]) -> Option<Vec<PathBuf>> {
         let first = self.chain.iter().position(|o| o.kind().amplitudes() && !o.reuse);
         let keeps = request.together && first == Some(index);

@@ -239,8 +239,8 @@ class GaincalParameters:
 @dataclass(frozen=True)
 class Gaincal:
     """Solves for gains in `nspw` equal channel ranges, with tables applied before; refant null: the antenna with most
-    data near the centre. With the norm `flux` the flux scale is that of the tables `flux_of` (none: the
-    model's); null: 1."""
+    data near the centre. With the norm `flux`, `flux_of` are the last tables of one of several sets
+    that are imaged together; null: it is alone."""
 
     ms: str
     folder: str

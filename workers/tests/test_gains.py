@@ -250,7 +250,8 @@ def test_the_flux_scale_is_the_mean_product_of_two_antennas() -> None:
 class FakeTable:
     """One row an antenna, one window, one time."""
 
-    def __init__(self, amplitude: list[float]) -> None:
+    def __init__(self, amplitude: list[float], tied: bool = False) -> None:
+        self.keywords = {solve.TIED_KEYWORD: tied}
         self.columns = {
             "SPECTRAL_WINDOW_ID": np.zeros(len(amplitude), int),
             "TIME": np.zeros(len(amplitude)),
@@ -273,21 +274,38 @@ class FakeTable:
     def putcol(self, name: str, values: np.ndarray) -> None:
         self.columns[name] = values
 
+    def keywordnames(self) -> list[str]:
+        return list(self.keywords)
+
+    def getkeyword(self, name: str) -> bool:
+        return self.keywords[name]
+
+    def putkeyword(self, name: str, value: bool) -> None:
+        self.keywords[name] = value
+
 
 @pytest.mark.parametrize(
-    ("like", "mean"),
-    [(None, 1.0), ([], 2.0), (["phases"], 2.0), (["phases", "earlier"], 1.5), (["earlier", "more"], 3.0)],
+    ("like", "mean", "tied"),
+    [
+        (None, 1.0, False),
+        ([], 1.0, False),
+        (["phases"], 1.0, False),
+        (["phases", "first"], 2.0, True),
+        (["second"], 1.5, True),
+        (["second", "first"], 1.5, True),
+    ],
 )
-def test_sets_that_are_imaged_together_keep_the_flux_scale_of_their_earlier_tables(
-    like: list[str] | None, mean: float, monkeypatch: pytest.MonkeyPatch
+def test_sets_that_are_imaged_together_take_the_flux_scale_of_their_model_once_and_keep_it(
+    like: list[str] | None, mean: float, tied: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tables = {
         "new": FakeTable([1.0, 3.0]),
         "phases": FakeTable([1.0, 1.0]),
-        "earlier": FakeTable([1.4, 1.6]),
-        "more": FakeTable([2.5, 1.5]),
+        "first": FakeTable([0.9, 1.1]),
+        "second": FakeTable([1.4, 1.6], tied=True),
     }
     monkeypatch.setattr(solve, "opened", lambda name, write=False: tables[name])
     solve.keep_flux("new", like)
     assert np.abs(tables["new"].columns["CPARAM"]).mean() == pytest.approx(mean)
     assert tables["new"].columns["CPARAM"][0, 0, 1] == pytest.approx(3 * tables["new"].columns["CPARAM"][0, 0, 0])
+    assert tables["new"].keywords[solve.TIED_KEYWORD] == tied

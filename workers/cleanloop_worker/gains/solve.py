@@ -20,6 +20,7 @@ RECEPTORS_KEYWORD = "CLEANLOOP_RECEPTORS"  # how many receptors have solutions: 
 HANDS = (5, 8, 9, 12)  # casacore's RR, LL, XX, YY
 ONLY_GAINCAL = ("calmode", "gaintype", "normtype", "refantmode", "solmode")  # bandpass has no such parameters
 FLUX = "flux"  # normtype of our own
+TIED_KEYWORD = "CLEANLOOP_TIED"  # the flux scale of a table is that of the model of several sets
 SELECTIONS = ("uvrange", "spw", "field", "antenna", "timerange", "scan")
 
 ChannelRange = tuple[int, int, int]  # window, first and last channel
@@ -141,32 +142,36 @@ def solve(ms: str, table: str, refant: str, options: dict[str, Any]) -> bool:
 
 
 def keep_flux(table: str, like: list[str] | None) -> None:
-    """Scales the amplitudes of a table, window by window, so that those of two antennas have a mean product of 1;
-    or all windows alike, so that it is that of other tables. Where these have no amplitudes it stays as it is."""
-    earlier = [scale for scale in map(scale_of_table, like or []) if scale is not None]
-    if like is not None and not earlier:
-        return
+    """Scales the amplitudes of a table, window by window, so that those of two antennas have a mean product of 1.
+
+    With `like`, the last tables of one of several sets that are imaged together, all windows alike: first amplitudes
+    to 1; the second not at all, which ties the sets to their common model; later ones to the mean product of `like`.
+    """
+    earlier = [known for known in map(scale_of_table, like or []) if known is not None]
+    tied = any(by_model for _, by_model in earlier)
     with opened(table, write=True) as tb:
         windows, time, flag = tb.getcol("SPECTRAL_WINDOW_ID"), tb.getcol("TIME"), tb.getcol("FLAG")
         gain = tb.getcol("CPARAM")
-        if earlier:
-            gain *= np.prod(earlier) / flux_scale(np.abs(gain), flag, time)
-        else:
+        if like is None:
             for window in np.unique(windows):
                 own = windows == window
                 gain[..., own] /= flux_scale(np.abs(gain[..., own]), flag[..., own], time[own])
+        elif tied or not earlier:
+            gain *= np.prod([scale for scale, _ in earlier]) / flux_scale(np.abs(gain), flag, time)
         tb.putcol("CPARAM", gain)
+        tb.putkeyword(TIED_KEYWORD, bool(earlier))
 
 
-def scale_of_table(table: str) -> float | None:
-    """The flux scale of all of a table; of a table without amplitudes there is none."""
+def scale_of_table(table: str) -> tuple[float, bool] | None:
+    """The flux scale of all of a table, and whether the common model set it; none of a table without amplitudes."""
     with opened(table) as tb:
         if "CPARAM" not in tb.colnames():
             return None
         amplitude, flag, time = np.abs(tb.getcol("CPARAM")), tb.getcol("FLAG"), tb.getcol("TIME")
+        tied = TIED_KEYWORD in tb.keywordnames() and bool(tb.getkeyword(TIED_KEYWORD))
     if np.allclose(amplitude[~flag], 1.0, atol=1e-4):
         return None
-    return flux_scale(amplitude, flag, time)
+    return flux_scale(amplitude, flag, time), tied
 
 
 def flux_scale(amplitude: np.ndarray, flag: np.ndarray, time: np.ndarray) -> float:

@@ -85,7 +85,7 @@ pub struct Gaincal {
     pub nspw: usize,
     /// Tables that are applied before the solve.
     pub applied: Vec<AppliedTable>,
-    /// With the norm `flux`: tables whose flux scale is kept, none: the model's. `None`: it becomes 1.
+    /// With the norm `flux`: the last tables of one of several sets that are imaged together. `None`: it is alone.
     pub flux_of: Option<Vec<PathBuf>>,
     /// gaincal's own parameters.
     pub parameters: GaincalParameters,
