@@ -129,6 +129,7 @@ fn main() -> Result<()> {
             threads: std::thread::available_parallelism().map_or(1, Into::into),
             memory_gb: None,
             update_model: true,
+            facets: None,
         };
         WscleanImager::new(job, options.clone(), ImagerContext::default())
     };

@@ -74,6 +74,7 @@ pub(crate) fn image(data: &Path, size: u64, scale: &str, folder: &Path) -> Resul
         threads: std::thread::available_parallelism().map_or(1, Into::into),
         memory_gb: None,
         update_model: false,
+        facets: None,
     };
     let limits = StopLimits {
         threshold_jy: None,

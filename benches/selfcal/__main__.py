@@ -10,6 +10,7 @@
     null     noise, and random phases: nothing must come of them
     nights   three nights of one target together, against the same data without gain errors
     choice   size and pixel that are chosen where nothing but the measurement set is named, against the benchmark's own
+    facets   fields whose errors depend on direction: rounds by direction against rounds without, and against no errors
     masks    automatic masks against masks at the true positions, with fixed intervals
 
 Everything that is finished is kept in FOLDER: the same command goes on with what is missing, and several may work in one
@@ -23,6 +24,7 @@ import os
 
 import choice
 import choices
+import facets
 import fields
 import masks
 import nights
@@ -42,6 +44,7 @@ PARTS = {
     "nights": (nights.of_case, nights.report),
     "choice": (choice.of_case, choice.report),
     "masks": (masks.of_case, masks.report),
+    "facets": (facets.of_case, facets.report),
 }
 
 
@@ -53,6 +56,8 @@ def cases(part, options):
         return nulls.cases(list(nulls.DRAWS)[: options.draws])
     if part == "nights":
         return nights.cases(options.seed)
+    if part == "facets":
+        return facets.cases(options.seed)
     if part == "masks":
         return [(seed, field) for seed in options.seed for field in options.fields]
     found = observations.cases(options.seed, options.fields, options.gains)[: options.first]

@@ -7,6 +7,7 @@
 mod casa;
 mod chain;
 mod command;
+pub mod facets;
 pub mod options;
 mod quartical;
 

@@ -255,6 +255,7 @@ mod tests {
             threads: 2,
             memory_gb: None,
             update_model: true,
+            facets: None,
         };
         let template = template.iter().map(|w| (*w).to_owned()).collect();
         CommandImager::new(job, CommandOptions { template }, ImagerContext::default())

@@ -20,6 +20,35 @@ pub struct ImagingJob {
     pub memory_gb: Option<f64>,
     /// Leave the final model in `MODEL_DATA` (the next calibration solves against it).
     pub update_model: bool,
+    /// Solutions by direction that are applied while imaging; `None`: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facets: Option<FacetFiles>,
+}
+
+/// Facets, and the solutions for each.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FacetFiles {
+    /// Region file of DS9 with a polygon for each facet.
+    pub regions: PathBuf,
+    /// Solutions (h5parm) with a direction for each facet, one file for each measurement set.
+    pub solutions: Vec<PathBuf>,
+    /// Names of the solution tables that are applied, e.g. `amplitude000` and `phase000`.
+    pub terms: Vec<String>,
+}
+
+impl FacetFiles {
+    /// All files.
+    pub fn all(&self) -> impl Iterator<Item = &Path> {
+        std::iter::once(self.regions.as_path()).chain(self.solutions.iter().map(PathBuf::as_path))
+    }
+
+    /// Number of facets: of polygons in the region file.
+    ///
+    /// # Errors
+    /// The region file cannot be read.
+    pub fn count(&self) -> std::io::Result<usize> {
+        Ok(std::fs::read_to_string(&self.regions)?.lines().filter(|line| line.starts_with("polygon")).count())
+    }
 }
 
 /// Names of the final files inside [`ImagingJob::folder`]; all are FITS.
@@ -46,6 +75,23 @@ pub struct Products {
 }
 
 impl Products {
+    /// The products moved from one folder into another, where they take the place of those of the same names.
+    ///
+    /// # Errors
+    /// A file cannot be moved.
+    pub(crate) fn moved(&self, from: &Path, to: &Path) -> crate::Result<Self> {
+        for entry in std::fs::read_dir(from).map_err(crate::Error::internal)? {
+            let entry = entry.map_err(crate::Error::internal)?;
+            if entry.path().is_file() {
+                std::fs::rename(entry.path(), to.join(entry.file_name())).map_err(crate::Error::internal)?;
+            }
+        }
+        crate::util::fs::remove(from)?;
+        Self::in_folder(to).map(|there| Self { pb: None, pbcor: None, ..there }).map_err(|gone| {
+            crate::Error::internal(std::io::Error::new(std::io::ErrorKind::NotFound, gone.display().to_string()))
+        })
+    }
+
     /// The products in a folder, by their names; those that are not always made only where they are there. The channels
     /// are those that have image, residual and model.
     ///

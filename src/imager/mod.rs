@@ -21,7 +21,7 @@ pub use context::ImagerContext;
 pub use cycle::{
     ChannelControls, ChannelCycle, ChannelRevert, MinorControls, MinorCycle, Residual, StopLimits, StopReason,
 };
-pub use job::{ChannelProducts, ImagingJob, Products};
+pub use job::{ChannelProducts, FacetFiles, ImagingJob, Products};
 pub use lifecycle::{CycleImager, Guarded, Imager};
 pub use options::{ImagerKind, ImagerOptions, open};
 pub use preview::{Capabilities, ImagerPreview, PlannedCall, PlannedCycles, PlannedMasks};

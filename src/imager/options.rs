@@ -3,15 +3,15 @@
 use super::command::{self, CommandImager, CommandOptions};
 use super::context::ImagerContext;
 use super::cycle::StopLimits;
-use super::job::ImagingJob;
+use super::job::{FacetFiles, ImagingJob};
 use super::lifecycle::Guarded;
 use super::pixel;
 use super::preview::{ImagerPreview, PlannedMasks};
 use super::tclean::{self, TcleanImager, TcleanOptions};
 use super::wsclean::{self, WscleanImager, WscleanOptions};
-use crate::Result;
 use crate::measurement_set::has_column;
 use crate::programs::casa::Casa;
+use crate::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -75,6 +75,9 @@ pub enum ImagerOptions {
 /// # Errors
 /// Options that cannot be turned into an imager at all; a CASA worker that does not start.
 pub fn open(job: ImagingJob, options: &ImagerOptions, context: ImagerContext) -> Result<Guarded> {
+    if job.facets.is_some() && !options.takes_facets() {
+        return Err(Error::bad_input(format!("{} cannot image with facets: wsclean can", options.name())));
+    }
     Ok(Guarded::new(match options {
         ImagerOptions::Wsclean(o) => Box::new(WscleanImager::new(job, o.clone(), context)),
         ImagerOptions::Tclean(o) => {
@@ -199,6 +202,28 @@ impl ImagerOptions {
             Self::Tclean(_) => false,
             Self::Command(_) => true,
         }
+    }
+
+    /// The imager can apply solutions by direction.
+    pub fn takes_facets(&self) -> bool {
+        matches!(self, Self::Wsclean(_))
+    }
+
+    /// The line that images other data, `OTHER.ms`, with facets and solutions in the working folder under their own names.
+    pub(crate) fn facets_line(&self, facets: &FacetFiles) -> String {
+        let name = |path: &Path| path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        let solutions: Vec<String> = facets.solutions.iter().map(|path| name(path)).collect();
+        let words = match self {
+            Self::Wsclean(o) => format!("-size {0} {0} -scale {1} ", o.size, o.scale),
+            Self::Tclean(_) | Self::Command(_) => String::new(),
+        };
+        format!(
+            "wsclean -use-wgridder {words}-data-column CORRECTED_DATA -facet-regions {} -apply-facet-solutions {} {} \
+             OTHER.ms",
+            name(&facets.regions),
+            solutions.join(","),
+            facets.terms.join(",")
+        )
     }
 
     /// Paths in the options, of files that are read and of folders for temporary files.

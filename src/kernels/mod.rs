@@ -16,11 +16,13 @@
 //! | [`footprint_erosion`] | erosion with any footprint | O(runs x footprint rows) |
 //! | [`beam_kernel`], [`beam_footprint`] | a restoring beam as an array of numbers | O(kernel) |
 //! | [`gaussian_convolution`] | an image as a wider beam sees it, by Fourier transforms | O(pixels log pixels) |
+//! | `facets` | directions among the sources of a model, and their Voronoi cells | O(components x directions) |
 //! | [`order_statistics`] | exact medians of large planes | O(pixels) |
 
 pub mod bitmask;
 pub(crate) mod box_count;
 mod convolution;
+pub(crate) mod facets;
 mod gaussian;
 pub(crate) mod labels;
 pub(crate) mod morphology;

@@ -85,6 +85,7 @@ pub(crate) fn step(step: Step) -> &'static str {
         Step::Prepare => "copying the measurement set",
         Step::StartModel => "trying models to start from",
         Step::Solve => "solving for gains",
+        Step::Facets => "solving by direction",
         Step::Apply => "applying the solutions",
         Step::Mask => "making the mask",
         Step::Image => "imaging",

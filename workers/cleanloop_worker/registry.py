@@ -41,6 +41,7 @@ OPERATIONS = {
     "checksum": Operation(r.Checksum, "ms.columns:checksum"),
     "copy_column": Operation(r.CopyColumn, "ms.columns:answer_copy_column"),
     "adopt_corrected": Operation(r.AdoptCorrected, "ms.columns:adopt_corrected"),
+    "four_correlations": Operation(r.FourCorrelations, "ms.four:four_correlations"),
     "split": Operation(r.Split, "ms.select:split"),
     "smearing": Operation(r.Smearing, "ms.select:smearing"),
     "shift_phase_centre": Operation(r.ShiftPhaseCentre, "ms.phase_centre:shift_phase_centre"),

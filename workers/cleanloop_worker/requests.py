@@ -65,6 +65,15 @@ class FillModel:
 
 
 @dataclass(frozen=True)
+class FourCorrelations:
+    """Copies a measurement set of the parallel hands as one of four correlations, a column of it as DATA."""
+
+    ms: str
+    column: str
+    output: str
+
+
+@dataclass(frozen=True)
 class Summary:
     """What is in a measurement set."""
 

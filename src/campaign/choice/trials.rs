@@ -86,6 +86,7 @@ impl Trials<'_> {
             threads: self.threads,
             memory_gb: None,
             update_model: false,
+            facets: None,
         };
         let executable = if self.imager == ImagerKind::Wsclean { vec!["wsclean".to_owned()] } else { Vec::new() };
         let context = ImagerContext { executable, casa: Some(self.casa.clone()), ..ImagerContext::default() };

@@ -1,6 +1,7 @@
 //! The `campaign:` block: everything about a campaign that is not an option of one of its tools.
 
 use super::archive::ArchiveOptions;
+use super::facets::FacetStage;
 use super::mask::{self, MaskInput, MaskSettings};
 use super::programs::{self, CalibratorKind, Executables, ImagerKind, Word};
 use super::reading::findings::Findings;
@@ -105,6 +106,9 @@ pub struct CampaignBlock {
     pub acceptance: AcceptanceOptions,
     /// Limits of the automatic solution intervals (`gaincal: {solint: auto}`).
     pub solint: SolintOptions,
+    /// `auto`: once rounds without directions gain no more and the residual shows errors that depend on direction, further
+    /// rounds solve by direction (with the options of the mode `facets` in `defaults`). It needs `gaincal: {solint: auto}`.
+    pub facets: FacetStage,
     /// Limits at which the cleaning of a round ends, with cadence `cycle`.
     pub stop: StopOptions,
     /// Threads, memory, time and disk.

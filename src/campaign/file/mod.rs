@@ -8,6 +8,7 @@
 
 mod archive;
 mod block;
+mod facets;
 mod mask;
 mod modes;
 mod plain;
@@ -25,6 +26,7 @@ pub use crate::major_cycle::StopOptions;
 pub use crate::util::duration::TimeLimit;
 pub use archive::{ArchiveOptions, FlintArchiveOptions};
 pub use block::{CampaignBlock, OnFailure, StartColumn, WorkOn};
+pub use facets::FacetStage;
 pub use mask::{CombineRule, FieldOptions, MaskCadence, MaskImage, MaskMethod, MaskSettings};
 pub use modes::{BaneOptions, ModeOptions, Modes};
 pub use plain::FilledIn;

@@ -2,6 +2,7 @@
 
 use super::archive::FlintArchiveOptions;
 use crate::calibrator::GaincalInput;
+use crate::calibrator::facets::options::FacetOptions;
 use crate::imager::tclean::TcleanOptions;
 use crate::imager::wsclean::WscleanOptions;
 use crate::masking::MaskingOptions;
@@ -28,6 +29,9 @@ pub struct Modes {
     /// CASA's gaincal, bandpass and applycal; what other calibrators know of it steers them, too. A list of maps is a
     /// chain: solved in this order, each with those before it applied, all applied together.
     pub gaincal: GaincalInput,
+    /// Solving by direction with DP3, on top of the tables of the rounds before: a round that has this mode (`facets: {}`
+    /// for its defaults) does that instead of `gaincal`. In `defaults` it sets options, but makes no round such a one.
+    pub facets: FacetOptions,
     /// flint's mask pipeline.
     pub masking: MaskingOptions,
     /// CASA's auto-multithresh, under tclean's names.

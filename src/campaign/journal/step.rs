@@ -19,6 +19,8 @@ pub enum Step {
     Solve,
     /// Tables are applied.
     Apply,
+    /// Gains are solved for by direction.
+    Facets,
     /// A mask is made.
     Mask,
     /// The imager works (all its stages).

@@ -5,6 +5,7 @@
 
 pub(crate) mod containers;
 mod data;
+mod facets;
 mod measurement_sets;
 mod paths;
 pub mod preview;

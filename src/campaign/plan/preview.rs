@@ -144,6 +144,7 @@ fn imaging(plan: &Plan, round: &RoundPlan, layout: &Layout, measurement_sets: Ve
         threads: share.threads,
         memory_gb: share.memory_gb,
         update_model: plan.calibrator != CalibratorKind::None,
+        facets: None,
     };
     let context = ImagerContext { executable: executable.to_vec(), ..ImagerContext::default() };
     round.imaging.preview(&job, &context, &planned_masks(round, &plan.stop, layout))

@@ -5,7 +5,7 @@ use super::paths::{absolute, folder_name};
 use super::selection::Selection;
 use super::strategy::{self, Options};
 use super::targets::targets;
-use super::{CalibrationPlan, MaskPlan, Plan, PlanError, RoundPlan, containers};
+use super::{CalibrationPlan, MaskPlan, Plan, PlanError, RoundPlan, containers, facets};
 use crate::calibrator::options::{GaincalOptions, TermKind};
 use crate::calibrator::term_names;
 use crate::campaign::file::{
@@ -45,7 +45,8 @@ pub fn resolve_with(campaign: &CampaignFile, environment: &dyn Fn(&str) -> Optio
     let mut calibrated = false;
     let mut small_fields = false;
     for round in 0..=campaign.last_round() {
-        let calibration = calibration(&options, &block, round)?;
+        let facets = facets::facets(campaign, &options, round)?;
+        let calibration = if facets.is_some() { None } else { calibration(&options, &block, round)? };
         check_reuse(&options, &rounds, calibration.as_ref(), round)?;
         calibrated |= calibration.is_some();
         let data_column = if calibrated { "CORRECTED_DATA" } else { block.start_column.name() };
@@ -57,12 +58,15 @@ pub fn resolve_with(campaign: &CampaignFile, environment: &dyn Fn(&str) -> Optio
         rounds.push(RoundPlan {
             round,
             calibration,
+            facets,
             mask,
             imaging,
             data_column: data_column.to_owned(),
             waits_for_all,
         });
     }
+    facets::check(campaign, &rounds)?;
+    let facet_stage = facets::stage(campaign, &options, &block, &rounds)?;
     let selection = Selection { campaign, block: &block, rounds: &rounds };
     let (sets, unchecked) = selection.of(measurement_sets(campaign, &block.measurement_sets)?)?;
     let (targets, ungrouped) = targets(sets, block.together, &block.executables)?;
@@ -88,6 +92,7 @@ pub fn resolve_with(campaign: &CampaignFile, environment: &dyn Fn(&str) -> Optio
         rounds,
         acceptance: block.acceptance,
         solint: block.solint,
+        facet_stage,
         stop: block.stop,
         resources: block.resources,
         executables: block.executables,

@@ -110,6 +110,7 @@ fn set_text(set: &MeasurementSetPlan) -> String {
 fn round_text(out: &mut String, round: &RoundPlan, output: &Path, lines: Option<&RoundLines>) {
     let _ = writeln!(out, "\nround {}", round.round);
     match &round.calibration {
+        None if round.facets.is_some() => line(out, "calibration", "by direction, with DP3"),
         None => line(out, "calibration", "none"),
         Some(calibration) => {
             let chain = match calibration.chain.len() {
@@ -119,6 +120,9 @@ fn round_text(out: &mut String, round: &RoundPlan, output: &Path, lines: Option<
             line(out, "calibration", &format!("{}{chain}", word(&calibration.calibrator)));
             chain_text(out, &calibration.chain);
         }
+    }
+    if let Some(facets) = &round.facets {
+        options(out, "  facets", facets);
     }
     match &round.mask {
         None => line(out, "mask", "none"),

@@ -1,6 +1,7 @@
 //! The plan and its parts.
 
 use super::{PlanError, hash};
+use crate::calibrator::facets::options::FacetOptions;
 use crate::calibrator::options::GaincalOptions;
 use crate::campaign::file::{
     ApplyTo, ArchiveOptions, AverageOptions, CalibratorKind, Executables, FieldOptions, FilledIn, ImagerKind,
@@ -44,6 +45,9 @@ pub struct Plan {
     pub acceptance: AcceptanceOptions,
     /// Limits of the automatic solution intervals.
     pub solint: SolintOptions,
+    /// Options of the rounds by direction that the automatic schedule may end with; `None`: it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facet_stage: Option<FacetOptions>,
     /// When the cleaning of a round ends, with cadence `cycle`.
     pub stop: StopOptions,
     /// Threads, memory, time and disk.
@@ -121,6 +125,9 @@ pub struct RoundPlan {
     pub round: usize,
     /// Calibration before imaging; `None`: none.
     pub calibration: Option<CalibrationPlan>,
+    /// Solving by direction before imaging, on top of the tables of the rounds before; `None`: it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facets: Option<FacetOptions>,
     /// The mask it is cleaned with; `None`: none.
     pub mask: Option<MaskPlan>,
     /// Imaging.
@@ -171,9 +178,17 @@ pub struct MaskPlan {
 }
 
 impl RoundPlan {
+    /// It solves for something else than another round.
+    pub(crate) fn differs_from(&self, other: &Self) -> bool {
+        (&self.calibration, &self.facets) != (&other.calibration, &other.facets)
+    }
+
     /// Hash of everything that decides what the calibration of this round gives.
     pub fn calibration_hash(&self) -> String {
-        hash(&self.calibration)
+        match &self.facets {
+            Some(facets) => hash(facets),
+            None => hash(&self.calibration),
+        }
     }
 
     /// Hash of everything that decides the mask, apart from the image it is made from.
@@ -211,6 +226,7 @@ impl Plan {
         self.start_column = column.unwrap_or(planned);
         for r in &mut self.rounds {
             r.calibration = None;
+            r.facets = None;
             r.waits_for_all = false;
             self.start_column.name().clone_into(&mut r.data_column);
             r.imaging.set_data_column(&r.data_column);

@@ -7,6 +7,7 @@
 //! Paths are absolute or relative to the campaign folder.
 
 mod dataset;
+mod facets;
 mod file;
 mod mask;
 mod message;
@@ -19,6 +20,7 @@ pub use super::rules::start_model::{StartKind, StartTrial};
 pub use crate::major_cycle::{ChannelRecord, ConfettiRecord, CycleRecord};
 pub use crate::masking::MaskMethod;
 pub use dataset::{CampaignRecord, DatasetRecord, StartRecord, ToolVersion};
+pub use facets::{FacetOutcome, FacetRecord, JudgedDirection};
 pub use file::{FILE_NAME, RecordError};
 pub use mask::{MaskOrigin, MaskRecord};
 pub use message::{Level, MessageRecord};

@@ -1,5 +1,6 @@
 //! One attempt at one round: its steps, its products, its verdict.
 
+use super::facets::FacetRecord;
 use super::mask::MaskRecord;
 use super::message::MessageRecord;
 use crate::calibrator::options::{CalMode, GainType, GaincalOptions, TermKind};
@@ -54,6 +55,9 @@ pub struct RoundRecord {
     /// Solutions by measurement set, where several are imaged together; `solutions` holds those of all of them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<MemberRecord>,
+    /// Its directions; `None`: it did not solve by direction.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub facets: Option<FacetRecord>,
     /// The mask that the round was cleaned with; `None`: without one.
     pub mask: Option<MaskRecord>,
     /// Imager, e.g. `wsclean`.

@@ -45,10 +45,14 @@ impl DatasetRun<'_> {
             return Ok(());
         }
         let id = StepId::of(base.plan.id, Step::Revert);
-        let context = self.context(data, id, "logs", "predict.log")?;
+        let mut context = self.context(data, id, "logs", "predict.log")?;
+        if base.active.facets.is_some() {
+            // There are solutions by direction for what was imaged, and nothing else is solved for any more.
+            context.measurement_sets = base.active.imaged_sets(data);
+        }
         let spec = StepSpec { id, key, touches: &[Column::Model] };
         self.effect(spec, |run| {
-            run.backend.predict(&base.plan.imaging, base.active.column, &base.imaged.products.model, &context)
+            run.backend.predict(&base.plan.imaging, &base.active.imaged(), &base.imaged.products.model, &context)
         })
     }
 
@@ -67,8 +71,16 @@ impl DatasetRun<'_> {
         let id = StepId::of(attempt, Step::Image);
         let context = self.context_of_image(data, id, &base.active, base.part)?;
         let spec = StepSpec { id, key: base.image_key.clone(), touches: &[Column::Model] };
-        let (column, mask) = (base.active.column, base.given_mask.as_deref());
-        self.step(spec, |_: &Imaged| false, |run| run.backend.image(&base.plan.imaging, column, mask, &context))?;
+        let (imaged, mask) = (base.active.imaged(), base.given_mask.as_deref());
+        self.step(
+            spec,
+            |_: &Imaged| false,
+            |run| {
+                let again = run.backend.image(&base.plan.imaging, &imaged, mask, &context)?;
+                // With facets it is the last image of several: what had come of them stays known.
+                Ok(Imaged { facets: base.imaged.facets.clone(), mask: base.imaged.mask.clone(), ..again })
+            },
+        )?;
         Ok(())
     }
 }

@@ -7,6 +7,7 @@ use super::kept::{AppliedTables, Attempted};
 use super::step::{Nothing, StepSpec};
 use crate::Result;
 use crate::calibrator::SolutionTable;
+use crate::calibrator::facets::FacetSolution;
 use crate::campaign::events::Place;
 use crate::campaign::file::ApplyTo;
 use crate::campaign::journal::{Step, StepId, StepKey};
@@ -32,7 +33,7 @@ impl DatasetRun<'_> {
         let target = self.settings.layout.final_folder();
         let spec = StepSpec {
             id: StepId::FINISH,
-            key: StepKey::of(&("finish", &best.image_key, best.active.key(), "with solutions")),
+            key: StepKey::of(&("finish", &best.image_key, best.active.key(), "with solutions", best.facets_key())),
             touches: &[],
         };
         let image = target.join("image.fits");
@@ -45,6 +46,13 @@ impl DatasetRun<'_> {
                 fs::remove(&fresh)?;
                 fs::make(&fresh)?;
                 gather(&best, &fresh)?;
+                if let Some(facets) = &best.active.facets {
+                    gather_facets(
+                        &facets.solution,
+                        &run.backend.facets_line(&best.plan.imaging, &facets.solution),
+                        &fresh,
+                    )?;
+                }
                 for (member, line) in apply_lines.iter().enumerate() {
                     let folder = data.member_name(member).map_or_else(|| fresh.clone(), |name| fresh.join(name));
                     gather_tables(best.active.tables(member), line.as_deref(), &folder)?;
@@ -173,6 +181,15 @@ fn gather(best: &Attempted, folder: &Path) -> Result<()> {
     for (from, name) in files {
         fs::link_or_copy(from, &folder.join(name))?;
     }
+    Ok(())
+}
+
+/// Links or copies facets and solutions into a folder, with the line that images other data with them.
+fn gather_facets(solution: &FacetSolution, line: &str, folder: &Path) -> Result<()> {
+    for file in solution.files.all().chain([solution.sky.as_path()]) {
+        fs::link_or_copy(file, &folder.join(file_name(file)))?;
+    }
+    fs::write_atomically(&folder.join("image-with-facets.txt"), format!("{line}\n").as_bytes())?;
     Ok(())
 }
 

@@ -5,7 +5,10 @@ use super::step::StepSpec;
 use super::{DatasetRun, MaskSource};
 use crate::campaign::journal::{Column, Step, StepId, StepKey};
 use crate::campaign::record::MaskRecord;
-use crate::campaign::steps::{AttemptPlan, Imaged, ImagingInputs, ImagingStep, MaskStep, Prepared, StepContext};
+use crate::campaign::steps::{
+    AttemptPlan, FacetInputs, FacetReference, Imaged, ImagedData, ImagingInputs, ImagingStep, MaskStep, Prepared,
+    StepContext,
+};
 use crate::util::fs;
 use crate::{Error, Result};
 use std::path::Path;
@@ -16,7 +19,7 @@ impl DatasetRun<'_> {
         &mut self,
         data: &Prepared,
         plan: &AttemptPlan,
-        (active, part): (ActiveCalibration, ImagePart),
+        (mut active, part): (ActiveCalibration, ImagePart),
         base: Option<&Attempted>,
     ) -> Result<Attempted> {
         let source = base.map(MaskSource::from).or_else(|| self.settings.mask_source.clone());
@@ -28,6 +31,7 @@ impl DatasetRun<'_> {
             column: active.column,
             applied: active.key(),
             mask: mask_key.as_ref(),
+            facets: active.facets.as_ref().map(|facets| &facets.key),
         };
         let image_key = plan.imaging.key(&inputs);
         let spec = StepSpec { id: StepId::of(plan.id, Step::Image), key: image_key.clone(), touches: &[Column::Model] };
@@ -39,7 +43,22 @@ impl DatasetRun<'_> {
             None => None,
         };
         let given_mask = mask.as_ref().map(|m| m.path.clone());
-        let imaged = self.make_image(data, &plan.imaging, (&active, part), given_mask.as_deref(), spec)?;
+        let context = self.context_of_image(data, spec.id, &active, part)?;
+        let imaged = match (&active.facets, &plan.facets) {
+            (Some(facets), Some(step)) => {
+                let judged = base.map(|base| FacetReference {
+                    residual: &base.imaged.products.residual,
+                    mask: base.mask.as_ref().map(|mask| mask.path.as_path()),
+                    earlier: base.active.facets.as_ref().map(|earlier| &earlier.solution.files),
+                });
+                let (files, directions) = (&facets.solution.files, &facets.solution.directions[..]);
+                let inputs = FacetInputs { files, directions, judged, images: step.options.images };
+                let read = ImagedData { column: active.column, facets: Some(inputs) };
+                self.make_image((&plan.imaging, &read), given_mask.as_deref(), spec, &context)?
+            }
+            _ => self.make_image((&plan.imaging, &active.imaged()), given_mask.as_deref(), spec, &context)?,
+        };
+        let given_mask = self.take_over_facets(&mut active, &imaged, given_mask);
         let (mask_key, mask) = match (mask, &imaged.mask) {
             (Some(before), Some(last)) => (None, Some(last.grown_from(&before))),
             (None, Some(last)) => (None, Some(last.clone())),
@@ -83,20 +102,18 @@ impl DatasetRun<'_> {
 
     fn make_image(
         &mut self,
-        data: &Prepared,
-        step: &ImagingStep,
-        (active, part): (&ActiveCalibration, ImagePart),
+        (step, read): (&ImagingStep, &ImagedData<'_>),
         mask: Option<&Path>,
         spec: StepSpec<'_>,
+        context: &StepContext,
     ) -> Result<Imaged> {
-        let context = self.context_of_image(data, spec.id, active, part)?;
         let there = self.exist_or_removed();
         if self.finished::<Imaged>(spec.id, &spec.key, &there).is_none() && self.was_begun_otherwise(&spec) {
             // An imager goes on from what it finds there: those are cycles of other data or other options.
             fs::remove(&context.folder)?;
             fs::make(&context.folder)?;
         }
-        let imaged = self.step(spec, there, |run| run.backend.image(step, active.column, mask, &context))?;
+        let imaged = self.step(spec, there, |run| run.backend.image(step, read, mask, context))?;
         self.note_commands(Step::Image, &imaged.commands, &context.log);
         Ok(imaged)
     }
@@ -110,8 +127,7 @@ impl DatasetRun<'_> {
         part: ImagePart,
     ) -> Result<StepContext> {
         let context = self.context(data, id, part.folder(), part.log())?;
-        let imaged = data.sets.iter().enumerate().filter(|(member, _)| !active.left_out().contains(member));
-        Ok(StepContext { measurement_sets: imaged.map(|(_, set)| set.path.clone()).collect(), ..context })
+        Ok(StepContext { measurement_sets: active.imaged_sets(data), ..context })
     }
 
     /// For steps that image: the files are there, or were removed to keep the disk budget.

@@ -90,6 +90,7 @@ pub(super) fn metrics_of_tables(plan: &AttemptPlan, solutions: Option<SolutionSt
         solutions,
         first_interval: plan.first_interval,
         amplitudes: plan.amplitudes(),
+        by_direction: plan.facets.is_some(),
         interval_chosen: plan.interval_chosen(),
         ..RoundMetrics::default()
     }

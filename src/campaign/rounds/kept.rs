@@ -1,10 +1,11 @@
 //! Results of attempts that a run keeps, and the active calibration.
 
 use crate::calibrator::SolutionTable;
+use crate::calibrator::facets::FacetSolution;
 use crate::campaign::journal::StepKey;
 use crate::campaign::layout::AttemptId;
 use crate::campaign::record::MaskRecord;
-use crate::campaign::steps::{AttemptPlan, CalibrationStep, Imaged};
+use crate::campaign::steps::{AttemptPlan, CalibrationStep, FacetInputs, Imaged, ImagedData, Prepared};
 use std::path::PathBuf;
 
 /// An attempt that imaged, beyond its record.
@@ -58,6 +59,15 @@ pub(super) struct ActiveCalibration {
     pub(super) column: &'static str,
     /// The calibration that `CORRECTED_DATA` must hold; `None`: `DATA` is imaged.
     pub(super) applied: Option<Applied>,
+    /// Solutions by direction that are applied while imaging; `None`: none.
+    pub(super) facets: Option<ActiveFacets>,
+}
+
+/// Solutions by direction.
+#[derive(Debug, Clone)]
+pub(super) struct ActiveFacets {
+    pub(super) key: StepKey,
+    pub(super) solution: FacetSolution,
 }
 
 /// Tables, and the attempt with whose options they are applied.
@@ -94,7 +104,19 @@ impl Applied {
     }
 }
 
+impl Attempted {
+    /// The key of its solutions by direction.
+    pub(super) fn facets_key(&self) -> Option<&StepKey> {
+        self.active.facets.as_ref().map(|facets| &facets.key)
+    }
+}
+
 impl ActiveCalibration {
+    /// Nothing is applied to a column.
+    pub(super) fn none(column: &'static str) -> Self {
+        Self { column, applied: None, facets: None }
+    }
+
     pub(super) fn key(&self) -> Option<&StepKey> {
         self.applied.as_ref().map(|a| &a.key)
     }
@@ -109,6 +131,12 @@ impl ActiveCalibration {
         self.applied.as_ref().map_or(&[], |applied| &applied.left_out)
     }
 
+    /// The measurement sets that are imaged.
+    pub(super) fn imaged_sets(&self, data: &Prepared) -> Vec<PathBuf> {
+        let imaged = data.sets.iter().enumerate().filter(|(member, _)| !self.left_out().contains(member));
+        imaged.map(|(_, set)| set.path.clone()).collect()
+    }
+
     /// The same, with these measurement sets not imaged.
     pub(super) fn without(&self, left_out: Vec<usize>) -> Self {
         let mut active = self.clone();
@@ -117,6 +145,17 @@ impl ActiveCalibration {
             applied.left_out = left_out;
         }
         active
+    }
+
+    /// What an image or a prediction reads, with solutions that are final.
+    pub(super) fn imaged(&self) -> ImagedData<'_> {
+        let facets = self.facets.as_ref().map(|ActiveFacets { solution, .. }| FacetInputs {
+            files: &solution.files,
+            directions: &solution.directions,
+            judged: None,
+            images: 1,
+        });
+        ImagedData { column: self.column, facets }
     }
 
     /// The tables of all measurement sets, one after the other.

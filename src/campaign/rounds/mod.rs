@@ -11,7 +11,7 @@
 //! | `prepare` | the working copy, and what a changed plan invalidates |
 //! | `attempt` | one attempt, from its steps to its record |
 //! | `start` | the model that the first calibration starts from |
-//! | `calibrate`, `image`, `judge` | its parts |
+//! | `calibrate` (also by direction), `image`, `judge` | its parts |
 //! | `columns` | what `MODEL_DATA` and `CORRECTED_DATA` hold |
 //! | `budget` | files that go to keep the disk budget |
 //! | `finish`, `archive` | final products, and what is kept of the rest |

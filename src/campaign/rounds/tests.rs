@@ -109,6 +109,52 @@ fn flagged_tables_are_not_applied() {
 }
 
 #[test]
+fn directions_come_on_top_of_the_last_accepted_tables() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut backend = FakeBackend::new(folder.path(), Script { facets_from: Some(2), ..Script::rising() });
+    let (record, end, _) = run(folder.path(), &mut backend);
+    assert_eq!(end.unwrap(), State::Done);
+    let calls = backend.calls.join(", ");
+    let expected = "measure round-01, facets 2.0, mask 2.0, image 2.0 CORRECTED_DATA by direction, measure round-02, \
+        facets 3.0, mask 3.0, image 3.0 CORRECTED_DATA by direction, measure round-03";
+    assert!(calls.ends_with(expected), "nothing is applied again: {calls}");
+    let facets = record.rounds[3].facets.as_ref().expect("a record of the directions");
+    assert_eq!(facets.directions.len(), 2);
+    assert_eq!(record.best_round().unwrap().round, 3);
+    for name in ["facets.reg", "solutions.h5", "gains.cal"] {
+        assert!(folder.path().join("out/final").join(name).exists(), "{name}");
+    }
+}
+
+#[test]
+fn a_worse_round_by_direction_is_undone() {
+    let mut script = Script { facets_from: Some(2), ..Script::rising() };
+    script.dynamic_range[2] = vec![150.0, 140.0];
+    let folder = tempfile::tempdir().unwrap();
+    let mut backend = FakeBackend::new(folder.path(), script);
+    let (record, end, _) = run(folder.path(), &mut backend);
+    end.unwrap();
+    assert_eq!(record.best_round().unwrap().round, 1);
+    let calls = backend.calls.join(", ");
+    assert!(calls.contains("measure round-02, facets 2.1, "), "a relaxed attempt, from round 1's image: {calls}");
+    assert!(
+        calls.ends_with("measure round-02-retry, predict 1.0"),
+        "CORRECTED_DATA is round 1's all the time: {calls}"
+    );
+    assert!(!folder.path().join("out/final/facets.reg").exists());
+}
+
+#[test]
+fn one_direction_ends_the_campaign_with_the_round_before() {
+    let script = Script { facets_from: Some(2), directions: 1, ..Script::rising() };
+    let folder = tempfile::tempdir().unwrap();
+    let (record, end, _) = run(folder.path(), &mut FakeBackend::new(folder.path(), script));
+    assert_eq!(end.unwrap(), State::Done);
+    assert_eq!(record.best_round().unwrap().round, 1);
+    insta::assert_snapshot!(record.rounds[2].decision.as_ref().unwrap().summary, @"rejected: one direction");
+}
+
+#[test]
 fn an_empty_mask_is_an_error_that_says_what_to_do() {
     let script = Script { mask_pixels: 0, ..Script::rising() };
     let folder = tempfile::tempdir().unwrap();
@@ -136,6 +182,10 @@ fn fails_anywhere(script: &Script) {
 
 #[test]
 fn a_failure_anywhere_changes_nothing_in_the_end() {
+    fails_anywhere(&Script { facets_from: Some(2), ..Script::rising() });
+    let mut by_direction = Script { facets_from: Some(2), ..Script::rising() };
+    by_direction.dynamic_range[3] = vec![150.0, 150.0];
+    fails_anywhere(&by_direction);
     let mut rejecting = Script::rising();
     rejecting.dynamic_range[3] = vec![150.0, 320.0];
     for script in [Script::rising(), rejecting] {

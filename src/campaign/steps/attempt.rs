@@ -1,6 +1,8 @@
 //! One attempt at a round: its steps with their options, and the keys of those.
 
 use super::field::FieldImage;
+use crate::calibrator::facets::FacetDirection;
+use crate::calibrator::facets::options::FacetOptions;
 use crate::calibrator::options::GaincalOptions;
 use crate::campaign::file::StopOptions;
 use crate::campaign::journal::StepKey;
@@ -8,8 +10,9 @@ use crate::campaign::layout::AttemptId;
 use crate::campaign::plan::{CalibrationPlan, MaskPlan};
 use crate::campaign::rules::acceptance::Relaxation;
 use crate::campaign::rules::schedule::{Limit, Weighed};
-use crate::imager::ImagerOptions;
+use crate::imager::{FacetFiles, ImagerOptions};
 use serde::Serialize;
+use std::path::Path;
 
 /// The next attempt, or why there is none.
 #[derive(Debug, Clone)]
@@ -36,6 +39,8 @@ pub struct AttemptPlan {
     pub changes: Vec<Relaxation>,
     /// The calibration; `None`: this round images without a new one.
     pub calibration: Option<CalibrationStep>,
+    /// Solving by direction, on top of the last accepted tables; `None`: it does not.
+    pub facets: Option<FacetStep>,
     /// Why this chain, where the program chose it.
     pub interval_why: Option<String>,
     /// What else was weighed.
@@ -58,7 +63,8 @@ impl AttemptPlan {
 
     /// Amplitudes are solved for.
     pub fn amplitudes(&self) -> bool {
-        self.chain().iter().any(|options| options.kind().amplitudes())
+        self.facets.as_ref().is_some_and(|step| step.options.calmode.amplitudes())
+            || self.chain().iter().any(|options| options.kind().amplitudes())
     }
 
     /// Interval and mode were chosen from the image.
@@ -84,6 +90,53 @@ impl CalibrationStep {
     pub fn key(&self, data: Option<&StepKey>, image: &StepKey) -> StepKey {
         StepKey::of(&("solve", data, image, self))
     }
+}
+
+/// Solving for gains by direction.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FacetStep {
+    /// Its options.
+    pub options: FacetOptions,
+}
+
+impl FacetStep {
+    /// The key of solving on what the column holds against the model of this image, with directions in this mask.
+    pub fn key(&self, (column, applied): (&str, Option<&StepKey>), image: &StepKey, mask: Option<&StepKey>) -> StepKey {
+        StepKey::of(&("facets", column, applied, image, mask, self))
+    }
+}
+
+/// Facets that an image is made with.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FacetInputs<'a> {
+    /// Facets and solutions.
+    pub files: &'a FacetFiles,
+    /// The directions.
+    pub directions: &'a [FacetDirection],
+    /// What each direction is compared with; `None`: the files are final.
+    pub judged: Option<FacetReference<'a>>,
+    /// Most images: each further one with a mask made from the one before, while the dynamic range rises.
+    pub images: usize,
+}
+
+/// The last accepted image, which directions are compared with.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FacetReference<'a> {
+    /// Its residual.
+    pub residual: &'a Path,
+    /// Its mask.
+    pub mask: Option<&'a Path>,
+    /// Its facets and solutions; `None`: it had none, and a direction that got worse gets gains of 1.
+    pub earlier: Option<&'a FacetFiles>,
+}
+
+/// What an imaging reads from the data.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ImagedData<'a> {
+    /// The column.
+    pub column: &'a str,
+    /// Solutions by direction that are applied on the way; `None`: none.
+    pub facets: Option<FacetInputs<'a>>,
 }
 
 /// Making the mask before imaging.
@@ -140,6 +193,9 @@ pub struct ImagingInputs<'a> {
     pub applied: Option<&'a StepKey>,
     /// Key of the mask before imaging.
     pub mask: Option<&'a StepKey>,
+    /// Key of the solutions by direction; `None`: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub facets: Option<&'a StepKey>,
 }
 
 impl ImagingStep {
@@ -162,7 +218,7 @@ mod tests {
 
     #[test]
     fn the_order_of_further_options_does_not_matter_to_an_image() {
-        let inputs = ImagingInputs { data: None, column: "DATA", applied: None, mask: None };
+        let inputs = ImagingInputs { data: None, column: "DATA", applied: None, mask: None, facets: None };
         let key = |extra: &str| imaging(extra).key(&inputs);
         assert_eq!(key("{taper-gaussian: 5, maxuv-l: 9000}"), key("{maxuv-l: 9000, taper-gaussian: 5}"));
         assert_ne!(key("{taper-gaussian: 5, maxuv-l: 9000}"), key("{taper-gaussian: 5, maxuv-l: 9001}"));

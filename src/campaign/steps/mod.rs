@@ -8,14 +8,18 @@ pub(crate) mod onto;
 pub(crate) mod programs;
 mod recipe;
 
-pub use attempt::{AttemptPlan, CalibrationStep, CycleMasking, ImagingInputs, ImagingStep, MaskStep, Proposal};
+pub use attempt::{
+    AttemptPlan, CalibrationStep, CycleMasking, FacetInputs, FacetReference, FacetStep, ImagedData, ImagingInputs,
+    ImagingStep, MaskStep, Proposal,
+};
 
 use super::file::{StartColumn, StartModel};
 use super::layout::AttemptId;
-use super::record::{CycleRecord, MaskRecord, MemberSolutions};
+use super::record::{CycleRecord, FacetOutcome, MaskRecord, MemberSolutions};
 use super::rules::acceptance::{Relaxation, RoundOutcome};
 use crate::Result;
 use crate::calibrator::SolutionTable;
+use crate::calibrator::facets::FacetSolution;
 use crate::imager::progress::ProgressSink;
 use crate::imager::{Products, StopReason};
 use crate::measurement_set::{DataPart, MsSummary};
@@ -36,6 +40,9 @@ pub struct Imaged {
     pub stopped: Option<StopReason>,
     /// The last cycle's mask, where masks were made between cycles.
     pub mask: Option<MaskRecord>,
+    /// What became of the directions, where it was made with facets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facets: Option<FacetOutcome>,
     /// The command lines that were run.
     pub commands: Vec<Vec<String>>,
 }
@@ -232,18 +239,38 @@ pub trait Backend: Send {
         context: &StepContext,
     ) -> Result<MaskRecord>;
 
-    /// Makes the image from a column of the measurement sets.
+    /// Solves for gains by direction on the column of all measurement sets, against the model of an accepted image, with
+    /// directions among the sources in its mask.
     ///
     /// # Errors
-    /// The program's failure.
-    fn image(&mut self, step: &ImagingStep, column: &str, mask: Option<&Path>, context: &StepContext)
-    -> Result<Imaged>;
+    /// Too few directions, data that cannot be solved by direction, the program's failure.
+    fn solve_facets(
+        &mut self,
+        step: &FacetStep,
+        column: &str,
+        source: (&Products, Option<&Path>),
+        context: &StepContext,
+    ) -> Result<FacetSolution>;
 
-    /// Puts a model back into `MODEL_DATA`.
+    /// Makes the image from a column of the measurement sets. With facets, a direction that got worse goes back to its
+    /// earlier solutions.
     ///
     /// # Errors
     /// The program's failure.
-    fn predict(&mut self, step: &ImagingStep, column: &str, model: &Path, context: &StepContext) -> Result<()>;
+    fn image(
+        &mut self,
+        step: &ImagingStep,
+        data: &ImagedData<'_>,
+        mask: Option<&Path>,
+        context: &StepContext,
+    ) -> Result<Imaged>;
+
+    /// Puts a model back into `MODEL_DATA`, with the gains of its facets.
+    ///
+    /// # Errors
+    /// The program's failure.
+    fn predict(&mut self, step: &ImagingStep, data: &ImagedData<'_>, model: &Path, context: &StepContext)
+    -> Result<()>;
 
     /// The chains that models to start from are tried with before this attempt; none where it does not calibrate.
     fn start_chains(&mut self, id: AttemptId) -> StartChains;
@@ -277,6 +304,11 @@ pub trait Backend: Send {
         to: &Path,
         context: &StepContext,
     ) -> Result<Vec<String>>;
+
+    /// The line that images other data, `OTHER.ms`, with these facets and solutions in the working folder.
+    fn facets_line(&mut self, step: &ImagingStep, facets: &FacetSolution) -> String {
+        step.imager.facets_line(&facets.files)
+    }
 
     /// The line that applies these tables to another measurement set.
     fn apply_line(&mut self, step: &CalibrationStep, tables: &[SolutionTable]) -> Option<String>;

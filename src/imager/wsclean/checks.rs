@@ -27,6 +27,53 @@ pub(crate) fn data(imaging: &Imaging) -> Result<(), WscleanError> {
     Ok(())
 }
 
+/// Facets that wsclean 3.1 can image with: several, with a file of solutions for each measurement set, on one image.
+pub(crate) fn facets(imaging: &Imaging) -> Result<(), WscleanError> {
+    let Some(facets) = &imaging.job.facets else { return Ok(()) };
+    let refuse = |option: &str, reason: String| Err(WscleanError::bad_value(option, reason));
+    if let Some(gone) = facets.all().find(|path| !path.is_file()) {
+        return refuse("facets", format!("{}: not found", gone.display()));
+    }
+    let count = facets.count().map_err(WscleanError::files(&facets.regions, "read"))?;
+    if count < 2 {
+        // Of a single facet wsclean 3.1 makes a wrong image: its dynamic range was 54 instead of 665.
+        return refuse(
+            "facets",
+            format!("{}: it has {count} facet(s), at least two are needed", facets.regions.display()),
+        );
+    }
+    let (files, sets) = (facets.solutions.len(), imaging.job.measurement_sets.len());
+    if files != sets {
+        return refuse(
+            "facets",
+            format!("{files} file(s) of solutions for {sets} measurement set(s): one each is needed"),
+        );
+    }
+    if imaging.options.is_cube() {
+        return refuse(
+            "join_channels",
+            "facets are imaged as one image: with them, channels must be joined".to_owned(),
+        );
+    }
+    if imaging.options.save_source_list {
+        let reason = "wsclean cannot save the list of components with facets and their solutions: leave it out";
+        return refuse("save_source_list", reason.to_owned());
+    }
+    Ok(())
+}
+
+/// The image holds numbers: with solutions that are no number or have no weight wsclean makes NaN of a facet, or of the
+/// image, and ends without an error.
+pub(crate) fn numbers(image: &Path, log: &Path) -> Result<(), WscleanError> {
+    let plane = FitsImage::open(image)?.read_plane(0, 0)?;
+    let bad = plane.iter().filter(|value| !value.is_finite()).count();
+    if bad == 0 {
+        return Ok(());
+    }
+    let (path, log, pixels) = (image.to_owned(), log.to_owned(), plane.len());
+    Err(WscleanError::NotNumbers { path, bad, pixels, log })
+}
+
 /// There is room for the images and for wsclean's temporary files. Folders of processes that are gone make way first.
 pub(crate) fn room(imaging: &Imaging) -> Result<(), WscleanError> {
     memory::remove_stale();

@@ -117,6 +117,22 @@ pub enum WscleanError {
         /// Where all its words are.
         log: PathBuf,
     },
+    /// wsclean ended well, but its image holds NaN, as it does with solutions that are NaN or have no weight.
+    #[error(
+        "wsclean ended without an error, but {bad} of {pixels} pixels of {} are no number: a solution of a facet is none,          or has no weight; see {}",
+        path.display(),
+        log.display()
+    )]
+    NotNumbers {
+        /// The image.
+        path: PathBuf,
+        /// Pixels that are no number.
+        bad: usize,
+        /// All pixels.
+        pixels: usize,
+        /// Where all its words are.
+        log: PathBuf,
+    },
     /// A step was asked for before the one that it needs.
     #[error("{step} needs {needs} first")]
     OutOfOrder {

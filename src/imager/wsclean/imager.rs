@@ -56,6 +56,7 @@ impl WscleanImager {
         let mut a: Arguments = self.imaging.calls().ordinary(None)?;
         a.check(&installed)?;
         checks::data(&self.imaging)?;
+        checks::facets(&self.imaging)?;
         primary_beam::check(&self.imaging)?;
         files::make_folder(&self.imaging.job.folder)?;
         checks::room(&self.imaging)?;
@@ -90,6 +91,9 @@ impl WscleanImager {
         imaging.run_call(&folder.join(PREFIX), a, &imaging.listener())?;
         let mut products = files::collect(&folder, &imaging.job.folder, self.state.cube, &imaging.job.log)?;
         files::remove_folder(&folder)?;
+        if imaging.job.facets.is_some() {
+            checks::numbers(&products.image, &imaging.job.log)?;
+        }
         primary_beam::correct(imaging, &mut products)?;
         Ok(products)
     }
@@ -160,7 +164,8 @@ impl Imager for WscleanImager {
     }
 
     fn cycles(&mut self) -> Option<&mut dyn CycleImager> {
-        Some(self)
+        // With facets, `-reuse-dirty` ends wsclean 3.1 with a segmentation fault, and `-continue` with `-reuse-psf` makes NaN.
+        if self.imaging.job.facets.is_some() { None } else { Some(self) }
     }
 
     fn teardown(&mut self) {

@@ -6,7 +6,7 @@ pub mod requests;
 mod sources;
 
 pub use client::{Casa, command_line};
-pub(crate) use sources::{QUARTICAL_SCRIPT, source};
+pub(crate) use sources::{DP3_SCRIPT, QUARTICAL_SCRIPT, source};
 
 use serde_json::Value;
 

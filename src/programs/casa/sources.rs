@@ -10,6 +10,9 @@ pub(super) const PACKAGE: &str = "cleanloop_worker";
 /// Script that runs in QuartiCal's Python, below the folder of the sources.
 pub(crate) const QUARTICAL_SCRIPT: &str = "cleanloop_worker/quartical_gains.py";
 
+/// Script that runs in DP3's Python, below the folder of the sources.
+pub(crate) const DP3_SCRIPT: &str = "cleanloop_worker/dp3_gains.py";
+
 /// Path and text of files below `workers/`.
 macro_rules! embedded {
     ($($path:literal,)*) => {
@@ -22,6 +25,7 @@ const SOURCES: &[(&str, &str)] = &embedded![
     "cleanloop_worker/__init__.py",
     "cleanloop_worker/__main__.py",
     "cleanloop_worker/deconvolution.py",
+    "cleanloop_worker/dp3_gains.py",
     "cleanloop_worker/fits.py",
     "cleanloop_worker/gains/__init__.py",
     "cleanloop_worker/gains/apply.py",
@@ -36,6 +40,7 @@ const SOURCES: &[(&str, &str)] = &embedded![
     "cleanloop_worker/ms/counting.py",
     "cleanloop_worker/ms/flags.py",
     "cleanloop_worker/ms/flux.py",
+    "cleanloop_worker/ms/four.py",
     "cleanloop_worker/ms/inspection.py",
     "cleanloop_worker/ms/noise.py",
     "cleanloop_worker/ms/phase_centre.py",
@@ -118,6 +123,6 @@ mod tests {
         let mut embedded: Vec<&str> = SOURCES.iter().map(|(path, _)| *path).collect();
         embedded.sort_unstable();
         assert_eq!(embedded, found);
-        assert!(embedded.contains(&QUARTICAL_SCRIPT));
+        assert!(embedded.contains(&QUARTICAL_SCRIPT) && embedded.contains(&DP3_SCRIPT));
     }
 }

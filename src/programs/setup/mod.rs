@@ -95,7 +95,7 @@ impl Kind {
         match self {
             Self::Casa => "import casatools, casatasks; casatools.ctsys.resolve('geodetic/IERSeop97')",
             Self::Quartical => "import quartical.executor",
-            Self::Dp3 => "import dp3, numpy",
+            Self::Dp3 => "import dp3, h5py, numpy",
             Self::Mpi => "import casampi, casatasks; from mpi4py import MPI",
         }
     }

@@ -5,6 +5,7 @@ use super::{LARGE, MEDIUM, SMALL, Store, page_name};
 use crate::campaign::record::{DatasetRecord, RoundRecord};
 use crate::image::{FitsImage, ImageError};
 use crate::imager::Products;
+use crate::kernels::facets::nearest;
 use crate::report::draw::Figure;
 use crate::report::draw::map::{self, Background, Content, Style};
 use crate::report::draw::plane::{Plane, Window, read_mask};
@@ -26,6 +27,8 @@ const MAX_ZOOM: usize = 200;
 const HZ_PER_MHZ: f64 = 1e6;
 /// Most channels of a cube that are shown side by side.
 const MAX_CHANNEL_MAPS: usize = 16;
+/// Radius of the mark of a direction, of the image's width.
+const DIRECTION_MARK: f64 = 0.005;
 
 /// The figures of an attempt.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -49,6 +52,8 @@ pub(crate) struct RoundFigures {
     pub(crate) before_image: Option<Figure>,
     /// Residual of the last accepted round before, on this round's scale.
     pub(crate) before_residual: Option<Figure>,
+    /// The residual with the edges of the facets.
+    pub(crate) facets: Option<Figure>,
     /// Channels of a cube.
     pub(crate) channels: Vec<ChannelFigure>,
     /// Beam, frequency and position of the peak.
@@ -121,12 +126,13 @@ pub(crate) fn of_round(store: &Store, folder: &Path, dataset: &DatasetRecord, in
     let before = dataset.accepted_before(index).filter(|b| b.products.is_some());
     let files = Files::new(folder, products, round, before);
     let numbers = round.metrics.as_ref().map(|m| (m.rms, m.peak, m.peak_pixel, m.peak_channel));
-    let parameters = (numbers, before.map(page_name), &files.before_mask);
+    let parameters = (numbers, before.map(page_name), &files.before_mask, round.facets.as_ref().map(|f| &f.directions));
     store.get(&page_name(round), &files.watched(), &parameters, || match levels(folder, round) {
         Some(levels) => {
             let peak_pixel = round.metrics.as_ref().map(|m| m.peak_pixel);
             let title = words::round(round);
-            Drawing { files: &files, levels, peak_pixel, title }.draw(before.map(words::round).as_deref())
+            let directions = round.facets.iter().flat_map(|facets| &facets.directions).map(|d| d.pixel).collect();
+            Drawing { files: &files, levels, peak_pixel, directions, title }.draw(before.map(words::round).as_deref())
         }
         None => {
             let problem = format!("{} cannot be drawn: no finite pixel, or not readable", files.image.display());
@@ -141,6 +147,8 @@ struct Drawing<'a> {
     levels: Levels,
     /// `[x, y]` of the image's peak.
     peak_pixel: Option<[usize; 2]>,
+    /// Pixels of the directions, `[x, y]`; empty without any.
+    directions: Vec<[f64; 2]>,
     /// The attempt within a sentence.
     title: String,
 }
@@ -160,6 +168,7 @@ impl Drawing<'_> {
         }
         if let Some(plane) = out.read(Plane::read(&self.files.residual, channel)) {
             self.residual(&mut out, &plane, mask.as_ref());
+            out.facets = self.facets(&plane);
         }
         if let Some(plane) = out.read(Plane::read(&self.files.model, channel)) {
             self.model(&mut out, &plane, mask.as_ref());
@@ -211,6 +220,17 @@ impl Drawing<'_> {
             let alt = format!("Close-up of the residual of {} around the peak of the image", self.title);
             out.zoom_residual = Some(map::draw(plane, &Style { window: zoom_window(plane, x, y), alt: &alt, ..style }));
         }
+    }
+
+    /// The residual with the edges of the facets.
+    fn facets(&self, plane: &Plane) -> Option<Figure> {
+        if self.directions.is_empty() {
+            return None;
+        }
+        let edges = facet_edges(&self.directions, plane.pixels.dim());
+        let alt = format!("Facets of {} on its residual", self.title);
+        let style = large(plane, Content::Residual, self.levels.residual(), Some(&edges), &alt);
+        Some(map::draw(plane, &Style { max_side: MEDIUM, ..style }))
     }
 
     fn model(&self, out: &mut RoundFigures, plane: &Plane, mask: Option<&Array2<bool>>) {
@@ -271,6 +291,20 @@ fn large<'a>(
     alt: &'a str,
 ) -> Style<'a> {
     Style { content, scale, max_side: LARGE, window: plane.window(), mask, axes: true, alt }
+}
+
+/// Pixels at the edge of a facet, and around each direction.
+fn facet_edges(directions: &[[f64; 2]], shape: (usize, usize)) -> Array2<bool> {
+    let facet = |y: usize, x: usize| nearest(directions, [x as f64, y as f64]);
+    let owners = Array2::from_shape_fn(shape, |(y, x)| facet(y, x));
+    let (ny, nx) = shape;
+    let radius = (ny.max(nx) as f64 * DIRECTION_MARK).max(1.0);
+    Array2::from_shape_fn(shape, |(y, x)| {
+        let own = owners[[y, x]];
+        let edge = (x + 1 < nx && owners[[y, x + 1]] != own) || (y + 1 < ny && owners[[y + 1, x]] != own);
+        let [dx, dy] = directions[own];
+        edge || (x as f64 - dx).hypot(y as f64 - dy) <= radius
+    })
 }
 
 fn zoom_window(plane: &Plane, x: usize, y: usize) -> Window {

@@ -58,6 +58,7 @@ fn job(casa: &Casa, folder: &Path) -> ImagingJob {
         threads: 2,
         memory_gb: None,
         update_model: false,
+        facets: None,
     }
 }
 

@@ -5,6 +5,7 @@ pub(crate) mod calibrators;
 pub(crate) mod chains;
 pub(crate) mod confetti_loop;
 pub(crate) mod facade;
+pub(crate) mod facets;
 pub(crate) mod faults;
 pub(crate) mod file;
 pub(crate) mod many;

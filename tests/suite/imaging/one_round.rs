@@ -249,6 +249,7 @@ fn a_panic_leaves_what_is_whole_and_nothing_else() {
         threads: 1,
         memory_gb: None,
         update_model: false,
+        facets: None,
     };
     let options =
         serde_json::from_value(serde_json::json!({"size": 512, "scale": "2asec", "channels_out": 1, "abs_mem": 2}));

@@ -34,6 +34,7 @@ pub(crate) fn job(ms: &Path, folder: &Path, update_model: bool) -> ImagingJob {
         threads: 1,
         memory_gb: None,
         update_model,
+        facets: None,
     }
 }
 

@@ -43,6 +43,7 @@ impl StepContext {
             threads: 2,
             memory_gb: None,
             update_model: true,
+            facets: None,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::Problem;
 use super::yaml::Node;
+use crate::calibrator::facets::options::FacetOptions;
 use crate::calibrator::options::GaincalOptions;
 use crate::campaign::file::{CampaignFile, FlintArchiveOptions, Modes};
 use crate::imager::tclean::TcleanOptions;
@@ -51,6 +52,7 @@ pub(crate) fn invalid_values(mode: &str, options: Json) -> Vec<(String, String)>
         "masking" => problems::<MaskingOptions>(options),
         "automask" => problems::<MultithreshOptions>(options),
         "gaincal" => problems::<GaincalOptions>(options),
+        "facets" => problems::<FacetOptions>(options),
         "tclean" => problems::<TcleanOptions>(options),
         "noise" => problems::<NoiseOptions>(options),
         "archive" => match serde_json::from_value::<FlintArchiveOptions>(options) {

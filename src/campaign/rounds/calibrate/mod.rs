@@ -1,5 +1,6 @@
 //! The calibration of an attempt: its tables are judged before they are applied.
 
+mod facets;
 mod solve;
 mod weak_sets;
 
@@ -32,8 +33,7 @@ impl DatasetRun<'_> {
     ) -> Result<Calibrated> {
         let Some(step) = &plan.calibration else {
             // Without a solve of its own the round images what the last accepted one imaged.
-            let active =
-                base.map_or(ActiveCalibration { column: data.column.name(), applied: None }, |b| b.active.clone());
+            let active = base.map_or_else(|| ActiveCalibration::none(data.column.name()), |b| b.active.clone());
             return Ok(Calibrated::Done { active: Box::new(active), stats: None });
         };
         let Some(base) = base else {
@@ -54,7 +54,7 @@ impl DatasetRun<'_> {
         }
         let weak = (0..weak.len()).filter(|member| weak[*member].is_some()).collect();
         let applied = Applied { weak, ..Applied::new(plan.id, members) };
-        let active = ActiveCalibration { column: "CORRECTED_DATA", applied: Some(applied) };
+        let active = ActiveCalibration { applied: Some(applied), ..ActiveCalibration::none("CORRECTED_DATA") };
         Ok(Calibrated::Done { active: Box::new(active), stats: Some(stats) })
     }
 

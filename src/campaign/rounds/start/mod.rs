@@ -179,7 +179,7 @@ impl DatasetRun<'_> {
             spec,
             |_: &Nothing| false,
             |run| {
-                run.backend.predict(&base.plan.imaging, base.active.column, &made.path, &context)?;
+                run.backend.predict(&base.plan.imaging, &base.active.imaged(), &made.path, &context)?;
                 Ok(Nothing {})
             },
         )?;

@@ -1,6 +1,8 @@
 //! A backend whose "columns" are small files, and runs of it.
 
 use crate::calibrator::SolutionTable;
+use crate::calibrator::facets::options::FacetOptions;
+use crate::calibrator::facets::{FacetDirection, FacetSolution};
 use crate::calibrator::options::GaincalOptions;
 use crate::campaign::events::{Collect, Emitter};
 use crate::campaign::file::{
@@ -15,11 +17,11 @@ use crate::campaign::rounds::{DatasetRun, DatasetSettings};
 use crate::campaign::rules::acceptance::{AcceptanceOptions, Relaxation, RoundOutcome};
 use crate::campaign::rules::schedule::Limit;
 use crate::campaign::steps::{
-    AttemptPlan, Backend, CalibrationStep, Imaged, ImagingStep, MaskStep, Prepared, PreparedSet, Proposal, Solved,
-    StartChains, StepContext,
+    AttemptPlan, Backend, CalibrationStep, FacetStep, Imaged, ImagedData, ImagingStep, MaskStep, Prepared, PreparedSet,
+    Proposal, Solved, StartChains, StepContext,
 };
 use crate::imager::command::CommandOptions;
-use crate::imager::{ImagerOptions, Products};
+use crate::imager::{FacetFiles, ImagerOptions, Products};
 use crate::masking::MaskRecipe;
 use crate::measurement_set::{DataPart, MsSummary};
 use crate::quality::metrics::{ImageMetrics, ModelMetrics, RoundFiles};
@@ -48,6 +50,10 @@ pub(super) struct Script {
     pub(super) weak: Option<(usize, usize)>,
     /// Dynamic range of images without weak measurement sets over that of images of all.
     pub(super) gain_without: f64,
+    /// From this round on gains are solved for by direction.
+    pub(super) facets_from: Option<usize>,
+    /// Directions that are bright enough.
+    pub(super) directions: usize,
 }
 
 impl Script {
@@ -64,6 +70,8 @@ impl Script {
             at_once: 1,
             weak: None,
             gain_without: 1.0,
+            facets_from: None,
+            directions: 2,
         }
     }
 }
@@ -211,11 +219,14 @@ impl Backend for FakeBackend {
             mask_scales: 0,
             may_clean_nothing: false,
         };
+        let by_direction = self.script.facets_from.is_some_and(|from| round >= from);
         Ok(Proposal::Try(Box::new(AttemptPlan {
             id,
             about: String::new(),
             changes: changes.to_vec(),
-            calibration,
+            calibration: calibration.filter(|_| !by_direction),
+            facets: by_direction
+                .then(|| FacetStep { options: FacetOptions { solint: tag.clone(), ..FacetOptions::default() } }),
             interval_why: None,
             weighed: Vec::new(),
             mask: (round > 0).then(|| mask_step(tag)),
@@ -305,13 +316,40 @@ impl Backend for FakeBackend {
         Ok(MaskRecord { path, pixels: self.script.mask_pixels, ..MaskRecord::default() })
     }
 
+    fn solve_facets(
+        &mut self,
+        step: &FacetStep,
+        column: &str,
+        (products, mask): (&Products, Option<&Path>),
+        context: &StepContext,
+    ) -> Result<FacetSolution> {
+        self.call(format!("facets {}", call_name(context)), &[])?;
+        if self.script.directions < 2 {
+            return Ok(FacetSolution { refused: Some("one direction".into()), ..FacetSolution::default() });
+        }
+        let data: Vec<String> = self.of_all("corrected").into_iter().map(|column| self.column(column)).collect();
+        let read = |path: &Path| fs::read_to_string(path).unwrap();
+        let content = digest(&("facets", column, data, read(&products.model), mask.map(read), step));
+        let file = |name: &str| {
+            let path = context.folder.join(name);
+            fs::write(&path, &content).unwrap();
+            path
+        };
+        let files =
+            FacetFiles { regions: file("facets.reg"), solutions: vec![file("solutions.h5")], terms: Vec::new() };
+        let directions =
+            (0..self.script.directions).map(|k| FacetDirection { name: format!("Dir{k}"), ..Default::default() });
+        Ok(FacetSolution { files, sky: file("sky.txt"), directions: directions.collect(), ..FacetSolution::default() })
+    }
+
     fn image(
         &mut self,
         step: &ImagingStep,
-        column: &str,
+        read: &ImagedData<'_>,
         mask: Option<&Path>,
         context: &StepContext,
     ) -> Result<Imaged> {
+        let column = read.column;
         let of_imaged = |name| self.of_imaged(name, context);
         let corrected = || of_imaged("corrected").into_iter().map(|column| self.column(column)).collect();
         let data: Vec<String> = if column == "DATA" { vec!["data".into()] } else { corrected() };
@@ -321,11 +359,17 @@ impl Backend for FakeBackend {
             fs::write(&unfinished, digest(&("cycles", &data, step))).unwrap();
         }
         let without = if context.measurement_sets.len() < self.columns.len() { " without" } else { "" };
-        self.call(format!("image {} {column}{without}", call_name(context)), &self.of_imaged("model", context))?;
+        let by_direction = if read.facets.is_some() { " by direction" } else { "" };
+        let call = format!("image {} {column}{by_direction}{without}", call_name(context));
+        self.call(call, &self.of_imaged("model", context))?;
         let mask = mask.map(|m| fs::read_to_string(m).unwrap());
         let cycles = fs::read_to_string(&unfinished).unwrap();
         fs::remove_file(unfinished).unwrap();
-        let content = digest(&("image", data, mask, cycles, step));
+        let solutions = read.facets.map(|facets| fs::read_to_string(&facets.files.solutions[0]).unwrap());
+        let content = match &solutions {
+            None => digest(&("image", data, mask, cycles, step)),
+            Some(solutions) => digest(&("image", data, mask, cycles, step, solutions)),
+        };
         let file = |name: &str| {
             let path = context.folder.join(name);
             fs::write(&path, &content).unwrap();
@@ -342,10 +386,11 @@ impl Backend for FakeBackend {
             pbcor: None,
             channels: Vec::new(),
         };
-        Ok(Imaged { products, cycles: Vec::new(), stopped: None, mask: None, commands: vec![vec!["wsclean".into()]] })
+        let commands = vec![vec!["wsclean".into()]];
+        Ok(Imaged { products, cycles: Vec::new(), stopped: None, mask: None, facets: None, commands })
     }
 
-    fn predict(&mut self, _: &ImagingStep, _: &str, model: &Path, context: &StepContext) -> Result<()> {
+    fn predict(&mut self, _: &ImagingStep, _: &ImagedData<'_>, model: &Path, context: &StepContext) -> Result<()> {
         self.call(format!("predict {}", call_name(context)), &self.of_all("model"))?;
         let content = fs::read_to_string(model).unwrap();
         self.of_all("model").into_iter().for_each(|column| self.set_column(column, &content));

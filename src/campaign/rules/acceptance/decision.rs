@@ -23,6 +23,9 @@ pub struct RoundMetrics {
     pub model_may_be_empty: bool,
     /// Amplitudes were solved for.
     pub amplitudes: bool,
+    /// Gains were solved for by direction.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub by_direction: bool,
     /// Interval and mode were chosen from the image (`solint: auto`), and so are those of a retry.
     #[serde(default)]
     pub interval_chosen: bool,
@@ -96,6 +99,8 @@ pub enum Rule {
     FirstRound,
     /// Number of attempts.
     Retries,
+    /// Number of directions that are bright enough to be solved for.
+    Directions,
 }
 
 /// One rule's outcome with the numbers behind it.

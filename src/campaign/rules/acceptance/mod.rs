@@ -87,6 +87,12 @@ pub fn judge_solutions(
     Some(Decision { verdict: Verdict::Rejected, reasons, next })
 }
 
+/// Refuses a round that has too few directions to be solved for.
+pub fn without_directions(why: &str) -> Decision {
+    let reasons = vec![Reason::plain(Rule::Directions, false, why)];
+    Decision { verdict: Verdict::Rejected, reasons, next: Next::Stop }
+}
+
 /// Four significant digits, without needless zeros.
 fn number(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {

@@ -35,7 +35,7 @@ pub(super) fn after_failure(
         return Next::Stop;
     }
     let mut changes = Vec::new();
-    if candidate.solutions.is_some() {
+    if candidate.solutions.is_some() || candidate.by_direction {
         changes.push(Relaxation::LongerInterval { factor: options.retry_interval_factor });
         if candidate.amplitudes {
             changes.push(Relaxation::PhaseOnly);

@@ -41,6 +41,7 @@ impl Programs<'_> {
             threads: self.share.threads,
             memory_gb: self.share.memory_gb,
             update_model: self.plan.calibrator != CalibratorKind::None,
+            facets: None,
         }
     }
 
@@ -66,7 +67,7 @@ impl Programs<'_> {
                 Some(masking) => by_cycles(&mut imager, step, masking, mask, context, commands),
                 None => {
                     let products = imager.image_once(mask)?;
-                    Ok(Imaged { products, cycles: Vec::new(), stopped: None, mask: None, commands })
+                    Ok(Imaged { products, cycles: Vec::new(), stopped: None, mask: None, facets: None, commands })
                 }
             }
         });
@@ -110,6 +111,7 @@ fn by_cycles(
         products: report.products,
         cycles: report.cycles,
         stopped: Some(report.stopped),
+        facets: None,
         mask: report.mask.map(|last| masks::of_cycles(plan, &last)),
         commands: Some(cycles.lines_run()).filter(|lines| !lines.is_empty()).unwrap_or(planned),
     })

@@ -5,6 +5,7 @@ use crate::calibrator::options::{CalMode, GainType, GaincalOptions, Solint, Term
 use crate::campaign::layout::AttemptId;
 use crate::campaign::plan::RoundPlan;
 use crate::campaign::rules::acceptance::{RoundOutcome, last_accepted};
+use crate::campaign::rules::facets;
 use crate::campaign::rules::schedule::{
     self, Choice, ImageSignal, Interval, Limit, Sharing, SolintOptions, TermChoice, Tried, Weighed,
 };
@@ -80,7 +81,9 @@ impl Programs<'_> {
             let image = &accepted.metrics.image;
             let theoretical = super::super::theoretical_noise_jy(&self.sets);
             let signal = ImageSignal { peak: image.peak, flux: None, rms: image.rms, theoretical };
-            let left = self.plan.rounds.len() - id.round;
+            // The last rounds are kept for those by direction, which may follow.
+            let kept = self.plan.facet_stage.as_ref().map_or(0, |_| facets::rounds());
+            let left = (self.plan.rounds.len() - id.round).saturating_sub(kept).max(1);
             let limits =
                 SolintOptions { flagged_solutions: self.plan.acceptance.flagged_solutions, ..self.plan.solint.clone() };
             let observation = self.observation(calibration, at);

@@ -1,10 +1,11 @@
 //! The real backend: imagers, calibrators and masks made from a resolved plan.
 //!
 //! Each step has a file: `prepare`, `proposal` (with `intervals` and `relaxation`), `calibration`,
-//! `imaging`; masks are in [`super::masks`].
+//! `facets`, `imaging`; masks are in [`super::masks`].
 
 mod calibration;
 mod centres;
+mod facets;
 mod facts;
 mod imaging;
 mod intervals;
@@ -19,11 +20,12 @@ mod working_sets;
 use super::masks;
 use super::onto::Applier;
 use super::{
-    Backend, CalibrationStep, Imaged, ImagingStep, MaskStep, Prepared, PreparedSet, Proposal, SolveJob, Solved,
-    StartChains, StepContext,
+    Backend, CalibrationStep, FacetStep, Imaged, ImagedData, ImagingStep, MaskStep, Prepared, PreparedSet, Proposal,
+    SolveJob, Solved, StartChains, StepContext,
 };
 use crate::Result;
 use crate::calibrator::SolutionTable;
+use crate::calibrator::facets::FacetSolution;
 use crate::campaign::file::{Executables, StartModel, WorkOn};
 use crate::campaign::layout::AttemptId;
 use crate::campaign::plan::Share;
@@ -170,17 +172,40 @@ impl Backend for Programs<'_> {
         }
     }
 
+    fn solve_facets(
+        &mut self,
+        step: &FacetStep,
+        column: &str,
+        source: (&Products, Option<&Path>),
+        context: &StepContext,
+    ) -> Result<FacetSolution> {
+        self.solve_by_direction(step, column, source, context)
+    }
+
     fn image(
         &mut self,
         step: &ImagingStep,
-        column: &str,
+        data: &ImagedData<'_>,
         mask: Option<&Path>,
         context: &StepContext,
     ) -> Result<Imaged> {
-        self.make_image(step, column, mask, context)
+        match &data.facets {
+            Some(facets) => self.image_with_facets(step, (data, facets), mask, context),
+            None => self.make_image(step, data.column, mask, context),
+        }
     }
 
-    fn predict(&mut self, step: &ImagingStep, column: &str, model: &Path, context: &StepContext) -> Result<()> {
+    fn predict(
+        &mut self,
+        step: &ImagingStep,
+        data: &ImagedData<'_>,
+        model: &Path,
+        context: &StepContext,
+    ) -> Result<()> {
+        if let Some(facets) = &data.facets {
+            return self.predict_with(step, (data, facets.files), model, context);
+        }
+        let column = data.column;
         let mut imager = self.imager(&step.imager, self.job(column, context), context)?;
         let result = imager.setup().and_then(|()| imager.predict(model));
         imager.teardown();

@@ -11,7 +11,7 @@ use crate::campaign::layout::AttemptId;
 use crate::campaign::plan::{MaskPlan, RoundPlan};
 use crate::campaign::rules::acceptance::{Relaxation, RoundOutcome};
 use crate::campaign::steps::field;
-use crate::campaign::steps::{AttemptPlan, CalibrationStep, CycleMasking, ImagingStep, MaskStep, Proposal};
+use crate::campaign::steps::{AttemptPlan, CalibrationStep, CycleMasking, FacetStep, ImagingStep, MaskStep, Proposal};
 
 /// Fewer antennas than these see only the brightest parts of a source through their sidelobes at first: islands need more
 /// room. Dynamic range of the VLA set with 18, the EHT set with 8 and the VLBA set with 10 antennas (docs/benchmarks.md)
@@ -35,7 +35,7 @@ impl Programs<'_> {
         if let Some((options, _)) = &started {
             plan.calibration = Some(options.clone());
         }
-        let (interval_why, weighed) = match self.choose_interval(&mut plan, id, history) {
+        let (interval_why, weighed) = match self.with_facet_stage(&mut plan, id, history)? {
             IntervalChoice::Given => (started.map(|(_, why)| why), Vec::new()),
             IntervalChoice::Chosen { why, weighed } => (Some(why), weighed),
             IntervalChoice::GiveUp { why, limit } => return Ok(Proposal::GiveUp { why, limit }),
@@ -51,8 +51,8 @@ impl Programs<'_> {
             about: about(&plan, changes),
             changes: changes.to_vec(),
             // Where the schedule chooses, it says when there is nothing more to try.
-            more_to_try: interval_why.is_some()
-                || later.iter().any(|r| r.calibration != self.round(id.round).calibration),
+            more_to_try: interval_why.is_some() || later.iter().any(|r| r.differs_from(self.round(id.round))),
+            facets: plan.facets.clone().map(|options| FacetStep { options }),
             interval_why,
             weighed,
             first_interval: plan.calibration.is_some() && earlier.iter().all(|r| r.calibration.is_none()),
@@ -83,7 +83,8 @@ impl Programs<'_> {
     }
 
     fn imaging_step(&self, plan: &RoundPlan, changes: &[Relaxation], before: Option<&MaskStep>) -> ImagingStep {
-        let between = plan.mask.clone().filter(|m| m.cadence == MaskCadence::Cycle);
+        // With facets there are no masks between cycles, but between whole runs.
+        let between = plan.mask.clone().filter(|m| m.cadence == MaskCadence::Cycle || plan.facets.is_some());
         ImagingStep {
             imager: plan.imaging.clone(),
             cycles: between.map(|mask| CycleMasking { mask, caution: caution(changes) }),
@@ -101,9 +102,10 @@ fn margin_of(antennas: usize) -> Option<f64> {
 
 /// One line about an attempt.
 fn about(plan: &RoundPlan, changes: &[Relaxation]) -> String {
-    let mut about = match &plan.calibration {
-        None => "imaging".to_string(),
-        Some(c) => format!("calibrating {}", chain_words(&c.chain)),
+    let mut about = match (&plan.calibration, &plan.facets) {
+        (_, Some(facets)) => format!("calibrating by direction {}, solint {}", facets.calmode.name(), facets.solint),
+        (None, None) => "imaging".to_string(),
+        (Some(c), None) => format!("calibrating {}", chain_words(&c.chain)),
     };
     if plan.mask.is_some() {
         about.push_str(", with a mask");

@@ -1,5 +1,6 @@
 //! Gentler settings, as the acceptance rules ask for them.
 
+use crate::calibrator::facets::options::FacetOptions;
 use crate::calibrator::options::{ApplyMode, CalMode, GainType, GaincalOptions, Solint, TermKind};
 use crate::calibrator::term_names;
 use crate::campaign::plan::RoundPlan;
@@ -7,6 +8,9 @@ use crate::campaign::rules::acceptance::Relaxation;
 
 /// Relaxes a round's settings by one change of the acceptance rules.
 pub(super) fn relax(plan: &mut RoundPlan, change: &Relaxation, integration_s: f64) {
+    if let Some(facets) = &mut plan.facets {
+        relax_facets(facets, change, integration_s);
+    }
     let chain = plan.calibration.as_mut().map(|calibration| &mut calibration.chain);
     match change {
         Relaxation::LongerInterval { factor } => {
@@ -34,13 +38,29 @@ pub(super) fn relax(plan: &mut RoundPlan, change: &Relaxation, integration_s: f6
     }
 }
 
+/// Relaxes solving by direction.
+fn relax_facets(facets: &mut FacetOptions, change: &Relaxation, integration_s: f64) {
+    match change {
+        Relaxation::LongerInterval { factor } => {
+            facets.solint = longer(facets.interval(), &facets.solint, *factor, integration_s);
+        }
+        Relaxation::PhaseOnly => facets.calmode = CalMode::P,
+        _ => {}
+    }
+}
+
 /// Makes a finite interval longer.
 fn lengthen(element: &mut GaincalOptions, factor: f64, integration_s: f64) {
-    element.solint = match element.interval() {
+    element.solint = longer(element.interval(), &element.solint, factor, integration_s);
+}
+
+/// A finite interval as text, made longer; others as they are written.
+fn longer(interval: Option<Solint>, written: &str, factor: f64, integration_s: f64) -> String {
+    match interval {
         Some(Solint::Seconds(seconds)) => format!("{}s", seconds * factor),
         Some(Solint::Integration) => format!("{}s", integration_s * factor),
-        _ => element.solint.clone(),
-    };
+        _ => written.to_owned(),
+    }
 }
 
 /// Leaves out what changes amplitudes: on top of phases such terms go, else their phases alone are solved for.
@@ -84,6 +104,14 @@ mod tests {
         let found = relaxed(chain, |chain| chain.iter_mut().for_each(|o| lengthen(o, 2.0, 30.0)));
         let intervals: Vec<&str> = found.iter().map(|(_, solint, _)| solint.as_str()).collect();
         assert_eq!(intervals, ["60s", "240s", "inf"]);
+    }
+
+    #[test]
+    fn directions_are_relaxed_in_the_same_way() {
+        let mut facets: FacetOptions = serde_json::from_value(json!({"solint": "int", "calmode": "ap"})).unwrap();
+        relax_facets(&mut facets, &Relaxation::LongerInterval { factor: 2.0 }, 30.0);
+        relax_facets(&mut facets, &Relaxation::PhaseOnly, 30.0);
+        assert_eq!((facets.solint.as_str(), facets.calmode), ("60s", CalMode::P));
     }
 
     #[rstest::rstest]

@@ -80,6 +80,12 @@ pub(crate) fn link_models(model: &Path, to: &Path) -> Result<usize, WscleanError
     }
     for (part, path) in &parts {
         link(path, &to.join(format!("{PREFIX}-{part}model.fits")))?;
+        // With facets wsclean predicts from the model that has their mean gains divided out.
+        let own = part.strip_suffix('-').map_or_else(String::new, |part| format!("-{part}"));
+        let flat = folder.join(format!("{stem}-pb{own}.fits"));
+        if flat.is_file() {
+            link(&flat, &to.join(format!("{PREFIX}-{part}model-pb.fits")))?;
+        }
     }
     Ok(parts.len())
 }
@@ -115,6 +121,23 @@ mod tests {
         let error = super::products(folder.path(), false, Path::new("log")).expect_err("no model");
         let missing = folder.path().join("model.fits");
         assert!(matches!(&error, WscleanError::NoProduct { path, .. } if *path == missing), "{error:?}");
+    }
+
+    #[test]
+    fn models_of_an_image_with_facets_are_predicted_with_their_other_half() {
+        let folder = tempfile::tempdir().expect("folder");
+        let to = folder.path().join("predict");
+        make_folder(&to).expect("made");
+        for name in ["model.fits", "model-pb.fits"] {
+            write(folder.path(), name, 1.0, 1e9);
+        }
+        assert_eq!(link_models(&folder.path().join("model.fits"), &to).expect("linked"), 1);
+        assert!(to.join("w-model.fits").is_file() && to.join("w-model-pb.fits").is_file());
+        for name in ["model-0000.fits", "model-pb-0000.fits"] {
+            write(folder.path(), name, 1.0, 1e9);
+        }
+        assert_eq!(link_models(&folder.path().join("model.fits"), &to).expect("linked"), 1);
+        assert!(to.join("w-0000-model-pb.fits").is_file());
     }
 
     #[test]

@@ -137,6 +137,18 @@ pub struct LoadColumn {
     pub folder: PathBuf,
 }
 
+/// Copies a measurement set of the two parallel hands as one of four correlations, for programs that take nothing else: the
+/// cross hands are 0 and not flagged.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct FourCorrelations {
+    /// The measurement set.
+    pub ms: PathBuf,
+    /// The column that becomes `DATA`.
+    pub column: String,
+    /// The copy.
+    pub output: PathBuf,
+}
+
 /// The facts about a measurement set that campaigns need.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct MsSummary {

@@ -24,9 +24,9 @@ pub use inspection::{
     Tally, UnreadablePart, WindowFacts,
 };
 pub use measurement_set::{
-    AdoptCorrected, Antenna, Checksum, CopyColumn, Field, LoadColumn, MeasureNoise, ModelIsEmpty, MsSummary, Pointing,
-    ReadPointing, SaveColumn, ShiftPhaseCentre, ShortBaselineFlux, Smearing, SpectralWindow, Split, Summary,
-    TheoreticalNoise,
+    AdoptCorrected, Antenna, Checksum, CopyColumn, Field, FourCorrelations, LoadColumn, MeasureNoise, ModelIsEmpty,
+    MsSummary, Pointing, ReadPointing, SaveColumn, ShiftPhaseCentre, ShortBaselineFlux, Smearing, SpectralWindow,
+    Split, Summary, TheoreticalNoise,
 };
 pub use simulation::{FillModel, Simulate, SimulateAnswer};
 
@@ -83,6 +83,7 @@ requests! {
     CopyColumn, "copy_column" => ();
     AdoptCorrected, "adopt_corrected" => ();
     Split, "split" => ();
+    FourCorrelations, "four_correlations" => ();
     Smearing, "smearing" => f64;
     ShiftPhaseCentre, "shift_phase_centre" => ();
     SaveColumn, "save_column" => ();

@@ -4,6 +4,7 @@ mod channels;
 mod commands;
 mod confetti;
 mod cycles;
+mod facets;
 mod mask;
 mod solutions;
 
@@ -51,6 +52,7 @@ struct RoundView {
     mask: Option<mask::MaskView>,
     cycles: cycles::CyclesView,
     channels: channels::ChannelsView,
+    facets: Option<facets::FacetsView>,
     solutions: Option<solutions::SolutionsView>,
     confetti: Vec<confetti::ConfettiView>,
     commands: Vec<commands::CommandView>,
@@ -117,6 +119,7 @@ impl<'a> RoundPage<'a> {
             mask: round.mask.as_ref().map(|m| mask::view(m, drawn, before.is_some_and(|b| b.mask.is_some()))),
             cycles: cycles::view(writer, round),
             channels: channels::view(round, drawn),
+            facets: round.facets.as_ref().map(|facets| facets::view(writer.folder, facets, drawn)),
             solutions: solutions::view(writer.folder, round),
             confetti: confetti::view(writer.folder, round),
             commands: commands::view(writer, &round.commands),

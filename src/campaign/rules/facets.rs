@@ -1,0 +1,149 @@
+//! Rounds by direction: when the automatic schedule begins with them, what it tries, and which directions are worse than
+//! before. The measurements behind the numbers are in docs/direction-dependent.md.
+
+use super::acceptance::{RoundOutcome, last_accepted};
+use crate::calibrator::options::CalMode;
+use crate::quality::facets::FacetNoise;
+
+/// The noise around a direction may rise by this part: two images of the same solutions in other masks differ by so much.
+const NOISE_RISE: f64 = 0.05;
+/// The noise around a source away from the brightest one, in that of the field, from which on errors depend on direction.
+/// Without such errors it was 0.8 to 1.16 on 36 fields, with them 2.6 to 3.7.
+const ENTER: f64 = 1.5;
+/// The stage ends with the first round that gains less than this part.
+const LEAST_GAIN: f64 = 0.02;
+
+/// A round by direction that the automatic schedule tries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StageStep {
+    /// Quantities that are solved for.
+    pub(crate) calmode: CalMode,
+    /// The interval, integrations.
+    pub(crate) integrations: u32,
+}
+
+/// Phases first, then both, then down to each integration. Tried by hand on a field of five directions, these took the
+/// dynamic range from 317 to 1538, 4268, 5791, 6129 and no further.
+const STEPS: [StageStep; 5] = [
+    StageStep { calmode: CalMode::P, integrations: 2 },
+    StageStep { calmode: CalMode::Ap, integrations: 2 },
+    StageStep { calmode: CalMode::Ap, integrations: 1 },
+    StageStep { calmode: CalMode::Ap, integrations: 1 },
+    StageStep { calmode: CalMode::Ap, integrations: 1 },
+];
+
+/// Where the schedule stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// No round by direction was tried.
+    Before,
+    /// This is next.
+    Try(StageStep),
+    /// Nothing more is worth trying.
+    Over(&'static str),
+}
+
+/// The first step.
+pub(crate) fn first_step() -> StageStep {
+    STEPS[0]
+}
+
+/// Rounds that are kept for the stage.
+pub(crate) fn rounds() -> usize {
+    STEPS.len()
+}
+
+/// Where the schedule stands after these attempts, oldest first.
+pub(crate) fn stage(history: &[RoundOutcome]) -> Stage {
+    let Some(first) = history.iter().position(|outcome| outcome.metrics.by_direction) else { return Stage::Before };
+    let done = &history[first..];
+    let last = &history[history.len() - 1];
+    let tried = STEPS[(done.len() - 1).min(STEPS.len() - 1)];
+    if !last.decision.verdict.is_accepted() {
+        let shorter_or_other = STEPS.get(done.len()).filter(|next| **next != tried && done.len() > 1);
+        return match shorter_or_other {
+            Some(next) => Stage::Try(*next),
+            None => Stage::Over("solving by direction does not make the image better"),
+        };
+    }
+    let before = last_accepted(&history[..history.len() - 1]).map_or(0.0, |o| o.metrics.image.dynamic_range);
+    let gained = last.metrics.image.dynamic_range > before * (1.0 + LEAST_GAIN);
+    match STEPS.get(done.len()) {
+        Some(next) if gained || *next != tried => Stage::Try(*next),
+        _ => Stage::Over("solving by direction gains no more"),
+    }
+}
+
+/// Whether errors depend on direction: the noise around sources (the brightest first) over that of the field; the ratio of
+/// the worst source away from the brightest, where it is high enough.
+pub(crate) fn errors_by_direction(around: &[FacetNoise], field: f64) -> Option<f64> {
+    let ratios = around.iter().skip(1).map(|source| source.noise / field).filter(|ratio| ratio.is_finite());
+    Some(ratios.fold(0.0, f64::max)).filter(|ratio| *ratio >= ENTER)
+}
+
+/// The directions whose noise rose, by number. Nothing is known of those without a pixel to measure.
+pub(crate) fn worse(before: &[FacetNoise], after: &[FacetNoise]) -> Vec<usize> {
+    let rose = |(before, after): (&FacetNoise, &FacetNoise)| {
+        before.noise > 0.0 && after.noise.is_finite() && after.noise > before.noise * (1.0 + NOISE_RISE)
+    };
+    before.iter().zip(after).map(rose).enumerate().filter_map(|(number, rose)| rose.then_some(number)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::campaign::layout::AttemptId;
+    use crate::campaign::rules::acceptance::{Decision, Next, RoundMetrics, Verdict};
+    use crate::quality::metrics::ImageMetrics;
+
+    fn noise<const N: usize>(values: [f64; N]) -> [FacetNoise; N] {
+        values.map(|noise| FacetNoise { noise, minimum: 0.0 })
+    }
+
+    /// Attempts by their dynamic range and verdict: the first without directions, the others with.
+    fn history(attempts: &[(f64, Verdict)]) -> Vec<RoundOutcome> {
+        let outcome = |(round, &(dynamic_range, verdict)): (usize, &(f64, Verdict))| RoundOutcome {
+            id: AttemptId::first(round),
+            metrics: RoundMetrics {
+                image: ImageMetrics { dynamic_range, ..ImageMetrics::default() },
+                by_direction: round > 0,
+                ..RoundMetrics::default()
+            },
+            decision: Decision { verdict, reasons: Vec::new(), next: Next::Continue },
+        };
+        attempts.iter().enumerate().map(outcome).collect()
+    }
+
+    #[test]
+    fn a_direction_is_worse_if_its_noise_rose() {
+        assert_eq!(worse(&noise([1.0, 1.0, 1.0, 0.0]), &noise([0.3, 1.04, 1.06, 5.0])), [2]);
+    }
+
+    #[test]
+    fn errors_around_the_brightest_source_alone_do_not_depend_on_direction() {
+        assert_eq!(errors_by_direction(&noise([3.0, 1.1, 1.0]), 1.0), None);
+        assert_eq!(errors_by_direction(&noise([3.0, 1.1, 2.7]), 1.0), Some(2.7));
+        assert_eq!(errors_by_direction(&noise([3.0]), 1.0), None);
+        assert_eq!(errors_by_direction(&noise([3.0, 2.0]), 0.0), None, "nothing is known of the field");
+    }
+
+    #[test]
+    fn the_stage_goes_through_its_steps_while_they_gain() {
+        use Verdict::{Accepted, Rejected};
+        let next = |attempts: &[(f64, Verdict)]| stage(&history(attempts));
+        assert_eq!(next(&[(300.0, Accepted)]), Stage::Before);
+        let good = [(300.0, Accepted), (1500.0, Accepted), (4200.0, Accepted), (5800.0, Accepted), (6100.0, Accepted)];
+        for (tried, step) in STEPS.iter().enumerate().skip(1) {
+            assert_eq!(next(&good[..=tried]), Stage::Try(*step));
+        }
+        let all = [&good[..], &[(6110.0, Accepted)]].concat();
+        assert_eq!(next(&all), Stage::Over("solving by direction gains no more"));
+        assert!(matches!(next(&[(300.0, Accepted), (250.0, Rejected)]), Stage::Over(_)), "no phases, nothing");
+        let flat = [(300.0, Accepted), (305.0, Accepted)];
+        assert_eq!(next(&flat), Stage::Try(STEPS[1]), "amplitudes may still be wrong");
+        let rejected = [(300.0, Accepted), (900.0, Accepted), (700.0, Rejected)];
+        assert_eq!(next(&rejected), Stage::Try(STEPS[2]));
+        let end = [(300.0, Accepted), (900.0, Accepted), (950.0, Accepted), (900.0, Rejected)];
+        assert!(matches!(next(&end), Stage::Over(_)), "the same again would be no better");
+    }
+}

@@ -1,0 +1,165 @@
+//! The directions of a round that solves by direction.
+
+use crate::calibrator::facets::{DirectionGains, FacetDirection, FacetGains};
+use crate::campaign::record::{FacetRecord, JudgedDirection};
+use crate::quality::solutions::{AntennaSolutions, GainSeries, SolutionStats};
+use crate::report::draw::gains::{self, AntennaPlot};
+use crate::report::figures::RoundFigures;
+use crate::report::numbers::{percent, significant, with_unit};
+use crate::report::widgets::table::{Cell, Heading, Row, Table};
+use crate::report::widgets::{Fact, FigureView};
+use serde::Serialize;
+use std::path::Path;
+
+/// The directions of a round.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct FacetsView {
+    facts: Vec<Fact>,
+    map: Option<FigureView>,
+    directions: Table,
+    plots: Vec<DirectionPlots>,
+}
+
+/// The solutions of one direction, antenna by antenna.
+#[derive(Debug, Default, Serialize)]
+struct DirectionPlots {
+    title: String,
+    antennas: Vec<AntennaPlot>,
+}
+
+pub(super) fn view(folder: &Path, facets: &FacetRecord, drawn: &RoundFigures) -> FacetsView {
+    let gains: Vec<FacetGains> =
+        facets.gains.iter().filter_map(|path| FacetGains::load(&folder.join(path)).ok()).collect();
+    let images: Vec<String> = facets.images.iter().map(|range| significant(*range, 4)).collect();
+    let facts = [
+        Fact::known("solved for", Some(format!("{}, solint {}", facets.calmode.name(), facets.solint))),
+        Fact::known("too faint for a direction", Some(facets.too_faint.to_string())),
+        Fact::known("dynamic range of each image", Some(images.join(", ")).filter(|words| !words.is_empty())),
+    ];
+    FacetsView {
+        facts: facts.into_iter().flatten().collect(),
+        map: drawn.facets.as_ref().map(|figure| FigureView::new("Facets on the residual", figure)),
+        directions: directions(facets, &gains),
+        plots: gains.iter().flat_map(plots).collect(),
+    }
+}
+
+fn directions(facets: &FacetRecord, gains: &[FacetGains]) -> Table {
+    let headings = vec![
+        Heading::words("Direction"),
+        Heading::number("Right ascension", ""),
+        Heading::number("Declination", ""),
+        Heading::number("Flux", ""),
+        Heading::number("Expected S/N", "").explained("of an antenna's solution in one interval"),
+        Heading::number("Step of the phases", "").explained("from one interval to the next, median"),
+        Heading::number("Replaced", "").explained("solutions that were no number or had no weight"),
+        Heading::number("Noise before", "").explained("within 15 beams, outside of the masks"),
+        Heading::number("Noise after", "").explained("with the new solutions"),
+        Heading::words("Solutions"),
+    ];
+    let row = |(number, direction): (usize, &FacetDirection)| {
+        let own = gains.first().and_then(|gains| gains.directions.get(number));
+        let judged = facets.judged.get(number);
+        direction_row(direction, own, judged)
+    };
+    let rows = facets.directions.iter().enumerate().map(row).collect();
+    Table { caption: "Directions".into(), sortable: true, headings, rows }
+}
+
+fn direction_row(direction: &FacetDirection, gains: Option<&DirectionGains>, judged: Option<&JudgedDirection>) -> Row {
+    let degrees = |value: f64| format!("{value:.4}°");
+    let noise = |value: f64| with_unit(value, "Jy/beam");
+    let back = judged.is_some_and(|judged| judged.put_back);
+    Row {
+        class: if back { "trouble".into() } else { String::new() },
+        cells: vec![
+            Cell::text(&direction.name),
+            Cell::number(Some(direction.ra_deg.rem_euclid(360.0)), degrees),
+            Cell::number(Some(direction.dec_deg), degrees),
+            Cell::number(Some(direction.flux_jy), |flux| with_unit(flux, "Jy")),
+            Cell::number(Some(direction.snr), |snr| significant(snr, 3)),
+            Cell::number(gains.and_then(|own| own.phase_step_deg), |step| format!("{}°", significant(step, 2))),
+            Cell::number(gains.map(|own| own.bad_fraction), percent),
+            Cell::number(judged.map(|judged| judged.before.noise), noise),
+            Cell::number(judged.map(|judged| judged.after.noise), noise),
+            Cell::text(if back { "got worse: the earlier ones" } else { "new" }),
+        ],
+    }
+}
+
+/// Plots of each direction of a measurement set.
+fn plots(gains: &FacetGains) -> Vec<DirectionPlots> {
+    let one = |direction: &DirectionGains| DirectionPlots {
+        title: direction.name.clone(),
+        antennas: gains::draw(&as_statistics(gains, direction)).plots,
+    };
+    gains.directions.iter().map(one).collect()
+}
+
+/// The solutions of a direction in the form of those without directions.
+fn as_statistics(gains: &FacetGains, direction: &DirectionGains) -> SolutionStats {
+    let some = |values: Option<&Vec<f64>>, otherwise: f64| match values {
+        Some(values) => values.iter().map(|value| Some(*value)).collect(),
+        None => vec![Some(otherwise); gains.time_s.len()],
+    };
+    let antenna = |(number, name): (usize, &String)| AntennaSolutions {
+        name: name.clone(),
+        series: vec![GainSeries {
+            time_s: gains.time_s.clone(),
+            phase_deg: some(direction.phase_deg.get(number), 0.0),
+            amplitude: some(direction.amplitude.get(number), 1.0),
+            flagged: vec![false; gains.time_s.len()],
+            ..GainSeries::default()
+        }],
+        ..AntennaSolutions::default()
+    };
+    SolutionStats { antennas: gains.antennas.iter().enumerate().map(antenna).collect(), ..SolutionStats::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calibrator::options::CalMode;
+    use crate::imager::FacetFiles;
+    use crate::quality::facets::FacetNoise;
+
+    #[test]
+    fn each_direction_has_a_row_and_plots_of_its_antennas() {
+        let folder = tempfile::tempdir().expect("folder");
+        let one = |name: &str| DirectionGains {
+            name: name.into(),
+            ra_deg: 1.0,
+            dec_deg: 2.0,
+            bad_fraction: 0.0,
+            phase_step_deg: Some(12.0),
+            amplitude_scatter: None,
+            phase_deg: vec![vec![0.0, 0.0], vec![10.0, 20.0]],
+            amplitude: Vec::new(),
+        };
+        let gains = FacetGains {
+            time_s: vec![0.0, 60.0],
+            antennas: vec!["a".into(), "b".into()],
+            directions: vec![one("Dir0"), one("Dir1")],
+        };
+        let path = folder.path().join("gains.json");
+        std::fs::write(&path, serde_json::to_vec(&gains).expect("JSON")).expect("written");
+        let direction =
+            |name: &str| FacetDirection { name: name.into(), flux_jy: 1.5, snr: 40.0, ..Default::default() };
+        let noise = |noise| FacetNoise { noise, minimum: -noise };
+        let judged = |put_back| JudgedDirection { before: noise(1e-3), after: noise(2e-3), put_back };
+        let record = FacetRecord {
+            solint: "60s".into(),
+            calmode: CalMode::P,
+            directions: vec![direction("Dir0"), direction("Dir1")],
+            too_faint: 3,
+            files: FacetFiles::default(),
+            gains: vec!["gains.json".into()],
+            judged: vec![judged(false), judged(true)],
+            images: vec![1200.0],
+        };
+        let view = view(folder.path(), &record, &RoundFigures::default());
+        let last: Vec<&str> = view.directions.rows.iter().map(|row| row.cells[9].text.as_str()).collect();
+        assert_eq!(last, ["new", "got worse: the earlier ones"]);
+        assert_eq!(view.plots.iter().map(|plots| plots.antennas.len()).collect::<Vec<_>>(), [2, 2]);
+    }
+}
