@@ -304,7 +304,8 @@ mod tests {
     fn rows_make_the_mask_of_the_plane() {
         let image = Array2::from_shape_fn((50, 70), |(y, x)| match (y * 31 + x * x * 7) % 23 {
             0 => f32::NAN,
-            n => (n as f32 - 9.0) * if (y / 10 + x / 10) % 3 == 0 { 1.0 } else { 0.2 },
+            n if (y / 10 + x / 10) % 3 == 0 => n as f32,
+            n => 0.1 * (n as f32 - 9.0),
         });
         let options = MaskingOptions { flood_fill_use_mac: true, flood_fill_use_mac_box_size: 15, ..flood() };
         assert!(needs_no_plane(&options));
