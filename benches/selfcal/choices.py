@@ -1,6 +1,7 @@
 """The judge judged: what every choice of a campaign cost in true error of the image.
 
-The true image is that of the same data without gain errors in masks at the true positions. A choice is worth the error
+The true image is that of the same sky without gain errors and without noise, in masks at the true positions. (With the same
+noise it favours images before calibration: gains turn the noise, and only where they are not corrected is it the same.) A choice is worth the error
 of what was chosen over that of the better alternative: 1 is right.
 """
 
@@ -21,7 +22,7 @@ def errors(options, case, attempts, path):
     """True errors of the attempts' images; kept in a file, as a campaign that goes on may write over its last images."""
     error = work.load(path)
     if error is None:
-        true, _ = fields.perfect(options, case)
+        true = fields.without_noise(options, case)
         error = [images.error(a["products"]["image"], true) for a in attempts]
         work.write_json(path, error)
     return error
@@ -46,7 +47,7 @@ def of_case(options, case):
     """All choices of one campaign."""
     dataset, _, place, _ = fields.default_campaign(options, case)
     attempts = campaigns.attempts(dataset)
-    error = errors(options, case, attempts, os.path.join(place, "errors.json"))
+    error = errors(options, case, attempts, os.path.join(place, "errors-to-sky.json"))
     best = campaigns.product(dataset)
     of_product = error[attempts.index(best)] if best else error[0]
     kept = [e for a, e in zip(attempts, error) if campaigns.accepted(a)] or error[:1]
@@ -56,7 +57,7 @@ def of_case(options, case):
     if options.further:
         done = {(a["round"], a["attempt"]) for a in attempts}
         more = [a for a in goes_on(options, case, place) if (a["round"], a["attempt"]) not in done]
-        further = errors(options, case, more, os.path.join(place, "errors-further.json"))
+        further = errors(options, case, more, os.path.join(place, "errors-to-sky-further.json"))
         found["stop"] = {"what": f"ended after round {attempts[-1]['round']}", "errors": [of_product, *further],
                          "regret": of_product / min([of_product, *further])}
     return found

@@ -7,6 +7,7 @@ import images
 import observations
 import work
 
+NO_NOISE = 1e-4  # Jy per visibility and part
 ENOUGH = 5.0  # antenna S/N of one integration from which on perfect data are the measure
 GRID = {
     "p inf": ["{solint: inf, calmode: p, combine: scan}"] * 2,
@@ -42,7 +43,16 @@ selfcal:
 
 def perfect(options, case):
     """Figures and image of the data without gain errors, cleaned in masks at the true positions."""
-    folder, truth = observations.perfect_of(options, *case)
+    return in_true_masks(options, *observations.perfect_of(options, *case))
+
+
+def without_noise(options, case):
+    """The image of the sky alone, as the array sees it: neither gain errors nor noise."""
+    return in_true_masks(options, *observations.perfect_of(options, *case, name="noiseless", noise=NO_NOISE))[0]
+
+
+def in_true_masks(options, folder, truth):
+    """Image of data without gain errors, cleaned in masks at the true positions, and its figures."""
     text = campaigns.one_image("../field.ms", "../true.fits")
     dataset, _ = campaigns.run(options, os.path.join(folder, "image"), text, f"{folder}: perfect")
     attempt = campaigns.attempts(dataset)[0]

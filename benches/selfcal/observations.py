@@ -88,9 +88,9 @@ def flux_scale(folder):
     return float(products.mean() / (antennas * (antennas - 1)))
 
 
-def perfect_of(options, seed, field, gains):
-    """Folder and true sky of the same field and noise without gain errors."""
+def perfect_of(options, seed, field, gains, name="perfect", **changes):
+    """Folder and true sky of the same field and noise without gain errors, with these changes."""
     band = BANDS.get(gains, "narrow")
-    folder = os.path.join(options.folder, f"seed-{seed}", short(field), f"perfect-{band}")
-    changes = {k: v for k, v in options_of(field, gains).items() if k not in GAIN_OPTIONS}
-    return folder, simulated(options.program, folder, seed, {**changes, "no-gain-errors": True})
+    folder = os.path.join(options.folder, f"seed-{seed}", short(field), f"{name}-{band}")
+    same = {k: v for k, v in options_of(field, gains).items() if k not in GAIN_OPTIONS}
+    return folder, simulated(options.program, folder, seed, {**same, "no-gain-errors": True, **changes})

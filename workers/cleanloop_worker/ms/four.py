@@ -13,7 +13,16 @@ from cleanloop_worker.problems import BadInput
 PARALLEL = {(5, 8): [5, 6, 7, 8], (9, 12): [9, 10, 11, 12]}  # casacore's RR RL LR LL and XX XY YX YY
 HANDS = [0, 3]  # places of the parallel hands among four
 PLAIN = ("UVW", "TIME", "TIME_CENTROID", "INTERVAL", "EXPOSURE", "ANTENNA1", "ANTENNA2", "FEED1", "FEED2")
-PLAIN += ("DATA_DESC_ID", "FIELD_ID", "SCAN_NUMBER", "ARRAY_ID", "OBSERVATION_ID", "PROCESSOR_ID", "STATE_ID", "FLAG_ROW")
+PLAIN += (
+    "DATA_DESC_ID",
+    "FIELD_ID",
+    "SCAN_NUMBER",
+    "ARRAY_ID",
+    "OBSERVATION_ID",
+    "PROCESSOR_ID",
+    "STATE_ID",
+    "FLAG_ROW",
+)
 OTHER = ("WEIGHT_SPECTRUM", "SIGMA_SPECTRUM", "CORRECTED_DATA", "MODEL_DATA")
 
 
