@@ -12,23 +12,19 @@ from cleanloop_worker.problems import BadInput
 
 PARALLEL = {(5, 8): [5, 6, 7, 8], (9, 12): [9, 10, 11, 12]}  # casacore's RR RL LR LL and XX XY YX YY
 HANDS = [0, 3]  # places of the parallel hands among four
-PLAIN = ("UVW", "TIME", "TIME_CENTROID", "INTERVAL", "EXPOSURE", "ANTENNA1", "ANTENNA2", "FEED1", "FEED2")
-PLAIN += (
-    "DATA_DESC_ID",
-    "FIELD_ID",
-    "SCAN_NUMBER",
-    "ARRAY_ID",
-    "OBSERVATION_ID",
-    "PROCESSOR_ID",
-    "STATE_ID",
-    "FLAG_ROW",
+PLAIN = (
+    *("UVW", "TIME", "TIME_CENTROID", "INTERVAL", "EXPOSURE", "ANTENNA1", "ANTENNA2", "FEED1", "FEED2"),
+    *("DATA_DESC_ID", "FIELD_ID", "SCAN_NUMBER", "ARRAY_ID", "OBSERVATION_ID", "PROCESSOR_ID", "STATE_ID", "FLAG_ROW"),
 )
 OTHER = ("WEIGHT_SPECTRUM", "SIGMA_SPECTRUM", "CORRECTED_DATA", "MODEL_DATA")
 
 
 def four_correlations(request: r.FourCorrelations) -> None:
-    """Copies a measurement set of the two parallel hands as one of four correlations. The cross hands are 0, have the weight
-    of the parallel hands and are not flagged: with flagged ones DP3's solutions are all NaN."""
+    """Copies a measurement set of the two parallel hands as one of four correlations.
+
+    The cross hands are 0, have the weight of the parallel hands and are not flagged: with flagged ones DP3's solutions are
+    all NaN.
+    """
     ms, column, output = request.ms, request.column, request.output
     check_column(ms, column, "name one of these")
     types = correlations(ms)
