@@ -22,8 +22,8 @@ OTHER = ("WEIGHT_SPECTRUM", "SIGMA_SPECTRUM", "CORRECTED_DATA", "MODEL_DATA")
 def four_correlations(request: r.FourCorrelations) -> None:
     """Copies a measurement set of the two parallel hands as one of four correlations.
 
-    The cross hands are 0, have the weight of the parallel hands and are not flagged: with flagged ones DP3's solutions are
-    all NaN.
+    The cross hands are 0, have the weight of the parallel hands and are not flagged: with flagged ones DP3's solutions
+    are all NaN.
     """
     ms, column, output = request.ms, request.column, request.output
     check_column(ms, column, "name one of these")
