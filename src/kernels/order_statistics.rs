@@ -510,7 +510,7 @@ mod tests {
                 out.iter_mut().zip(first..).for_each(|(o, i)| *o = if i % 7 != 0 { values[i] } else { f32::NAN });
             };
             prop_assert_eq!(median_of(len, &fill), median_by_histogram(len, &fill));
-            let is_used = |i: usize| values[i] > 0.1 || i % 3 == 0;
+            let is_used = |i: usize| values[i] > 0.1 || i.is_multiple_of(3);
             let stats = median_and_mad(&values, is_used);
             // The definition, in two steps.
             let used = |first: usize, out: &mut [f32]| {
