@@ -40,7 +40,7 @@ pub struct DirectionGains {
 }
 
 impl FacetGains {
-    /// Reads what [`mend`] wrote.
+    /// Reads what `mend` wrote.
     ///
     /// # Errors
     /// A file that is gone or unreadable.
