@@ -9,6 +9,7 @@ use crate::campaign::plan::RoundPlan;
 use crate::campaign::rules::acceptance::{RoundOutcome, last_accepted};
 use crate::campaign::rules::facets::{self, Stage, StageStep};
 use crate::campaign::rules::schedule::Limit;
+use crate::campaign::steps::theoretical_noise_jy;
 use crate::image::FitsImage;
 use crate::kernels::facets::{Limits, choose, sources};
 use crate::quality::{facets::around, residual};
@@ -46,14 +47,11 @@ impl Programs<'_> {
             *plan = untouched;
             return Ok(choice);
         }
-        let Some(ratio) = self.errors_by_direction(history)? else {
+        let Some(words) = self.errors_by_direction(history)? else {
             return Ok(self.choose_interval(plan, id, history));
         };
         self.by_direction(plan, options, facets::first_step());
-        let why = format!(
-            "the noise around a source away from the brightest is {ratio:.1} times that of the field: errors depend on \
-             direction"
-        );
+        let why = format!("{words}: errors may depend on direction");
         Ok(IntervalChoice::Chosen { why, weighed: Vec::new() })
     }
 
@@ -64,9 +62,8 @@ impl Programs<'_> {
         plan.facets = Some(FacetOptions { calmode: step.calmode, solint, ..options.clone() });
     }
 
-    /// The noise around the worst source away from the brightest, in that of the field, in the last accepted image; `None`:
-    /// errors do not depend on direction.
-    fn errors_by_direction(&self, history: &[RoundOutcome]) -> Result<Option<f64>> {
+    /// Why errors of the last accepted image may depend on direction; `None`: nothing says so.
+    fn errors_by_direction(&self, history: &[RoundOutcome]) -> Result<Option<String>> {
         let Some(accepted) = last_accepted(history) else { return Ok(None) };
         let layout = self.plan.layout_of(&self.target);
         let image = |name: &str| layout.part(accepted.id, "image").join(name);
@@ -78,6 +75,7 @@ impl Programs<'_> {
         let apart = Limits { flux: 0.0, distance: model.ncols() as f64 * APART, most: LOOKED_AT };
         let places = choose(&sources(model.view(), None), &apart).directions;
         let field = residual::measure(&image("residual.fits"), None, None)?.overall.rms;
-        Ok(facets::errors_by_direction(&around(&image("residual.fits"), &[], &places)?, field))
+        let around = around(&image("residual.fits"), &[], &places)?;
+        Ok(facets::errors_by_direction(&around, field, theoretical_noise_jy(&self.sets)))
     }
 }
