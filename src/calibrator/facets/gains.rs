@@ -61,8 +61,11 @@ pub(super) fn mend(dp3: &Dp3, solutions: &Path, found: &Path, log: &Path) -> Res
         let reason = "DP3 succeeded, but wrote no solutions".to_owned();
         return Err(FacetError::Solutions { path: solutions.to_path_buf(), reason }.into());
     }
-    let text = |path: &Path| path.to_string_lossy().into_owned();
     dp3.run_script(&["mend".to_owned(), text(solutions), text(found)], log)
+}
+
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
 }
 
 /// Puts the earlier solutions of this direction in the place of the new ones; without any it gets gains of 1.
@@ -76,7 +79,6 @@ pub(crate) fn put_back(
     earlier: Option<&Path>,
     log: &Path,
 ) -> Result<()> {
-    let text = |path: &Path| path.to_string_lossy().into_owned();
     let words = ["put".to_owned(), text(solutions), direction.to_string()];
     dp3.run_script(&words.into_iter().chain(earlier.map(text)).collect::<Vec<_>>(), log)
 }

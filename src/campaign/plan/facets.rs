@@ -11,7 +11,7 @@ use crate::imager::ImagerOptions;
 /// The mode of such rounds.
 const MODE: &str = "facets";
 
-/// The options of a round that solves by direction; `None`: it does not. The file of directions is made absolute.
+/// The options of a round that solves by direction; `None`: it does not.
 pub(super) fn facets(
     campaign: &CampaignFile,
     options: &Options,
@@ -24,11 +24,16 @@ pub(super) fn facets(
         let message = "round 0 images before any calibration: it has no earlier image to take directions from";
         return Err(refuse(campaign, listed, message, "write `facets` in a later round"));
     }
+    typed(campaign, options, round).map(Some)
+}
+
+/// The options of a round; a file of directions is made absolute.
+fn typed(campaign: &CampaignFile, options: &Options, round: usize) -> Result<FacetOptions, PlanError> {
     let mut facets: FacetOptions = options.typed(round, MODE)?;
     if let Directions::File(path) = facets.source() {
         facets.directions = absolute(&campaign.folder().join(path))?.to_string_lossy().into_owned();
     }
-    Ok(Some(facets))
+    Ok(facets)
 }
 
 /// Refuses what cannot be imaged by direction.
@@ -76,11 +81,7 @@ pub(super) fn stage(
         return Err(wrong(message, "leave one of them out").into());
     }
     check_imaging(campaign, &["campaign", MODE], rounds.last().map(|round| &round.imaging))?;
-    let mut facets: FacetOptions = options.typed(campaign.last_round(), MODE)?;
-    if let Directions::File(path) = facets.source() {
-        facets.directions = absolute(&campaign.folder().join(path))?.to_string_lossy().into_owned();
-    }
-    Ok(Some(facets))
+    typed(campaign, options, campaign.last_round()).map(Some)
 }
 
 /// Refuses imagers and images that have no facets.

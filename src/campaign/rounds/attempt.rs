@@ -3,7 +3,7 @@
 use super::DatasetRun;
 use super::calibrate::Calibrated;
 use super::judge::metrics_of_tables;
-use super::kept::{Attempted, ImagePart};
+use super::kept::Attempted;
 use crate::Result;
 use crate::campaign::events::{Event, Place};
 use crate::campaign::journal::Step;
@@ -28,13 +28,7 @@ impl DatasetRun<'_> {
             Err(decision) => return self.conclude(plan.id, None, *decision, metrics_of_tables(&plan, stats)),
         };
         let trusted = base.as_ref().filter(|base| plan.calibration.is_none() || !self.starts_afresh(base));
-        let (attempted, image) = if active.facets.is_some() {
-            let attempted = self.make_images(data, &plan, (active, ImagePart::First), trusted)?;
-            let image = self.measure(&attempted, trusted)?;
-            (attempted, image)
-        } else {
-            self.image_what_is_better(data, &plan, active, trusted)?
-        };
+        let (attempted, image) = self.image_what_is_better(data, &plan, active, trusted)?;
         self.record_images(&attempted, &image);
         let metrics = RoundMetrics {
             image,

@@ -140,7 +140,7 @@ impl ActiveCalibration {
     /// The same, with these measurement sets not imaged.
     pub(super) fn without(&self, left_out: Vec<usize>) -> Self {
         let mut active = self.clone();
-        if let Some(applied) = active.applied.as_mut().filter(|_| !left_out.is_empty()) {
+        if let Some(applied) = active.applied.as_mut().filter(|applied| applied.left_out != left_out) {
             applied.key = StepKey::of(&("without", &applied.key, &left_out));
             applied.left_out = left_out;
         }

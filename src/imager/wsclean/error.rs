@@ -119,7 +119,8 @@ pub enum WscleanError {
     },
     /// wsclean ended well, but its image holds NaN, as it does with solutions that are NaN or have no weight.
     #[error(
-        "wsclean ended without an error, but {bad} of {pixels} pixels of {} are no number: a solution of a facet is none,          or has no weight; see {}",
+        "wsclean ended without an error, but {bad} of {pixels} pixels of {} are no number: a solution of a facet is none, \
+         or has no weight; see {}",
         path.display(),
         log.display()
     )]

@@ -18,7 +18,8 @@ impl DatasetRun<'_> {
         active: ActiveCalibration,
         base: Option<&Attempted>,
     ) -> Result<(Attempted, ImageMetrics)> {
-        let weak = active.weak().to_vec();
+        // Solutions by direction are of the measurement sets that were imaged before.
+        let weak = if active.facets.is_some() { active.left_out() } else { active.weak() }.to_vec();
         let out_already = base.map_or(&[][..], |base| base.active.left_out());
         let stay_out: Vec<usize> = weak.iter().copied().filter(|member| out_already.contains(member)).collect();
         let all_stay_out = stay_out == weak;

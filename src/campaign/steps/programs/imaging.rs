@@ -4,7 +4,7 @@ use super::Programs;
 use crate::campaign::file::CalibratorKind;
 use crate::campaign::steps::masks::{self, RoundMasks};
 use crate::campaign::steps::{CycleMasking, Imaged, ImagingStep, StepContext};
-use crate::imager::{self, Guarded, ImagerContext, ImagerOptions, ImagingJob};
+use crate::imager::{self, FacetFiles, Guarded, ImagerContext, ImagerOptions, ImagingJob};
 use crate::major_cycle::{self, Measures, StopRules};
 use crate::quality;
 use crate::{Error, Result};
@@ -31,8 +31,8 @@ impl Programs<'_> {
         imager::open(job, options, context)
     }
 
-    /// An imaging of a column in the context's folder.
-    pub(super) fn job(&self, column: &str, context: &StepContext) -> ImagingJob {
+    /// An imaging of a column in the context's folder, with solutions by direction.
+    pub(super) fn job(&self, column: &str, facets: Option<&FacetFiles>, context: &StepContext) -> ImagingJob {
         ImagingJob {
             measurement_sets: context.measurement_sets.clone(),
             data_column: column.to_string(),
@@ -41,8 +41,22 @@ impl Programs<'_> {
             threads: self.share.threads,
             memory_gb: self.share.memory_gb,
             update_model: self.plan.calibrator != CalibratorKind::None,
-            facets: None,
+            facets: facets.cloned(),
         }
+    }
+
+    /// Puts a model into the data, with the gains of its facets.
+    pub(super) fn predict_with(
+        &mut self,
+        step: &ImagingStep,
+        (column, facets): (&str, Option<&FacetFiles>),
+        model: &Path,
+        context: &StepContext,
+    ) -> Result<()> {
+        let mut imager = self.imager(&step.imager, self.job(column, facets, context), context)?;
+        let result = imager.setup().and_then(|()| imager.predict(model));
+        imager.teardown();
+        result
     }
 
     /// Images at once, or cycle by cycle with masks between them.
@@ -53,12 +67,12 @@ impl Programs<'_> {
         mask: Option<&Path>,
         context: &StepContext,
     ) -> Result<Imaged> {
-        let mut imager = self.imager(&step.imager, self.job(column, context), context)?;
+        let mut imager = self.imager(&step.imager, self.job(column, None, context), context)?;
         let mut mask = mask;
         if let Some(options) = mask.and_then(|path| with_bit_mask(step, path))
             && imager.capabilities().multiscale_bit_masks
         {
-            imager = self.imager(&options, self.job(column, context), context)?;
+            imager = self.imager(&options, self.job(column, None, context), context)?;
             mask = None;
         }
         let result = imager.setup().and_then(|()| {

@@ -202,14 +202,7 @@ impl Backend for Programs<'_> {
         model: &Path,
         context: &StepContext,
     ) -> Result<()> {
-        if let Some(facets) = &data.facets {
-            return self.predict_with(step, (data, facets.files), model, context);
-        }
-        let column = data.column;
-        let mut imager = self.imager(&step.imager, self.job(column, context), context)?;
-        let result = imager.setup().and_then(|()| imager.predict(model));
-        imager.teardown();
-        result
+        self.predict_with(step, (data.column, data.facets.as_ref().map(|facets| facets.files)), model, context)
     }
 
     fn start_chains(&mut self, id: AttemptId) -> StartChains {

@@ -187,7 +187,7 @@ impl Programs<'_> {
 
     /// The imager's name and version, when it accepts the options of the first round.
     fn check_imager(&mut self, column: StartColumn, context: &StepContext) -> Result<String> {
-        let mut job = self.job(column.name(), context);
+        let mut job = self.job(column.name(), None, context);
         job.measurement_sets = self.target.paths();
         let imaging = self.plan.rounds_to_run()[0].imaging.clone();
         let mut imager = self.imager(&imaging, job, context)?;

@@ -127,7 +127,7 @@ impl Programs<'_> {
         if now <= before {
             fs::remove(&further.folder)?;
             // The last run left its own model in the data.
-            self.predict_with(step, (data, files), &made.products.model, context)?;
+            self.predict_with(step, (data.column, Some(files)), &made.products.model, context)?;
             return Ok(false);
         }
         made.products = products.moved(&further.folder, &context.folder)?;
@@ -143,27 +143,12 @@ impl Programs<'_> {
         mask: Option<&Path>,
         context: &StepContext,
     ) -> Result<(Products, Vec<Vec<String>>)> {
-        let job = crate::imager::ImagingJob { facets: Some(files.clone()), ..self.job(data.column, context) };
+        let job = self.job(data.column, Some(files), context);
         let mut imager = self.imager(&step.imager, job, context)?;
         let result = imager.setup().and_then(|()| {
             let commands = imager.command_lines(mask);
             Ok((imager.image_once(mask)?, commands))
         });
-        imager.teardown();
-        result
-    }
-
-    /// Puts a model with the gains of its facets into the data.
-    pub(super) fn predict_with(
-        &mut self,
-        step: &ImagingStep,
-        (data, files): (&ImagedData<'_>, &FacetFiles),
-        model: &Path,
-        context: &StepContext,
-    ) -> Result<()> {
-        let job = crate::imager::ImagingJob { facets: Some(files.clone()), ..self.job(data.column, context) };
-        let mut imager = self.imager(&step.imager, job, context)?;
-        let result = imager.setup().and_then(|()| imager.predict(model));
         imager.teardown();
         result
     }
