@@ -1,16 +1,13 @@
 //! Rounds that solve by direction, with the real DP3 and wsclean on a small simulated field of three directions.
 
-use super::whole::prepared_with;
+use super::whole::{final_pixels, prepared_with, succeed};
 use crate::support::running::Running;
 use crate::support::words::dialogue;
-use assert_cmd::Command;
 use cleanloop::calibrator::facets::FacetGains;
-use cleanloop::campaign::record::{CampaignRecord, RoundRecord, State};
-use cleanloop::image::FitsImage;
+use cleanloop::campaign::record::{RoundRecord, State};
 use cleanloop::programs::setup::{Environment, Kind};
 use serde_json::{Value, json};
 use std::fs;
-use std::path::Path;
 
 /// Phases in common, then phases by direction, then both.
 const CAMPAIGN: &str = "
@@ -37,23 +34,8 @@ fn data() -> Value {
     })
 }
 
-fn run(folder: &Path) -> CampaignRecord {
-    let output = Command::cargo_bin("cleanloop").unwrap().current_dir(folder).args(["run", "campaign.yaml"]).output();
-    let output = output.unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    CampaignRecord::load(&folder.join("out")).unwrap()
-}
-
 fn dynamic_ranges(rounds: &[RoundRecord]) -> Vec<f64> {
     rounds.iter().map(|round| round.metrics.as_ref().unwrap().dynamic_range).collect()
-}
-
-fn pixels(folder: &Path) -> Vec<Vec<u32>> {
-    let plane = |name: &str| {
-        let path = folder.join("out/final").join(format!("{name}.fits"));
-        FitsImage::open(path).unwrap().read_plane(0, 0).unwrap().iter().map(|v| v.to_bits()).collect()
-    };
-    ["image", "residual", "model", "mask"].map(plane).to_vec()
 }
 
 #[test]
@@ -61,7 +43,7 @@ fn pixels(folder: &Path) -> Vec<Vec<u32>> {
 fn directions_are_solved_on_top_of_what_is_common_and_a_killed_run_ends_with_the_same_images() {
     Environment::ready(Kind::Dp3).expect("DP3 is set up");
     let whole = prepared_with(CAMPAIGN, &data());
-    let record = run(whole.path());
+    let record = succeed(whole.path());
     let rounds = &record.datasets[0].rounds;
     let ranges = dynamic_ranges(rounds);
     assert!(ranges[2] > 2.0 * ranges[1] && ranges[3] > 1.5 * ranges[2], "{ranges:?}");
@@ -75,7 +57,7 @@ fn directions_are_solved_on_top_of_what_is_common_and_a_killed_run_ends_with_the
     for name in ["facets.reg", "solutions.h5", "sky.txt", "image-with-facets.txt", "gains"] {
         assert!(whole.path().join("out/final").join(name).exists(), "{name}");
     }
-    let expected = pixels(whole.path());
+    let expected = final_pixels(whole.path());
 
     let killed = prepared_with(CAMPAIGN, &data());
     let journal = killed.path().join("out/journal.jsonl");
@@ -89,8 +71,8 @@ fn directions_are_solved_on_top_of_what_is_common_and_a_killed_run_ends_with_the
         std::thread::sleep(std::time::Duration::from_millis(700));
         first.kill();
     }
-    assert_eq!(run(killed.path()).state, State::Done);
-    assert!(pixels(killed.path()) == expected, "the killed run ends with other images");
+    assert_eq!(succeed(killed.path()).state, State::Done);
+    assert!(final_pixels(killed.path()) == expected, "the killed run ends with other images");
 }
 
 /// The refusals come before anything runs.

@@ -54,14 +54,15 @@ fn run(folder: &Path) -> std::process::Output {
     cleanloop().current_dir(folder).args(["run", "campaign.yaml"]).output().unwrap()
 }
 
-fn succeed(folder: &Path) -> CampaignRecord {
+/// The record of a run to the end.
+pub(crate) fn succeed(folder: &Path) -> CampaignRecord {
     let output = run(folder);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     CampaignRecord::load(&folder.join("out")).unwrap()
 }
 
 /// The pixels of the product, bit for bit.
-fn final_pixels(folder: &Path) -> Vec<(String, Vec<u32>)> {
+pub(crate) fn final_pixels(folder: &Path) -> Vec<(String, Vec<u32>)> {
     ["image", "residual", "model", "mask", "psf"]
         .map(|name| {
             let path = folder.join("out/final").join(format!("{name}.fits"));
