@@ -82,7 +82,7 @@ fn dataset_text(dataset: &DatasetRecord) -> String {
         out.push_str(&round_text(round, dataset.best == Some(i)));
     }
     for message in &dataset.messages {
-        out.push_str(&format!("  {:?}: {}\n", message.level, message.text).to_lowercase());
+        out.push_str(&format!("  {}: {}\n", format!("{:?}", message.level).to_lowercase(), message.text));
     }
     if let Some(line) = &dataset.apply_line {
         out.push_str(&format!("  to apply the best tables elsewhere: {line}\n"));
