@@ -47,7 +47,7 @@ mod tests {
         let expected = "Campaigns: init validate plan run status cancel report apply image demo \
                         Masks mask automask combine extractmask kernel deconvolve mosaic \
                         Measurements: inspect noise metrics confetti \
-                        Setup: setup simulate completions man";
+                        Setup: setup doctor simulate completions man";
         assert_eq!(words.join(" "), expected);
     }
 

@@ -16,7 +16,7 @@ use campaign::{apply, cancel, demo, image, init, plan, report, run, schema, stat
 use clap::{FromArgMatches, Parser, Subcommand};
 use masks::{automask, combine, deconvolve, extractmask, kernel, mask, mosaic};
 use measurements::{confetti, inspect, metrics, noise};
-use setup::{completions, environments, man, simulate};
+use setup::{completions, doctor, environments, man, simulate};
 use std::ffi::OsString;
 
 /// Self-calibration campaigns and clean masks for radio interferometric imaging.
@@ -96,6 +96,7 @@ pub enum Command {
     Confetti(confetti::Args),
     /// Make the environments of CASA and QuartiCal, or list what is installed.
     Setup(environments::Args),
+    Doctor(doctor::Args),
     /// Simulate a field with drifting antenna gains, for demonstrations and tests.
     Simulate(simulate::Args),
     /// Print shell completions.
@@ -178,6 +179,7 @@ pub fn run(cli: Cli) -> Result<ExitStatus> {
         Command::Metrics(args) => metrics::run(args),
         Command::Confetti(args) => confetti::run(args),
         Command::Setup(args) => environments::run(args),
+        Command::Doctor(args) => doctor::run(args),
         Command::Simulate(args) => simulate::run(args),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),

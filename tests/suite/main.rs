@@ -8,3 +8,4 @@ mod masks;
 mod quality;
 mod report;
 mod support;
+mod users;

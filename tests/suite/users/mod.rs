@@ -1,0 +1,3 @@
+//! What people and scripts meet around campaigns: the machine's check, help, errors, formats, the documentation.
+
+mod doctor;
