@@ -67,9 +67,9 @@ impl<'a> State<'a> {
         (last.chain == chain && before.chain == chain).then_some(before.gain)
     }
 
-    /// The gain of the last accepted attempt.
-    pub(super) fn last_gain(&self) -> f64 {
-        self.history.iter().rev().find(|t| t.accepted).map_or(0.0, |t| t.gain)
+    /// The gains of the last accepted attempt: dynamic range, and near-field S/N.
+    pub(super) fn last_gains(&self) -> (f64, Option<f64>) {
+        self.history.iter().rev().find(|t| t.accepted).map_or((0.0, None), |t| (t.gain, t.near_gain))
     }
 }
 
