@@ -58,15 +58,15 @@ def score(image, residual, model, sky):
     return {k: float(v) for k, v in figures.items()}
 
 
-def central_dynamic_range(image, residual, sky):
+def central_dynamic_range(image, residual, sky, stretch=1):
     """Peak of an image over the standard deviation of its residual outside the true sources (paths), both in the square of
-    the benchmark's own images: whatever size and pixel are."""
+    the benchmark's own images: whatever size and pixel are. A compact array stretches that square."""
     cards, _ = fits.read(image)
     cell = abs(float(fits.value(cards, "CDELT2"))) * 3600
-    half = round(SIZE * CELL / 2 / cell)
+    half = round(stretch * SIZE * CELL / 2 / cell)
     part = lambda plane: plane[tuple(slice(n // 2 - half, n // 2 + half) for n in plane.shape)]  # noqa: E731
     image, residual = part(plane(image)), part(plane(residual))
-    return float(image.max() / residual[~truth(sky, MASK_RADIUS, size=2 * half, cell=cell)].std())
+    return float(image.max() / residual[~truth(sky, stretch * MASK_RADIUS, size=2 * half, cell=cell)].std())
 
 
 def moved(image, y, x):

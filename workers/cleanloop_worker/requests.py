@@ -43,6 +43,7 @@ class Simulate:
     noise_jy: float | None
     duration_s: float | None
     integration_s: float | None
+    config: str | None
     antennas: int | None
     channels: int | None
     windows: int | None

@@ -86,6 +86,10 @@ pub struct Args {
     #[arg(long = "integration", value_name = "S")]
     pub integration_s: Option<f64>,
 
+    /// Configuration of the VLA, from the widest to the most compact [default: b].
+    #[arg(long, value_name = "A..D", value_parser = ["a", "b", "c", "d"], ignore_case = true)]
+    pub configuration: Option<String>,
+
     /// Number of antennas, taken evenly from the array's list [default: all].
     #[arg(long)]
     pub antennas: Option<u32>,
@@ -151,6 +155,7 @@ impl Args {
             noise_jy: None,
             duration_s: None,
             integration_s: None,
+            configuration: None,
             antennas: None,
             channels: None,
             windows: None,
@@ -188,6 +193,7 @@ impl From<Args> for Simulate {
             noise_jy: args.noise_jy,
             duration_s: args.duration_s,
             integration_s: args.integration_s,
+            config: args.configuration.map(|letter| format!("vla.{}.cfg", letter.to_lowercase())),
             antennas: args.antennas,
             channels: args.channels,
             windows: args.windows,

@@ -106,6 +106,10 @@ def options_of(request: r.Simulate) -> Options:
         raise BadInput("directions need a bright source each: a preset with one, or a flux above 0 for it, and no line")
     if not 0 <= o["flagged_fraction"] <= 1:
         raise BadInput("the flagged fraction must be between 0 and 1")
+    if request.config is not None and o["telescope"].lower() != request.config.split(".")[0]:
+        raise BadInput(
+            f"the preset {request.preset!r} observes with {o['telescope']}, which has no array {request.config!r}"
+        )
     if o["antennas"] is not None and o["antennas"] < 2:
         raise BadInput("at least two antennas are needed")
     return o

@@ -46,6 +46,8 @@ pub struct Simulate {
     pub duration_s: Option<f64>,
     /// Integration time, s.
     pub integration_s: Option<f64>,
+    /// CASA's file of the array, e.g. `vla.c.cfg`; the telescope stays the preset's.
+    pub config: Option<String>,
     /// Number of antennas.
     pub antennas: Option<u32>,
     /// Number of channels of a spectral window.
@@ -93,6 +95,7 @@ impl Default for Simulate {
             noise_jy: None,
             duration_s: None,
             integration_s: None,
+            config: None,
             antennas: None,
             channels: None,
             windows: None,
