@@ -75,6 +75,17 @@ pub(crate) fn field_folder(output: &Path, round: usize) -> PathBuf {
     output.join("field").join(format!("round-{round:02}"))
 }
 
+/// Name of the frozen plan in a campaign folder.
+pub(crate) const FROZEN_PLAN: &str = "plan.json";
+
+/// Folder of a final imaging in the campaign folder `output`.
+pub(crate) fn final_imaging_folder(output: &Path, name: &str) -> PathBuf {
+    output.join(FINAL).join(name)
+}
+
+/// Name of the folder of products.
+const FINAL: &str = "final";
+
 /// Paths inside one target's folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
@@ -119,7 +130,7 @@ impl Layout {
 
     /// The best round's products.
     pub fn final_folder(&self) -> PathBuf {
-        self.root.join("final")
+        self.root.join(FINAL)
     }
 }
 

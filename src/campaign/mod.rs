@@ -21,6 +21,7 @@ mod apply;
 mod choice;
 pub mod events;
 pub mod file;
+mod final_imaging;
 pub(crate) mod journal;
 pub(crate) mod layout;
 pub mod plan;
@@ -48,8 +49,8 @@ use run::{CampaignRun, RunSettings};
 use std::fmt;
 use std::ops::Deref;
 use std::path::Path;
-use steps::field;
 use steps::programs::Programs;
+use steps::{field, final_data};
 
 /// A campaign file that was read and checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -115,7 +116,23 @@ impl CampaignPlan {
         if options.threads.is_some() {
             self.plan.resources.threads = options.threads;
         }
-        with_real_programs(self.config, options, |settings, events| run::run(&self.plan, settings, events))
+        with_real_programs(self.config, options, |settings, events| {
+            let outcome = run::run(&self.plan, settings, events)?;
+            final_imaging::run_all(&self.plan, settings, events, outcome)
+        })
+    }
+
+    /// Makes one final image of a campaign that has ended (`campaign: final_imaging`).
+    ///
+    /// # Errors
+    /// There is no final imaging of this name; the campaign has not ended; the failure of a program; an interruption.
+    pub fn run_final(mut self, name: &str, options: RunOptions) -> Result<Outcome> {
+        if options.threads.is_some() {
+            self.plan.resources.threads = options.threads;
+        }
+        with_real_programs(self.config, options, |settings, events| {
+            final_imaging::run_alone(&self.plan, name, settings, events)
+        })
     }
 }
 
@@ -148,8 +165,13 @@ fn with_real_programs<T>(
         backend: &|plan, set, share| Ok(Box::new(Programs::new(plan, set, share))),
         follow: options.follow,
         at_barrier: &|plan, round, records, events| {
-            field::make(plan, round, records, &|level, text| events.message(None, level, text))
+            let tell = |level, text| events.message(None, level, text);
+            match &plan.final_of {
+                Some(of) => final_data::make(plan, of, &tell),
+                None => field::make(plan, round, records, &tell),
+            }
         },
+        at_end: &|_, _, _| Ok(()),
         selection,
     };
     work(&settings, &Emitter::new(options.consumers))
@@ -178,7 +200,10 @@ pub(crate) fn run_job(folder: &Path, plan_hash: &str, job: JobWork, options: Run
             // That a measurement set diverged is in its record; the job did its work.
             JobWork::Round(task) => batch::task(campaign, plan_hash, task).map(drop),
             JobWork::Barrier(barrier) => batch::barrier(campaign, plan_hash, barrier),
-            JobWork::Steward => batch::steward(campaign, &Slurm),
+            JobWork::Steward => {
+                batch::steward(campaign, &Slurm)?;
+                final_imaging::go_on(plan, settings, events)
+            }
         }
     })
 }

@@ -111,10 +111,20 @@ impl BeamTable {
 /// # Errors
 /// The file cannot be changed.
 pub fn append_beam_table(path: impl AsRef<Path>, beams: &[Beam]) -> Result<(), ImageError> {
-    append_with_units(path.as_ref(), beams, ["arcsec", "arcsec", "deg"])
+    append_beam_table_of(path.as_ref(), beams, 1)
 }
 
+/// The same with a row for each polarisation, which all have the same beams.
+pub(super) fn append_beam_table_of(path: &Path, beams: &[Beam], polarisations: usize) -> Result<(), ImageError> {
+    append_rows(path, beams, polarisations, ["arcsec", "arcsec", "deg"])
+}
+
+#[cfg(test)]
 fn append_with_units(path: &Path, beams: &[Beam], units: [&str; 3]) -> Result<(), ImageError> {
+    append_rows(path, beams, 1, units)
+}
+
+fn append_rows(path: &Path, beams: &[Beam], polarisations: usize, units: [&str; 3]) -> Result<(), ImageError> {
     use fitsio::tables::{ColumnDataType, ColumnDescription};
     let fail = |e: fitsio::errors::Error| ImageError::Unwritable { path: path.to_path_buf(), reason: e.to_string() };
     let mut file = FitsFile::edit(path).map_err(fail)?;
@@ -133,12 +143,16 @@ fn append_with_units(path: &Path, beams: &[Beam], units: [&str; 3]) -> Result<()
     for (i, unit) in units.iter().enumerate() {
         table.write_key(&mut file, &format!("TUNIT{}", i + 1), *unit).map_err(fail)?;
     }
-    let numbers = |of: &dyn Fn(&Beam) -> f64| beams.iter().map(|b| of(b) as f32).collect::<Vec<_>>();
+    let rows =
+        || (0..polarisations).flat_map(|pol| beams.iter().enumerate().map(move |(channel, b)| (pol, channel, b)));
+    let numbers = |of: &dyn Fn(&Beam) -> f64| rows().map(|(_, _, b)| of(b) as f32).collect::<Vec<_>>();
     let table = table.write_col(&mut file, "BMAJ", &numbers(&|b| b.major_deg * 3600.0)).map_err(fail)?;
     let table = table.write_col(&mut file, "BMIN", &numbers(&|b| b.minor_deg * 3600.0)).map_err(fail)?;
     let table = table.write_col(&mut file, "BPA", &numbers(&|b| b.pa_deg)).map_err(fail)?;
-    let table = table.write_col(&mut file, "CHAN", &(0..beams.len() as i32).collect::<Vec<_>>()).map_err(fail)?;
-    table.write_col(&mut file, "POL", &vec![0i32; beams.len()]).map_err(fail)?;
+    let table = table
+        .write_col(&mut file, "CHAN", &rows().map(|(_, channel, _)| channel as i32).collect::<Vec<_>>())
+        .map_err(fail)?;
+    table.write_col(&mut file, "POL", &rows().map(|(pol, ..)| pol as i32).collect::<Vec<_>>()).map_err(fail)?;
     Ok(())
 }
 

@@ -84,6 +84,11 @@ impl Header {
         self.set_raw(key, &format!("{value:E}"));
     }
 
+    /// Sets a logical value.
+    pub(crate) fn set_logical(&mut self, key: &str, value: bool) {
+        self.set_raw(key, if value { "T" } else { "F" });
+    }
+
     /// Sets a string.
     pub fn set_str(&mut self, key: &str, value: &str) {
         let quoted = format!("'{:<8}'", value.replace('\'', "''"));

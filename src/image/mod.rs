@@ -3,6 +3,7 @@
 //! Arrays are `[y, x]` (row-major: x is FITS axis 1 and runs fastest); a cube's planes are addressed by
 //! `(polarisation, channel)`, whichever order its FITS axes 3 and 4 have.
 
+mod assembly;
 mod beam;
 mod beam_table;
 mod beams;
@@ -18,6 +19,7 @@ pub(crate) mod wcs;
 mod zeros;
 
 pub use crate::kernels::PixelBeam;
+pub use assembly::{CubeBeams, CubePart, assemble};
 pub use beam::Beam;
 pub use beam_table::{BeamTable, append_beam_table};
 pub use common_beam::common_beam;

@@ -1,6 +1,7 @@
 //! An imager that is any command: a template of its words, filled in and run.
 
 use super::context::ImagerContext;
+use super::groups::ChannelGroup;
 use super::job::{ImagingJob, Products};
 use super::lifecycle::{CycleImager, Imager};
 use super::preview::{Capabilities, ImagerPreview, PlannedCall, PlannedMasks};
@@ -11,20 +12,47 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 /// Placeholders of a template.
-const PLACEHOLDERS: [&str; 9] =
-    ["action", "ms", "column", "folder", "mask", "model", "threads", "memory_gb", "update_model"];
+const PLACEHOLDERS: [&str; 11] = [
+    "action",
+    "ms",
+    "column",
+    "folder",
+    "mask",
+    "model",
+    "threads",
+    "memory_gb",
+    "update_model",
+    "first_channel",
+    "channels",
+];
 
 /// The template (`campaign.executables.imager`).
 ///
 /// Placeholders in braces are filled in: `{action}` (`image` or `predict`), `{ms}` (all measurement sets; as a word of
 /// its own it becomes one word for each), `{column}`, `{folder}` (where `image.fits`, `residual.fits`, `model.fits` and
 /// `psf.fits` must be written), `{mask}`, `{model}` (of `predict`), `{threads}`, `{memory_gb}`, `{update_model}`
-/// (`true` or `false`). A word with a placeholder that has no value this time is left out.
+/// (`true` or `false`); of a group of a cube's channels also `{first_channel}` (0 is the first) and `{channels}` (how many).
+/// A word with a placeholder that has no value this time is left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct CommandOptions {
     /// Program and arguments.
     pub template: Vec<String>,
+}
+
+impl CommandOptions {
+    /// Fills in the channels of a group.
+    pub(super) fn fill_group(&mut self, group: &ChannelGroup) {
+        fill_group(&mut self.template, group);
+    }
+}
+
+/// Fills the channels of a group into the words of a template.
+pub(crate) fn fill_group(words: &mut [String], group: &ChannelGroup) {
+    for word in words {
+        *word = word.replace("{first_channel}", &group.first.to_string());
+        *word = word.replace("{channels}", &group.count.to_string());
+    }
 }
 
 /// Mistakes of a template, and failures of its command.

@@ -8,6 +8,7 @@
 pub mod command;
 mod context;
 mod cycle;
+mod groups;
 mod job;
 mod lifecycle;
 mod options;
@@ -21,6 +22,7 @@ pub use context::ImagerContext;
 pub use cycle::{
     ChannelControls, ChannelCycle, ChannelRevert, MinorControls, MinorCycle, Residual, StopLimits, StopReason,
 };
+pub use groups::{ChannelGroup, CubeBand, CubeGrid};
 pub use job::{ChannelProducts, FacetFiles, ImagingJob, Products};
 pub use lifecycle::{CycleImager, Guarded, Imager};
 pub use options::{ImagerKind, ImagerOptions, open};

@@ -93,6 +93,7 @@ pub(crate) fn step(step: Step) -> &'static str {
         Step::Decide => "judging the round",
         Step::Revert => "going back to the last accepted round",
         Step::Finish => "collecting the products",
+        Step::FinalImaging => "imaging after the best round",
         Step::ApplyTo => "applying the best solutions",
         Step::Archive => "collecting the archive",
     }

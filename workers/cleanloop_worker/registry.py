@@ -56,6 +56,7 @@ OPERATIONS = {
     "gain_statistics": Operation(r.GainStatistics, "gains.quality:gain_statistics"),
     "tclean_open": Operation(r.TcleanOpen, "tclean.steps:open_session"),
     "tclean_close": Operation(r.TcleanClose, "tclean.steps:close_session"),
+    "tclean_grid": Operation(r.TcleanGrid, "tclean.steps:cube_grid"),
     "tclean_psf": Operation(r.TcleanPsf, "tclean.steps:make_psf"),
     "tclean_pb": Operation(r.TcleanPb, "tclean.steps:make_pb"),
     "tclean_major": Operation(r.TcleanMajor, "tclean.steps:run_major_cycle"),

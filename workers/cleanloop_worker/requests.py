@@ -343,6 +343,14 @@ class TcleanClose:
 
 
 @dataclass(frozen=True)
+class TcleanGrid:
+    """Works out the frequencies of a cube's channels, in an empty folder."""
+
+    folder: str
+    parameters: Parameters
+
+
+@dataclass(frozen=True)
 class TcleanPsf:
     """Makes the PSF."""
 

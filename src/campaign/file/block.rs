@@ -2,6 +2,7 @@
 
 use super::archive::ArchiveOptions;
 use super::facets::FacetStage;
+use super::final_imaging::FinalImaging;
 use super::mask::{self, MaskInput, MaskSettings};
 use super::programs::{self, CalibratorKind, Executables, ImagerKind, Word};
 use super::reading::findings::Findings;
@@ -16,6 +17,7 @@ use crate::campaign::rules::acceptance::AcceptanceOptions;
 use crate::campaign::rules::schedule::SolintOptions;
 use crate::major_cycle::StopOptions;
 use crate::options::Validate;
+use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -128,6 +130,9 @@ pub struct CampaignBlock {
     /// (wsclean's `-save-source-list`, or lines of right ascension, declination and flux in Jy). `auto`: a point where the
     /// first image is doubted and solves against a point are better. In a plain campaign the default is `auto`.
     pub start_model: StartModel,
+    /// Images and cubes that are made once the best round is known, by name and in this order: see
+    /// `docs/final-imaging.md`.
+    pub final_imaging: IndexMap<String, FinalImaging>,
     /// Data that get the best solutions when the campaign has ended, un-averaged and unselected: the `original`, or another
     /// measurement set of the same array. Their `CORRECTED_DATA` is written. Default: none.
     pub apply_to: Option<ApplyTo>,

@@ -164,15 +164,20 @@ pub(super) fn check(found: &mut Findings<'_>) {
         let text = format!("`mask.rounds` and `{field}` are given");
         found.problem(&["mask", "rounds"], text, "they mean the same: keep one of them");
     }
+    check_settings(found, mask, &["mask"]);
+}
+
+/// The method works on the chosen image, and the noise options go together.
+pub(super) fn check_settings(found: &mut Findings<'_>, mask: &MaskSettings, key: &[&str]) {
     if mask.image == MaskImage::Field && mask.method.uses_multithresh() {
         found.problem(
-            &["mask", "image"],
+            &[key, &["image"]].concat(),
             "a mask of the field needs the method `flint` or `auto`",
             "auto-multithresh works on each measurement set's own residual: `image: beam`",
         );
     }
     for error in mask.noise.problems() {
-        found.problem(&["mask", "noise"], error.to_string(), "");
+        found.problem(&[key, &["noise"]].concat(), error.to_string(), "");
     }
 }
 

@@ -9,6 +9,7 @@
 mod archive;
 mod block;
 mod facets;
+mod final_imaging;
 mod mask;
 mod modes;
 mod plain;
@@ -27,6 +28,7 @@ pub use crate::util::duration::TimeLimit;
 pub use archive::{ArchiveOptions, FlintArchiveOptions};
 pub use block::{CampaignBlock, OnFailure, StartColumn, WorkOn};
 pub use facets::FacetStage;
+pub use final_imaging::{FinalData, FinalImaging, RestoringBeam, Subtract};
 pub use mask::{CombineRule, FieldOptions, MaskCadence, MaskImage, MaskMethod, MaskSettings};
 pub use modes::{BaneOptions, ModeOptions, Modes};
 pub use plain::FilledIn;

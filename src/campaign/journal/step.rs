@@ -33,6 +33,8 @@ pub enum Step {
     Revert,
     /// The best round's products are collected.
     Finish,
+    /// An image or cube is made after the best round.
+    FinalImaging,
     /// The best solutions are applied to the original data.
     ApplyTo,
     /// Files of the archive are copied and packed.
@@ -64,6 +66,8 @@ impl StepId {
     pub(crate) const PREPARE: Self = Self::whole(Step::Prepare);
     /// The step that collects the best round's products.
     pub(crate) const FINISH: Self = Self::whole(Step::Finish);
+    /// An imaging after the best round.
+    pub(crate) const FINAL_IMAGING: Self = Self::whole(Step::FinalImaging);
     /// The step that applies the best solutions to the original data.
     pub(crate) const APPLY_TO: Self = Self::whole(Step::ApplyTo);
     /// The step that collects the archive.

@@ -72,7 +72,8 @@ impl Plan {
     /// # Errors
     /// As [`Self::check_data`].
     pub(crate) fn check_data_of(&self, wanted: &dyn Fn(&TargetPlan) -> bool) -> Result<Vec<String>> {
-        if !self.reads_data() {
+        // Data of a final imaging were looked into by its campaign, or are not made yet.
+        if !self.reads_data() || self.final_of.is_some() {
             return Ok(Vec::new());
         }
         // The plan can be looked at where CASA is not installed.

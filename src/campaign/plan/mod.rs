@@ -6,6 +6,7 @@
 pub(crate) mod containers;
 mod data;
 mod facets;
+mod final_imaging;
 mod measurement_sets;
 mod paths;
 pub mod preview;
@@ -18,9 +19,10 @@ mod text;
 mod types;
 
 pub(crate) use data::NAME_A_FIELD;
+pub use final_imaging::{FinalInput, FinalOf, FinalPlan};
 pub use resolve::{resolve, resolve_with};
 pub use share::Share;
-pub use types::{CalibrationPlan, MaskPlan, MeasurementSetPlan, Plan, RoundPlan, TargetPlan};
+pub use types::{CalibrationPlan, ChannelsPlan, MaskPlan, MeasurementSetPlan, Plan, RoundPlan, TargetPlan};
 
 use super::file::ConfigError;
 use crate::util::digest;
@@ -56,6 +58,14 @@ pub enum PlanError {
         /// The last one.
         last: usize,
     },
+    /// A final imaging that the file does not have.
+    #[error("there is no final imaging `{name}` (`campaign: final_imaging`); {}", names_words(known))]
+    NoSuchFinal {
+        /// The name asked for.
+        name: String,
+        /// Those that there are.
+        known: Vec<String>,
+    },
     /// A measurement set cannot be looked at.
     #[error("{0}")]
     Unreadable(crate::Error),
@@ -67,6 +77,10 @@ pub enum PlanError {
         /// The operating system's words.
         source: std::io::Error,
     },
+}
+
+fn names_words(known: &[String]) -> String {
+    if known.is_empty() { "the campaign has none".to_owned() } else { format!("there are {}", known.join(", ")) }
 }
 
 impl From<crate::Error> for PlanError {

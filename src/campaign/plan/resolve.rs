@@ -1,5 +1,6 @@
 //! From the campaign file to the plan: options merged, paths made absolute, environment variables replaced.
 
+use super::final_imaging::final_imagings;
 use super::measurement_sets::measurement_sets;
 use super::paths::{absolute, folder_name};
 use super::selection::Selection;
@@ -10,7 +11,7 @@ use crate::calibrator::options::{GaincalOptions, TermKind};
 use crate::calibrator::term_names;
 use crate::campaign::file::{
     ApplyTo, ArchiveOptions, CalibratorKind, CampaignBlock, CampaignFile, FlintArchiveOptions, MaskCadence, MaskImage,
-    MaskMethod, ModeMaps, StartModel, consider_mask_round,
+    MaskMethod, MaskSettings, ModeMaps, StartModel, consider_mask_round,
 };
 use crate::imager::ImagerOptions;
 use crate::masking::MaskRecipe;
@@ -77,6 +78,7 @@ pub fn resolve_with(campaign: &CampaignFile, environment: &dyn Fn(&str) -> Optio
     if small_fields {
         warnings.push(SMALL_FIELD.to_owned());
     }
+    let final_imaging = final_imagings(campaign, &options, &block)?;
     let (archive, homeless) = archive(campaign, &options, &block)?;
     let mut not_run = campaign.not_run.clone();
     not_run.extend(homeless);
@@ -108,6 +110,8 @@ pub fn resolve_with(campaign: &CampaignFile, environment: &dyn Fn(&str) -> Optio
         not_run,
         warnings,
         only_round: None,
+        final_imaging,
+        final_of: None,
     };
     let more = containers::warnings(&plan);
     plan.warnings.extend(more);
@@ -223,7 +227,20 @@ fn mask(
     // Round 0 has no earlier image to make a mask from; before its major cycles there is the residual.
     let source = round > 0 || settings.cadence == MaskCadence::Cycle;
     let wanted = consider_mask_round(round, &campaign.mask_rounds(), campaign.masks_allowed());
-    if settings.method == MaskMethod::None || !source || !wanted {
+    if !source || !wanted {
+        return Ok(None);
+    }
+    mask_of(campaign, options, settings, round)
+}
+
+/// The mask with these settings, and the options of its methods in `round`; `None`: the method is none.
+pub(super) fn mask_of(
+    campaign: &CampaignFile,
+    options: &Options,
+    settings: &MaskSettings,
+    round: usize,
+) -> Result<Option<MaskPlan>, PlanError> {
+    if settings.method == MaskMethod::None {
         return Ok(None);
     }
     let base = campaign.folder();

@@ -12,6 +12,7 @@ use crate::campaign::file::{
     BaneOptions, CampaignBlock, CampaignFile, ConfigError, ImagerKind, ModeOptions, Problem, invalid_values,
 };
 use crate::imager::ImagerOptions;
+use crate::imager::wsclean::WscleanOptions;
 use crate::noise::NoiseOptions;
 use crate::options::Validate;
 use indexmap::IndexMap;
@@ -141,6 +142,46 @@ impl<'a> Options<'a> {
         Ok(options)
     }
 
+    /// Options of the imager of a final imaging: those of the last round, updated by its own, which stand at `place`.
+    ///
+    /// # Errors
+    /// As [`Options::typed`].
+    pub(super) fn final_imager(
+        &self,
+        last_round: usize,
+        (imager, own): (ImagerKind, &Map<String, Json>),
+        place: &[&str],
+        template: &[String],
+    ) -> Result<ImagerOptions, ConfigError> {
+        let Some(mode) = imager.mode() else {
+            let made = imager.options(Json::Null, template);
+            return made.map_err(|error| self.campaign.error_at(place, error.to_string(), "mend the template"));
+        };
+        let mut map = self.map(last_round, mode)?;
+        map.extend(own.clone());
+        let help = "it has the options of the last round, updated by its own";
+        let error_at = |key: &str, message: String| {
+            let written: Vec<&str> = place.iter().copied().chain([mode, key]).collect();
+            let at = if self.campaign.tree.at(&written).is_some() { &written[..] } else { place };
+            self.campaign.error_at(at, message, help)
+        };
+        if let Some((key, message)) = invalid_values(mode, map.clone().into()).into_iter().next() {
+            return Err(error_at(&key, message));
+        }
+        let gridder_named = map.contains_key("gridder");
+        let made = imager.options(map.into(), template);
+        let mut options = made.map_err(|error| self.campaign.error_at(place, error.to_string(), help))?;
+        if let ImagerOptions::Wsclean(wsclean) = &mut options
+            && wsclean.defeats_gridder()
+        {
+            if gridder_named {
+                return Err(error_at("gridder", too_small(wsclean)));
+            }
+            wsclean.use_w_stacking();
+        }
+        Ok(options)
+    }
+
     /// Leaves fields that are too small for wsclean's w-gridder to w-stacking.
     ///
     /// # Errors
@@ -151,12 +192,7 @@ impl<'a> Options<'a> {
             return Ok(());
         }
         if self.map(round, "wsclean")?.contains_key("gridder") {
-            let message = format!(
-                "{} pixels of {} are too small a field for wsclean's w-gridder, which would make an image of zeros: write \
-                 `gridder: wstacking`, or leave the key out",
-                wsclean.size, wsclean.scale
-            );
-            return Err(self.invalid(round, "wsclean", "gridder", message));
+            return Err(self.invalid(round, "wsclean", "gridder", too_small(wsclean)));
         }
         wsclean.use_w_stacking();
         Ok(())
@@ -245,6 +281,15 @@ impl<'a> Options<'a> {
             other => other.clone(),
         })
     }
+}
+
+/// What is said where a field is too small for the w-gridder that the file asks for.
+fn too_small(wsclean: &WscleanOptions) -> String {
+    format!(
+        "{} pixels of {} are too small a field for wsclean's w-gridder, which would make an image of zeros: write \
+         `gridder: wstacking`, or leave the key out",
+        wsclean.size, wsclean.scale
+    )
 }
 
 /// Merged options of one element, each with the place that it is written at (empty: on the command line).

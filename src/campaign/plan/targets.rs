@@ -119,7 +119,7 @@ fn named(groups: Vec<Vec<MeasurementSetPlan>>) -> Vec<TargetPlan> {
         let base = if members.len() == 1 { first.clone() } else { format!("{first}+{}", members.len() - 1) };
         let numbered = (2..).map(|number| format!("{base}-{number}"));
         let name = std::iter::once(base.clone()).chain(numbered).find(|name| names.insert(name.clone()));
-        targets.push(TargetPlan { name: name.unwrap_or_default(), members });
+        targets.push(TargetPlan { name: name.unwrap_or_default(), members, channels: None });
     }
     targets
 }

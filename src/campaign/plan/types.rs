@@ -1,5 +1,6 @@
 //! The plan and its parts.
 
+use super::final_imaging::{FinalOf, FinalPlan};
 use super::{PlanError, hash};
 use crate::calibrator::facets::options::FacetOptions;
 use crate::calibrator::options::GaincalOptions;
@@ -10,7 +11,7 @@ use crate::campaign::file::{
 use crate::campaign::layout::Layout;
 use crate::campaign::rules::acceptance::AcceptanceOptions;
 use crate::campaign::rules::schedule::SolintOptions;
-use crate::imager::ImagerOptions;
+use crate::imager::{ChannelGroup, ImagerOptions};
 use crate::masking::MaskRecipe;
 use crate::quality::confetti::ConfettiOptions;
 use crate::util::fs;
@@ -82,6 +83,12 @@ pub struct Plan {
     /// This round alone is imaged, as [`Plan::imaging_alone`] made it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub only_round: Option<usize>,
+    /// Images and cubes that are made after the best round, in this order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub final_imaging: Vec<FinalPlan>,
+    /// This plan is that of a final imaging of another campaign.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub final_of: Option<FinalOf>,
 }
 
 /// What is imaged together: one measurement set, or several of one pointing.
@@ -92,6 +99,20 @@ pub struct TargetPlan {
     pub name: String,
     /// Its measurement sets, as the file lists them; never empty.
     pub members: Vec<MeasurementSetPlan>,
+    /// The channels of a cube that are imaged; `None`: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channels: Option<ChannelsPlan>,
+}
+
+/// Channels of a cube that are imaged by themselves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChannelsPlan {
+    /// The target whose cube it is.
+    pub target: String,
+    /// The channels.
+    pub group: ChannelGroup,
+    /// Channels of the data; `None`: they are not known, or there are several spectral windows.
+    pub of_data: Option<usize>,
 }
 
 /// One measurement set.
@@ -235,6 +256,7 @@ impl Plan {
         self.scheduler = SchedulerOptions::default();
         self.archive = ArchiveOptions::default();
         self.apply_to = None;
+        self.final_imaging = Vec::new();
         self.output = self.output.join(format!("imaging-{round:02}"));
         self.name = format!("{}, imaging of round {round}", self.name);
         self.only_round = Some(round);

@@ -1,6 +1,7 @@
 //! A campaign and its measurement sets.
 
 use super::FORMAT;
+use super::final_images::FinalRecord;
 use super::message::MessageRecord;
 use super::round::RoundRecord;
 use crate::campaign::journal::State;
@@ -39,6 +40,9 @@ pub struct CampaignRecord {
     pub state: State,
     /// One entry per measurement set (or group of them that is imaged together).
     pub datasets: Vec<DatasetRecord>,
+    /// Images and cubes that were made after the best round.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub final_images: Vec<FinalRecord>,
     /// Messages about the campaign as a whole.
     pub messages: Vec<MessageRecord>,
 }

@@ -9,6 +9,7 @@
 mod dataset;
 mod facets;
 mod file;
+mod final_images;
 mod mask;
 mod message;
 mod round;
@@ -22,6 +23,7 @@ pub use crate::masking::MaskMethod;
 pub use dataset::{CampaignRecord, DatasetRecord, StartRecord, ToolVersion};
 pub use facets::{FacetOutcome, FacetRecord, JudgedDirection};
 pub use file::{FILE_NAME, RecordError};
+pub use final_images::FinalRecord;
 pub use mask::{MaskOrigin, MaskRecord};
 pub use message::{Level, MessageRecord};
 pub use round::{CommandRecord, DecisionRecord, MemberRecord, RoundRecord, RuleRecord, TermRecord};

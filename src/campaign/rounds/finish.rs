@@ -5,17 +5,18 @@ use super::archive::{self, ArchivePart, Archived};
 use super::attempt::file_name;
 use super::kept::{AppliedTables, Attempted};
 use super::step::{Nothing, StepSpec};
-use crate::Result;
 use crate::calibrator::SolutionTable;
 use crate::calibrator::facets::FacetSolution;
 use crate::campaign::events::Place;
 use crate::campaign::file::ApplyTo;
 use crate::campaign::journal::{Step, StepId, StepKey};
+use crate::campaign::layout::FROZEN_PLAN;
 use crate::campaign::record::{Level, MemberSolutions};
 use crate::campaign::rules::acceptance::best_accepted;
 use crate::campaign::steps::{Prepared, PreparedSet};
 use crate::measurement_set::has_column;
 use crate::util::fs;
+use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
 impl DatasetRun<'_> {
@@ -43,6 +44,8 @@ impl DatasetRun<'_> {
             |run| {
                 run.ensure_files(data, &best)?;
                 let fresh = target.with_extension("new");
+                // What an interrupted exchange left there comes back first.
+                keep_final_imagings(&fresh, &target)?;
                 fs::remove(&fresh)?;
                 fs::make(&fresh)?;
                 gather(&best, &fresh)?;
@@ -58,6 +61,7 @@ impl DatasetRun<'_> {
                     gather_tables(best.active.tables(member), line.as_deref(), &folder)?;
                 }
                 MemberSolutions::save(&solutions, &fresh)?;
+                keep_final_imagings(&target, &fresh)?;
                 fs::swap_in(&fresh, &target)?;
                 Ok(Nothing {})
             },
@@ -164,6 +168,17 @@ fn lines_of_sets(data: &Prepared, lines: &[Option<String>]) -> Option<String> {
     });
     let all: Vec<String> = shown.collect();
     (!all.is_empty()).then(|| all.join("\n"))
+}
+
+/// Moves the folders of final imagings, each with a plan, from one folder of products into another.
+fn keep_final_imagings(from: &Path, to: &Path) -> Result<()> {
+    for entry in std::fs::read_dir(from).into_iter().flatten().flatten() {
+        if entry.path().join(FROZEN_PLAN).is_file() {
+            fs::make(to)?;
+            std::fs::rename(entry.path(), to.join(entry.file_name())).map_err(Error::internal)?;
+        }
+    }
+    Ok(())
 }
 
 /// Links or copies an attempt's images and mask into a folder.

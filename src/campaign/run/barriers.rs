@@ -28,7 +28,7 @@ pub(crate) fn of(plan: &Plan) -> Vec<Stage> {
     split(&waits)
 }
 
-/// Stages of rounds of which some (true) wait for all measurement sets; round 0 has nothing to wait for.
+/// Stages of rounds of which some (true) wait for all measurement sets; what round 0 waits for is made of the data alone.
 ///
 /// ```text
 /// false false true false  ->  rounds 0 to 1, barrier before 2, rounds 2 to 3
@@ -36,9 +36,11 @@ pub(crate) fn of(plan: &Plan) -> Vec<Stage> {
 fn split(waits: &[bool]) -> Vec<Stage> {
     let mut stages = Vec::new();
     let mut first = 0;
-    for (round, waits) in waits.iter().enumerate().skip(1) {
+    for (round, waits) in waits.iter().enumerate() {
         if *waits {
-            stages.push(Stage::Rounds { first, last: round - 1 });
+            if round > 0 {
+                stages.push(Stage::Rounds { first, last: round - 1 });
+            }
             stages.push(Stage::Barrier { round });
             first = round;
         }
@@ -56,7 +58,7 @@ mod tests {
 
     #[rstest]
     #[case(&[], &[])]
-    #[case(&[true], &[Stage::Rounds { first: 0, last: 0 }])]
+    #[case(&[true], &[Stage::Barrier { round: 0 }, Stage::Rounds { first: 0, last: 0 }])]
     #[case(&[false, false], &[Stage::Rounds { first: 0, last: 1 }])]
     #[case(&[false, true, true, false], &[
         Stage::Rounds { first: 0, last: 0 }, Stage::Barrier { round: 1 },

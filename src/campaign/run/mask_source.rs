@@ -12,11 +12,18 @@ use crate::{Error, Result};
 /// For a round that is imaged alone: the last accepted image of an earlier round that the campaign has.
 pub(super) fn of(plan: &Plan, set: &TargetPlan) -> Result<Option<MaskSource>> {
     let Some(round) = plan.only_round else { return Ok(None) };
-    let campaign = plan.output.parent().unwrap_or(&plan.output);
+    let campaign = match &plan.final_of {
+        Some(of) => &of.campaign,
+        None => plan.output.parent().unwrap_or(&plan.output),
+    };
+    let name = set.channels.as_ref().map_or(&set.name, |channels| &channels.target);
     let earlier = CampaignRecord::load_earlier(campaign);
     let source = earlier.as_ref().ok().cloned().flatten().and_then(|record| {
-        let dataset = record.datasets.into_iter().find(|d| d.name == set.name)?;
-        let accepted = dataset.rounds.into_iter().rfind(|r| r.round < round && r.is_accepted())?;
+        let dataset = record.datasets.into_iter().find(|d| d.name == *name)?;
+        let accepted = match &plan.final_of {
+            Some(_) => dataset.best_round().cloned()?,
+            None => dataset.rounds.into_iter().rfind(|r| r.round < round && r.is_accepted())?,
+        };
         let products = accepted.products.clone()?;
         Some(MaskSource { key: image_key(&accepted, &products), products, mask: accepted.mask })
     });

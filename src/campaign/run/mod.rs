@@ -20,6 +20,8 @@ pub(crate) use record_keeping::{freeze, fresh, note_tools, open_record, plan_has
 pub(crate) use selection::Selection;
 pub(crate) use summary::summarise;
 
+pub(crate) use super::layout::FROZEN_PLAN;
+
 use super::events::{Emitter, Event};
 use super::file::SchedulerKind;
 use super::plan::{Plan, Share, TargetPlan};
@@ -37,8 +39,6 @@ use std::time::{Duration, Instant};
 
 /// Name of the frozen copy of the campaign file.
 pub(crate) const FROZEN_CONFIG: &str = "campaign.yaml";
-/// Name of the resolved plan beside it.
-pub(crate) const FROZEN_PLAN: &str = "plan.json";
 
 /// How long a run waits for the steward of the campaign's jobs, which holds the lock while it looks after them.
 const STEWARD_PATIENCE: Duration = Duration::from_secs(30);
@@ -92,12 +92,17 @@ pub(crate) struct RunSettings<'a> {
     /// Work that is done once, from all measurement sets, before a round that waits for all of them
     /// ([`super::plan::RoundPlan::waits_for_all`]): gets the round and the records so far.
     pub(crate) at_barrier: &'a AtBarrier,
+    /// Work that is done once when all measurement sets have ended well.
+    pub(crate) at_end: &'a AtEnd,
     /// The part of the campaign that is run.
     pub(crate) selection: Selection,
 }
 
 /// The work at a barrier.
 pub(crate) type AtBarrier = dyn Fn(&Plan, usize, &[DatasetRecord], &Emitter) -> Result<()> + Sync;
+
+/// The work at the end.
+pub(crate) type AtEnd = dyn Fn(&Plan, &mut CampaignRecord, &Emitter) -> Result<()> + Sync;
 
 /// Makes the backend of one target with its share of the machine. All of them share the plan.
 pub(crate) type MakeBackend = dyn for<'p> Fn(&'p Plan, &TargetPlan, Share) -> Result<Box<dyn Backend + 'p>> + Sync;
@@ -160,7 +165,19 @@ impl CampaignRun<'_> {
     }
 
     /// Records how the campaign ended, and collects its archive.
-    pub(crate) fn end(self, mut record: CampaignRecord, state: State, result: Result<()>) -> Result<Outcome> {
+    pub(crate) fn end(self, mut record: CampaignRecord, mut state: State, mut result: Result<()>) -> Result<Outcome> {
+        if result.is_ok() && state.is_final() {
+            result = (self.settings.at_end)(self.plan, &mut record, self.events);
+            match &result {
+                Ok(()) => {}
+                Err(Error::Interrupted) => state = State::Interrupted,
+                Err(error) => {
+                    state = State::Failed;
+                    let text = error.to_string();
+                    record.messages.push(MessageRecord { at: Some(jiff::Timestamp::now()), level: Level::Error, text });
+                }
+            }
+        }
         record.state = state;
         record.finished = Some(jiff::Timestamp::now());
         self.count_warnings(&mut record);

@@ -61,6 +61,8 @@ pub(crate) fn open_record(campaign: CampaignRun<'_>) -> Result<CampaignRecord> {
     record.config_path = Some(plan.campaign_file.clone());
     record.command_line.clone_from(&settings.command_line);
     record.state = State::Running;
+    record.final_images = earlier.as_ref().map(|e| e.final_images.clone()).unwrap_or_default();
+    record.final_images.retain(|made| plan.final_imaging.iter().any(|planned| planned.name == made.name));
     let mut earlier = earlier.map(|e| e.datasets).unwrap_or_default();
     earlier.retain(|dataset| !settings.selection.has(&dataset.name));
     let kept = |set: &TargetPlan| earlier.iter().find(|dataset| dataset.name == set.name).cloned();

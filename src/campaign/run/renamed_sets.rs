@@ -35,6 +35,9 @@ pub(crate) fn under_known_names(
             Some((d.name.clone(), Journal::last_done_key(&journal, StepId::PREPARE)?))
         })
         .collect();
+    if gone.is_empty() {
+        return plan;
+    }
     let new: Vec<usize> = (0..plan.targets.len()).filter(|i| !known.contains(plan.targets[*i].name.as_str())).collect();
     for index in new {
         let set = &mut plan.targets[index];

@@ -3,6 +3,7 @@
 
 mod attempt;
 pub(crate) mod field;
+pub(crate) mod final_data;
 pub mod masks;
 pub(crate) mod onto;
 pub(crate) mod programs;

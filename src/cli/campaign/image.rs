@@ -1,7 +1,7 @@
 //! `cleanloop image`: one round's imaging alone, its masks included, without calibration.
 
 use super::campaign_args::CampaignArgs;
-use super::run::{Terminal, run_plan};
+use super::run::{Terminal, run_plan, run_to_end};
 use crate::campaign::RunOptions;
 use crate::campaign::file::StartColumn;
 use crate::{ExitStatus, Result};
@@ -21,6 +21,9 @@ depend on it are repeated.
 A mask that is made once, before imaging (`mask: {cadence: round}`), needs an image: the last accepted one of an earlier \
 round, if the campaign has one.
 
+With --final NAME it makes one of the images of `campaign: final_imaging` instead, in final/NAME, from the best round of a \
+campaign that has ended, as `cleanloop run` does after the last round.
+
 The measurement set is copied only if something must be written to it (wsclean needs a column MODEL_DATA for \
 `cadence: cycle`) and the campaign file does not say `work_on: original`. With wsclean this needs no CASA.";
 
@@ -32,6 +35,8 @@ Examples:
   cleanloop image campaign.yaml --round 3 --ms calibrated.ms
   # A campaign that only images: its round 0
   cleanloop image examples/line_cube_wsclean.yaml --ms line.ms --output cube
+  # One of the images and cubes that the file asks for after the best round
+  cleanloop image campaign.yaml --final line
   # Data calibrated elsewhere
   cleanloop image campaign.yaml --column CORRECTED_DATA --set wsclean.niter=100000";
 
@@ -50,6 +55,11 @@ pub struct Args {
     #[arg(long, value_enum)]
     pub column: Option<StartColumn>,
 
+    /// One of the file's final imagings in place of a round: it is made from the best round of the campaign, which must
+    /// have ended.
+    #[arg(long = "final", value_name = "NAME", conflicts_with_all = ["round", "column"])]
+    pub final_imaging: Option<String>,
+
     /// Put the results of earlier runs of this command for this round aside, and start from the beginning.
     #[arg(long)]
     pub restart: bool,
@@ -60,7 +70,11 @@ pub struct Args {
 /// # Errors
 /// Bad input, the failure of the imager, an interruption.
 pub(crate) fn run(args: Args, terminal: Terminal) -> Result<ExitStatus> {
-    let plan = args.campaign.load()?.plan()?.imaging_alone(args.round, args.column)?;
-    let outcome = run_plan(plan, RunOptions { restart: args.restart, ..terminal.run_options() })?;
+    let plan = args.campaign.load()?.plan()?;
+    let options = RunOptions { restart: args.restart, ..terminal.run_options() };
+    let outcome = match &args.final_imaging {
+        Some(name) => run_to_end(options, |options| plan.run_final(name, options))?,
+        None => run_plan(plan.imaging_alone(args.round, args.column)?, options)?,
+    };
     Ok(outcome.exit_status())
 }

@@ -98,8 +98,16 @@ pub(crate) fn run(args: Args, terminal: Terminal) -> Result<ExitStatus> {
 /// # Errors
 /// As [`run`].
 pub(crate) fn run_plan(plan: CampaignPlan, options: RunOptions) -> Result<Outcome> {
+    run_to_end(options, |options| plan.run(options))
+}
+
+/// Runs something of a campaign until it ends or is interrupted, and says where its report is.
+///
+/// # Errors
+/// As [`run`].
+pub(super) fn run_to_end(options: RunOptions, run: impl FnOnce(RunOptions) -> Result<Outcome>) -> Result<Outcome> {
     interrupt::install().map_err(Error::internal)?;
-    let outcome = plan.run(options)?;
+    let outcome = run(options)?;
     println!("report: {}", outcome.folder.join("report").join("index.html").display());
     Ok(outcome)
 }

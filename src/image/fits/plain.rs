@@ -5,6 +5,7 @@ use crate::image::ImageError;
 use multiversion::multiversion;
 use rayon::prelude::*;
 use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -76,6 +77,18 @@ pub struct PlainPlane<'a> {
 }
 
 impl PlainPlane<'_> {
+    /// Writes the plane's bytes, as they are, behind what is written; `bytes` is their number.
+    ///
+    /// # Errors
+    /// The operating system's refusal, with the path.
+    pub(crate) fn copy_bytes(&self, to: &mut File, bytes: u64) -> Result<(), ImageError> {
+        let fail = |e: std::io::Error| ImageError::Unreadable { path: self.path.to_path_buf(), reason: e.to_string() };
+        let mut from = &self.pixels.file;
+        from.seek(SeekFrom::Start(self.pixels.offset + (self.first * size_of::<f32>()) as u64)).map_err(fail)?;
+        let copied = std::io::copy(&mut from.take(bytes), to).map_err(fail)?;
+        if copied == bytes { Ok(()) } else { Err(fail(std::io::ErrorKind::UnexpectedEof.into())) }
+    }
+
     /// Reads whole rows, from row `first` on, as many as the buffer holds.
     ///
     /// # Errors

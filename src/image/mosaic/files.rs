@@ -238,7 +238,13 @@ fn per_beam(header: &Header) -> bool {
 }
 
 /// An image with the beam `from` as one with the beam `to` would be: peaks of point sources in Jy/beam stay.
-fn convolved_to(plane: Array2<f32>, from: &Beam, to: &Beam, wcs: &CelestialWcs, per_beam: bool) -> Array2<f32> {
+pub(in crate::image) fn convolved_to(
+    plane: Array2<f32>,
+    from: &Beam,
+    to: &Beam,
+    wcs: &CelestialWcs,
+    per_beam: bool,
+) -> Array2<f32> {
     let (from_sky, to_sky) = (from.covariance(), to.covariance());
     let missing = [0, 1, 2].map(|i| to_sky[i] - from_sky[i]);
     let mut plane = gaussian_convolution(plane.view(), &in_pixels(missing, wcs));

@@ -7,6 +7,7 @@ use crate::imager::context::ImagerContext;
 use crate::imager::cycle::{
     ChannelControls, ChannelCycle, ChannelRevert, MinorControls, MinorCycle, Residual, StopReason,
 };
+use crate::imager::groups::CubeGrid;
 use crate::imager::job::{ImagingJob, Products};
 use crate::imager::lifecycle::{CycleImager, Imager};
 use crate::imager::preview::Capabilities;
@@ -14,8 +15,8 @@ use crate::imager::progress::Progress;
 use crate::options::Validate;
 use crate::programs::casa::Casa;
 use crate::programs::casa::requests::{
-    ChannelLimit, ChannelResult, ChannelState, CycleFiles, Request, RestoredFiles, TcleanClose, TcleanMajor,
-    TcleanMinor, TcleanOpen, TcleanPb, TcleanPredict, TcleanPsf, TcleanReplaceModel, TcleanRestore,
+    ChannelLimit, ChannelResult, ChannelState, CycleFiles, GridAnswer, Request, RestoredFiles, TcleanClose, TcleanGrid,
+    TcleanMajor, TcleanMinor, TcleanOpen, TcleanPb, TcleanPredict, TcleanPsf, TcleanReplaceModel, TcleanRestore,
     TcleanRevertChannels, TcleanRollBack,
 };
 use serde_json::{Map, Value, json};
@@ -81,6 +82,16 @@ impl TcleanImager {
             ("savemodel".to_owned(), json!("none")),
         ]);
         map
+    }
+
+    /// The frequencies of the cube's channels, in its frame: worked out from the data as CASA does, without imaging.
+    ///
+    /// # Errors
+    /// CASA's failure.
+    pub(crate) fn grid(&mut self) -> Result<CubeGrid> {
+        let GridAnswer { first_hz, width_hz } =
+            self.ask(&TcleanGrid { folder: self.folder(), parameters: self.parameters() })?;
+        Ok(CubeGrid { first_hz, width_hz })
     }
 
     /// Folder of the imaging, for the worker.

@@ -327,6 +327,22 @@ impl TcleanOptions {
         (self.parallel && executable.is_empty()).then_some(threads.max(1) + 1)
     }
 
+    /// A part of a cube keeps its fitted beams: a common one is that of all parts together.
+    pub(in crate::imager) fn fit_each_beam(&mut self) {
+        if self.restores_to_common() {
+            self.restoringbeam = OneOrMore::More(Vec::new());
+        }
+    }
+
+    /// All channels are restored with one common beam.
+    pub(crate) fn restores_to_common(&self) -> bool {
+        let common = |beam: &TextValue| matches!(beam, TextValue::Text(text) if text == "common");
+        match &self.restoringbeam {
+            OneOrMore::One(beam) => common(beam),
+            OneOrMore::More(beams) => beams.iter().any(common),
+        }
+    }
+
     /// Cubes are cleaned channel by channel.
     pub fn is_cube(&self) -> bool {
         self.specmode != SpecMode::Mfs

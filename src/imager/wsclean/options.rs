@@ -233,7 +233,7 @@ impl WscleanOptions {
     }
 
     /// The output channels are independent images, the planes of a cube.
-    pub(super) fn is_cube(&self) -> bool {
+    pub(in crate::imager) fn is_cube(&self) -> bool {
         self.channels_out > 1 && !self.join_channels
     }
 

@@ -63,6 +63,20 @@ class Session:
         finally:
             finder.close()
 
+    def frequencies(self) -> tuple[float, float]:
+        """Frequency of the first channel and distance of the next, Hz; nothing is gridded."""
+        self.opened = True
+        try:
+            self.tools.initializeImagers()
+            record = self.tools.SItool.getcsys()
+        finally:
+            self.close()
+        record = record.get("coordsys", record)
+        axis = next(value for key, value in record.items() if key.startswith("spectral"))
+        # A coordinate of its own: the frequency at the first pixel is that of the reference, less the pixels between.
+        grid = axis["wcs"]
+        return float(grid["crval"] - grid["crpix"] * grid["cdelt"]), float(grid["cdelt"])
+
     def major(self, again: bool = False) -> None:
         """Residual of the present model; the model is never written to the data here (see save_model). again: it was
         made before, in a process that has gone."""

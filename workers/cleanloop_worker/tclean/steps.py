@@ -348,6 +348,13 @@ def revert_channels(request: r.TcleanRevertChannels) -> None:
     take_back(request.folder, s.cycle)
 
 
+def cube_grid(request: r.TcleanGrid) -> dict[str, float]:
+    """The frequencies of a cube's channels, in its frame, as the tools work them out from the data."""
+    with scratch(request.folder, first=True, last=True):
+        first, width = Session(request.folder, {**request.parameters, "parallel": False}).frequencies()
+    return {"first_hz": first, "width_hz": width}
+
+
 def predict(request: r.TcleanPredict) -> None:
     """Puts the model of an earlier imaging, in the folder of `model`, into MODEL_DATA."""
     folder = os.path.dirname(os.path.abspath(request.model))

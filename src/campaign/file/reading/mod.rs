@@ -15,7 +15,9 @@ pub(crate) mod yaml;
 pub use problem::{ConfigError, Problem, TextSpan};
 pub use setting::Overrides;
 
-use super::{CampaignBlock, CampaignFile, ModeMaps, archive, block, mask, plain, programs, rounds, selection};
+use super::{
+    CampaignBlock, CampaignFile, ModeMaps, archive, block, final_imaging, mask, plain, programs, rounds, selection,
+};
 use findings::Findings;
 use maps::{mode_maps, not_run, round_maps, version};
 use serde_json::{Map, Value as Json};
@@ -143,6 +145,7 @@ fn elements(campaign: &CampaignFile) -> Findings<'_> {
     plain::check(&mut found);
     programs::check(&mut found);
     selection::check(&mut found);
+    final_imaging::check(&mut found);
     found
 }
 

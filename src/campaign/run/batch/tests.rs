@@ -211,6 +211,7 @@ impl Field {
             backend: &|_, _, _| unreachable!("nothing is run here"),
             follow: Follow::Detach,
             at_barrier: &|_, _, _, _| Ok(()),
+            at_end: &|_, _, _| Ok(()),
             selection: Selection::default(),
         };
         let events = Emitter::default();

@@ -7,6 +7,7 @@ mod calibration;
 mod centres;
 mod facets;
 mod facts;
+mod groups;
 mod imaging;
 mod intervals;
 mod observed;
@@ -20,8 +21,8 @@ mod working_sets;
 use super::masks;
 use super::onto::Applier;
 use super::{
-    Backend, CalibrationStep, FacetStep, Imaged, ImagedData, ImagingStep, MaskStep, Prepared, PreparedSet, Proposal,
-    SolveJob, Solved, StartChains, StepContext,
+    Backend, CalibrationStep, FacetInputs, FacetStep, Imaged, ImagedData, ImagingStep, MaskStep, Prepared, PreparedSet,
+    Proposal, SolveJob, Solved, StartChains, StepContext,
 };
 use crate::Result;
 use crate::calibrator::SolutionTable;
@@ -34,7 +35,8 @@ use crate::campaign::plan::share::mpi_processes;
 use crate::campaign::plan::{self, MeasurementSetPlan, Plan, RoundPlan, TargetPlan};
 use crate::campaign::record::{MaskRecord, MemberSolutions};
 use crate::campaign::rules::acceptance::{Relaxation, RoundOutcome};
-use crate::imager::Products;
+use crate::imager::command::fill_group;
+use crate::imager::{FacetFiles, Products};
 use crate::measurement_set;
 use crate::process::Limits;
 use crate::programs::casa::Casa;
@@ -63,9 +65,13 @@ impl<'p> Programs<'p> {
     /// Programs of `target`, which may use `share` of the machine.
     pub(crate) fn new(plan: &'p Plan, target: &TargetPlan, share: Share) -> Self {
         let mounts = Mounts::of(plan, target);
+        let mut executables = mounts.put_into_all(&plan.executables);
+        if let Some(channels) = &target.channels {
+            fill_group(&mut executables.imager, &channels.group);
+        }
         Self {
             plan,
-            executables: mounts.put_into_all(&plan.executables),
+            executables,
             target: target.clone(),
             share,
             casa: None,
@@ -95,6 +101,13 @@ impl<'p> Programs<'p> {
         Ok(self.casa.clone().expect("just opened"))
     }
 
+    /// Solutions by direction that belong to the data of a final imaging; none where its imager takes none.
+    fn given_facets(&self, step: &ImagingStep) -> Option<FacetFiles> {
+        let of = self.plan.final_of.as_ref().filter(|_| step.imager.takes_facets())?;
+        let target = self.target.channels.as_ref().map_or(&self.target.name, |channels| &channels.target);
+        of.facets.get(target).filter(|_| step.imager.cube_channels().is_none()).cloned()
+    }
+
     fn limits(&self, time: Option<std::time::Duration>) -> Limits {
         let silence = self.plan.resources.stall_limit.as_ref().map(|l| l.0);
         Limits { time, silence, ..Limits::default() }
@@ -115,6 +128,9 @@ impl Backend for Programs<'_> {
     }
 
     fn prepare(&mut self, context: &StepContext) -> Result<Prepared> {
+        if self.target.channels.is_some() {
+            return self.prepare_group(context);
+        }
         if self.plan.reads_data() { self.prepare_read(context) } else { self.prepare_unread(context) }
     }
 
@@ -189,6 +205,9 @@ impl Backend for Programs<'_> {
         mask: Option<&Path>,
         context: &StepContext,
     ) -> Result<Imaged> {
+        let given = self.given_facets(step);
+        let given = given.as_ref().map(|files| FacetInputs { files, directions: &[], judged: None, images: 1 });
+        let data = &ImagedData { facets: data.facets.or(given), ..*data };
         match &data.facets {
             Some(facets) => self.image_with_facets(step, (data, facets), mask, context),
             None => self.make_image(step, data.column, mask, context),

@@ -186,10 +186,10 @@ impl Programs<'_> {
     }
 
     /// The imager's name and version, when it accepts the options of the first round.
-    fn check_imager(&mut self, column: StartColumn, context: &StepContext) -> Result<String> {
+    pub(super) fn check_imager(&mut self, column: StartColumn, context: &StepContext) -> Result<String> {
         let mut job = self.job(column.name(), None, context);
         job.measurement_sets = self.target.paths();
-        let imaging = self.plan.rounds_to_run()[0].imaging.clone();
+        let imaging = self.imaging_of(&self.plan.rounds_to_run()[0])?;
         let mut imager = self.imager(&imaging, job, context)?;
         let checked = imager.setup();
         let program = imager.capabilities().program;

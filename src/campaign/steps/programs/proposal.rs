@@ -30,6 +30,7 @@ impl Programs<'_> {
         history: &[RoundOutcome],
     ) -> Result<Proposal> {
         let mut plan = self.round(id.round).clone();
+        plan.imaging = self.imaging_of(&plan)?;
         self.widen_margin(&mut plan);
         let started = self.started_with(id);
         if let Some((options, _)) = &started {

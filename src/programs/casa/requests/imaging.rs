@@ -35,6 +35,25 @@ pub struct TcleanClose {
     pub folder: PathBuf,
 }
 
+/// Works out the frequencies of a cube's channels.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct TcleanGrid {
+    /// An empty folder.
+    pub folder: PathBuf,
+    /// tclean's parameters.
+    pub parameters: Map<String, Value>,
+}
+
+/// Answer to [`TcleanGrid`].
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GridAnswer {
+    /// Frequency of the first channel, Hz.
+    pub first_hz: f64,
+    /// From one channel to the next, Hz.
+    pub width_hz: f64,
+}
+
 /// Makes the PSF.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct TcleanPsf {

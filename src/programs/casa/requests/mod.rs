@@ -15,9 +15,9 @@ pub use calibration::{
 };
 pub use imaging::{
     ChannelLimit, ChannelResult, ChannelState, CycleFiles, DeconvolutionAnswer, DeconvolutionPrepare, DeconvolutionRun,
-    ExportImage, MinorAnswer, OpenAnswer, PrimaryBeamAnswer, RestoredFiles, RollBackAnswer, Tclean, TcleanAnswer,
-    TcleanClose, TcleanMajor, TcleanMinor, TcleanOpen, TcleanPb, TcleanPredict, TcleanPsf, TcleanReplaceModel,
-    TcleanRestore, TcleanRevertChannels, TcleanRollBack,
+    ExportImage, GridAnswer, MinorAnswer, OpenAnswer, PrimaryBeamAnswer, RestoredFiles, RollBackAnswer, Tclean,
+    TcleanAnswer, TcleanClose, TcleanGrid, TcleanMajor, TcleanMinor, TcleanOpen, TcleanPb, TcleanPredict, TcleanPsf,
+    TcleanReplaceModel, TcleanRestore, TcleanRevertChannels, TcleanRollBack,
 };
 pub use inspection::{
     AntennaFacts, ColumnFacts, CorrelationFacts, ExpectedBeam, FieldFacts, FlagNotFinite, Inspect, MsFacts, ScanFacts,
@@ -97,6 +97,7 @@ requests! {
     GainStatistics, "gain_statistics" => Vec<crate::quality::solutions::SolutionStats>;
     TcleanOpen, "tclean_open" => OpenAnswer;
     TcleanClose, "tclean_close" => ();
+    TcleanGrid, "tclean_grid" => GridAnswer;
     TcleanPsf, "tclean_psf" => ();
     TcleanPb, "tclean_pb" => PrimaryBeamAnswer;
     TcleanMajor, "tclean_major" => CycleFiles;

@@ -1,0 +1,244 @@
+//! Images and cubes after the best round: each is run as a campaign of its own, of one round without calibration.
+
+use super::paths::absolute;
+use super::resolve::mask_of;
+use super::strategy::Options;
+use super::{ChannelsPlan, MaskPlan, MeasurementSetPlan, Plan, PlanError, RoundPlan, TargetPlan};
+use crate::campaign::file::{
+    ArchiveOptions, CalibratorKind, CampaignBlock, CampaignFile, FinalData, FinalImaging, ImagerKind, MaskCadence,
+    MaskMethod, MaskSettings, RestoringBeam, StartColumn, StartModel, StopOptions, Subtract, WorkOn,
+};
+use crate::campaign::layout::final_imaging_folder;
+use crate::imager::{ChannelGroup, FacetFiles, ImagerOptions};
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// One imaging after the best round, with everything resolved.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FinalPlan {
+    /// Its name, which is that of its folder in `final/`.
+    pub name: String,
+    /// The imager.
+    pub imager: ImagerKind,
+    /// Its options.
+    pub imaging: ImagerOptions,
+    /// The masks it is cleaned with; `None`: none.
+    pub mask: Option<MaskPlan>,
+    /// When its cleaning ends, with cadence `cycle`.
+    pub stop: StopOptions,
+    /// Its data.
+    pub data: FinalData,
+    /// What is subtracted from them.
+    pub subtract: Subtract,
+    /// Channels of a group; `None`: it is imaged at once.
+    pub channels_per_job: Option<usize>,
+    /// Channels of the cube, where they are known.
+    pub channels: Option<usize>,
+    /// Beams of a cube that is put together from groups.
+    pub restoringbeam: RestoringBeam,
+    /// The images of the groups go once the cube is there.
+    pub remove_groups: bool,
+}
+
+/// The final imaging that a plan is of.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FinalOf {
+    /// The folder of the campaign whose best rounds it images.
+    pub campaign: PathBuf,
+    /// The imaging.
+    pub imaging: FinalPlan,
+    /// Its data are copies of its own, made before any of it is imaged.
+    pub makes_data: bool,
+    /// Solutions by direction that belong to the best rounds, by target.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub facets: IndexMap<String, FacetFiles>,
+}
+
+/// The data of one target that a final imaging reads.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FinalInput {
+    /// The target in the campaign.
+    pub target: String,
+    /// Its measurement sets.
+    pub members: Vec<MeasurementSetPlan>,
+    /// The column that holds the best round's data.
+    pub column: StartColumn,
+    /// Solutions by direction of the best round; `None`: it has none.
+    pub facets: Option<FacetFiles>,
+    /// Channels of the data, of the only spectral window; `None`: they are not known, or there are several windows.
+    pub channels: Option<usize>,
+}
+
+impl FinalPlan {
+    /// Its data are others than those that the rounds worked on.
+    pub fn makes_data(&self) -> bool {
+        self.data == FinalData::Full || self.subtract != Subtract::None
+    }
+
+    /// The groups of channels that it is imaged in; empty: it is imaged at once.
+    pub fn groups(&self) -> Vec<ChannelGroup> {
+        match (self.channels_per_job, self.channels) {
+            (Some(size), Some(channels)) => ChannelGroup::all(channels, size),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Groups of channels read the same data at the same time, and the imager needs a column that is not there.
+    fn lacks_column(&self, input: &FinalInput) -> bool {
+        let by_cycle = self.mask.as_ref().is_some_and(|mask| mask.cadence == MaskCadence::Cycle);
+        let wsclean = matches!(self.imaging, ImagerOptions::Wsclean(_));
+        let lacks = |set: &MeasurementSetPlan| self.imaging.writes_to(&set.path, by_cycle);
+        wsclean && self.channels_per_job.is_some() && input.members.iter().any(lacks)
+    }
+}
+
+impl Plan {
+    /// The final imaging of this name.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn final_named(&self, name: &str) -> Result<&FinalPlan, PlanError> {
+        self.final_imaging.iter().find(|imaging| imaging.name == name).ok_or_else(|| PlanError::NoSuchFinal {
+            name: name.to_owned(),
+            known: self.final_imaging.iter().map(|imaging| imaging.name.clone()).collect(),
+        })
+    }
+
+    /// The plan of a final imaging: one round, without calibration, of these data; each group of channels is a target.
+    pub(crate) fn of_final(&self, imaging: &FinalPlan, inputs: &[FinalInput]) -> Self {
+        let output = final_imaging_folder(&self.output, &imaging.name);
+        let column = inputs.first().map_or(StartColumn::Data, |input| input.column);
+        let makes_data = imaging.makes_data() || inputs.iter().any(|input| imaging.lacks_column(input));
+        let start_column = if makes_data { StartColumn::Data } else { column };
+        let mut options = imaging.imaging.clone();
+        options.set_data_column(start_column.name());
+        let members = |input: &FinalInput| {
+            let own = |set: &MeasurementSetPlan| MeasurementSetPlan {
+                path: output.join("data").join(format!("{}.ms", set.name)),
+                field: None,
+                ..set.clone()
+            };
+            if makes_data { input.members.iter().map(own).collect() } else { input.members.clone() }
+        };
+        let groups = imaging.groups();
+        let targets_of = |input: &FinalInput| -> Vec<TargetPlan> {
+            let whole = TargetPlan { name: input.target.clone(), members: members(input), channels: None };
+            if groups.is_empty() {
+                return vec![whole];
+            }
+            let name = |group: &ChannelGroup| match inputs.len() {
+                1 => group.name(),
+                _ => format!("{}-{}", input.target, group.name()),
+            };
+            let channels = |group: &ChannelGroup| ChannelsPlan {
+                target: input.target.clone(),
+                group: *group,
+                of_data: input.channels,
+            };
+            let of = |group: &ChannelGroup| TargetPlan {
+                name: name(group),
+                channels: Some(channels(group)),
+                ..whole.clone()
+            };
+            groups.iter().map(of).collect()
+        };
+        let facets = inputs.iter().filter_map(|input| Some((input.target.clone(), input.facets.clone()?)));
+        Self {
+            name: format!("{}, final imaging {}", self.name, imaging.name),
+            targets: inputs.iter().flat_map(targets_of).collect(),
+            output: output.clone(),
+            spw: String::new(),
+            average: Default::default(),
+            imager: imaging.imager,
+            calibrator: CalibratorKind::None,
+            rounds: vec![RoundPlan {
+                round: 0,
+                calibration: None,
+                facets: None,
+                mask: imaging.mask.clone(),
+                imaging: options,
+                data_column: start_column.name().to_owned(),
+                waits_for_all: makes_data || !groups.is_empty() && imaging.imaging.needs_grid(),
+            }],
+            facet_stage: None,
+            stop: imaging.stop.clone(),
+            // Groups only read; what is there for this imaging alone may be written to.
+            work_on: if makes_data || !groups.is_empty() { WorkOn::Original } else { self.work_on },
+            start_column,
+            start_model: StartModel::default(),
+            apply_to: None,
+            archive: ArchiveOptions::default(),
+            not_run: Vec::new(),
+            warnings: Vec::new(),
+            only_round: Some(0),
+            final_imaging: Vec::new(),
+            final_of: Some(FinalOf {
+                campaign: self.output.clone(),
+                imaging: imaging.clone(),
+                makes_data,
+                facets: facets.collect(),
+            }),
+            ..self.clone()
+        }
+    }
+}
+
+/// The final imagings of a campaign, in the order of the file.
+pub(super) fn final_imagings(
+    campaign: &CampaignFile,
+    options: &Options<'_>,
+    block: &CampaignBlock,
+) -> Result<Vec<FinalPlan>, PlanError> {
+    block.final_imaging.iter().map(|(name, imaging)| resolve(campaign, options, block, (name, imaging))).collect()
+}
+
+fn resolve(
+    campaign: &CampaignFile,
+    options: &Options<'_>,
+    block: &CampaignBlock,
+    (name, imaging): (&str, &FinalImaging),
+) -> Result<FinalPlan, PlanError> {
+    let imager = imaging.imager.unwrap_or(block.imager);
+    let own = match imager {
+        ImagerKind::Wsclean => &imaging.wsclean,
+        ImagerKind::Casa => &imaging.tclean,
+        ImagerKind::Command => &serde_json::Map::new(),
+    };
+    let place = ["campaign", "final_imaging", name];
+    let mut made = options.final_imager(campaign.last_round(), (imager, own), &place, &block.executables.imager)?;
+    for path in made.paths_mut() {
+        *path = absolute(&campaign.folder().join(&*path))?;
+    }
+    let mode = imager.mode().unwrap_or_default();
+    let wrong = |key: &str, message: String, help: &str| {
+        let at: Vec<&str> = place.into_iter().chain([mode, key]).collect();
+        let at = if campaign.tree.at(&at).is_some() { &at[..] } else { &place[..] };
+        PlanError::from(campaign.error_at(at, message, help))
+    };
+    if imaging.channels_per_job.is_some()
+        && let Some((key, remedy)) = made.against_groups()
+    {
+        let message = format!("`final_imaging.{name}` cannot be imaged in groups of channels (`{mode}.{key}`)");
+        return Err(wrong(key, message, remedy));
+    }
+    let common = matches!(&made, ImagerOptions::Tclean(o) if o.restores_to_common());
+    let settings = imaging.mask.clone().unwrap_or_else(|| MaskSettings {
+        cadence: MaskCadence::Cycle,
+        method: if imager == ImagerKind::Command { MaskMethod::None } else { block.mask.method },
+        ..block.mask.clone()
+    });
+    Ok(FinalPlan {
+        name: name.to_owned(),
+        imager,
+        mask: mask_of(campaign, options, &settings, campaign.last_round())?,
+        stop: imaging.stop.clone().unwrap_or_else(|| block.stop.clone()),
+        data: imaging.data,
+        subtract: imaging.subtract,
+        channels_per_job: imaging.channels_per_job,
+        channels: made.cube_channels().or(imaging.channels),
+        restoringbeam: if common { RestoringBeam::Common } else { imaging.restoringbeam },
+        remove_groups: imaging.remove_groups,
+        imaging: made,
+    })
+}

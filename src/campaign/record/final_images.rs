@@ -1,0 +1,23 @@
+//! Images and cubes that were made after the best round.
+
+use crate::campaign::journal::State;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// One final imaging; its own record is in its folder.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FinalRecord {
+    /// Its name.
+    pub name: String,
+    /// Its folder, with a record and a report of its own.
+    pub folder: PathBuf,
+    /// Where it stands.
+    pub state: State,
+    /// Wall time of the last run of it, seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<f64>,
+    /// Why it failed; empty: it did not.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub error: String,
+}
