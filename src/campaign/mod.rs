@@ -50,7 +50,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::path::Path;
 use steps::programs::Programs;
-use steps::{field, final_data};
+use steps::{cube, field, final_data};
 
 /// A campaign file that was read and checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -171,7 +171,13 @@ fn with_real_programs<T>(
                 None => field::make(plan, round, records, &tell),
             }
         },
-        at_end: &|_, _, _| Ok(()),
+        at_end: &|plan, record, events| {
+            if let Some(of) = &plan.final_of {
+                let tell = |level, text| events.message(None, level, text);
+                record.cubes = cube::finish(plan, of, &record.datasets, &tell)?;
+            }
+            Ok(())
+        },
         selection,
     };
     work(&settings, &Emitter::new(options.consumers))

@@ -28,6 +28,7 @@ use crate::campaign::ReportWriter;
 use crate::campaign::record::{CampaignRecord, DatasetRecord};
 use crate::util::fs::{FileError, write_atomically};
 use figures::Store;
+use pages::final_images;
 use pages::{CampaignView, DatasetWriter, OverviewEntry, OverviewPage, Templates};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
@@ -106,7 +107,12 @@ fn write_all(record: &CampaignRecord, folder: &Path, force: bool) -> Result<Path
     let report = folder.join(FOLDER);
     make(&report)?;
     let templates = Templates::new()?;
-    let campaign = CampaignView::new(record);
+    let store = Store::new(report.join(FIGURES).join("campaign"), force);
+    let campaign = CampaignView {
+        final_images: final_images::of_record(record, folder),
+        cubes: final_images::cubes(record, folder, &store),
+        ..CampaignView::new(record)
+    };
     let trouble = trouble::of_all(&record.datasets);
     let names = page_folders(&record.datasets);
     let writer = Writer { templates: &templates, campaign: &campaign, folder, report: &report, force };
@@ -160,6 +166,8 @@ impl Writer<'_> {
         let store_folder = self.report.join(FIGURES).join(if name.is_empty() { "only" } else { name });
         let mut campaign = self.campaign.clone();
         if many {
+            // Those are on the campaign's page.
+            (campaign.final_images, campaign.cubes) = (Vec::new(), Vec::new());
             // Pages of a set that has ended are finished, whatever the others still do.
             campaign.running = !dataset.state.is_final();
             campaign.state = words::state(dataset.state).to_string();
@@ -189,7 +197,8 @@ impl Writer<'_> {
 fn key_of_pages(campaign: &CampaignView, dataset: &DatasetRecord, trouble: &Trouble) -> String {
     // Times of the campaign change with every step of every dataset: they alone are no reason to write all pages.
     let lasting = (&campaign.name, &campaign.program, &campaign.state, &campaign.tools, &campaign.config);
-    let text = serde_json::to_vec(&(lasting, dataset, trouble)).unwrap_or_default();
+    let after = (&campaign.final_images, &campaign.cubes);
+    let text = serde_json::to_vec(&(lasting, after, dataset, trouble)).unwrap_or_default();
     let mut digest = Sha256::new();
     pages::sources().for_each(|part| digest.update(part));
     digest.update(text);

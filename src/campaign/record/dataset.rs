@@ -1,7 +1,7 @@
 //! A campaign and its measurement sets.
 
 use super::FORMAT;
-use super::final_images::FinalRecord;
+use super::final_images::{CubeRecord, FinalRecord};
 use super::message::MessageRecord;
 use super::round::RoundRecord;
 use crate::campaign::journal::State;
@@ -43,6 +43,9 @@ pub struct CampaignRecord {
     /// Images and cubes that were made after the best round.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub final_images: Vec<FinalRecord>,
+    /// Cubes that were put together from groups of channels.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub cubes: Vec<CubeRecord>,
     /// Messages about the campaign as a whole.
     pub messages: Vec<MessageRecord>,
 }

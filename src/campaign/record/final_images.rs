@@ -4,6 +4,24 @@ use crate::campaign::journal::State;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
+/// A cube that was put together from groups of channels.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CubeRecord {
+    /// What it is of: the target.
+    pub name: String,
+    /// Its channels.
+    pub channels: usize,
+    /// The cube of restored images, Jy/beam.
+    pub image: PathBuf,
+    /// Its sum over the channels.
+    pub moment0: PathBuf,
+    /// Its brightest channel at each pixel.
+    pub peak: PathBuf,
+    /// Its masks, where there is one for each channel.
+    pub mask: Option<PathBuf>,
+}
+
 /// One final imaging; its own record is in its folder.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

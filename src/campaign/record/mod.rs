@@ -23,7 +23,7 @@ pub use crate::masking::MaskMethod;
 pub use dataset::{CampaignRecord, DatasetRecord, StartRecord, ToolVersion};
 pub use facets::{FacetOutcome, FacetRecord, JudgedDirection};
 pub use file::{FILE_NAME, RecordError};
-pub use final_images::FinalRecord;
+pub use final_images::{CubeRecord, FinalRecord};
 pub use mask::{MaskOrigin, MaskRecord};
 pub use message::{Level, MessageRecord};
 pub use round::{CommandRecord, DecisionRecord, MemberRecord, RoundRecord, RuleRecord, TermRecord};

@@ -54,7 +54,8 @@ pub(crate) fn levels(folder: &Path, round: &RoundRecord) -> Option<Levels> {
     Some(measure(&plane.pixels))
 }
 
-fn measure(pixels: &Array2<f32>) -> Levels {
+/// Levels of a plane.
+pub(super) fn measure(pixels: &Array2<f32>) -> Levels {
     let flat = pixels.as_slice().expect("read in standard layout");
     let (rms, peak) = statistics_where(flat, |v| v != 0.0)
         .map_or((0.0, 0.0), |(stats, range)| (stats.sigma(), range.greatest.max(0.0)));

@@ -1,10 +1,12 @@
 //! The figures of rounds, made from their files and kept beside the report, so that renewing it after each round draws
 //! only what is new. Figures outlive their files: what a disk budget removed can still be looked at.
 
+mod cube;
 mod levels;
 mod round;
 mod store;
 
+pub(crate) use cube::of_cube;
 pub(crate) use levels::{Levels, RESIDUAL_SIGMAS, levels};
 pub(crate) use round::{ChannelFigure, RoundFigures, of_round};
 pub(crate) use store::Store;

@@ -1,5 +1,6 @@
 //! The part of the campaign that each page shows.
 
+use super::final_images::{CubeView, FinalView};
 use crate::campaign::record::CampaignRecord;
 use crate::report::numbers::{duration, time};
 use crate::report::widgets::{self, Fact, MessageView};
@@ -36,6 +37,10 @@ pub(crate) struct CampaignView {
     pub(crate) config_path: String,
     /// Messages about the campaign as a whole.
     pub(crate) messages: Vec<MessageView>,
+    /// Images and cubes after the best round.
+    pub(crate) final_images: Vec<FinalView>,
+    /// Cubes that were put together from groups of channels.
+    pub(crate) cubes: Vec<CubeView>,
     /// It is under way.
     pub(crate) running: bool,
 }
@@ -62,6 +67,8 @@ impl CampaignView {
             config: record.config.clone(),
             config_path: record.config_path.as_ref().map(|p| p.display().to_string()).unwrap_or_default(),
             messages: widgets::messages(&record.messages),
+            final_images: Vec::new(),
+            cubes: Vec::new(),
             running: !record.state.is_final(),
         }
     }

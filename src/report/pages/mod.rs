@@ -5,6 +5,7 @@
 
 mod campaign;
 mod dataset;
+pub(super) mod final_images;
 mod overview;
 mod round;
 
