@@ -2,6 +2,7 @@
 
 mod columns;
 mod compressed;
+pub mod continuum;
 mod copy;
 mod files;
 mod identity;

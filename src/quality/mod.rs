@@ -3,6 +3,7 @@
 pub mod confetti;
 pub mod facets;
 mod joint;
+pub(crate) mod line_channels;
 pub mod metrics;
 pub mod residual;
 pub mod solutions;

@@ -204,6 +204,44 @@ class LoadColumn:
 
 
 @dataclass(frozen=True)
+class WindowChannels:
+    """Channels of a spectral window."""
+
+    window: int
+    channels: list[int]
+
+
+@dataclass(frozen=True)
+class ChannelAmplitudes:
+    """Median amplitude of each channel; with line-free channels, of what a fit to these leaves."""
+
+    ms: str
+    column: str
+    field: int | None
+    line_free: list[WindowChannels]
+    fitorder: int
+
+
+@dataclass(frozen=True)
+class Uvcontsub:
+    """A copy without continuum; parameters under uvcontsub's own names."""
+
+    ms: str
+    column: str
+    field: int | None
+    output: str
+    parameters: Parameters
+
+
+@dataclass(frozen=True)
+class SubtractModel:
+    """CORRECTED_DATA of a copy becomes the source without MODEL_DATA."""
+
+    ms: str
+    source: str
+
+
+@dataclass(frozen=True)
 class GainTable:
     """A table of solutions; without channels it is for the whole band."""
 

@@ -23,7 +23,15 @@ def test_every_operation_has_a_function_that_takes_its_request(name: str) -> Non
 
 def test_every_request_has_an_operation_or_is_a_part_of_one() -> None:
     defined = {kind for kind in vars(r).values() if dataclasses.is_dataclass(kind)}
-    parts = {r.GainTable, r.AppliedTable, r.GainTerm, r.GaincalParameters, r.ChannelLimit, r.ChannelCycle}
+    parts = {
+        r.GainTable,
+        r.AppliedTable,
+        r.GainTerm,
+        r.GaincalParameters,
+        r.ChannelLimit,
+        r.ChannelCycle,
+        r.WindowChannels,
+    }
     assert defined - parts == {operation.request for operation in registry.OPERATIONS.values()}
 
 

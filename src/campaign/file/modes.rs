@@ -13,10 +13,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
 /// Modes of flint that load, but that this program does not run.
-pub(super) const MODES_NOT_RUN: [&str; 3] = ["aegean", "potatopeel", "fitscube"];
+pub(super) const MODES_NOT_RUN: [&str; 6] = ["aegean", "potatopeel", "fitscube", "tukeytractor", "rmsynth", "rmclean"];
 
 /// Operations of flint that load, but that this program does not run.
-pub(super) const OPERATIONS_NOT_RUN: [&str; 3] = ["stokesv", "subtractcube", "polarisation"];
+pub(super) const OPERATIONS_NOT_RUN: [&str; 4] = ["stokesv", "subtractcube", "polarisation", "rmsynth"];
 
 /// Options of each tool, for one round or (in `defaults`) for all.
 ///
@@ -50,6 +50,12 @@ pub struct Modes {
     pub potatopeel: Json,
     /// Loads; not run.
     pub fitscube: Json,
+    /// flint's filter of delays towards the Sun (jolly-roger). Loads; not run.
+    pub tukeytractor: Json,
+    /// Loads; not run.
+    pub rmsynth: Json,
+    /// Loads; not run.
+    pub rmclean: Json,
 }
 
 /// The options of a mode that are written: a map, or (for `gaincal`) a list of maps.

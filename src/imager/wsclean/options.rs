@@ -114,6 +114,12 @@ pub struct WscleanOptions {
     pub force_mask_rounds: Option<u64>,
     /// flint's: keep wsclean's output out of flint's log. Not passed to wsclean; its output is in a log of its own.
     pub flint_no_log_wsclean_output: bool,
+    /// flint's: keep the image, model and residual of the whole band. Not passed to wsclean; they are kept in any case.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub flint_save_mfs_products: bool,
+    /// flint's: a part of the images' names. Not passed to wsclean; images have a folder of their own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flint_name_suffix: Option<String>,
     /// The user's own primary beam, for telescopes that wsclean does not know: the restored image is divided by it. Not
     /// passed to wsclean.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -214,6 +220,8 @@ impl Default for WscleanOptions {
             verbose: false,
             force_mask_rounds: None,
             flint_no_log_wsclean_output: false,
+            flint_save_mfs_products: false,
+            flint_name_suffix: None,
             primary_beam: None,
             extra: IndexMap::new(),
         }

@@ -210,3 +210,45 @@ fn a_bare_strategy_has_the_defaults_of_the_classes() {
     );
     assert_eq!(plan.not_run, ["the operation `polarisation`"]);
 }
+
+/// What flint's `flint_config create` writes today (state of 2026-11), with operations and modes that cleanloop never heard
+/// of.
+#[test]
+fn what_flint_writes_today_loads_and_is_named_where_it_is_not_run() {
+    let plan = plan_of("today.yaml", 2, &[]);
+    let named: Vec<&str> = plan.not_run.iter().map(String::as_str).collect();
+    for part in [
+        "the operation `rmsynth`",
+        "the operation `transients`",
+        "the mode `tukeytractor`",
+        "the mode `rmsynth`",
+        "the mode `rmclean`",
+        "the mode `fitscube`",
+        "the mode `sunglasses`",
+    ] {
+        assert_eq!(named.iter().filter(|name| **name == part).count(), 1, "{part} in {named:?}");
+    }
+    let ImagerOptions::Wsclean(options) = &plan.rounds[1].imaging else { panic!("wsclean") };
+    assert_eq!((options.niter, options.flint_save_mfs_products), (1000, true));
+    let lines = preview::command_lines(&plan, &plan.targets[0]);
+    assert!(!lines[1].imaging[0].words.iter().any(|word| word.contains("flint")), "{:?}", lines[1]);
+}
+
+#[test]
+fn misspelt_options_and_modes_of_a_strategy_are_mistakes() {
+    let load = |text: &str| {
+        let overrides = Overrides { measurement_sets: vec!["a.ms".to_owned()], ..Overrides::default() };
+        file::parse(Path::new("strategy.yaml"), format!("version: 0.2\n{text}"), &overrides)
+    };
+    let mistake = |text: &str| load(text).expect_err(text).problems[0].message.clone();
+    assert_eq!(mistake("defaults: {wsclean: {auto_mas: 3}}"), "unknown key `auto_mas` in `defaults.wsclean`");
+    assert_eq!(mistake("selfcal: {1: {gainkal: {}}}"), "unknown key `gainkal` in `selfcal.1`");
+    assert_eq!(mistake("sefcal: {1: {}}"), "unknown key `sefcal` in the file");
+    assert_eq!(load("defaults: {sunglasses: {dark: true}}").unwrap().not_run, ["the mode `sunglasses`"]);
+    // A campaign file is this program's own: there every unknown name is a mistake, but for flint's.
+    let campaign = "campaign: {measurement_sets: [a.ms]}\nselfcal: {0: {}}\n";
+    let unknown = format!("{campaign}defaults: {{sunglasses: {{}}}}");
+    assert_eq!(mistake(&unknown), "unknown key `sunglasses` in `defaults`");
+    let known = load(&format!("{campaign}defaults: {{tukeytractor: {{outer_width: 30.0}}}}")).unwrap();
+    assert_eq!(known.not_run, ["the mode `tukeytractor`"]);
+}

@@ -1,5 +1,6 @@
 //! What is in measurement sets, and what is wrong with them.
 
+mod continuum;
 pub(crate) mod damage;
 pub(crate) mod faults;
 pub(crate) mod inspect;

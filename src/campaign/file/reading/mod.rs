@@ -10,6 +10,7 @@ pub(super) mod problem;
 pub mod schema;
 mod setting;
 pub(super) mod typed;
+mod unknown;
 pub(crate) mod yaml;
 
 pub use problem::{ConfigError, Problem, TextSpan};
@@ -70,6 +71,7 @@ pub fn parse(path: &Path, text: String, overrides: &Overrides) -> Result<Campaig
     let automatic = automatic::take(&mut tree);
     let mut problems = Vec::new();
     let root = schema::value();
+    let unknown = unknown::take(&mut tree, root);
     if matches!(tree.value, Value::Null) {
         return Err(fail(vec![
             Problem::new(None, "the file is empty").help("`cleanloop init` writes a campaign to start from"),
@@ -89,7 +91,7 @@ pub fn parse(path: &Path, text: String, overrides: &Overrides) -> Result<Campaig
         rounds: round_maps(&data),
         overrides: command_line,
         filled_in,
-        not_run: not_run(&data),
+        not_run: not_run(&data).into_iter().chain(unknown).collect(),
         warnings: Vec::new(),
         automatic,
         block_data: data.get("campaign").filter(|block| !block.is_null()).cloned().unwrap_or_else(|| Map::new().into()),

@@ -34,6 +34,9 @@ struct FileSchema {
     /// flint's operation; loads, is not run.
     #[schemars(default)]
     polarisation: Json,
+    /// flint's operation; loads, is not run.
+    #[schemars(default)]
+    rmsynth: Json,
 }
 
 struct FileVersion;

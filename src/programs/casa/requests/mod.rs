@@ -4,6 +4,7 @@
 //! two when a worker starts, so that a key that differs is found before any work is done.
 
 mod calibration;
+mod continuum;
 mod imaging;
 mod inspection;
 mod measurement_set;
@@ -13,6 +14,7 @@ pub use calibration::{
     AppliedTable, ApplyOnto, Applycal, GainStatistics, GainTable, GainTerm, Gaincal, GaincalAnswer, GaincalParameters,
     IdentityGains, SpectralWindowMaps, TableStatistics,
 };
+pub use continuum::{ChannelAmplitudes, SubtractModel, Uvcontsub, WindowAmplitudes, WindowChannels};
 pub use imaging::{
     ChannelLimit, ChannelResult, ChannelState, CycleFiles, DeconvolutionAnswer, DeconvolutionPrepare, DeconvolutionRun,
     ExportImage, GridAnswer, MinorAnswer, OpenAnswer, PrimaryBeamAnswer, RestoredFiles, RollBackAnswer, Tclean,
@@ -88,6 +90,9 @@ requests! {
     ShiftPhaseCentre, "shift_phase_centre" => ();
     SaveColumn, "save_column" => ();
     LoadColumn, "load_column" => ();
+    ChannelAmplitudes, "channel_amplitudes" => Vec<WindowAmplitudes>;
+    Uvcontsub, "uvcontsub" => ();
+    SubtractModel, "subtract_model" => ();
     Gaincal, "gaincal" => GaincalAnswer;
     Applycal, "applycal" => ();
     ApplyOnto, "apply_onto" => Vec<usize>;
