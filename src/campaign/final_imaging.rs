@@ -61,6 +61,7 @@ fn run_one(campaign: CampaignRun<'_>, imaging: &FinalPlan, restart: bool) -> Res
     let CampaignRun { plan, settings, events } = campaign;
     let began = Instant::now();
     let inputs = final_data::inputs(plan, imaging)?;
+    let imaging = &imaging.for_data(&inputs)?;
     let own = plan.of_final(imaging, &inputs);
     forget_model(plan, &own)?;
     if inputs.iter().any(|input| input.facets.is_some()) && !imaging.imaging.takes_facets() {

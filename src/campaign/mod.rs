@@ -174,6 +174,7 @@ fn with_real_programs<T>(
         at_end: &|plan, record, events| {
             if let Some(of) = &plan.final_of {
                 let tell = |level, text| events.message(None, level, text);
+                record.continuum = final_data::continuum(plan, of);
                 record.cubes = cube::finish(plan, of, &record.datasets, &tell)?;
             }
             Ok(())

@@ -42,6 +42,12 @@ impl FacetFiles {
         std::iter::once(self.regions.as_path()).chain(self.solutions.iter().map(PathBuf::as_path))
     }
 
+    /// The facets with the solutions of one of several measurement sets, by its number.
+    #[must_use]
+    pub fn of_member(&self, member: usize) -> Self {
+        Self { solutions: self.solutions.get(member).cloned().into_iter().collect(), ..self.clone() }
+    }
+
     /// Number of facets: of polygons in the region file.
     ///
     /// # Errors

@@ -28,8 +28,8 @@ use crate::campaign::ReportWriter;
 use crate::campaign::record::{CampaignRecord, DatasetRecord};
 use crate::util::fs::{FileError, write_atomically};
 use figures::Store;
-use pages::final_images;
 use pages::{CampaignView, DatasetWriter, OverviewEntry, OverviewPage, Templates};
+use pages::{continuum, final_images};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -111,6 +111,7 @@ fn write_all(record: &CampaignRecord, folder: &Path, force: bool) -> Result<Path
     let campaign = CampaignView {
         final_images: final_images::of_record(record, folder),
         cubes: final_images::cubes(record, folder, &store),
+        continuum: continuum::of_record(record),
         ..CampaignView::new(record)
     };
     let trouble = trouble::of_all(&record.datasets);
@@ -168,6 +169,7 @@ impl Writer<'_> {
         if many {
             // Those are on the campaign's page.
             (campaign.final_images, campaign.cubes) = (Vec::new(), Vec::new());
+            campaign.continuum = Vec::new();
             // Pages of a set that has ended are finished, whatever the others still do.
             campaign.running = !dataset.state.is_final();
             campaign.state = words::state(dataset.state).to_string();
@@ -197,7 +199,7 @@ impl Writer<'_> {
 fn key_of_pages(campaign: &CampaignView, dataset: &DatasetRecord, trouble: &Trouble) -> String {
     // Times of the campaign change with every step of every dataset: they alone are no reason to write all pages.
     let lasting = (&campaign.name, &campaign.program, &campaign.state, &campaign.tools, &campaign.config);
-    let after = (&campaign.final_images, &campaign.cubes);
+    let after = (&campaign.final_images, &campaign.cubes, &campaign.continuum);
     let text = serde_json::to_vec(&(lasting, after, dataset, trouble)).unwrap_or_default();
     let mut digest = Sha256::new();
     pages::sources().for_each(|part| digest.update(part));

@@ -7,6 +7,8 @@ use super::reading::typed::invalid_values;
 use crate::imager::tclean::TcleanOptions;
 use crate::imager::wsclean::WscleanOptions;
 use crate::major_cycle::StopOptions;
+use crate::measurement_set::continuum::UvcontsubOptions;
+use crate::options::Validate;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value as Json};
@@ -69,6 +71,8 @@ pub struct FinalImaging {
     pub data: FinalData,
     /// What is subtracted from a copy of the data before.
     pub subtract: Subtract,
+    /// Options of CASA's uvcontsub, for `subtract: continuum`.
+    pub uvcontsub: UvcontsubOptions,
     /// Cubes are imaged in groups of this many neighbouring channels, each group by itself: as many at a time as
     /// `resources.concurrent` says, or as jobs of an array. Default: the whole cube at once.
     #[schemars(range(min = 1))]
@@ -118,6 +122,17 @@ pub(super) fn check(found: &mut Findings<'_>) {
                 let text = format!("the options of `{mode}` in `final_imaging.{name}` are not used");
                 found.problem(&["final_imaging", name, mode], text, "its imager is another one: leave them out");
             }
+        }
+        for error in imaging.uvcontsub.problems() {
+            found.problem(&["final_imaging", name, "uvcontsub", error.key()], error.to_string(), "");
+        }
+        if imaging.subtract != Subtract::Continuum && imaging.uvcontsub != UvcontsubOptions::default() {
+            let text = format!("the options of `uvcontsub` in `final_imaging.{name}` are not used");
+            found.problem(
+                &["final_imaging", name, "uvcontsub"],
+                text,
+                "write `subtract: continuum`, or leave them out",
+            );
         }
         if imager == ImagerKind::Command && block.executables.imager.is_empty() {
             let text = "the imager `command` needs a command line";

@@ -30,6 +30,7 @@ pub use block::{CampaignBlock, OnFailure, StartColumn, WorkOn};
 pub use facets::FacetStage;
 pub use final_imaging::{FinalData, FinalImaging, RestoringBeam, Subtract};
 pub use mask::{CombineRule, FieldOptions, MaskCadence, MaskImage, MaskMethod, MaskSettings};
+pub(crate) use modes::operation_path;
 pub use modes::{BaneOptions, ModeOptions, Modes};
 pub use plain::FilledIn;
 pub use programs::{CalibratorKind, Executables, ImagerKind};
@@ -46,6 +47,7 @@ pub use selection::{ApplyTo, AverageOptions, FieldChoice};
 pub use start_model::StartModel;
 pub use together::Together;
 
+use indexmap::IndexMap;
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -67,6 +69,9 @@ pub struct CampaignFile {
     pub defaults: ModeMaps,
     /// The options that are written, by round and mode.
     pub rounds: BTreeMap<usize, ModeMaps>,
+    /// The options that are written in flint's operations after self-calibration, by operation ([`operation_path`] is the
+    /// place of one) and mode.
+    pub(crate) operations: IndexMap<String, ModeMaps>,
     /// The options given on the command line, by mode; they go before those of any round.
     pub overrides: ModeMaps,
     /// The defaults in `block` and `defaults` that are not written.

@@ -16,7 +16,30 @@ use serde_json::{Map, Value as Json};
 pub(super) const MODES_NOT_RUN: [&str; 6] = ["aegean", "potatopeel", "fitscube", "tukeytractor", "rmsynth", "rmclean"];
 
 /// Operations of flint that load, but that this program does not run.
-pub(super) const OPERATIONS_NOT_RUN: [&str; 4] = ["stokesv", "subtractcube", "polarisation", "rmsynth"];
+pub(super) const OPERATIONS_NOT_RUN: [&str; 1] = ["rmsynth"];
+
+/// Operations of flint that are run as final imagings; those of a polarisation have its name after a dash.
+pub(super) const OPERATIONS: [&str; 5] =
+    ["stokesv", "subtractcube", "polarisation-total", "polarisation-linear", "polarisation-circular"];
+
+/// Where the options of an operation stand in the file.
+pub(crate) fn operation_path(operation: &str) -> Vec<&str> {
+    operation.split('-').collect()
+}
+
+/// flint's operation `polarisation`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Polarisation {
+    /// Stokes I.
+    pub(super) total: Option<Modes>,
+    /// Stokes Q and U, their peaks searched for together.
+    pub(super) linear: Option<Modes>,
+    /// Stokes V.
+    pub(super) circular: Option<Modes>,
+    /// Loads; not run.
+    pub(super) fitscube: Json,
+}
 
 /// Options of each tool, for one round or (in `defaults`) for all.
 ///

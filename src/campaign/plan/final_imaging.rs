@@ -1,15 +1,21 @@
 //! Images and cubes after the best round: each is run as a campaign of its own, of one round without calibration.
 
+mod operations;
+
+pub(super) use operations::not_run as operations_not_run;
+
 use super::paths::absolute;
 use super::resolve::mask_of;
 use super::strategy::Options;
 use super::{ChannelsPlan, MaskPlan, MeasurementSetPlan, Plan, PlanError, RoundPlan, TargetPlan};
+use crate::Error;
 use crate::campaign::file::{
     ArchiveOptions, CalibratorKind, CampaignBlock, CampaignFile, FinalData, FinalImaging, ImagerKind, MaskCadence,
     MaskMethod, MaskSettings, RestoringBeam, StartColumn, StartModel, StopOptions, Subtract, WorkOn,
 };
 use crate::campaign::layout::final_imaging_folder;
 use crate::imager::{ChannelGroup, FacetFiles, ImagerOptions};
+use crate::measurement_set::continuum::UvcontsubOptions;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -31,14 +37,24 @@ pub struct FinalPlan {
     pub data: FinalData,
     /// What is subtracted from them.
     pub subtract: Subtract,
+    /// How the continuum is fitted that is subtracted.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub uvcontsub: UvcontsubOptions,
     /// Channels of a group; `None`: it is imaged at once.
     pub channels_per_job: Option<usize>,
     /// Channels of the cube, where they are known.
     pub channels: Option<usize>,
+    /// Each channel of the data is a channel of the cube (flint's `subtractcube`): how many, the data say.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub every_channel: bool,
     /// Beams of a cube that is put together from groups.
     pub restoringbeam: RestoringBeam,
     /// The images of the groups go once the cube is there.
     pub remove_groups: bool,
+}
+
+fn is_default(options: &UvcontsubOptions) -> bool {
+    *options == UvcontsubOptions::default()
 }
 
 /// The final imaging that a plan is of.
@@ -82,6 +98,29 @@ impl FinalPlan {
             (Some(size), Some(channels)) => ChannelGroup::all(channels, size),
             _ => Vec::new(),
         }
+    }
+
+    /// The same for these data: where each of their channels is one of the cube, it has so many.
+    ///
+    /// # Errors
+    /// Not all measurement sets have the same number of channels.
+    pub(crate) fn for_data(&self, inputs: &[FinalInput]) -> Result<Self, Error> {
+        let mut own = self.clone();
+        let ImagerOptions::Wsclean(options) = &mut own.imaging else { return Ok(own) };
+        if !self.every_channel {
+            return Ok(own);
+        }
+        let first = inputs.first().and_then(|input| input.channels);
+        let Some(channels) = first.filter(|_| inputs.iter().all(|input| input.channels == first)) else {
+            return Err(Error::bad_input(format!(
+                "final imaging {}: each channel of the data is imaged by itself, which needs the same number of channels in \
+                 one spectral window of all measurement sets: select them with `campaign: spw`",
+                self.name
+            )));
+        };
+        (options.channels_out, options.join_channels, options.channel_range) = (channels as u64, false, None);
+        own.channels = Some(channels);
+        Ok(own)
     }
 
     /// Groups of channels read the same data at the same time, and the imager needs a column that is not there.
@@ -184,13 +223,17 @@ impl Plan {
     }
 }
 
-/// The final imagings of a campaign, in the order of the file.
+/// The final imagings of a campaign: flint's operations, then those of the `campaign:` block, in its order.
 pub(super) fn final_imagings(
     campaign: &CampaignFile,
     options: &Options<'_>,
     block: &CampaignBlock,
 ) -> Result<Vec<FinalPlan>, PlanError> {
-    block.final_imaging.iter().map(|(name, imaging)| resolve(campaign, options, block, (name, imaging))).collect()
+    let mut all = operations::of(campaign, options, block)?;
+    for (name, imaging) in &block.final_imaging {
+        all.push(resolve(campaign, options, block, (name, imaging))?);
+    }
+    Ok(all)
 }
 
 fn resolve(
@@ -206,7 +249,8 @@ fn resolve(
         ImagerKind::Command => &serde_json::Map::new(),
     };
     let place = ["campaign", "final_imaging", name];
-    let mut made = options.final_imager(campaign.last_round(), (imager, own), &place, &block.executables.imager)?;
+    let base = imager.mode().map(|mode| options.map(campaign.last_round(), mode)).transpose()?.unwrap_or_default();
+    let mut made = options.final_imager(base, (imager, own), &place, &block.executables.imager)?;
     for path in made.paths_mut() {
         *path = absolute(&campaign.folder().join(&*path))?;
     }
@@ -235,8 +279,10 @@ fn resolve(
         stop: imaging.stop.clone().unwrap_or_else(|| block.stop.clone()),
         data: imaging.data,
         subtract: imaging.subtract,
+        uvcontsub: imaging.uvcontsub.clone(),
         channels_per_job: imaging.channels_per_job,
         channels: made.cube_channels().or(imaging.channels),
+        every_channel: false,
         restoringbeam: if common { RestoringBeam::Common } else { imaging.restoringbeam },
         remove_groups: imaging.remove_groups,
         imaging: made,

@@ -1,6 +1,6 @@
 //! From the campaign file to the plan: options merged, paths made absolute, environment variables replaced.
 
-use super::final_imaging::final_imagings;
+use super::final_imaging::{final_imagings, operations_not_run};
 use super::measurement_sets::measurement_sets;
 use super::paths::{absolute, folder_name};
 use super::selection::Selection;
@@ -81,6 +81,7 @@ pub fn resolve_with(campaign: &CampaignFile, environment: &dyn Fn(&str) -> Optio
     let final_imaging = final_imagings(campaign, &options, &block)?;
     let (archive, homeless) = archive(campaign, &options, &block)?;
     let mut not_run = campaign.not_run.clone();
+    not_run.extend(operations_not_run(campaign, &block));
     not_run.extend(homeless);
     let mut plan = Plan {
         name: campaign.name(),

@@ -10,6 +10,7 @@ use crate::calibrator::options::GaincalOptions;
 use crate::campaign::file::env::{self, Undefined};
 use crate::campaign::file::{
     BaneOptions, CampaignBlock, CampaignFile, ConfigError, ImagerKind, ModeOptions, Problem, invalid_values,
+    operation_path,
 };
 use crate::imager::ImagerOptions;
 use crate::imager::wsclean::WscleanOptions;
@@ -52,6 +53,11 @@ impl<'a> Options<'a> {
             (listed.and_then(|round| campaign.rounds[&round].get(mode)), Some(vec!["selfcal", &round_name, mode])),
             (campaign.overrides.get(mode), None),
         ];
+        self.merged(layers, mode)
+    }
+
+    /// Layers of a mode's options on top of each other, each with its place (none: the command line).
+    fn merged(&self, layers: Layers<'_>, mode: &str) -> Result<Vec<Map<String, Json>>, ConfigError> {
         let mut merged = Merged::default();
         for (layer, place) in layers {
             if let Some(layer) = layer {
@@ -142,13 +148,30 @@ impl<'a> Options<'a> {
         Ok(options)
     }
 
-    /// Options of the imager of a final imaging: those of the last round, updated by its own, which stand at `place`.
+    /// The options of a mode in one of flint's operations: those of `defaults`, updated by its own; only those that are
+    /// written somewhere.
+    ///
+    /// # Errors
+    /// Environment variables that are not set.
+    pub(super) fn operation(&self, name: &str, mode: &str) -> Result<Map<String, Json>, ConfigError> {
+        let campaign = self.campaign;
+        let place: Vec<&str> = operation_path(name).into_iter().chain([mode]).collect();
+        let own = campaign.operations.get(name).and_then(|modes| modes.get(mode));
+        let layers = [
+            (campaign.defaults.get(mode), Some(vec!["defaults", mode])),
+            (own, Some(place)),
+            (campaign.overrides.get(mode), None),
+        ];
+        Ok(self.merged(layers, mode)?.into_iter().next().unwrap_or_default())
+    }
+
+    /// Options of the imager of a final imaging: a base, updated by its own, which stand at `place`.
     ///
     /// # Errors
     /// As [`Options::typed`].
     pub(super) fn final_imager(
         &self,
-        last_round: usize,
+        mut map: Map<String, Json>,
         (imager, own): (ImagerKind, &Map<String, Json>),
         place: &[&str],
         template: &[String],
@@ -157,9 +180,8 @@ impl<'a> Options<'a> {
             let made = imager.options(Json::Null, template);
             return made.map_err(|error| self.campaign.error_at(place, error.to_string(), "mend the template"));
         };
-        let mut map = self.map(last_round, mode)?;
         map.extend(own.clone());
-        let help = "it has the options of the last round, updated by its own";
+        let help = "docs/final-imaging.md tells which options it has besides its own";
         let error_at = |key: &str, message: String| {
             let written: Vec<&str> = place.iter().copied().chain([mode, key]).collect();
             let at = if self.campaign.tree.at(&written).is_some() { &written[..] } else { place };
@@ -291,6 +313,9 @@ fn too_small(wsclean: &WscleanOptions) -> String {
         wsclean.size, wsclean.scale
     )
 }
+
+/// Options of a mode in `defaults`, in a round or operation, and on the command line, each with its place.
+type Layers<'a> = [(Option<&'a ModeOptions>, Option<Vec<&'a str>>); 3];
 
 /// Merged options of one element, each with the place that it is written at (empty: on the command line).
 type Placed<'a> = IndexMap<&'a str, (&'a Json, Vec<String>)>;

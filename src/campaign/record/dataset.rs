@@ -1,6 +1,7 @@
 //! A campaign and its measurement sets.
 
 use super::FORMAT;
+use super::continuum::ContinuumRecord;
 use super::final_images::{CubeRecord, FinalRecord};
 use super::message::MessageRecord;
 use super::round::RoundRecord;
@@ -46,6 +47,9 @@ pub struct CampaignRecord {
     /// Cubes that were put together from groups of channels.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub cubes: Vec<CubeRecord>,
+    /// Continuum that was subtracted from the data of a final imaging, by measurement set.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub continuum: Vec<ContinuumRecord>,
     /// Messages about the campaign as a whole.
     pub messages: Vec<MessageRecord>,
 }

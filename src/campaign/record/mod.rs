@@ -6,6 +6,7 @@
 //!
 //! Paths are absolute or relative to the campaign folder.
 
+mod continuum;
 mod dataset;
 mod facets;
 mod file;
@@ -20,6 +21,7 @@ pub use super::rules::acceptance::Verdict;
 pub use super::rules::start_model::{StartKind, StartTrial};
 pub use crate::major_cycle::{ChannelRecord, ConfettiRecord, CycleRecord};
 pub use crate::masking::MaskMethod;
+pub use continuum::ContinuumRecord;
 pub use dataset::{CampaignRecord, DatasetRecord, StartRecord, ToolVersion};
 pub use facets::{FacetOutcome, FacetRecord, JudgedDirection};
 pub use file::{FILE_NAME, RecordError};

@@ -37,6 +37,7 @@ const SOURCES: &[(&str, &str)] = &embedded![
     "cleanloop_worker/images.py",
     "cleanloop_worker/ms/__init__.py",
     "cleanloop_worker/ms/columns.py",
+    "cleanloop_worker/ms/continuum.py",
     "cleanloop_worker/ms/counting.py",
     "cleanloop_worker/ms/flags.py",
     "cleanloop_worker/ms/flux.py",

@@ -1,5 +1,6 @@
 //! The part of the campaign that each page shows.
 
+use super::continuum::ContinuumView;
 use super::final_images::{CubeView, FinalView};
 use crate::campaign::record::CampaignRecord;
 use crate::report::numbers::{duration, time};
@@ -39,6 +40,8 @@ pub(crate) struct CampaignView {
     pub(crate) messages: Vec<MessageView>,
     /// Images and cubes after the best round.
     pub(crate) final_images: Vec<FinalView>,
+    /// Continuum that was subtracted from the data.
+    pub(crate) continuum: Vec<ContinuumView>,
     /// Cubes that were put together from groups of channels.
     pub(crate) cubes: Vec<CubeView>,
     /// It is under way.
@@ -67,6 +70,7 @@ impl CampaignView {
             config: record.config.clone(),
             config_path: record.config_path.as_ref().map(|p| p.display().to_string()).unwrap_or_default(),
             messages: widgets::messages(&record.messages),
+            continuum: Vec::new(),
             final_images: Vec::new(),
             cubes: Vec::new(),
             running: !record.state.is_final(),

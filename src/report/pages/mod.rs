@@ -4,6 +4,7 @@
 //! [`TEMPLATES`], and its place in [`DatasetWriter::write`] or [`super::write`]).
 
 mod campaign;
+pub(super) mod continuum;
 mod dataset;
 pub(super) mod final_images;
 mod overview;

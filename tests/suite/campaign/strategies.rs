@@ -130,7 +130,7 @@ fn a_continuum_strategy_with_tuples_and_environment() {
     let last = with(base.clone(), json!({"auto_mask": 4.0, "multiscale": false, "temp_dir": null}));
     let wsclean = [
         with(base.clone(), json!({"auto_mask": 8.0})),
-        with(base, json!({"auto_mask": 5.0, "auto_threshold": 0.5})),
+        with(base.clone(), json!({"auto_mask": 5.0, "auto_threshold": 0.5})),
         last.clone(),
         last.clone(),
         last,
@@ -147,7 +147,9 @@ fn a_continuum_strategy_with_tuples_and_environment() {
     let homeless =
         "the mode `archive`, as no folder is named for it (`sbid_archive_path`, `sbid_copy_path` or `archive.to`)";
     assert!(plan.archive.is_empty());
-    assert_eq!(plan.not_run, ["the operation `stokesv`", "the mode `aegean`", homeless]);
+    assert_eq!(plan.not_run, ["the mode `aegean`", homeless]);
+    // Stokes V has the options of `defaults`, whatever the last round has.
+    assert_finals(&plan, &[("stokesv", with(base.clone(), json!({"pol": "v", "no_update_model_required": true})))]);
     let lines = preview::command_lines(&plan, &plan.targets[1]);
     let scales = "-multiscale -multiscale-scale-bias 0.6 -multiscale-scales 0,4,8,16,24,32";
     let all = "-size 6128 6128 -scale 2.5asec -weight briggs -0.5 -niter 80000 -nmiter 20 -mgain 0.7 \
@@ -194,7 +196,75 @@ fn a_minimum_absolute_clip_strategy_with_skipped_rounds() {
             "flood_fill_positive_flood_clip": 0.8}),
     );
     assert_table(&plan.rounds[2].mask.as_ref().unwrap().recipe.flint, &table, "round 2 masking");
-    assert_eq!(plan.not_run, ["the operation `subtractcube`", "the mode `potatopeel`"]);
+    assert_eq!(plan.not_run, ["the mode `potatopeel`"]);
+    assert_finals(&plan, &[("subtractcube", with(base, json!({"channels_out": 36})))]);
+}
+
+/// The final imagings are these, with these options.
+fn assert_finals(plan: &Plan, tables: &[(&str, Value)]) {
+    let names: Vec<&str> = plan.final_imaging.iter().map(|imaging| imaging.name.as_str()).collect();
+    assert_eq!(names, tables.iter().map(|(name, _)| *name).collect::<Vec<_>>());
+    for (imaging, (name, table)) in plan.final_imaging.iter().zip(tables) {
+        let ImagerOptions::Wsclean(options) = &imaging.imaging else { panic!("wsclean") };
+        assert_table(options, table, name);
+    }
+}
+
+/// The options that flint gives to wsclean in each of its operations after self-calibration.
+#[test]
+fn operations_have_the_defaults_and_their_own_options() {
+    let plan = plan_of("operations.yaml", 1, &["campaign.use_beam_masks_from=1"]);
+    let base = with(
+        wsclean_defaults(),
+        json!({"size": 4096, "niter": 1000, "fit_spectral_pol": 3, "save_source_list": true, "channels_out": 8,
+            "auto_mask": 10.0}),
+    );
+    let of = |changes: Value| with(base.clone(), changes);
+    let no_spectrum = json!({"fit_spectral_pol": null, "save_source_list": false, "no_update_model_required": true});
+    assert_finals(
+        &plan,
+        &[
+            ("stokesv", of(json!({"pol": "V", "channels_out": 2, "fit_spectral_pol": null}))),
+            (
+                "subtractcube",
+                of(json!({"niter": 500, "channels_out": 1, "fit_spectral_pol": null, "weight": "briggs 0.5",
+                    "temp_dir": "/dev/shm/me"})),
+            ),
+            ("polarisation-total", of(json!({"pol": "i", "no_update_model_required": true}))),
+            (
+                "polarisation-linear",
+                with(
+                    of(no_spectrum),
+                    json!({"pol": "qu", "squared_channel_joining": true, "join_polarizations": true}),
+                ),
+            ),
+            (
+                "polarisation-circular",
+                of(json!({"pol": "v", "save_source_list": false, "no_update_model_required": true})),
+            ),
+        ],
+    );
+    let masks: Vec<bool> = plan.final_imaging.iter().map(|imaging| imaging.mask.is_some()).collect();
+    assert_eq!(masks, [true, false, false, false, false], "flint images Stokes V with the mask of the last round");
+    let cube = &plan.final_imaging[1];
+    assert_eq!((cube.subtract, cube.channels_per_job, cube.every_channel), (file::Subtract::Model, Some(1), true));
+    assert_eq!(plan.not_run, ["the mode `fitscube` of `polarisation`"]);
+}
+
+#[test]
+fn operations_can_be_replaced_and_are_wscleans() {
+    let own = "campaign.final_imaging={subtractcube: {subtract: continuum, uvcontsub: {fitorder: 1}}}";
+    let plan = plan_of("operations.yaml", 1, &[own, "stokesv.wsclean.niter=7", "wsclean.mgain=0.6"]);
+    let names: Vec<&str> = plan.final_imaging.iter().map(|imaging| imaging.name.as_str()).collect();
+    assert_eq!(names[..2], ["stokesv", "polarisation-total"]);
+    let last = plan.final_imaging.last().unwrap();
+    assert_eq!((&*last.name, last.subtract, last.uvcontsub.fitorder), ("subtractcube", file::Subtract::Continuum, 1));
+    let ImagerOptions::Wsclean(options) = &plan.final_imaging[0].imaging else { panic!("wsclean") };
+    assert_eq!((options.niter, options.mgain), (7, 0.6), "the command line goes before the file");
+    let commands = ["campaign.imager=command", "campaign.executables.imager=[sh, '{action}']"];
+    let plan = plan_of("operations.yaml", 1, &commands);
+    assert!(plan.final_imaging.is_empty());
+    assert!(plan.not_run.contains(&"the operation `polarisation.linear`, whose imager is wsclean".to_owned()));
 }
 
 #[test]
@@ -208,7 +278,9 @@ fn a_bare_strategy_has_the_defaults_of_the_classes() {
         &[None, gaincal.clone(), gaincal.clone(), gaincal],
         &[None, None, None, None],
     );
-    assert_eq!(plan.not_run, ["the operation `polarisation`"]);
+    assert_eq!(plan.not_run, Vec::<String>::new());
+    let total = with(wsclean_defaults(), json!({"pol": "i", "no_update_model_required": true}));
+    assert_finals(&plan, &[("polarisation-total", total)]);
 }
 
 /// What flint's `flint_config create` writes today (state of 2026-11), with operations and modes that cleanloop never heard
@@ -243,6 +315,11 @@ fn misspelt_options_and_modes_of_a_strategy_are_mistakes() {
     let mistake = |text: &str| load(text).expect_err(text).problems[0].message.clone();
     assert_eq!(mistake("defaults: {wsclean: {auto_mas: 3}}"), "unknown key `auto_mas` in `defaults.wsclean`");
     assert_eq!(mistake("selfcal: {1: {gainkal: {}}}"), "unknown key `gainkal` in `selfcal.1`");
+    assert_eq!(mistake("stokesv: {wsclean: {poll: v}}"), "unknown key `poll` in `stokesv.wsclean`");
+    let nested = "polarisation: {linear: {wsclean: {nitre: 5}}}";
+    assert_eq!(mistake(nested), "unknown key `nitre` in `polarisation.linear.wsclean`");
+    let unknown = load("polarisation: {elliptical: {}, linear: {shades: {}}}").unwrap().not_run;
+    assert_eq!(unknown, ["the mode `elliptical` of `polarisation`", "the mode `shades` of `polarisation.linear`"]);
     assert_eq!(mistake("sefcal: {1: {}}"), "unknown key `sefcal` in the file");
     assert_eq!(load("defaults: {sunglasses: {dark: true}}").unwrap().not_run, ["the mode `sunglasses`"]);
     // A campaign file is this program's own: there every unknown name is a mistake, but for flint's.

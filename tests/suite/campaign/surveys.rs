@@ -52,7 +52,7 @@ fn a_strategy_is_planned_as_flint_would_run_it() {
     for round in 0..=4 {
         assert!(shown.contains(&format!("\nround {round}\n")), "{shown}");
     }
-    for part in ["the operation `stokesv`", "the mode `aegean`", "the mode `archive`"] {
+    for part in ["final imaging stokesv", "the mode `aegean`", "the mode `archive`"] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
     assert_eq!(shown.matches("from the last accepted image").count(), 4, "rounds 1 to 4 have masks: {shown}");
@@ -182,6 +182,60 @@ fn a_strategy_runs_with_masks_from_the_field() {
     let again = text(&cleanloop(folder.path(), &words));
     assert_eq!(std::fs::metadata(&mosaic).unwrap().modified().unwrap(), made, "{again}");
     assert_eq!(images_done(), imaged, "no round is imaged again");
+}
+
+/// A strategy with Stokes V and a cube without continuum, to its end: one line of wsclean for each channel, as flint's.
+#[test]
+#[ignore = "needs wsclean and CASA"]
+fn a_strategy_runs_to_its_cube_without_continuum() {
+    real::require("wsclean");
+    let folder = tempfile::tempdir().unwrap();
+    let options =
+        json!({"antennas": 9, "duration_s": 600, "gain_errors": false, "phase_rms_deg": 0, "amplitude_rms": 0});
+    let field = real::field(&real::casa(), folder.path(), &options);
+    std::fs::rename(&field.ms, folder.path().join("beam00.ms")).unwrap();
+    let strategy = "version: 0.2\n\
+         defaults: {wsclean: {size: 256, scale: 6asec, weight: briggs 0, niter: 3000, nmiter: 5, auto_mask: 5, \
+         auto_threshold: 2, local_rms: false, channels_out: 1, join_channels: false}, gaincal: {solint: inf}}\n\
+         selfcal: {0: {}, 1: {}}\n\
+         stokesv: {wsclean: {pol: v, niter: 20}}\n\
+         subtractcube: {wsclean: {niter: 20, channels_out: 1}}\n";
+    std::fs::write(folder.path().join("strategy.yaml"), strategy).unwrap();
+    let words = ["run", "--strategy", "strategy.yaml", "--ms", "beam00.ms", "--output", "field", "--no-use-beam-masks"];
+    let output = cleanloop(folder.path(), &words);
+    assert!(output.status.success(), "{}", text(&output));
+    let last = folder.path().join("field/final");
+    let lines = |name: &str| -> Vec<String> {
+        let record = read(last.join(name).join("record.json"));
+        let rounds = record["datasets"].as_array().unwrap().iter().map(|dataset| dataset["rounds"][0].clone());
+        let words = |round: Value| {
+            let all: Vec<String> = serde_json::from_value(round["commands"][0]["words"].clone()).unwrap();
+            all.join(" ")
+        };
+        rounds.map(words).collect()
+    };
+    let channels = lines("subtractcube");
+    assert_eq!(channels.len(), 4);
+    for (channel, line) in channels.iter().enumerate() {
+        let own = format!("-channel-range {channel} {}", channel + 1);
+        assert!(line.contains(&own) && line.contains("-niter 20") && line.contains("-data-column DATA "), "{line}");
+        assert!(!line.contains("-join-channels") && !line.contains("-fits-mask"), "{line}");
+        assert!(line.ends_with("final/subtractcube/data/beam00.ms"), "{line}");
+    }
+    let [stokes_v] = &lines("stokesv")[..] else { panic!("one image") };
+    assert!(stokes_v.contains("-pol v") && stokes_v.ends_with("beam00.ms"), "{stokes_v}");
+    let peak = |path: PathBuf, channel| {
+        let plane = FitsImage::open(&path).unwrap().read_plane(0, channel).unwrap();
+        plane.iter().fold(0.0f32, |peak, value| peak.max(value.abs()))
+    };
+    let continuum = peak(last.join("image.fits"), 0);
+    let cube = last.join("subtractcube/image.fits");
+    for channel in 0..4 {
+        let left = peak(cube.clone(), channel);
+        assert!(left < 0.2 * continuum, "channel {channel}: {left} of {continuum} Jy/beam are left");
+    }
+    let again = text(&cleanloop(folder.path(), &words));
+    assert_eq!(lines("subtractcube"), channels, "{again}");
 }
 
 /// Threads and memory of three measurement sets, two at a time, in a container: bound, and never oversubscribed.

@@ -2,8 +2,9 @@
 
 use super::Problem;
 use super::yaml::{Node, Value};
-use crate::campaign::file::modes::{MODES_NOT_RUN, OPERATIONS_NOT_RUN};
+use crate::campaign::file::modes::{MODES_NOT_RUN, OPERATIONS, OPERATIONS_NOT_RUN, operation_path};
 use crate::campaign::file::{ModeMaps, ModeOptions};
+use indexmap::IndexMap;
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 
@@ -44,6 +45,16 @@ pub(super) fn round_maps(data: &Json) -> BTreeMap<usize, ModeMaps> {
     rounds.filter_map(|(round, modes)| Some((round.parse().ok()?, mode_maps(Some(modes))))).collect()
 }
 
+/// The options of flint's operations that are there, by operation and mode.
+pub(super) fn operation_maps(data: &Json) -> IndexMap<String, ModeMaps> {
+    let of = |name: &&str| {
+        let at = operation_path(name);
+        let modes = at.iter().try_fold(data, |data, key| data.get(key))?;
+        Some(((*name).to_owned(), mode_maps(Some(modes))))
+    };
+    OPERATIONS.iter().filter_map(of).collect()
+}
+
 pub(super) fn not_run(data: &Json) -> Vec<String> {
     let mut found = Vec::new();
     for operation in OPERATIONS_NOT_RUN {
@@ -57,6 +68,16 @@ pub(super) fn not_run(data: &Json) -> Vec<String> {
         if defaults.clone().chain(rounds.clone()).any(|modes| modes.get(mode).is_some()) {
             found.push(format!("the mode `{mode}`"));
         }
+    }
+    for operation in OPERATIONS {
+        let at = operation_path(operation);
+        let modes = at.iter().try_fold(data, |data, key| data.get(key)).and_then(Json::as_object);
+        for mode in modes.into_iter().flat_map(|modes| modes.keys()).filter(|mode| *mode != "wsclean") {
+            found.push(format!("the mode `{mode}` of `{}`", at.join(".")));
+        }
+    }
+    if data.pointer("/polarisation/fitscube").is_some() {
+        found.push("the mode `fitscube` of `polarisation`".to_owned());
     }
     found
 }

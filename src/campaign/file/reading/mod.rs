@@ -20,7 +20,7 @@ use super::{
     CampaignBlock, CampaignFile, ModeMaps, archive, block, final_imaging, mask, plain, programs, rounds, selection,
 };
 use findings::Findings;
-use maps::{mode_maps, not_run, round_maps, version};
+use maps::{mode_maps, not_run, operation_maps, round_maps, version};
 use serde_json::{Map, Value as Json};
 use setting::apply_setting;
 use std::path::{Path, PathBuf};
@@ -89,6 +89,7 @@ pub fn parse(path: &Path, text: String, overrides: &Overrides) -> Result<Campaig
         block: CampaignBlock::default(),
         defaults: mode_maps(data.get("defaults")),
         rounds: round_maps(&data),
+        operations: operation_maps(&data),
         overrides: command_line,
         filled_in,
         not_run: not_run(&data).into_iter().chain(unknown).collect(),

@@ -1,7 +1,7 @@
 //! The JSON schema of the campaign file, made from the option structs: editors use it, and so does the check.
 
 use crate::campaign::file::block::CampaignBlock;
-use crate::campaign::file::modes::Modes;
+use crate::campaign::file::modes::{Modes, Polarisation};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::Value as Json;
 use std::borrow::Cow;
@@ -25,15 +25,15 @@ struct FileSchema {
     /// one's options.
     #[schemars(default)]
     selfcal: Option<BTreeMap<usize, Option<Modes>>>,
-    /// flint's operation; loads, is not run.
+    /// flint's operation: Stokes V of the best round, as a final imaging. Options of wsclean update those of `defaults`.
     #[schemars(default)]
-    stokesv: Json,
-    /// flint's operation; loads, is not run.
+    stokesv: Option<Modes>,
+    /// flint's operation: the best round's model is subtracted, and each channel imaged by itself, as a final imaging.
     #[schemars(default)]
-    subtractcube: Json,
-    /// flint's operation; loads, is not run.
+    subtractcube: Option<Modes>,
+    /// flint's operation: final imagings of Stokes I, of Q and U together, and of V.
     #[schemars(default)]
-    polarisation: Json,
+    polarisation: Option<Polarisation>,
     /// flint's operation; loads, is not run.
     #[schemars(default)]
     rmsynth: Json,

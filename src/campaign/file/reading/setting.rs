@@ -20,6 +20,9 @@ pub struct Overrides {
     pub settings: Vec<String>,
 }
 
+/// First parts of keys that are those of a file; options of a tool start with its name.
+const TOP_LEVEL: [&str; 6] = ["campaign", "defaults", "selfcal", "stokesv", "subtractcube", "polarisation"];
+
 /// Puts one `KEY=VALUE` of the command line in its place.
 pub(super) fn apply_setting(
     setting: &str,
@@ -38,7 +41,7 @@ pub(super) fn apply_setting(
     if !key.contains('.') {
         return Err(fail(vec![half_a_name(key, whole, root)]));
     }
-    let top_level = ["campaign", "defaults", "selfcal"].iter().any(|part| key.split('.').next() == Some(part));
+    let top_level = TOP_LEVEL.iter().any(|part| key.split('.').next() == Some(part));
     // A part of a file lacks the keys that a file must have.
     let mut partial = if top_level { root.clone() } else { modes_schema.clone() };
     if let Some(object) = partial.as_object_mut() {

@@ -4,7 +4,7 @@ use super::Problem;
 use super::yaml::Node;
 use crate::calibrator::facets::options::FacetOptions;
 use crate::calibrator::options::GaincalOptions;
-use crate::campaign::file::{CampaignFile, FlintArchiveOptions, Modes};
+use crate::campaign::file::{CampaignFile, FlintArchiveOptions, Modes, operation_path};
 use crate::imager::tclean::TcleanOptions;
 use crate::masking::MaskingOptions;
 use crate::masking::multithresh::MultithreshOptions;
@@ -16,16 +16,15 @@ use serde_json::{Map, Value as Json};
 /// Reads every written map of options as its type: what the schema cannot say is found here.
 pub(super) fn typed_modes(campaign: &CampaignFile, problems: &mut Vec<Problem>) {
     let read = |value: Json| serde_json::from_value::<Modes>(value).map(|_| ());
-    let rounds = campaign.rounds.iter().map(|(round, maps)| (Some(round.to_string()), maps));
-    for (round, maps) in std::iter::once((None, &campaign.defaults)).chain(rounds) {
+    let owned = |place: &[&str]| place.iter().map(ToString::to_string).collect::<Vec<String>>();
+    let rounds = campaign.rounds.iter().map(|(round, maps)| (owned(&["selfcal", &round.to_string()]), maps));
+    let operations = campaign.operations.iter().map(|(name, maps)| (owned(&operation_path(name)), maps));
+    for (above, maps) in std::iter::once((owned(&["defaults"]), &campaign.defaults)).chain(rounds).chain(operations) {
         for (mode, options) in maps {
             let wrap = |options: Json| Json::Object(Map::from_iter([(mode.clone(), options)]));
             for (element, options) in options.numbered() {
                 let element = element.map(|index| index.to_string());
-                let mut place = match &round {
-                    Some(round) => vec!["selfcal", round, mode],
-                    None => vec!["defaults", mode],
-                };
+                let mut place: Vec<&str> = above.iter().map(String::as_str).chain([mode.as_str()]).collect();
                 place.extend(element.as_deref());
                 let value = Json::Object(options.clone());
                 if let Err(error) = read(wrap(value.clone())) {

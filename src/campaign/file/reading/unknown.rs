@@ -24,8 +24,8 @@ pub(super) fn take(tree: &mut Node, root: &Json) -> Vec<String> {
     for operation in strangers(tree, &operations) {
         note(format!("the operation `{operation}`"));
     }
-    for_each_map_of_modes(tree, &mut |node, of| {
-        for mode in strangers(node, &modes) {
+    for_each_map_of_modes(tree, &mut |node, of, known| {
+        for mode in strangers(node, if known.is_empty() { &modes } else { known }) {
             note(format!("the mode `{mode}`{of}"));
         }
     });
@@ -43,16 +43,27 @@ fn strangers(node: &mut Node, known: &[&str]) -> Vec<String> {
     entries.extract_if(.., |entry| is_stranger(&entry.key)).map(|entry| entry.key).collect()
 }
 
-/// Calls `work` with every map of modes, and with the words that say which operation it belongs to: none for `defaults`
-/// and rounds.
-fn for_each_map_of_modes(tree: &mut Node, work: &mut dyn FnMut(&mut Node, &str)) {
+/// Keys of the operation `polarisation`, which may hold modes, too.
+const POLARISATION: [&str; 4] = ["total", "linear", "circular", "fitscube"];
+
+/// Calls `work` with every map of modes, with the words that say which operation it belongs to (none for `defaults` and
+/// rounds), and with the names that it may have besides modes: empty where there are only modes.
+fn for_each_map_of_modes(tree: &mut Node, work: &mut dyn FnMut(&mut Node, &str, &[&str])) {
     let Value::Map(entries) = &mut tree.value else { return };
     for entry in entries {
         match entry.key.as_str() {
-            "defaults" => work(&mut entry.value, ""),
+            "defaults" => work(&mut entry.value, "", &[]),
+            "stokesv" | "subtractcube" => work(&mut entry.value, &format!(" of `{}`", entry.key), &[]),
+            "polarisation" => {
+                work(&mut entry.value, " of `polarisation`", &POLARISATION);
+                let Value::Map(kinds) = &mut entry.value.value else { continue };
+                for kind in kinds.iter_mut().filter(|kind| kind.key != "fitscube") {
+                    work(&mut kind.value, &format!(" of `polarisation.{}`", kind.key), &[]);
+                }
+            }
             "selfcal" => {
                 let Value::Map(rounds) = &mut entry.value.value else { continue };
-                rounds.iter_mut().for_each(|round| work(&mut round.value, ""));
+                rounds.iter_mut().for_each(|round| work(&mut round.value, "", &[]));
             }
             _ => {}
         }

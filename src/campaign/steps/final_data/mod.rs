@@ -13,7 +13,7 @@ use crate::campaign::file::{FinalData, StartColumn, Subtract};
 use crate::campaign::journal::{Journal, JournalEvent, StepId, StepKey};
 use crate::campaign::layout::{FROZEN_PLAN, Layout};
 use crate::campaign::plan::{FinalInput, FinalOf, FinalPlan, MeasurementSetPlan, Plan, Share, TargetPlan};
-use crate::campaign::record::{CampaignRecord, Level, MemberSolutions};
+use crate::campaign::record::{CampaignRecord, ContinuumRecord, Level, MemberSolutions};
 use crate::imager::ImagerOptions;
 use crate::measurement_set::{self, DataPart, MsSummary};
 use crate::util::fs;
@@ -123,6 +123,14 @@ pub(crate) fn make(plan: &Plan, of: &FinalOf, tell: Tell<'_>) -> Result<()> {
     Ok(())
 }
 
+/// The continuum that was subtracted from the data of a final imaging; none where its data have another history.
+pub(crate) fn continuum(plan: &Plan, of: &FinalOf) -> Vec<ContinuumRecord> {
+    match of.imaging.subtract {
+        Subtract::Continuum => ContinuumRecord::load_all(&plan.output.join("data")),
+        Subtract::None | Subtract::Model => Vec::new(),
+    }
+}
+
 /// The copy of one measurement set.
 struct Work<'a> {
     campaign: &'a Plan,
@@ -144,7 +152,14 @@ impl Work<'_> {
         let best = CampaignRecord::load(&self.campaign.output)?;
         let best = best.datasets.iter().find(|d| d.name == self.target.name).and_then(|d| d.best_round());
         let finished = Journal::last_done_key(&layout.journal(), StepId::FINISH);
-        let key = StepKey::of(&("final data", finished, self.of.imaging.data, self.of.imaging.subtract)).to_string();
+        let key = StepKey::of(&(
+            "final data",
+            finished,
+            self.of.imaging.data,
+            self.of.imaging.subtract,
+            &self.of.imaging.uvcontsub,
+        ));
+        let key = key.to_string();
         if made.is_dir() && std::fs::read_to_string(&stamp).is_ok_and(|then| then == key) {
             return Ok(());
         }
@@ -164,14 +179,17 @@ impl Work<'_> {
         }
         if self.of.imaging.subtract != Subtract::None {
             let best = best.ok_or_else(|| Error::bad_input(format!("{}: it has no best round", self.target.name)))?;
+            let facets = self.input.facets.as_ref().map(|files| files.of_member(self.member));
             let request = SubtractRequest {
                 what: self.of.imaging.subtract,
+                uvcontsub: &self.of.imaging.uvcontsub,
+                name: &set.name,
                 measurement_set: &new,
                 folder: &folder,
                 log: &log,
                 best,
                 imaging: &self.campaign.rounds[best.round.min(self.campaign.rounds.len() - 1)].imaging,
-                facets: self.input.facets.as_ref(),
+                facets: facets.as_ref(),
             };
             subtract::subtract(&request, &mut programs, tell)?;
         }

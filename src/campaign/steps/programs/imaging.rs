@@ -46,7 +46,7 @@ impl Programs<'_> {
     }
 
     /// Puts a model into the data, with the gains of its facets.
-    pub(super) fn predict_with(
+    pub(in crate::campaign::steps) fn predict_with(
         &mut self,
         step: &ImagingStep,
         (column, facets): (&str, Option<&FacetFiles>),

@@ -1,0 +1,105 @@
+//! flint's operations after self-calibration, as final imagings: `stokesv`, `subtractcube` and `polarisation`. Their options
+//! are those of `defaults`, updated by their own (flint, state of 2026-11); rounds have no part in them.
+
+use super::FinalPlan;
+use super::Options;
+use super::absolute;
+use super::mask_of;
+use super::{MaskPlan, PlanError};
+use crate::campaign::file::{
+    CampaignBlock, CampaignFile, FinalData, ImagerKind, MaskCadence, MaskImage, MaskSettings, RestoringBeam, Subtract,
+    consider_mask_round, operation_path,
+};
+use crate::measurement_set::continuum::UvcontsubOptions;
+use serde_json::{Map, Value as Json, json};
+
+/// The final imagings that the strategy's operations ask for. One that the `campaign:` block names, too, takes the place of
+/// the operation.
+///
+/// # Errors
+/// Options that do not go together.
+pub(super) fn of(
+    campaign: &CampaignFile,
+    options: &Options<'_>,
+    block: &CampaignBlock,
+) -> Result<Vec<FinalPlan>, PlanError> {
+    let runs = |name: &&String| is_run(block) && !block.final_imaging.contains_key(*name);
+    campaign.operations.keys().filter(runs).map(|name| resolve(campaign, options, block, name)).collect()
+}
+
+/// Operations are wsclean's: with another imager they are not run.
+fn is_run(block: &CampaignBlock) -> bool {
+    block.imager == ImagerKind::Wsclean
+}
+
+/// The operations that are not run with this imager.
+pub(in crate::campaign::plan) fn not_run(campaign: &CampaignFile, block: &CampaignBlock) -> Vec<String> {
+    if is_run(block) {
+        return Vec::new();
+    }
+    let name = |name: &String| format!("the operation `{}`, whose imager is wsclean", operation_path(name).join("."));
+    campaign.operations.keys().map(name).collect()
+}
+
+fn resolve(
+    campaign: &CampaignFile,
+    options: &Options<'_>,
+    block: &CampaignBlock,
+    name: &str,
+) -> Result<FinalPlan, PlanError> {
+    let place = operation_path(name);
+    let mut map = options.operation(name, "wsclean")?;
+    for (key, value) in fixed(name, &map) {
+        map.insert(key, value);
+    }
+    let every_channel = name == "subtractcube";
+    let mut imaging = options.final_imager(map, (ImagerKind::Wsclean, &Map::new()), &place, &[])?;
+    for path in imaging.paths_mut() {
+        *path = absolute(&campaign.folder().join(&*path))?;
+    }
+    Ok(FinalPlan {
+        name: name.to_owned(),
+        imager: ImagerKind::Wsclean,
+        imaging,
+        mask: if name == "stokesv" { last_mask(campaign, options, block)? } else { None },
+        stop: block.stop.clone(),
+        data: FinalData::Working,
+        subtract: if every_channel { Subtract::Model } else { Subtract::None },
+        uvcontsub: UvcontsubOptions::default(),
+        channels_per_job: every_channel.then_some(1),
+        channels: None,
+        every_channel,
+        restoringbeam: RestoringBeam::Fitted,
+        remove_groups: false,
+    })
+}
+
+/// Options that flint itself sets, and joined polarisations where nothing else is said.
+fn fixed(name: &str, written: &Map<String, Json>) -> Vec<(String, Json)> {
+    let own = match name {
+        "polarisation-total" => json!({"pol": "i", "no_update_model_required": true}),
+        "polarisation-linear" => json!({
+            "pol": "qu", "no_update_model_required": true, "fit_spectral_pol": null, "save_source_list": false,
+            "join_polarizations": written.get("join_polarizations").cloned().unwrap_or(json!(true)),
+        }),
+        "polarisation-circular" => {
+            json!({"pol": "v", "no_update_model_required": true, "save_source_list": false})
+        }
+        _ => json!({}),
+    };
+    own.as_object().cloned().unwrap_or_default().into_iter().collect()
+}
+
+/// The mask of the last round, if that has one: flint images Stokes V with it.
+fn last_mask(
+    campaign: &CampaignFile,
+    options: &Options<'_>,
+    block: &CampaignBlock,
+) -> Result<Option<MaskPlan>, PlanError> {
+    let last = campaign.last_round();
+    if last == 0 || !consider_mask_round(last, &campaign.mask_rounds(), campaign.masks_allowed()) {
+        return Ok(None);
+    }
+    let settings = MaskSettings { cadence: MaskCadence::Round, image: MaskImage::Beam, ..block.mask.clone() };
+    mask_of(campaign, options, &settings, last)
+}
