@@ -98,6 +98,24 @@ impl Products {
         })
     }
 
+    /// Images and cubes of single polarisations beside the image, where there are several: `image-Q.fits`,
+    /// `image-Q-cube.fits`; sorted by name.
+    pub(crate) fn of_polarisations(&self) -> Vec<PathBuf> {
+        let is_one = |path: &PathBuf| {
+            let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let mut words = stem.split('-');
+            let kind = words.next().is_some_and(|kind| ["image", "residual", "model"].contains(&kind));
+            let label = words.next().is_some_and(|label| matches!(label, "I" | "Q" | "U" | "V"));
+            let rest: Vec<&str> = words.collect();
+            kind && label && (rest.is_empty() || rest == ["cube"]) && path.extension().is_some_and(|e| e == "fits")
+        };
+        let folder = self.image.parent().unwrap_or(Path::new("."));
+        let files = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        let mut found: Vec<PathBuf> = files.filter(is_one).collect();
+        found.sort();
+        found
+    }
+
     /// The products in a folder, by their names; those that are not always made only where they are there. The channels
     /// are those that have image, residual and model.
     ///

@@ -196,6 +196,9 @@ fn gather(best: &Attempted, folder: &Path) -> Result<()> {
     for (from, name) in files {
         fs::link_or_copy(from, &folder.join(name))?;
     }
+    for file in products.of_polarisations() {
+        fs::link_or_copy(&file, &folder.join(file_name(&file)))?;
+    }
     Ok(())
 }
 

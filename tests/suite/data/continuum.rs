@@ -1,45 +1,11 @@
 //! Continuum taken out of visibilities with a line in them, by a fit and by a model.
 
-use crate::support::real;
+use crate::support::real::{self, LINE_JY, LINE_NOISE_JY as NOISE_JY};
+use cleanloop::measurement_set::checksum;
 use cleanloop::measurement_set::continuum::{
     FitSpec, LineData, UvcontsubOptions, find_line_free, subtract_continuum, subtract_model,
 };
-use cleanloop::measurement_set::{checksum, copy_column};
-use cleanloop::programs::casa::Casa;
-use serde_json::json;
-use std::path::{Path, PathBuf};
-
-/// Flux of the line in channels 10 to 13, a point at the phase centre, Jy.
-const LINE_JY: f64 = 0.1;
-/// Noise of the real and of the imaginary part of a visibility, Jy.
-const NOISE_JY: f64 = 0.05;
-
-/// 24 channels of noise, of a continuum source 10 arcsec off the centre, 1 Jy at one end of the band and 0.8 Jy at the other,
-/// which is in MODEL_DATA, too, and of the line.
-fn line_and_continuum(casa: &Casa, folder: &Path) -> PathBuf {
-    let options = json!({"preset": "line-cube", "channels": 24, "antennas": 12, "duration_s": 600});
-    let ms = real::field(casa, folder, &options).ms;
-    copy_column(casa, &ms, "DATA", "MODEL_DATA").unwrap();
-    let program = format!(
-        "
-tb.open(ms + '/SPECTRAL_WINDOW')
-hz = tb.getcell('CHAN_FREQ', 0)
-tb.close()
-tb.open(ms, nomodify=False)
-turns = 5e-5 * hz[:, None] * tb.getcol('UVW')[0] / 299792458.0
-continuum = np.linspace(1, 0.8, 24)[:, None] * np.exp(2j * np.pi * turns)
-shape = tb.getcol('DATA').shape
-tb.putcol('MODEL_DATA', np.broadcast_to(continuum, shape).astype(complex))
-random = np.random.default_rng(1)
-noise = {NOISE_JY} * (random.standard_normal(shape) + 1j * random.standard_normal(shape))
-line = np.zeros(24)
-line[10:14] = {LINE_JY}
-tb.putcol('DATA', continuum + line[:, None] + noise)
-"
-    );
-    real::python(&ms, &program);
-    ms
-}
+use std::path::Path;
 
 /// Mean of the real parts, and median of the amplitudes, of the visibilities in each channel, Jy.
 fn spectrum(ms: &Path, column: &str) -> [Vec<f64>; 2] {
@@ -77,7 +43,7 @@ fn assert_line(ms: &Path, column: &str) {
 fn the_continuum_goes_and_the_line_keeps_its_flux() {
     let folder = tempfile::tempdir().unwrap();
     let casa = real::casa();
-    let ms = line_and_continuum(&casa, folder.path());
+    let ms = real::line_and_continuum(&casa, folder.path());
     let data = LineData { ms: &ms, column: "DATA", field: None };
     let (log, before) = (folder.path().join("log"), checksum(&casa, &ms, "DATA").unwrap());
 

@@ -96,6 +96,38 @@ pub(crate) fn tiny(casa: &Casa, folder: &Path) -> Field {
     field(casa, folder, &json!({"antennas": 9, "duration_s": 600}))
 }
 
+/// Flux of the line of [`line_and_continuum`] in channels 10 to 13, a point at the phase centre, Jy.
+pub(crate) const LINE_JY: f64 = 0.1;
+/// Its noise: of the real and of the imaginary part of a visibility, Jy.
+pub(crate) const LINE_NOISE_JY: f64 = 0.05;
+
+/// 24 channels of noise, of a continuum source 10 arcsec off the centre, 1 Jy at one end of the band and 0.8 Jy at the other,
+/// which is in MODEL_DATA, too, and of the line.
+pub(crate) fn line_and_continuum(casa: &Casa, folder: &Path) -> PathBuf {
+    let options = json!({"preset": "line-cube", "channels": 24, "antennas": 12, "duration_s": 600});
+    let ms = field(casa, folder, &options).ms;
+    cleanloop::measurement_set::copy_column(casa, &ms, "DATA", "MODEL_DATA").unwrap();
+    let program = format!(
+        "
+tb.open(ms + '/SPECTRAL_WINDOW')
+hz = tb.getcell('CHAN_FREQ', 0)
+tb.close()
+tb.open(ms, nomodify=False)
+turns = 5e-5 * hz[:, None] * tb.getcol('UVW')[0] / 299792458.0
+continuum = np.linspace(1, 0.8, 24)[:, None] * np.exp(2j * np.pi * turns)
+shape = tb.getcol('DATA').shape
+tb.putcol('MODEL_DATA', np.broadcast_to(continuum, shape).astype(complex))
+random = np.random.default_rng(1)
+noise = {LINE_NOISE_JY} * (random.standard_normal(shape) + 1j * random.standard_normal(shape))
+line = np.zeros(24)
+line[10:14] = {LINE_JY}
+tb.putcol('DATA', continuum + line[:, None] + noise)
+"
+    );
+    python(&ms, &program);
+    ms
+}
+
 /// Runs a Python program in CASA's environment; `tb` is a table tool, `ms` the measurement set.
 pub(crate) fn python(ms: &Path, program: &str) -> String {
     let output = python_command(ms, program).output().expect("it starts");

@@ -103,3 +103,38 @@ fn last_mask(
     let settings = MaskSettings { cadence: MaskCadence::Round, image: MaskImage::Beam, ..block.mask.clone() };
     mask_of(campaign, options, &settings, last)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::campaign::file::{Overrides, StartColumn, parse};
+    use crate::campaign::plan::{FinalInput, resolve_with};
+    use crate::imager::{CubeBand, ImagerOptions};
+    use std::path::Path;
+
+    #[test]
+    fn each_channel_of_the_data_is_imaged_by_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("a.ms")).unwrap();
+        let strategy =
+            "version: 0.2\ndefaults: {wsclean: {channels_out: 4, channel_range: [2, 9]}}\nsubtractcube: {}\n";
+        let ms = folder.path().join("a.ms").display().to_string();
+        let overrides = Overrides { measurement_sets: vec![ms], ..Overrides::default() };
+        let campaign = parse(Path::new("strategy.yaml"), strategy.to_owned(), &overrides).unwrap();
+        let plan = resolve_with(&campaign, &|_| None).unwrap();
+        let input = |channels| FinalInput {
+            target: "a".to_owned(),
+            members: plan.targets[0].members.clone(),
+            column: StartColumn::Data,
+            facets: None,
+            channels,
+        };
+        let cube = plan.final_imaging[0].for_data(&[input(Some(24)), input(Some(24))]).unwrap();
+        let groups = cube.groups();
+        assert_eq!((groups.len(), cube.channels), (24, Some(24)));
+        let ImagerOptions::Wsclean(one) = cube.imaging.of_group(&groups[7], CubeBand::Data(24)) else { panic!() };
+        assert_eq!((one.channels_out, one.join_channels, one.channel_range), (1, false, Some((7, 8))));
+        let error = plan.final_imaging[0].for_data(&[input(Some(24)), input(Some(25))]).unwrap_err();
+        assert!(error.to_string().starts_with("final imaging subtractcube: each channel"), "{error}");
+    }
+}

@@ -1,7 +1,7 @@
 //! The final files of an imaging, under the names of products.
 
 use super::folders::{link, rename};
-use super::pieces::{CHANNEL_DIGITS, PREFIX, is_part, main_piece, pieces};
+use super::pieces::{CHANNEL_DIGITS, PREFIX, Piece, is_part, main_piece, pieces};
 use super::planes::assemble;
 use crate::imager::job::Products;
 use crate::imager::wsclean::error::WscleanError;
@@ -13,7 +13,8 @@ const KINDS: [&str; 5] = ["image", "residual", "model", "psf", "dirty"];
 /// Gives the files of a finished run their names as products in `to` and returns them.
 ///
 /// Every file is kept: `image.fits` is the whole band, `image-0003.fits` channel 3; with several polarisations each has
-/// its label, and the first one's (Stokes I, if there is one) has the plain name, too. For a `cube` (channels that are
+/// its label, and the first one's (Stokes I, if there is one) has the plain name, too; joined channels of each are also put
+/// together as a cube, `image-Q-cube.fits`. For a `cube` (channels that are
 /// not joined) the plain name is the cube of the channels, and the whole band's image is `image-MFS.fits`.
 ///
 /// # Errors
@@ -31,6 +32,9 @@ pub(crate) fn collect(from: &Path, to: &Path, cube: bool, log: &Path) -> Result<
             link(&piece.path, &to.join(format!("{}.fits", piece.kind)))?;
         }
         rename(&piece.path, &to.join(name))?;
+    }
+    if !cube {
+        polarisation_cubes(&list, to)?;
     }
     products(to, cube, log)
 }
@@ -52,6 +56,27 @@ pub(crate) fn products(folder: &Path, cube: bool, log: &Path) -> Result<Products
     let products = Products::in_folder(folder).map_err(|missing| WscleanError::no_product(missing, log))?;
     // Those of an earlier run are not this run's.
     Ok(Products { pb: None, pbcor: None, ..products })
+}
+
+/// Kinds of images of which each polarisation has a cube.
+const CUBE_KINDS: [&str; 3] = ["image", "residual", "model"];
+
+/// Puts the channels of each of several polarisations together.
+fn polarisation_cubes(list: &[Piece], to: &Path) -> Result<(), WscleanError> {
+    let mut labels: Vec<&String> = list.iter().filter_map(|piece| piece.polarisation.as_ref()).collect();
+    labels.sort();
+    labels.dedup();
+    for (label, kind) in labels.iter().flat_map(|label| CUBE_KINDS.map(|kind| (*label, kind))) {
+        let own = |p: &&Piece| p.kind == kind && p.polarisation.as_ref() == Some(label) && p.interval.is_none();
+        let mut channels: Vec<_> =
+            list.iter().filter(own).filter_map(|p| Some((p.channel?, p.product_name()))).collect();
+        channels.sort();
+        let planes: Vec<PathBuf> = channels.into_iter().map(|(_, name)| to.join(name)).collect();
+        if planes.len() > 1 {
+            assemble(&planes, &to.join(format!("{kind}-{label}-cube.fits")))?;
+        }
+    }
+    Ok(())
 }
 
 fn number_of_channels(folder: &Path) -> usize {
@@ -121,6 +146,32 @@ mod tests {
         let error = super::products(folder.path(), false, Path::new("log")).expect_err("no model");
         let missing = folder.path().join("model.fits");
         assert!(matches!(&error, WscleanError::NoProduct { path, .. } if *path == missing), "{error:?}");
+    }
+
+    #[test]
+    fn each_of_joined_polarisations_has_a_cube() {
+        let folder = tempfile::tempdir().expect("folder");
+        let run = folder.path().join("run");
+        make_folder(&run).expect("made");
+        write(&run, "w-MFS-psf.fits", 1.0, 1e9);
+        for (label, value) in [("Q", 1.0), ("U", 5.0)] {
+            for kind in ["image", "residual", "model"] {
+                write(&run, &format!("w-MFS-{label}-{kind}.fits"), 9.0, 1e9);
+                for channel in 0..3u8 {
+                    let hz = 1e9 + f64::from(channel) * 1e6;
+                    write(&run, &format!("w-{channel:04}-{label}-{kind}.fits"), value + f32::from(channel), hz);
+                }
+            }
+        }
+        let products = collect(&run, folder.path(), false, Path::new("log")).expect("complete");
+        let mut cube = FitsImage::open(&folder.path().join("image-U-cube.fits")).expect("the cube of U");
+        assert_eq!((cube.channels(), cube.read_plane(0, 2).expect("plane")[[0, 0]]), (3, 7.0));
+        assert_eq!(cube.header().get_f64("CDELT3"), Some(1e6));
+        let names = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let beside: Vec<String> = products.of_polarisations().iter().map(names).collect();
+        let expected = ["image-Q-cube.fits", "image-Q.fits", "image-U-cube.fits", "image-U.fits", "model-Q-cube.fits"];
+        assert_eq!(beside[..5], expected);
+        assert_eq!(beside.len(), 12);
     }
 
     #[test]
