@@ -106,7 +106,6 @@ fn last_mask(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::campaign::file::{Overrides, StartColumn, parse};
     use crate::campaign::plan::{FinalInput, resolve_with};
     use crate::imager::{CubeBand, ImagerOptions};
