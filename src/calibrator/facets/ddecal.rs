@@ -15,8 +15,17 @@ pub(super) struct Files<'a> {
     pub(super) solutions: &'a Path,
 }
 
-/// The settings of a solve, each `key=value`; nothing is written to the measurement set.
-pub(super) fn settings(options: &FacetOptions, files: &Files<'_>, integration_s: f64, threads: usize) -> Vec<String> {
+/// Stands for the interval where the data are not known yet.
+const INTEGRATIONS: &str = "INTEGRATIONS";
+
+/// The settings of a solve, each `key=value`; nothing is written to the measurement set. Without the data's integration, s,
+/// a word stands for the interval.
+pub(super) fn settings(
+    options: &FacetOptions,
+    files: &Files<'_>,
+    integration_s: Option<f64>,
+    threads: usize,
+) -> Vec<String> {
     let (ms, column) = files.input;
     let mut settings = vec![
         format!("msin={}", ms.display()),
@@ -27,7 +36,10 @@ pub(super) fn settings(options: &FacetOptions, files: &Files<'_>, integration_s:
         format!("dd.sourcedb={}", files.sky.display()),
         format!("dd.h5parm={}", files.solutions.display()),
         format!("dd.mode={}", options.mode()),
-        format!("dd.solint={}", integrations(options, integration_s)),
+        format!(
+            "dd.solint={}",
+            integration_s.map_or_else(|| INTEGRATIONS.into(), |s| integrations(options, s).to_string())
+        ),
         // 0: one solution for the whole band. Solutions that are smoothed are made for each channel.
         format!("dd.nchan={}", u8::from(options.smoothness_hz > 0.0)),
         format!("dd.maxiter={}", options.maxiter),
@@ -66,7 +78,7 @@ mod tests {
             sky: Path::new("sky.txt"),
             solutions: Path::new("s.h5"),
         };
-        settings(&options, &files, 30.0, 2).join(" ")
+        settings(&options, &files, Some(30.0), 2).join(" ")
     }
 
     #[test]

@@ -85,6 +85,15 @@ pub(super) fn make(
     Ok(Ok(FacetLayout { directions, regions, sky, too_faint: choice.too_faint }))
 }
 
+/// The number of directions.
+pub(super) fn count(source: &FacetSource<'_>, options: &FacetOptions) -> Result<usize> {
+    let mut image = FitsImage::open(source.model)?;
+    let (wcs, model) = (image.wcs()?, image.read_plane(0, 0)?);
+    let mask = source.mask.map(|path| image.companion(path)?.read_mask(0, 0)).transpose()?;
+    let components = facets::components(model.view());
+    Ok(chosen(options, source, &wcs, (&model, mask.as_ref(), &components))?.directions.len())
+}
+
 /// The directions of the options on this model.
 fn chosen(
     options: &FacetOptions,

@@ -188,6 +188,14 @@ pub fn noise_of_interval(summary: &MsSummary, image_noise_jy: f64, interval_s: f
     image_noise_jy * (antennas * time / (2.0 * interval_s.clamp(summary.integration_s, time))).sqrt()
 }
 
+/// The number of directions that a round would have.
+///
+/// # Errors
+/// Files that cannot be read; directions without a place on the image.
+pub fn directions_of(source: &FacetSource<'_>, options: &FacetOptions) -> Result<usize> {
+    layout::count(source, options)
+}
+
 /// Solves for gains by direction.
 pub struct FacetSolver<'a> {
     /// DP3.
@@ -225,11 +233,8 @@ impl FacetSolver<'_> {
             Err(few) => return Ok(FacetSolution { refused: Some(few.to_string()), ..FacetSolution::default() }),
         };
         for (number, set) in data.iter().enumerate() {
-            let name = |base: &str, end: &str| match data.len() {
-                1 => folder.join(format!("{base}.{end}")),
-                _ => folder.join(format!("{base}-{}.{end}", number + 1)),
-            };
-            let (solutions, gains) = (name("solutions", "h5"), name("gains", "json"));
+            let place = (number, data.len());
+            let (solutions, gains) = (numbered(folder, "solutions.h5", place), numbered(folder, "gains.json", place));
             let words = self.solve_one(set, options, (&solution.sky, &solutions), log)?;
             gains::mend(&self.dp3, &solutions, &gains, log)?;
             solution.files.solutions.push(solutions);
@@ -257,12 +262,38 @@ impl FacetSolver<'_> {
         }
         let input = if four { (set.measurement_set, set.column) } else { (wide.as_path(), "DATA") };
         let files = ddecal::Files { input, sky, solutions };
-        let settings = ddecal::settings(options, &files, set.summary.integration_s, self.threads);
+        let settings = ddecal::settings(options, &files, Some(set.summary.integration_s), self.threads);
         let ran = self.dp3.run_limited(&settings, self.limits, log);
         fs::remove(&wide)?;
         ran?;
         Ok(std::iter::once("DP3".to_owned()).chain(settings).collect())
     }
+}
+
+/// A file of one of several measurement sets.
+fn numbered(folder: &Path, name: &str, (number, of): (usize, usize)) -> PathBuf {
+    match name.split_once('.') {
+        Some((base, end)) if of > 1 => folder.join(format!("{base}-{}.{end}", number + 1)),
+        _ => folder.join(name),
+    }
+}
+
+/// A round's calls of DP3 before anything is known of the data, and the files that its imaging takes.
+pub(crate) fn preview(
+    measurement_sets: &[PathBuf],
+    column: &str,
+    options: &FacetOptions,
+    (folder, threads): (&Path, usize),
+) -> (Vec<Vec<String>>, FacetFiles) {
+    let count = measurement_sets.len();
+    let solutions: Vec<PathBuf> = (0..count).map(|n| numbered(folder, "solutions.h5", (n, count))).collect();
+    let sky = folder.join(SKY);
+    let line = |(set, solutions): (&PathBuf, &PathBuf)| {
+        let files = ddecal::Files { input: (set, column), sky: &sky, solutions };
+        std::iter::once("DP3".to_owned()).chain(ddecal::settings(options, &files, None, threads)).collect()
+    };
+    let lines = measurement_sets.iter().zip(&solutions).map(line).collect();
+    (lines, FacetFiles { regions: folder.join(FACETS), solutions, terms: options.terms() })
 }
 
 /// Refuses data that cannot be solved by direction.

@@ -6,10 +6,10 @@
 use super::containers;
 use super::{MeasurementSetPlan, Plan, RoundPlan, Share, TargetPlan};
 use crate::Result;
-use crate::calibrator::{self, SolveRequest};
+use crate::calibrator::{self, SolveRequest, facets};
 use crate::campaign::file::{CalibratorKind, MaskCadence, StopOptions};
 use crate::campaign::layout::{AttemptId, Layout};
-use crate::imager::{ImagerContext, ImagerPreview, ImagingJob, PlannedCall, PlannedCycles, PlannedMasks};
+use crate::imager::{FacetFiles, ImagerContext, ImagerPreview, ImagingJob, PlannedCall, PlannedCycles, PlannedMasks};
 use crate::major_cycle::StopRules;
 use crate::process::Limits;
 use crate::programs::casa::Casa;
@@ -79,7 +79,14 @@ fn round_lines(plan: &Plan, target: &TargetPlan, round: &RoundPlan) -> RoundLine
             Err(error) => lines.notes.push(format!("the calibration cannot be shown: {error}")),
         }
     }
-    match imaging(plan, round, &layout, measurement_sets) {
+    let facets = round.facets.as_ref().map(|options| {
+        let (folder, threads) = (layout.part(AttemptId::first(round.round), "facets"), Share::of(plan).threads);
+        let (calls, files) = facets::preview(&measurement_sets, &round.data_column, options, (&folder, threads));
+        lines.calibration.extend(calls);
+        lines.notes.push(BY_DIRECTION.to_owned());
+        files
+    });
+    match imaging(plan, round, &layout, (measurement_sets, facets)) {
         Ok(preview) => {
             lines.imaging = preview.calls;
             lines.imager.clone_from(&preview.capabilities.program);
@@ -128,12 +135,22 @@ const CHAIN: &str = "masks are made between the calls. LEVEL follows before each
                      threshold given), BMAJ BMIN BPA is the beam that the first call fits; a stop rule may end it earlier, \
                      and divergence goes back to the last good cycle";
 
-/// The round's masks are made between major cycles.
+/// What is not known of a round by direction.
+const BY_DIRECTION: &str = "INTEGRATIONS is the interval in those of the data, which get a copy where they have two \
+                            correlations; the round is imaged once more with a mask made from its first image, while that \
+                            helps";
+
+/// The round's masks are made between major cycles; an image with facets is one call.
 fn by_cycle(round: &RoundPlan) -> bool {
-    round.mask.as_ref().is_some_and(|mask| mask.cadence == MaskCadence::Cycle)
+    round.facets.is_none() && round.mask.as_ref().is_some_and(|mask| mask.cadence == MaskCadence::Cycle)
 }
 
-fn imaging(plan: &Plan, round: &RoundPlan, layout: &Layout, measurement_sets: Vec<PathBuf>) -> Result<ImagerPreview> {
+fn imaging(
+    plan: &Plan,
+    round: &RoundPlan,
+    layout: &Layout,
+    (measurement_sets, facets): (Vec<PathBuf>, Option<FacetFiles>),
+) -> Result<ImagerPreview> {
     let executable = plan.executables.of_imager(&round.imaging);
     let share = Share::of(plan).of_imager(plan, &round.imaging, executable);
     let job = ImagingJob {
@@ -144,7 +161,7 @@ fn imaging(plan: &Plan, round: &RoundPlan, layout: &Layout, measurement_sets: Ve
         threads: share.threads,
         memory_gb: share.memory_gb,
         update_model: plan.calibrator != CalibratorKind::None,
-        facets: None,
+        facets,
     };
     let context = ImagerContext { executable: executable.to_vec(), ..ImagerContext::default() };
     round.imaging.preview(&job, &context, &planned_masks(round, &plan.stop, layout))
@@ -154,7 +171,7 @@ fn planned_masks(round: &RoundPlan, stop: &StopOptions, layout: &Layout) -> Plan
     let masks = layout.part(AttemptId::first(round.round), "mask");
     match &round.mask {
         None => PlannedMasks::None,
-        Some(mask) if mask.cadence == MaskCadence::Cycle => {
+        Some(mask) if mask.cadence == MaskCadence::Cycle && round.facets.is_none() => {
             let rules = StopRules::new(stop, &round.imaging.stop_limits(), mask.every, mask.freeze_change);
             PlannedMasks::PerCycle(PlannedCycles {
                 masks,

@@ -40,7 +40,7 @@ use super::layout::AttemptId;
 use super::record::{DatasetRecord, Level, MessageRecord, RoundRecord, State, ToolVersion};
 use super::rules::acceptance::{Decision, Next, Relaxation, RoundOutcome, Verdict, last_accepted};
 use super::rules::schedule::Limit;
-use super::steps::{Backend, Proposal};
+use super::steps::{Backend, Past, Proposal};
 use crate::process::interrupt;
 use crate::util::fs;
 use crate::{Error, Result};
@@ -188,7 +188,10 @@ impl<'a> DatasetRun<'a> {
                 end = State::Converged;
                 break;
             }
-            let plan = match self.backend.propose(id, &changes, &self.history)? {
+            let accepted = self.last_accepted_attempt();
+            let images =
+                accepted.as_ref().map(|a| (&a.imaged.products, a.mask.as_ref().map(|mask| mask.path.as_path())));
+            let plan = match self.backend.propose(id, &changes, &Past { history: &self.history, images })? {
                 Proposal::Try(plan) => *plan,
                 Proposal::GiveUp { why, limit } => {
                     self.note(Level::Info, format!("no round {}: {why}", id.round));

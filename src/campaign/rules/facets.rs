@@ -21,19 +21,22 @@ const LEAST_GAIN: f64 = 0.02;
 pub(crate) struct StageStep {
     /// Quantities that are solved for.
     pub(crate) calmode: CalMode,
-    /// The interval, integrations.
-    pub(crate) integrations: u32,
+    /// The interval, in those of [`shortest_interval`].
+    pub(crate) intervals: u32,
 }
 
-/// Phases first, then both, then down to each integration. Tried by hand on a field of five directions, these took the
+/// Phases first, then both, then down to the shortest interval, there each integration. Tried by hand on a field of five directions, these took the
 /// dynamic range from 317 to 1538, 4268, 5791, 6129 and no further.
 const STEPS: [StageStep; 5] = [
-    StageStep { calmode: CalMode::P, integrations: 2 },
-    StageStep { calmode: CalMode::Ap, integrations: 2 },
-    StageStep { calmode: CalMode::Ap, integrations: 1 },
-    StageStep { calmode: CalMode::Ap, integrations: 1 },
-    StageStep { calmode: CalMode::Ap, integrations: 1 },
+    StageStep { calmode: CalMode::P, intervals: 2 },
+    StageStep { calmode: CalMode::Ap, intervals: 2 },
+    StageStep { calmode: CalMode::Ap, intervals: 1 },
+    StageStep { calmode: CalMode::Ap, intervals: 1 },
+    StageStep { calmode: CalMode::Ap, intervals: 1 },
 ];
+
+/// Directions that an interval is long enough for, where there are so many.
+const ENOUGH: usize = 5;
 
 /// Where the schedule stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,6 +78,24 @@ pub(crate) fn stage(history: &[RoundOutcome]) -> Stage {
         Some(next) if gained || *next != tried => Stage::Try(*next),
         _ => Stage::Over("solving by direction gains no more"),
     }
+}
+
+/// The shortest interval, in integrations, with enough directions: what is gained by following a few of them faster is lost
+/// on those that join their neighbours. `directions` counts those of an interval; the longest is `all` integrations.
+///
+/// # Errors
+/// Those of `directions`.
+pub(crate) fn shortest_interval<E>(
+    all: u32,
+    mut directions: impl FnMut(u32) -> std::result::Result<usize, E>,
+) -> std::result::Result<u32, E> {
+    let longest = all.max(1);
+    let wanted = directions(longest)?.min(ENOUGH);
+    let mut integrations = 1;
+    while integrations < longest && directions(integrations)? < wanted {
+        integrations = (2 * integrations).min(longest);
+    }
+    Ok(integrations)
 }
 
 /// Why errors may depend on direction, in words: the noise around sources (the brightest first) away from the brightest is
@@ -138,6 +159,24 @@ mod tests {
         assert!(words.contains("10.0 times the theoretical"), "{words}");
         assert_eq!(errors_by_direction(&noise([3.0]), 1.0, Some(0.1)), None, "one source has one direction");
         assert_eq!(errors_by_direction(&noise([3.0, 2.0]), 0.0, Some(0.0)), None, "nothing is known of the field");
+    }
+
+    #[test]
+    fn the_interval_is_long_enough_for_five_directions() {
+        let of = |snr: &[f64], all| {
+            let bright = |n: u32| snr.iter().filter(|snr| **snr * f64::from(n).sqrt() >= 10.0).count();
+            shortest_interval(all, |n| Ok::<_, ()>(bright(n))).expect("no error")
+        };
+        assert_eq!(of(&[30.0, 20.0, 12.0, 11.0, 10.0, 1.0], 240), 1);
+        assert_eq!(
+            of(&[30.0, 20.0, 12.0, 11.0, 5.0, 1.0], 240),
+            4,
+            "the fifth needs four, the sixth is not waited for"
+        );
+        assert_eq!(of(&[30.0, 5.0, 0.1], 240), 4, "there are only two");
+        assert_eq!(of(&[10.0, 4.5], 6), 6, "no longer than all of it");
+        assert_eq!(of(&[3.0], 6), 1, "no length is enough");
+        assert_eq!(of(&[], 0), 1);
     }
 
     #[test]

@@ -8,11 +8,20 @@ use crate::campaign::file::StopOptions;
 use crate::campaign::journal::StepKey;
 use crate::campaign::layout::AttemptId;
 use crate::campaign::plan::{CalibrationPlan, MaskPlan};
-use crate::campaign::rules::acceptance::Relaxation;
+use crate::campaign::rules::acceptance::{Relaxation, RoundOutcome};
 use crate::campaign::rules::schedule::{Limit, Weighed};
-use crate::imager::{FacetFiles, ImagerOptions};
+use crate::imager::{FacetFiles, ImagerOptions, Products};
 use serde::Serialize;
 use std::path::Path;
+
+/// What an attempt is chosen from.
+#[derive(Debug, Clone, Copy)]
+pub struct Past<'a> {
+    /// The judged attempts, oldest first.
+    pub history: &'a [RoundOutcome],
+    /// Images and mask of the last accepted attempt; older files may be gone where the disk budget was short.
+    pub images: Option<(&'a Products, Option<&'a Path>)>,
+}
 
 /// The next attempt, or why there is none.
 #[derive(Debug, Clone)]

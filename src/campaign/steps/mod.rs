@@ -12,13 +12,13 @@ mod recipe;
 
 pub use attempt::{
     AttemptPlan, CalibrationStep, CycleMasking, FacetInputs, FacetReference, FacetStep, ImagedData, ImagingInputs,
-    ImagingStep, MaskStep, Proposal,
+    ImagingStep, MaskStep, Past, Proposal,
 };
 
 use super::file::{StartColumn, StartModel};
 use super::layout::AttemptId;
 use super::record::{CycleRecord, FacetOutcome, MaskRecord, MemberSolutions};
-use super::rules::acceptance::{Relaxation, RoundOutcome};
+use super::rules::acceptance::Relaxation;
 use crate::Result;
 use crate::calibrator::SolutionTable;
 use crate::calibrator::facets::FacetSolution;
@@ -188,11 +188,11 @@ pub trait Backend: Send {
     /// Number of the last round (round 0 is the first).
     fn last_round(&self) -> usize;
 
-    /// The steps of an attempt with `changes`, after the judged attempts of `history`, oldest first.
+    /// The steps of an attempt with `changes`, after the judged attempts of `past`.
     ///
     /// # Errors
     /// Options that cannot be resolved.
-    fn propose(&mut self, id: AttemptId, changes: &[Relaxation], history: &[RoundOutcome]) -> Result<Proposal>;
+    fn propose(&mut self, id: AttemptId, changes: &[Relaxation], past: &Past<'_>) -> Result<Proposal>;
 
     /// Solves for gains of one measurement set against `MODEL_DATA`, and reads the statistics of the tables. `earlier` are
     /// its tables of the last accepted round, for terms that are not solved again.

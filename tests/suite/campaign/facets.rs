@@ -57,6 +57,7 @@ fn directions_are_solved_on_top_of_what_is_common_and_a_killed_run_ends_with_the
     for name in ["facets.reg", "solutions.h5", "sky.txt", "image-with-facets.txt", "gains"] {
         assert!(whole.path().join("out/final").join(name).exists(), "{name}");
     }
+    the_plan_shows_the_calls(&dialogue(whole.path(), ["plan campaign.yaml"]));
     let expected = final_pixels(whole.path());
 
     let killed = prepared_with(CAMPAIGN, &data());
@@ -73,6 +74,17 @@ fn directions_are_solved_on_top_of_what_is_common_and_a_killed_run_ends_with_the
     }
     assert_eq!(succeed(killed.path()).state, State::Done);
     assert!(final_pixels(killed.path()) == expected, "the killed run ends with other images");
+}
+
+/// The calls of DP3 and of the imaging with facets.
+fn the_plan_shows_the_calls(said: &str) {
+    let is_call = |line: &&str| line.starts_with("$ DP3 ") || line.contains("-facet-regions");
+    let calls: Vec<&str> = said.lines().filter(is_call).collect();
+    assert_eq!(calls.len(), 4, "a solve and an image in rounds 2 and 3: {said}");
+    assert!(calls[0].contains("dd.mode=scalarphase dd.solint=INTEGRATIONS") && calls[2].contains("dd.mode=scalar "));
+    assert!(calls[0].contains("out/round-02/facets/solutions.h5"), "{calls:?}");
+    assert!(calls[1].contains("out/round-02/facets/solutions.h5 phase000"), "{calls:?}");
+    assert!(calls[3].contains("amplitude000,phase000"), "{calls:?}");
 }
 
 /// The refusals come before anything runs.

@@ -14,11 +14,11 @@ use crate::campaign::layout::{AttemptId, Layout};
 use crate::campaign::plan::{CalibrationPlan, MaskPlan};
 use crate::campaign::record::{DatasetRecord, MaskRecord, MemberSolutions, State};
 use crate::campaign::rounds::{DatasetRun, DatasetSettings};
-use crate::campaign::rules::acceptance::{AcceptanceOptions, Relaxation, RoundOutcome};
+use crate::campaign::rules::acceptance::{AcceptanceOptions, Relaxation};
 use crate::campaign::rules::schedule::Limit;
 use crate::campaign::steps::{
-    AttemptPlan, Backend, CalibrationStep, FacetStep, Imaged, ImagedData, ImagingStep, MaskStep, Prepared, PreparedSet,
-    Proposal, Solved, StartChains, StepContext,
+    AttemptPlan, Backend, CalibrationStep, FacetStep, Imaged, ImagedData, ImagingStep, MaskStep, Past, Prepared,
+    PreparedSet, Proposal, Solved, StartChains, StepContext,
 };
 use crate::imager::command::CommandOptions;
 use crate::imager::{FacetFiles, ImagerOptions, Products};
@@ -198,7 +198,7 @@ impl Backend for FakeBackend {
         self.script.dynamic_range.len() - 1
     }
 
-    fn propose(&mut self, id: AttemptId, changes: &[Relaxation], _: &[RoundOutcome]) -> Result<Proposal> {
+    fn propose(&mut self, id: AttemptId, changes: &[Relaxation], _: &Past<'_>) -> Result<Proposal> {
         let round = id.round;
         if self.script.give_up == Some(round) {
             return Ok(Proposal::GiveUp { why: "nothing is left".into(), limit: Limit::NoGain });

@@ -21,8 +21,8 @@ mod working_sets;
 use super::masks;
 use super::onto::Applier;
 use super::{
-    Backend, CalibrationStep, FacetInputs, FacetStep, Imaged, ImagedData, ImagingStep, MaskStep, Prepared, PreparedSet,
-    Proposal, SolveJob, Solved, StartChains, StepContext,
+    Backend, CalibrationStep, FacetInputs, FacetStep, Imaged, ImagedData, ImagingStep, MaskStep, Past, Prepared,
+    PreparedSet, Proposal, SolveJob, Solved, StartChains, StepContext,
 };
 use crate::Result;
 use crate::calibrator::SolutionTable;
@@ -34,7 +34,7 @@ use crate::campaign::plan::containers::Mounts;
 use crate::campaign::plan::share::mpi_processes;
 use crate::campaign::plan::{self, MeasurementSetPlan, Plan, RoundPlan, TargetPlan};
 use crate::campaign::record::{MaskRecord, MemberSolutions};
-use crate::campaign::rules::acceptance::{Relaxation, RoundOutcome};
+use crate::campaign::rules::acceptance::Relaxation;
 use crate::imager::command::fill_group;
 use crate::imager::{FacetFiles, Products};
 use crate::measurement_set;
@@ -142,8 +142,8 @@ impl Backend for Programs<'_> {
         self.plan.only_round.unwrap_or(self.plan.rounds.len() - 1)
     }
 
-    fn propose(&mut self, id: AttemptId, changes: &[Relaxation], history: &[RoundOutcome]) -> Result<Proposal> {
-        self.proposal(id, changes, history)
+    fn propose(&mut self, id: AttemptId, changes: &[Relaxation], past: &Past<'_>) -> Result<Proposal> {
+        self.proposal(id, changes, past)
     }
 
     fn solve(

@@ -13,7 +13,7 @@ impl Programs<'_> {
         self.sets.get(member).map(|set| &set.summary)
     }
 
-    fn summaries(&self) -> impl Iterator<Item = &MsSummary> {
+    pub(super) fn summaries(&self) -> impl Iterator<Item = &MsSummary> {
         self.sets.iter().map(|set| &set.summary)
     }
 

@@ -9,9 +9,11 @@ use crate::calibrator::term_names;
 use crate::campaign::file::{MaskCadence, MaskImage, MaskMethod};
 use crate::campaign::layout::AttemptId;
 use crate::campaign::plan::{MaskPlan, RoundPlan};
-use crate::campaign::rules::acceptance::{Relaxation, RoundOutcome};
+use crate::campaign::rules::acceptance::Relaxation;
 use crate::campaign::steps::field;
-use crate::campaign::steps::{AttemptPlan, CalibrationStep, CycleMasking, FacetStep, ImagingStep, MaskStep, Proposal};
+use crate::campaign::steps::{
+    AttemptPlan, CalibrationStep, CycleMasking, FacetStep, ImagingStep, MaskStep, Past, Proposal,
+};
 
 /// Fewer antennas than these see only the brightest parts of a source through their sidelobes at first: islands need more
 /// room. Dynamic range of the VLA set with 18, the EHT set with 8 and the VLBA set with 10 antennas (docs/benchmarks.md)
@@ -23,12 +25,7 @@ const MARGIN_BEAMS_OF_FEW: f64 = 1.25;
 
 impl Programs<'_> {
     /// The attempt at a round with these changes.
-    pub(super) fn proposal(
-        &mut self,
-        id: AttemptId,
-        changes: &[Relaxation],
-        history: &[RoundOutcome],
-    ) -> Result<Proposal> {
+    pub(super) fn proposal(&mut self, id: AttemptId, changes: &[Relaxation], past: &Past<'_>) -> Result<Proposal> {
         let mut plan = self.round(id.round).clone();
         plan.imaging = self.imaging_of(&plan)?;
         self.widen_margin(&mut plan);
@@ -36,7 +33,7 @@ impl Programs<'_> {
         if let Some((options, _)) = &started {
             plan.calibration = Some(options.clone());
         }
-        let (interval_why, weighed) = match self.with_facet_stage(&mut plan, id, history)? {
+        let (interval_why, weighed) = match self.with_facet_stage(&mut plan, id, past)? {
             IntervalChoice::Given => (started.map(|(_, why)| why), Vec::new()),
             IntervalChoice::Chosen { why, weighed } => (Some(why), weighed),
             IntervalChoice::GiveUp { why, limit } => return Ok(Proposal::GiveUp { why, limit }),

@@ -2,22 +2,37 @@
 
 use super::super::Programs;
 use super::super::intervals::IntervalChoice;
-use crate::Result;
 use crate::calibrator::facets::options::FacetOptions;
+use crate::calibrator::facets::{FacetSource, directions_of};
 use crate::campaign::layout::AttemptId;
 use crate::campaign::plan::RoundPlan;
-use crate::campaign::rules::acceptance::{RoundOutcome, last_accepted};
 use crate::campaign::rules::facets::{self, Stage, StageStep};
 use crate::campaign::rules::schedule::Limit;
-use crate::campaign::steps::theoretical_noise_jy;
+use crate::campaign::steps::{Past, theoretical_noise_jy};
 use crate::image::FitsImage;
+use crate::imager::Products;
 use crate::kernels::facets::{Limits, choose, sources};
 use crate::quality::{facets::around, residual};
+use crate::util::fs;
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 /// Sources that are looked at for errors that depend on direction.
 const LOOKED_AT: usize = 10;
 /// They are at least this part of the image's width apart: what is around the brightest is not around another.
 const APART: f64 = 1.0 / 16.0;
+/// What was seen in the images, in the attempt's folder: those of old attempts may be gone when a run goes on.
+const SEEN: &str = "by-direction.json";
+
+/// What the images of the last accepted attempt say.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Seen {
+    /// Why errors may depend on direction; `None`: nothing says so.
+    why: Option<String>,
+    /// Integrations of the shortest interval.
+    shortest: u32,
+}
 
 impl Programs<'_> {
     /// The choice of the schedule without directions, or a round by direction in its place: where the schedule has nothing
@@ -26,13 +41,15 @@ impl Programs<'_> {
         &mut self,
         plan: &mut RoundPlan,
         id: AttemptId,
-        history: &[RoundOutcome],
+        past: &Past<'_>,
     ) -> Result<IntervalChoice> {
         let campaign = self.plan;
+        let history = past.history;
         let Some(options) = &campaign.facet_stage else { return Ok(self.choose_interval(plan, id, history)) };
         match facets::stage(history) {
             Stage::Try(step) => {
-                self.by_direction(plan, options, step);
+                let shortest = self.seen(id, past, options)?.map_or(1, |seen| seen.shortest);
+                self.by_direction(plan, options, (step, shortest));
                 let why = "the next of the steps by direction".to_owned();
                 return Ok(IntervalChoice::Chosen { why, weighed: Vec::new() });
             }
@@ -47,35 +64,55 @@ impl Programs<'_> {
             *plan = untouched;
             return Ok(choice);
         }
-        let Some(words) = self.errors_by_direction(history)? else {
+        let Some(Seen { why: Some(words), shortest }) = self.seen(id, past, options)? else {
             return Ok(self.choose_interval(plan, id, history));
         };
-        self.by_direction(plan, options, facets::first_step());
+        self.by_direction(plan, options, (facets::first_step(), shortest));
         let why = format!("{words}: errors may depend on direction");
         Ok(IntervalChoice::Chosen { why, weighed: Vec::new() })
     }
 
     /// Makes a round one by direction.
-    fn by_direction(&self, plan: &mut RoundPlan, options: &FacetOptions, step: StageStep) {
-        let solint = format!("{}s", f64::from(step.integrations) * self.integration_s());
+    fn by_direction(&self, plan: &mut RoundPlan, options: &FacetOptions, (step, shortest): (StageStep, u32)) {
+        let solint = format!("{}s", f64::from(step.intervals * shortest) * self.integration_s());
         plan.calibration = None;
         plan.facets = Some(FacetOptions { calmode: step.calmode, solint, ..options.clone() });
     }
 
-    /// Why errors of the last accepted image may depend on direction; `None`: nothing says so.
-    fn errors_by_direction(&self, history: &[RoundOutcome]) -> Result<Option<String>> {
-        let Some(accepted) = last_accepted(history) else { return Ok(None) };
-        let layout = self.plan.layout_of(&self.target);
-        let image = |name: &str| layout.part(accepted.id, "image").join(name);
-        if !image("model.fits").is_file() || !image("residual.fits").is_file() {
-            return Ok(None);
+    /// What the images of the last accepted attempt say to this one; `None`: there are none.
+    fn seen(&self, id: AttemptId, past: &Past<'_>, options: &FacetOptions) -> Result<Option<Seen>> {
+        let file = self.plan.layout_of(&self.target).attempt(id).join(SEEN);
+        if let Some(seen) = std::fs::read(&file).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
+            return Ok(Some(seen));
         }
-        let model = FitsImage::open(image("model.fits"))?.read_plane(0, 0)?;
+        let Some((products, mask)) = past.images else { return Ok(None) };
+        let why = self.errors_by_direction(products)?;
+        let seen = Seen { why, shortest: self.shortest_interval((products, mask), options)? };
+        fs::make(file.parent().unwrap_or(Path::new(".")))?;
+        fs::write_atomically(&file, &serde_json::to_vec(&seen).map_err(Error::internal)?)?;
+        Ok(Some(seen))
+    }
+
+    /// Why errors of an image may depend on direction; `None`: nothing says so.
+    fn errors_by_direction(&self, products: &Products) -> Result<Option<String>> {
+        let model = FitsImage::open(&products.model)?.read_plane(0, 0)?;
         #[allow(clippy::cast_precision_loss)] // Pixels, far below 2^53.
         let apart = Limits { flux: 0.0, distance: model.ncols() as f64 * APART, most: LOOKED_AT };
         let places = choose(&sources(model.view(), None), &apart).directions;
-        let field = residual::measure(&image("residual.fits"), None, None)?.overall.rms;
-        let around = around(&image("residual.fits"), &[], &places)?;
+        let field = residual::measure(&products.residual, None, None)?.overall.rms;
+        let around = around(&products.residual, &[], &places)?;
         Ok(facets::errors_by_direction(&around, field, theoretical_noise_jy(&self.sets)))
+    }
+
+    /// Integrations of the shortest interval in which enough sources are bright enough to be directions.
+    fn shortest_interval(&self, (products, mask): (&Products, Option<&Path>), options: &FacetOptions) -> Result<u32> {
+        let directions = |integrations: u32| {
+            let solint = format!("{}s", f64::from(integrations) * self.integration_s());
+            let noise_jy = self.noise_of_solutions(&FacetOptions { solint, ..options.clone() }, products)?;
+            let source = FacetSource { model: &products.model, residual: &products.residual, mask, noise_jy };
+            directions_of(&source, options)
+        };
+        let all = self.summaries().map(|summary| summary.integrations).max().unwrap_or(1);
+        facets::shortest_interval(u32::try_from(all).unwrap_or(u32::MAX), directions)
     }
 }
