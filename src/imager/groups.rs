@@ -38,11 +38,43 @@ pub struct CubeGrid {
     pub width_hz: f64,
 }
 
+/// Channels of the data that a group of a cube's channels is made of.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DataChannels {
+    /// The first.
+    pub first: u64,
+    /// The one after the last.
+    pub end: u64,
+    /// Frequencies between the group's channels, Hz, where they do not divide its band evenly.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub edges_hz: Vec<f64>,
+}
+
+impl DataChannels {
+    /// Those of a group, of data with these frequencies (ascending), from which `range` is imaged. Output channel i of n
+    /// begins at channel i x N / n of N, as wsclean divides the whole band (version 3.1).
+    pub fn of(group: &ChannelGroup, frequencies_hz: &[f64], range: Option<(u64, u64)>) -> Self {
+        let (first, end) = range.unwrap_or((0, frequencies_hz.len() as u64));
+        let begin = |channel: usize| first + (end.saturating_sub(first)) * channel as u64 / group.of.max(1) as u64;
+        let begins: Vec<u64> = (group.first..=group.first + group.count).map(begin).collect();
+        let (from, to) = (begins[0], begins[group.count]);
+        // A part of the band is divided by itself: its channels may then be others.
+        let even = |k: usize| from + (to - from) * k as u64 / group.count as u64 == begins[k];
+        let between = |channel: &u64| {
+            let at = |channel: u64| frequencies_hz.get(channel as usize).copied().unwrap_or_default();
+            0.5 * (at(channel.saturating_sub(1)) + at(*channel))
+        };
+        let uneven = !(0..group.count).all(even);
+        let edges_hz = if uneven { begins[1..group.count].iter().map(between).collect() } else { Vec::new() };
+        Self { first: from, end: to, edges_hz }
+    }
+}
+
 /// What a group of channels needs to know of the cube.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum CubeBand {
-    /// The number of channels of the data (wsclean).
-    Data(usize),
+    /// The channels of the data that the group is made of (wsclean).
+    Data(DataChannels),
     /// The grid of frequencies (tclean).
     Grid(CubeGrid),
     /// Nothing: the program knows by itself.
@@ -73,13 +105,14 @@ impl ImagerOptions {
         matches!(self, Self::Tclean(o) if o.specmode == SpecMode::Cube)
     }
 
-    /// The channels that are imaged for a group: CASA does not interpolate in an image of one channel, so that such a one
-    /// would differ from the same channel of a cube (by 2e-4 of the PSF's peak, CASA 6.7): it gets a neighbour.
+    /// The channels that are imaged for a group. Where CASA interpolates between channels, the data at the edge of a group
+    /// lie between its last channel and the next group's, whose model must be there to be subtracted; and of an image of
+    /// one channel it interpolates nothing (its PSF differs by 2e-4, CASA 6.7). So groups get a neighbour on either side.
     pub(crate) fn imaged_group(&self, group: &ChannelGroup) -> ChannelGroup {
-        let alone = group.count == 1 && group.of > 1;
         match self {
-            Self::Tclean(o) if alone && o.specmode == SpecMode::Cube && o.interpolation != "nearest" => {
-                ChannelGroup { first: group.first.min(group.of - 2), count: 2, of: group.of }
+            Self::Tclean(o) if o.specmode == SpecMode::Cube && o.interpolation != "nearest" => {
+                let (first, end) = (group.first.saturating_sub(1), (group.first + group.count + 1).min(group.of));
+                ChannelGroup { first, count: end - first, of: group.of }
             }
             _ => *group,
         }
@@ -132,14 +165,11 @@ fn against_tclean(o: &TcleanOptions) -> Option<(&'static str, &'static str)> {
     named.then_some(("start", "with `specmode: cubedata` groups are counted in channels: write `start` and `width` so"))
 }
 
-/// wsclean divides the channels of the data evenly among those of the cube, as it does for the whole cube (wsclean 3.4,
-/// `ImagingTable`: output channel i of n begins at channel i x N / n of N).
-fn wsclean_group(o: &WscleanOptions, group: &ChannelGroup, data_channels: usize) -> WscleanOptions {
-    let (first, end) = o.channel_range.unwrap_or((0, data_channels as u64));
-    let begin = |channel: usize| first + (end - first) * channel as u64 / group.of.max(1) as u64;
+fn wsclean_group(o: &WscleanOptions, group: &ChannelGroup, channels: DataChannels) -> WscleanOptions {
     WscleanOptions {
         channels_out: group.count as u64,
-        channel_range: Some((begin(group.first), begin(group.first + group.count))),
+        channel_range: Some((channels.first, channels.end)),
+        channel_division_frequencies: Some(channels.edges_hz).filter(|edges| !edges.is_empty()),
         ..o.clone()
     }
 }
@@ -178,22 +208,25 @@ mod tests {
 
     #[test]
     fn groups_of_wsclean_divide_the_data_as_the_whole_cube_does() {
-        let options = |range| WscleanOptions {
-            channels_out: 24,
-            join_channels: false,
-            channel_range: range,
-            ..Default::default()
+        let frequencies: Vec<f64> = (0..26).map(|channel| 1e9 + f64::from(channel)).collect();
+        let all = |size, range| -> Vec<DataChannels> {
+            ChannelGroup::all(24, size).iter().map(|g| DataChannels::of(g, &frequencies, range)).collect()
         };
-        let ranges = |o: &WscleanOptions, channels, size| -> Vec<_> {
-            let of = |g: &ChannelGroup| wsclean_group(o, g, channels);
-            ChannelGroup::all(24, size).iter().map(of).map(|o| (o.channels_out, o.channel_range.unwrap())).collect()
-        };
-        // 50 channels in 24: one and two channels each follow one another.
-        let all = ranges(&options(None), 50, 1);
-        assert_eq!(&all[..3], [(1, (0, 2)), (1, (2, 4)), (1, (4, 6))]);
-        assert_eq!((all[11].1, all[23].1), ((22, 25), (47, 50)));
-        assert_eq!(ranges(&options(None), 50, 5)[4], (4, (41, 50)));
-        assert_eq!(ranges(&options(Some((10, 34))), 50, 5)[1], (5, (15, 20)));
+        let ranges = |all: &[DataChannels]| all.iter().map(|c| (c.first, c.end)).collect::<Vec<_>>();
+        // Of 26 channels in 24 the last of each dozen has two.
+        let ones = all(1, None);
+        assert_eq!((&ranges(&ones)[10..13], ranges(&ones)[23]), (&[(10, 11), (11, 13), (13, 14)][..], (24, 26)));
+        assert!(ones.iter().all(|c| c.edges_hz.is_empty()));
+        let fives = all(5, None);
+        assert_eq!(ranges(&fives), [(0, 5), (5, 10), (10, 16), (16, 21), (21, 26)]);
+        // The third would be divided into 1, 1, 1, 1 and 2; the whole cube has the two in its second.
+        assert_eq!(fives[2].edges_hz, [1e9 + 10.5, 1e9 + 12.5, 1e9 + 13.5, 1e9 + 14.5]);
+        assert!(fives[0].edges_hz.is_empty() && fives[4].edges_hz.is_empty());
+        assert_eq!(ranges(&all(12, Some((2, 26)))), [(2, 14), (14, 26)]);
+        let options = WscleanOptions { channels_out: 24, join_channels: false, ..Default::default() };
+        let group = wsclean_group(&options, &ChannelGroup::all(24, 5)[2], fives[2].clone());
+        assert_eq!((group.channels_out, group.channel_range), (5, Some((10, 16))));
+        assert_eq!(group.channel_division_frequencies.map(|edges| edges.len()), Some(4));
     }
 
     #[test]
@@ -205,6 +238,12 @@ mod tests {
         assert_eq!((group.nchan, &*group.start, &*group.width), (5, "1399987655.0Hz", "-1234.5Hz"));
         let o = read(json!({"specmode": "cubedata", "nchan": 24, "start": 3, "width": 2}));
         let group = tclean_group(&o, &ChannelGroup::all(24, 5)[4], CubeBand::Unknown);
+        let all = ImagerOptions::Tclean(read(json!({"specmode": "cube", "nchan": 24})));
+        let imaged = |n: usize| all.imaged_group(&ChannelGroup::all(24, 5)[n]);
+        let ends = [0, 1, 4].map(|n| (imaged(n).first, imaged(n).count));
+        assert_eq!(ends, [(0, 6), (4, 7), (19, 5)], "with a neighbour on either side");
+        let nearest = ImagerOptions::Tclean(read(json!({"specmode": "cube", "nchan": 24, "interpolation": "nearest"})));
+        assert_eq!(nearest.imaged_group(&ChannelGroup::all(24, 1)[7]).count, 1);
         assert_eq!((group.nchan, &*group.start, &*group.width), (4, "43", "2"));
     }
 

@@ -22,7 +22,7 @@ pub use context::ImagerContext;
 pub use cycle::{
     ChannelControls, ChannelCycle, ChannelRevert, MinorControls, MinorCycle, Residual, StopLimits, StopReason,
 };
-pub use groups::{ChannelGroup, CubeBand, CubeGrid};
+pub use groups::{ChannelGroup, CubeBand, CubeGrid, DataChannels};
 pub use job::{ChannelProducts, FacetFiles, ImagingJob, Products};
 pub use lifecycle::{CycleImager, Guarded, Imager};
 pub use options::{ImagerKind, ImagerOptions, open};

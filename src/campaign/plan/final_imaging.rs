@@ -14,7 +14,7 @@ use crate::campaign::file::{
     MaskMethod, MaskSettings, RestoringBeam, StartColumn, StartModel, StopOptions, Subtract, WorkOn,
 };
 use crate::campaign::layout::final_imaging_folder;
-use crate::imager::{ChannelGroup, FacetFiles, ImagerOptions};
+use crate::imager::{ChannelGroup, DataChannels, FacetFiles, ImagerOptions};
 use crate::measurement_set::continuum::UvcontsubOptions;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -82,8 +82,8 @@ pub struct FinalInput {
     pub column: StartColumn,
     /// Solutions by direction of the best round; `None`: it has none.
     pub facets: Option<FacetFiles>,
-    /// Channels of the data, of the only spectral window; `None`: they are not known, or there are several windows.
-    pub channels: Option<usize>,
+    /// Frequencies of the channels of the data, Hz, ascending, of the only spectral window; empty: nobody needs them.
+    pub frequencies_hz: Vec<f64>,
 }
 
 impl FinalPlan {
@@ -110,8 +110,9 @@ impl FinalPlan {
         if !self.every_channel {
             return Ok(own);
         }
-        let first = inputs.first().and_then(|input| input.channels);
-        let Some(channels) = first.filter(|_| inputs.iter().all(|input| input.channels == first)) else {
+        let first = inputs.first().map(|input| input.frequencies_hz.len()).filter(|channels| *channels > 0);
+        let same = |input: &FinalInput| Some(input.frequencies_hz.len()) == first;
+        let Some(channels) = first.filter(|_| inputs.iter().all(same)) else {
             return Err(Error::bad_input(format!(
                 "final imaging {}: each channel of the data is imaged by itself, which needs the same number of channels in \
                  one spectral window of all measurement sets: select them with `campaign: spw`",
@@ -121,6 +122,16 @@ impl FinalPlan {
         (options.channels_out, options.join_channels, options.channel_range) = (channels as u64, false, None);
         own.channels = Some(channels);
         Ok(own)
+    }
+
+    /// The channels of the data that a group is made of, where the imager divides them.
+    fn of_data(&self, group: &ChannelGroup, frequencies_hz: &[f64]) -> Option<DataChannels> {
+        match &self.imaging {
+            ImagerOptions::Wsclean(o) if !frequencies_hz.is_empty() => {
+                Some(DataChannels::of(group, frequencies_hz, o.channel_range))
+            }
+            _ => None,
+        }
     }
 
     /// Groups of channels read the same data at the same time, and the imager needs a column that is not there.
@@ -173,7 +184,7 @@ impl Plan {
             let channels = |group: &ChannelGroup| ChannelsPlan {
                 target: input.target.clone(),
                 group: *group,
-                of_data: input.channels,
+                of_data: imaging.of_data(group, &input.frequencies_hz),
             };
             let of = |group: &ChannelGroup| TargetPlan {
                 name: name(group),
@@ -205,7 +216,8 @@ impl Plan {
             // Groups only read; what is there for this imaging alone may be written to.
             work_on: if makes_data || !groups.is_empty() { WorkOn::Original } else { self.work_on },
             start_column,
-            start_model: StartModel::default(),
+            // Nothing may be there to clean.
+            start_model: StartModel::Auto,
             apply_to: None,
             archive: ArchiveOptions::default(),
             not_run: Vec::new(),

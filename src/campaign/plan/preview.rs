@@ -50,6 +50,7 @@ pub fn not_found(plan: &Plan) -> Vec<String> {
             CalibratorKind::Casa | CalibratorKind::None => None,
         }));
     }
+    programs.extend(plan.final_imaging.iter().map(|imaging| plan.executables.of_imager(&imaging.imaging)));
     let mut missing: Vec<String> =
         programs.into_iter().filter_map(|words| words.first()).filter(|word| !is_there(word)).cloned().collect();
     missing.sort();

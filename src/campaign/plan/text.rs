@@ -2,11 +2,11 @@
 
 use super::containers::{self, Mounts};
 use super::preview::{self, RoundLines};
-use super::{MaskPlan, MeasurementSetPlan, Plan, RoundPlan};
+use super::{FinalPlan, MaskPlan, MeasurementSetPlan, Plan, RoundPlan};
 use crate::calibrator::options::GaincalOptions;
 use crate::calibrator::term_names;
-use crate::campaign::file::{MaskCadence, MaskImage, MaskMethod, schema};
-use crate::campaign::layout::field_folder;
+use crate::campaign::file::{FinalData, MaskCadence, MaskImage, MaskMethod, schema};
+use crate::campaign::layout::{field_folder, final_imaging_folder};
 use crate::imager::ImagerOptions;
 use crate::util::shell;
 use crate::util::wrap::{self, Columns};
@@ -71,6 +71,9 @@ fn text(plan: &Plan) -> String {
     }
     for (index, round) in plan.rounds.iter().enumerate() {
         round_text(&mut out, round, &plan.output, lines.get(index));
+    }
+    for imaging in &plan.final_imaging {
+        final_text(&mut out, plan, imaging);
     }
     out.push('\n');
     for program in preview::not_found(plan) {
@@ -150,6 +153,33 @@ fn round_text(out: &mut String, round: &RoundPlan, output: &Path, lines: Option<
     for note in &lines.notes {
         let _ = writeln!(out, "note: {note}");
     }
+}
+
+/// An imaging after the best round.
+fn final_text(out: &mut String, plan: &Plan, imaging: &FinalPlan) {
+    let _ = writeln!(out, "\nfinal imaging {}", imaging.name);
+    let data = match imaging.data {
+        FinalData::Working => "those of the rounds, with the best tables",
+        FinalData::Full => "a copy of the original, with the best tables",
+    };
+    line(out, "data", data);
+    line(out, "subtracted", &word(&imaging.subtract));
+    match &imaging.mask {
+        None => line(out, "mask", "none"),
+        Some(mask) => mask_text(out, mask, &plan.output, 0),
+    }
+    match &imaging.imaging {
+        ImagerOptions::Command(command) => line(out, "imaging", &shell::line(&command.template)),
+        made => options(out, &format!("imaging: {}", made.name()), &made.parameters()),
+    }
+    options(out, "stop", &imaging.stop);
+    let groups = imaging.groups();
+    if let (Some(size), Some(channels)) = (imaging.channels_per_job, imaging.channels) {
+        let beam = word(&imaging.restoringbeam);
+        let text = format!("{channels} channels in {} groups of up to {size}; beams: {beam}", groups.len());
+        line(out, "cube", &text);
+    }
+    line(out, "output", &final_imaging_folder(&plan.output, &imaging.name).display().to_string());
 }
 
 /// The options of each solve.

@@ -11,7 +11,7 @@ use crate::campaign::file::{
 use crate::campaign::layout::Layout;
 use crate::campaign::rules::acceptance::AcceptanceOptions;
 use crate::campaign::rules::schedule::SolintOptions;
-use crate::imager::{ChannelGroup, ImagerOptions};
+use crate::imager::{ChannelGroup, DataChannels, ImagerOptions};
 use crate::masking::MaskRecipe;
 use crate::quality::confetti::ConfettiOptions;
 use crate::util::fs;
@@ -92,7 +92,7 @@ pub struct Plan {
 }
 
 /// What is imaged together: one measurement set, or several of one pointing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TargetPlan {
     /// Short name, unique in the campaign and fit for a folder: that of its only measurement set, or of the first and how
     /// many more there are (`night1+2`).
@@ -105,14 +105,15 @@ pub struct TargetPlan {
 }
 
 /// Channels of a cube that are imaged by themselves.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ChannelsPlan {
     /// The target whose cube it is.
     pub target: String,
     /// The channels.
     pub group: ChannelGroup,
-    /// Channels of the data; `None`: they are not known, or there are several spectral windows.
-    pub of_data: Option<usize>,
+    /// The channels of the data that it is made of, where the imager divides them (wsclean).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of_data: Option<DataChannels>,
 }
 
 /// One measurement set.
@@ -229,9 +230,11 @@ impl RoundPlan {
 }
 
 impl Plan {
-    /// Where a target's files are: the campaign folder itself if it is the only one, else a folder below it.
+    /// Where a target's files are: the campaign folder itself if it is the only one and no group of channels,
+    /// else a folder below it.
     pub fn layout_of(&self, target: &TargetPlan) -> Layout {
-        if self.targets.len() == 1 { Layout::new(&self.output) } else { Layout::new(self.output.join(&target.name)) }
+        let alone = self.targets.len() == 1 && target.channels.is_none();
+        if alone { Layout::new(&self.output) } else { Layout::new(self.output.join(&target.name)) }
     }
 
     /// The imaging of one round alone, without any calibration, in a folder of its own inside the campaign's. `column`

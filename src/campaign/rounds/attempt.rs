@@ -9,7 +9,7 @@ use crate::campaign::events::{Event, Place};
 use crate::campaign::journal::Step;
 use crate::campaign::layout::AttemptId;
 use crate::campaign::record::{Level, RoundRecord, TermRecord};
-use crate::campaign::rules::acceptance::{Decision, RoundMetrics, judge, last_accepted};
+use crate::campaign::rules::acceptance::{Decision, Next, RoundMetrics, Verdict, judge, last_accepted};
 use crate::campaign::steps::{AttemptPlan, Prepared};
 use crate::quality::metrics::ImageMetrics;
 use std::path::Path;
@@ -37,7 +37,13 @@ impl DatasetRun<'_> {
             model_may_be_empty: base.is_none() && self.settings.start_model.does_without_image(),
             ..metrics_of_tables(&plan, stats)
         };
-        let decision = judge(&self.history, &metrics, &self.settings.acceptance);
+        let judged = judge(&self.history, &metrics, &self.settings.acceptance);
+        let decision = match judged.verdict {
+            Verdict::Rejected | Verdict::Diverged if self.settings.takes_any_image => {
+                Decision { verdict: Verdict::Accepted, next: Next::Continue, ..judged }
+            }
+            _ => judged,
+        };
         self.conclude(plan.id, Some(attempted), decision, metrics)
     }
 

@@ -39,6 +39,8 @@ pub(crate) struct DatasetSettings {
     pub first_round: usize,
     /// The model that the first calibration starts from.
     pub start_model: StartModel,
+    /// Every image is a product, whatever the rules say of it: channels may be empty.
+    pub takes_any_image: bool,
     /// Images from which a first round's mask is made, where it begins with one.
     pub mask_source: Option<MaskSource>,
 }

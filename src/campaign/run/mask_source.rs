@@ -12,6 +12,11 @@ use crate::{Error, Result};
 /// For a round that is imaged alone: the last accepted image of an earlier round that the campaign has.
 pub(super) fn of(plan: &Plan, set: &TargetPlan) -> Result<Option<MaskSource>> {
     let Some(round) = plan.only_round else { return Ok(None) };
+    // Of a final image no other image is sure to be on the same grid.
+    let by_round = plan.rounds[round].mask.as_ref().is_some_and(|mask| mask.cadence == MaskCadence::Round);
+    if plan.final_of.is_some() && !by_round {
+        return Ok(None);
+    }
     let campaign = match &plan.final_of {
         Some(of) => &of.campaign,
         None => plan.output.parent().unwrap_or(&plan.output),

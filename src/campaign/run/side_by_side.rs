@@ -94,6 +94,7 @@ impl CampaignRun<'_> {
             start_column: plan.start_column,
             first_round: plan.only_round.unwrap_or(0),
             start_model: plan.start_model.clone(),
+            takes_any_image: plan.final_of.is_some(),
             mask_source: mask_source::of(plan, set)?,
         };
         DatasetRun::new(dataset, backend.as_mut(), events.clone())?.run(on_record).1

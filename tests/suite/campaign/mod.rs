@@ -8,6 +8,7 @@ pub(crate) mod facade;
 pub(crate) mod facets;
 pub(crate) mod faults;
 pub(crate) mod file;
+pub(crate) mod final_images;
 pub(crate) mod line_cubes;
 mod many;
 pub(crate) mod no_file;

@@ -2,6 +2,7 @@
 
 pub(crate) mod casa;
 pub(crate) mod deconvolve;
+pub(crate) mod final_cubes;
 pub(crate) mod one_round;
 pub(crate) mod tclean;
 mod worker;

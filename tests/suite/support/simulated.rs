@@ -21,6 +21,15 @@ pub(crate) fn line_cube() -> &'static Path {
     })
 }
 
+/// A tiny line cube of 26 channels, which no group of channels divides evenly.
+pub(crate) fn wide_line_cube() -> &'static Path {
+    static CUBE: OnceLock<PathBuf> = OnceLock::new();
+    CUBE.get_or_init(|| {
+        let size = ["--channels", "26", "--antennas", "12", "--duration", "180", "--noise", "0.002"];
+        simulated("wide-line-cube-of-little-noise", &[&["--preset", "line-cube"][..], &size].concat())
+    })
+}
+
 fn simulated(name: &str, arguments: &[&str]) -> PathBuf {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("simulated");
     let done = folder.join(name);

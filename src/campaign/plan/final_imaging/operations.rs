@@ -121,19 +121,20 @@ mod tests {
         let overrides = Overrides { measurement_sets: vec![ms], ..Overrides::default() };
         let campaign = parse(Path::new("strategy.yaml"), strategy.to_owned(), &overrides).unwrap();
         let plan = resolve_with(&campaign, &|_| None).unwrap();
-        let input = |channels| FinalInput {
+        let input = |channels: u32| FinalInput {
             target: "a".to_owned(),
             members: plan.targets[0].members.clone(),
             column: StartColumn::Data,
             facets: None,
-            channels,
+            frequencies_hz: (0..channels).map(|channel| 1e9 + f64::from(channel)).collect(),
         };
-        let cube = plan.final_imaging[0].for_data(&[input(Some(24)), input(Some(24))]).unwrap();
+        let cube = plan.final_imaging[0].for_data(&[input(24), input(24)]).unwrap();
         let groups = cube.groups();
         assert_eq!((groups.len(), cube.channels), (24, Some(24)));
-        let ImagerOptions::Wsclean(one) = cube.imaging.of_group(&groups[7], CubeBand::Data(24)) else { panic!() };
+        let band = CubeBand::Data(cube.of_data(&groups[7], &input(24).frequencies_hz).unwrap());
+        let ImagerOptions::Wsclean(one) = cube.imaging.of_group(&groups[7], band) else { panic!() };
         assert_eq!((one.channels_out, one.join_channels, one.channel_range), (1, false, Some((7, 8))));
-        let error = plan.final_imaging[0].for_data(&[input(Some(24)), input(Some(25))]).unwrap_err();
+        let error = plan.final_imaging[0].for_data(&[input(24), input(25)]).unwrap_err();
         assert!(error.to_string().starts_with("final imaging subtractcube: each channel"), "{error}");
     }
 }

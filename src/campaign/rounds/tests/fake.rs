@@ -452,6 +452,7 @@ pub(super) fn run_with(
         series_apart: false,
         first_round: 0,
         start_model: backend.script.start_model.clone(),
+        takes_any_image: false,
         mask_source: None,
     };
     let run = DatasetRun::new(settings, backend, Emitter::new(vec![Box::new(events.clone())])).unwrap();

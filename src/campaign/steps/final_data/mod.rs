@@ -47,8 +47,15 @@ pub(crate) fn inputs(plan: &Plan, imaging: &FinalPlan) -> Result<Vec<FinalInput>
             members: prepared.sets.iter().zip(&target.members).map(member).collect(),
             column: if solutions.is_empty() { prepared.column } else { StartColumn::CorrectedData },
             facets: best.and_then(|round| round.facets.as_ref()).map(|facets| facets.files.clone()),
-            channels: channels(plan, target, imaging, &prepared)?,
+            frequencies_hz: frequencies(plan, target, imaging, &prepared)?,
         });
+        if needs_channels(imaging) && inputs[inputs.len() - 1].frequencies_hz.is_empty() {
+            return Err(Error::bad_input(format!(
+                "{}: wsclean can image groups of channels only of one spectral window with ascending frequencies: leave \
+                 `channels_per_job` of {} out, or select one window with `campaign: spw`",
+                target.name, imaging.name
+            )));
+        }
     }
     if let Some(other) = inputs.iter().find(|input| input.column != inputs[0].column) {
         return Err(Error::bad_input(format!(
@@ -63,13 +70,15 @@ pub(crate) fn inputs(plan: &Plan, imaging: &FinalPlan) -> Result<Vec<FinalInput>
     Ok(inputs)
 }
 
-/// Channels of the data that wsclean divides into groups; `None`: there is no one number, or nobody needs it.
-fn channels(plan: &Plan, target: &TargetPlan, imaging: &FinalPlan, prepared: &Prepared) -> Result<Option<usize>> {
-    if imaging.channels_per_job.is_none() || !matches!(imaging.imaging, ImagerOptions::Wsclean(_)) {
-        return Ok(None);
-    }
-    let mut counts = Vec::new();
-    for (set, own) in prepared.sets.iter().zip(&target.members) {
+/// wsclean divides the channels of the data into groups.
+fn needs_channels(imaging: &FinalPlan) -> bool {
+    imaging.channels_per_job.is_some() && matches!(imaging.imaging, ImagerOptions::Wsclean(_))
+}
+
+/// Frequencies of the data that wsclean divides into groups; none: they do not ascend in one window, or nobody needs them.
+fn frequencies(plan: &Plan, target: &TargetPlan, imaging: &FinalPlan, prepared: &Prepared) -> Result<Vec<f64>> {
+    let mut found: Vec<f64> = Vec::new();
+    for (set, own) in prepared.sets.iter().zip(&target.members).filter(|_| needs_channels(imaging)) {
         let (summary, field) = match imaging.data {
             FinalData::Working => (set.summary.clone(), set.part.field.filter(|_| set.path == own.path)),
             FinalData::Full => {
@@ -77,16 +86,17 @@ fn channels(plan: &Plan, target: &TargetPlan, imaging: &FinalPlan, prepared: &Pr
                 (MsSummary::read(&casa, &own.path)?, set.part.field)
             }
         };
-        let windows = summary.windows_with_data(field);
-        let [(window, _)] = windows[..] else { return Ok(None) };
+        let some: Vec<usize> = summary.windows_with_data(field).into_iter().map(|(window, _)| window).collect();
+        let windows = if some.is_empty() { (0..summary.spectral_windows.len()).collect() } else { some };
+        let [window] = windows[..] else { return Ok(Vec::new()) };
         let frequencies = &summary.spectral_windows[window].frequencies_hz;
-        if frequencies.is_empty() || frequencies.windows(2).any(|pair| pair[1] <= pair[0]) {
-            return Ok(None);
+        let same = found.is_empty() || found.len() == frequencies.len();
+        if !same || frequencies.windows(2).any(|pair| pair[1] <= pair[0]) {
+            return Ok(Vec::new());
         }
-        counts.push(frequencies.len());
+        found.clone_from(frequencies);
     }
-    let same = counts.windows(2).all(|pair| pair[0] == pair[1]);
-    Ok(counts.first().copied().filter(|_| same))
+    Ok(found)
 }
 
 /// The working copies of a target, from its journal.
@@ -174,7 +184,7 @@ impl Work<'_> {
         let mut programs = Programs::new(self.campaign, self.target, Share::of(self.campaign));
         let new = aside.join("new.ms");
         match self.of.imaging.data {
-            FinalData::Working => self.copy_working(&mut programs, &new, &log)?,
+            FinalData::Working => self.copy_working(&mut programs, &new)?,
             FinalData::Full => self.copy_full(&mut programs, solutions.as_ref(), (&aside, &new), &log, tell)?,
         }
         if self.of.imaging.subtract != Subtract::None {
@@ -205,9 +215,15 @@ impl Work<'_> {
     }
 
     /// The working copy, its imaged column as `DATA`.
-    fn copy_working(&self, programs: &mut Programs<'_>, new: &Path, log: &Path) -> Result<()> {
+    fn copy_working(&self, programs: &mut Programs<'_>, new: &Path) -> Result<()> {
         let from = &self.input.members[self.member].path;
-        DataPart::default().copy(&programs.casa()?, from, self.input.column.name(), new, log)
+        measurement_set::copy(from, new).map_err(|error| {
+            Error::bad_input(format!("{}: cannot be copied to {}: {error}", from.display(), new.display()))
+        })?;
+        match self.input.column {
+            StartColumn::Data => Ok(()),
+            StartColumn::CorrectedData => measurement_set::adopt_corrected(&programs.casa()?, new),
+        }
     }
 
     /// The original with the best tables applied, un-averaged and unselected, as `DATA`; only its field is taken.

@@ -1,7 +1,7 @@
 //! The channels of a cube that a target images, where it images a group of them.
 
 use super::Programs;
-use crate::campaign::plan::{ChannelsPlan, MeasurementSetPlan, RoundPlan};
+use crate::campaign::plan::{MeasurementSetPlan, RoundPlan};
 use crate::campaign::steps::final_data::load_grid;
 use crate::campaign::steps::{Backend, Prepared, PreparedSet, StepContext};
 use crate::imager::tclean::TcleanImager;
@@ -17,23 +17,11 @@ impl Programs<'_> {
     pub(super) fn imaging_of(&self, round: &RoundPlan) -> Result<ImagerOptions> {
         let Some(channels) = &self.target.channels else { return Ok(round.imaging.clone()) };
         let band = match &round.imaging {
-            ImagerOptions::Wsclean(_) => CubeBand::Data(self.data_channels(channels)?),
+            ImagerOptions::Wsclean(_) => channels.of_data.clone().map_or(CubeBand::Unknown, CubeBand::Data),
             imaging if imaging.needs_grid() => CubeBand::Grid(load_grid(&self.plan.output, &channels.target)?),
             _ => CubeBand::Unknown,
         };
         Ok(round.imaging.of_group(&channels.group, band))
-    }
-
-    /// Channels of the data, which wsclean divides among those of the cube.
-    fn data_channels(&self, channels: &ChannelsPlan) -> Result<usize> {
-        channels.of_data.ok_or_else(|| {
-            let names: Vec<String> = self.target.paths().iter().map(|p| p.display().to_string()).collect();
-            Error::bad_input(format!(
-                "{}: wsclean can image groups of channels only of one spectral window with ascending frequencies: leave \
-                 `channels_per_job` out, or select one window with `campaign: spw`",
-                names.join(", ")
-            ))
-        })
     }
 
     /// Prepares the data of a group of channels, which many others read, too: they are not looked into again.
