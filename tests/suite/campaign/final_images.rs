@@ -42,7 +42,7 @@ echo "end $name" >>"$here/ledger"
 "#;
 
 /// A campaign whose only measurement set is imaged once, with these final imagings.
-fn campaign(imagings: &str, block: &str) -> Fake {
+pub(crate) fn campaign(imagings: &str, block: &str) -> Fake {
     let fake = Fake::new(1, 0, &format!("{block}\n  final_imaging:\n{imagings}"));
     script(&fake.path("imager/imager.sh"), IMAGER);
     let text = fs::read_to_string(fake.path("campaign.yaml")).unwrap();
@@ -51,12 +51,12 @@ fn campaign(imagings: &str, block: &str) -> Fake {
     fake
 }
 
-fn order(fake: &Fake, name: &str, order: &str) {
+pub(crate) fn order(fake: &Fake, name: &str, order: &str) {
     fs::write(fake.path("imager/orders").join(name), format!("{order}\n")).unwrap();
 }
 
 /// How often the imager began and ended, by folder.
-fn ledger(fake: &Fake) -> BTreeMap<String, (usize, usize)> {
+pub(crate) fn ledger(fake: &Fake) -> BTreeMap<String, (usize, usize)> {
     let mut all: BTreeMap<String, (usize, usize)> = BTreeMap::new();
     for line in fs::read_to_string(fake.path("imager/ledger")).unwrap().lines() {
         let (what, name) = line.split_once(' ').unwrap();
@@ -67,7 +67,7 @@ fn ledger(fake: &Fake) -> BTreeMap<String, (usize, usize)> {
 }
 
 /// Writes cubes of `count` channels of `side` pixels whose values are the channels' numbers, from `first` on.
-fn write_cubes(folder: &Path, (first, count): (usize, usize), side: usize) {
+pub(crate) fn write_cubes(folder: &Path, (first, count): (usize, usize), side: usize) {
     fs::create_dir_all(folder).unwrap();
     for kind in ["image", "residual", "model", "psf"] {
         let mut header = Header::default();
@@ -79,6 +79,10 @@ fn write_cubes(folder: &Path, (first, count): (usize, usize), side: usize) {
             ("CRPIX3", 1.0),
             ("CRVAL3", 1.4e9 + first as f64 * 1e4),
             ("CDELT3", 1e4),
+            ("CRPIX1", 1.0),
+            ("CRVAL1", 30.0),
+            ("CRPIX2", 1.0),
+            ("CRVAL2", -10.0),
             ("CDELT1", -1.0 / 3600.0),
             ("CDELT2", 1.0 / 3600.0),
         ] {
