@@ -7,12 +7,13 @@ mod logging;
 mod masks;
 mod measurements;
 mod no_file;
+mod pages;
 mod setup;
 
 use crate::process::interrupt;
 use crate::process::own;
 use crate::{ExitStatus, Result};
-use campaign::{apply, cancel, demo, image, init, plan, report, run, schema, status, task, validate};
+use campaign::{apply, cancel, demo, image, init, plan, report, run, schema, status, task, validate, watch};
 use clap::{FromArgMatches, Parser, Subcommand};
 use masks::{automask, combine, deconvolve, extractmask, kernel, mask, mosaic};
 use measurements::{confetti, inspect, metrics, noise};
@@ -62,6 +63,7 @@ pub enum Command {
     Run(run::Args),
     /// Show the state of a campaign, round by round, with the reasons.
     Status(status::Args),
+    Watch(watch::Args),
     /// End a campaign that is at work: its jobs in Slurm, or the run on this machine.
     Cancel(cancel::Args),
     /// Write a campaign's report again.
@@ -118,10 +120,11 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> u8 {
             return u8::try_from(error.exit_code()).unwrap_or(ExitStatus::BadInput as u8);
         }
     };
+    let page = pages::of_command(&cli.command);
     match run(cli) {
         Ok(status) => status as u8,
         Err(error) => {
-            eprint!("{}", words_of(&error));
+            eprint!("{}{}", words_of(&error), pages::line(&error, page));
             error.exit_status() as u8
         }
     }
@@ -151,7 +154,10 @@ pub fn run(cli: Cli) -> Result<ExitStatus> {
     logging::start(&cli);
     let terminal = run::Terminal { quiet: cli.quiet, json: cli.log_format == LogFormat::Json };
     // Campaigns stop in order; everything else ends at the first signal.
-    if !matches!(cli.command, Command::Run(_) | Command::Image(_) | Command::Demo(_) | Command::Task(_)) {
+    if !matches!(
+        cli.command,
+        Command::Run(_) | Command::Image(_) | Command::Demo(_) | Command::Task(_) | Command::Watch(_)
+    ) {
         interrupt::end_tidily().map_err(crate::Error::internal)?;
     }
     match cli.command {
@@ -160,6 +166,7 @@ pub fn run(cli: Cli) -> Result<ExitStatus> {
         Command::Plan(args) => plan::run(args),
         Command::Run(args) => run::run(args, terminal),
         Command::Status(args) => status::run(args),
+        Command::Watch(args) => watch::run(args),
         Command::Cancel(args) => cancel::run(args),
         Command::Report(args) => report::run(args),
         Command::Apply(args) => apply::run(args),

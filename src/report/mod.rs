@@ -16,6 +16,7 @@
 mod draw;
 mod figures;
 pub(crate) mod numbers;
+pub(crate) mod pack;
 mod pages;
 mod quantities;
 mod summary;

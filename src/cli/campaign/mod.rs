@@ -13,3 +13,4 @@ pub(super) mod schema;
 pub(super) mod status;
 pub(super) mod task;
 pub(super) mod validate;
+pub(super) mod watch;

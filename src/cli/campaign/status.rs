@@ -1,7 +1,7 @@
 //! `cleanloop status DIR`: where a campaign stands, round by round, with the reasons.
 
 use crate::campaign::record::{CampaignRecord, DatasetRecord, RoundRecord};
-use crate::campaign::{self, JobsStatus};
+use crate::campaign::{self, JobsStatus, Status};
 use crate::report::words;
 use crate::{ExitStatus, Result};
 use std::path::PathBuf;
@@ -27,14 +27,19 @@ pub(crate) fn run(args: Args) -> Result<ExitStatus> {
     if args.json {
         println!("{:#}", serde_json::to_value(&status.record).expect("records are plain data"));
     } else {
-        print!("{}", text(&status.record));
-        match status.jobs {
-            None => {}
-            Some(Ok(jobs)) => print!("{}", jobs_text(&jobs)),
-            Some(Err(error)) => println!("\nSlurm does not say where the jobs are: {error}"),
-        }
+        print!("{}", all_text(&status));
     }
     Ok(ExitStatus::Done)
+}
+
+/// The status and the jobs for people.
+pub(super) fn all_text(status: &Status) -> String {
+    let jobs = match &status.jobs {
+        None => String::new(),
+        Some(Ok(jobs)) => jobs_text(jobs),
+        Some(Err(error)) => format!("\nSlurm does not say where the jobs are: {error}\n"),
+    };
+    text(&status.record) + &jobs
 }
 
 /// The status for people.

@@ -1,7 +1,6 @@
 //! `cleanloop completions SHELL`.
 
 use crate::{ExitStatus, Result};
-use clap::CommandFactory;
 
 /// Arguments of `completions`.
 #[derive(Debug, clap::Args)]
@@ -16,6 +15,6 @@ pub struct Args {
 /// # Errors
 /// None.
 pub(crate) fn run(args: Args) -> Result<ExitStatus> {
-    clap_complete::generate(args.shell, &mut crate::cli::Cli::command(), "cleanloop", &mut std::io::stdout());
+    clap_complete::generate(args.shell, &mut crate::cli::help::with_examples(), "cleanloop", &mut std::io::stdout());
     Ok(ExitStatus::Done)
 }

@@ -1,7 +1,6 @@
 //! `cleanloop man DIR`: manual pages, one per subcommand.
 
 use crate::{Error, ExitStatus, Result};
-use clap::CommandFactory;
 use std::path::PathBuf;
 
 /// Arguments of `man`.
@@ -17,7 +16,7 @@ pub struct Args {
 /// The folder cannot be written.
 pub(crate) fn run(args: Args) -> Result<ExitStatus> {
     // The pages of `help SUBCOMMAND` would only repeat the others.
-    let mut command = crate::cli::Cli::command().disable_help_subcommand(true);
+    let mut command = crate::cli::help::with_examples().disable_help_subcommand(true);
     command.build();
     std::fs::create_dir_all(&args.folder)
         .and_then(|()| clap_mangen::generate_to(command, &args.folder))

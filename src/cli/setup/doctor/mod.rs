@@ -11,7 +11,7 @@ use crate::{Error, ExitStatus, Result};
 use check::{Check, Health, text};
 use serde::Serialize;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Version of the JSON output's format.
 const FORMAT: u32 = 1;
@@ -50,10 +50,7 @@ struct Output<'a> {
 /// An interruption; what is missing or broken is part of what is printed.
 pub(crate) fn run(args: Args) -> Result<ExitStatus> {
     crate::process::interrupt::install().map_err(Error::internal)?;
-    let mut checks = machine::checks(&args.folder);
-    checks.push(programs::wsclean());
-    checks.extend(Kind::ALL.map(programs::environment));
-    checks.push(slurm::check());
+    let mut checks = look(&args.folder);
     if !args.quick {
         self_test::try_all(&mut checks, &mut |line| {
             if !args.json {
@@ -71,6 +68,20 @@ pub(crate) fn run(args: Args) -> Result<ExitStatus> {
     };
     writeln!(std::io::stdout().lock(), "{}", printed.trim_end()).map_err(Error::internal)?;
     Ok(if healthy { ExitStatus::Done } else { ExitStatus::External })
+}
+
+/// What is there, without trials.
+fn look(folder: &Path) -> Vec<Check> {
+    let mut checks = machine::checks(folder);
+    checks.push(programs::wsclean());
+    checks.extend(Kind::ALL.map(programs::environment));
+    checks.push(slurm::check());
+    checks
+}
+
+/// What is there, in words, for a report of a fault.
+pub(in crate::cli) fn quick(folder: &Path) -> String {
+    text(&look(folder))
 }
 
 /// Whether campaigns can run: CASA is there, and nothing that is there is broken.
