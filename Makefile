@@ -7,7 +7,7 @@ SLURM_TEST := $(CARGO) test --test suite batch::slurm:: -- --include-ignored --t
 LEFT_OUT := --skip batch::slurm:: $(if $(CLEANLOOP_DP3),,--skip the_example_with_dp3)
 
 .PHONY: help build demo test test-fast fuzz test-slurm test-slurm-full bench bench-selfcal install-demo-parts install-test-parts \
-	install-slurm-parts lint lint-python test-workers workers-venv test-python wheel
+	install-slurm-parts lint lint-python test-workers workers-venv test-python wheel docs release test-release test-pipelines
 
 help:
 	@echo "make demo           build, simulate a small observation, self-calibrate it, say where the report is"
@@ -19,6 +19,10 @@ help:
 	@echo "make test-python    build the Python package, install it and test it"
 	@echo "make fuzz           damage images, region files, campaign files, journals and records for ten minutes each"
 	@echo "make wheel          the Python package as a wheel, in target/wheels"
+	@echo "make docs           the documentation's site, in target/docs/site; every link is checked"
+	@echo "make release        wheel, source archive, completions, manual pages, checksums, changelog, in target/release-files"
+	@echo "make test-release   install the wheel where there is no Rust, and follow the guides to the letter"
+	@echo "make test-pipelines have the parts for pipelines looked at by their own tools"
 	@echo "make bench          time masks, noise maps, auto-multithresh and major cycles against their peers, renew the tables"
 	@echo "make bench-selfcal  self-calibrate simulated and real data with the defaults, against the truth (long)"
 	@echo "make build          the release binary, $(BIN)"
@@ -94,3 +98,17 @@ bench: build install-demo-parts
 
 bench-selfcal: install-demo-parts
 	benches/run_selfcal.sh
+
+# The site of the documentation. mdBook comes from the package index: nothing is compiled.
+docs: build
+	scripts/python-environment.sh docs/requirements.txt target/docs-venv
+	python3 scripts/docs.py $(BIN) target/docs-venv/bin/mdbook target/docs
+
+release:
+	scripts/release.sh
+
+test-release:
+	scripts/test-release.sh
+
+test-pipelines:
+	scripts/test-pipelines.sh

@@ -206,13 +206,14 @@ mod tests {
 
     fn unpacked(path: &Path) -> BTreeMap<String, String> {
         let mut archive = zip::ZipArchive::new(std::fs::File::open(path).unwrap()).unwrap();
+        let count = archive.len();
         let read = |index| {
             let mut file = archive.by_index(index).unwrap();
             let mut text = String::new();
             file.read_to_string(&mut text).unwrap();
             (file.name().unwrap().into_owned(), text)
         };
-        (0..archive.len()).map(read).collect()
+        (0..count).map(read).collect()
     }
 
     #[test]

@@ -61,7 +61,7 @@ pub(crate) fn run(args: Args) -> Result<ExitStatus> {
 /// Options of work that nobody watches: the log hears of it, and the report is renewed.
 pub(super) fn log_only() -> RunOptions {
     RunOptions {
-        consumers: vec![Box::new(Log)],
+        consumers: vec![Box::new(Log::default())],
         report: Some(Box::new(report::Html)),
         command_line: own::words(),
         follow: Follow::Detach,

@@ -30,9 +30,14 @@ pub struct Args {
     pub json: bool,
 }
 
+/// Version of the JSON output's format.
+const FORMAT: u32 = 1;
+
 /// The JSON output.
 #[derive(Debug, Serialize)]
 struct Output<'a> {
+    /// Version of this format.
+    format: u32,
     measurement_sets: &'a [Inspection],
     pointings: &'a [SharedPointing],
 }
@@ -50,7 +55,7 @@ pub(crate) fn run(args: Args) -> Result<ExitStatus> {
     }
     let pointings = inspection::pointings(&sets);
     let text = if args.json {
-        let output = Output { measurement_sets: &sets, pointings: &pointings };
+        let output = Output { format: FORMAT, measurement_sets: &sets, pointings: &pointings };
         serde_json::to_string_pretty(&output).map_err(Error::internal)?
     } else {
         inspect_text::text(&sets, &pointings)

@@ -23,7 +23,7 @@ pub(crate) fn log_writer() -> IndicatifWriter<Stderr> {
 
 /// The consumers of a run's events: log lines always, bars on a terminal unless `quiet` or `json`.
 pub fn consumers(quiet: bool, json: bool) -> Vec<Box<dyn Consumer>> {
-    let mut all: Vec<Box<dyn Consumer>> = vec![Box::new(Log)];
+    let mut all: Vec<Box<dyn Consumer>> = vec![Box::new(Log { named: json })];
     if !quiet && !json && std::io::stderr().is_terminal() {
         all.push(Box::new(Bars::new(BARS.clone())));
     }

@@ -103,3 +103,69 @@ fn a_real_browser_takes_it() {
         }
     }
 }
+
+/// The root element of a page after its probe has looked at it.
+fn probed(program: &str, page: &Path, more: &[&str]) -> String {
+    let html = read(page);
+    let copy = page.with_extension("probe.html");
+    let probe = format!("<script id=\"probe\">{}</script></body>", include_str!("probe.js"));
+    std::fs::write(&copy, html.replace("</body>", &probe)).unwrap();
+    let words = [&["--dump-dom", "--virtual-time-budget=4000", "--window-size=1280,900"][..], more].concat();
+    let dom = browse(program, &copy, &words);
+    std::fs::remove_file(copy).unwrap();
+    let root = &dom[dom.find("<html").unwrap()..];
+    root[..root.find('>').unwrap()].to_owned()
+}
+
+#[test]
+#[ignore = "needs Chromium"]
+fn pages_can_be_read_on_every_screen_in_light_and_dark_and_without_a_mouse() {
+    let program = chromium();
+    let folder = tempfile::tempdir().unwrap();
+    let mut record = survey(folder.path());
+    // The widest number that was met on a card.
+    for metrics in record.datasets.iter_mut().flat_map(|d| &mut d.rounds).filter_map(|r| r.metrics.as_mut()) {
+        metrics.minimum = -6.84e-3;
+    }
+    let index = report::rewrite(&record, folder.path()).unwrap();
+    let pages = ["index.html", "beam00/index.html", "beam00/round-02.html", "cube/round-00.html"];
+    for page in pages {
+        let path = index.parent().unwrap().join(page);
+        for scheme in ["--blink-settings=preferredColorScheme=1", "--blink-settings=preferredColorScheme=0"] {
+            let root = probed(program, &path, &[scheme]);
+            assert!(root.contains("data-contrast=\"enough\""), "{page}, {scheme}: {root}");
+            let mut widths: Vec<&str> =
+                root.split("data-fits=\"").nth(1).unwrap().split('"').next().unwrap().split(' ').collect();
+            widths.sort_by_key(|width| width.len());
+            for width in ["360", "800", "1000", "1600"] {
+                assert!(widths.contains(&width), "{page} overflows at {width} pixels: {root}");
+            }
+            for (what, good) in [("names", "all"), ("order", "of the page"), ("focus", "seen")] {
+                assert!(root.contains(&format!("data-{what}=\"{good}\"")), "{page}: {what}: {root}");
+            }
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs Chromium"]
+fn the_overview_of_a_hundred_targets_opens_in_less_than_two_seconds() {
+    let program = chromium();
+    let folder = tempfile::tempdir().unwrap();
+    let mut record = survey(folder.path());
+    let one = record.datasets[0].clone();
+    record.datasets = (0..100)
+        .map(|number| {
+            let mut set = one.clone();
+            set.name = format!("beam{number:02}");
+            set
+        })
+        .collect();
+    let index = report::write(&record, folder.path()).unwrap();
+    let probe = "<script>addEventListener('load',()=>{document.documentElement.dataset.took=performance.now()})</script></body>";
+    let copy = index.with_extension("probe.html");
+    std::fs::write(&copy, read(&index).replace("</body>", probe)).unwrap();
+    let dom = browse(program, &copy, &["--dump-dom"]);
+    let took: f64 = dom.split("data-took=\"").nth(1).unwrap().split('"').next().unwrap().parse().unwrap();
+    assert!(took < 2000.0, "{took} ms");
+}

@@ -1,0 +1,35 @@
+#!/bin/sh
+# Makes the files of a release in target/release-files: the wheel (manylinux, for Python 3.10 and later), the source archive,
+# shell completions, manual pages, the changelog's section, and checksums of all. The machine needs Rust, gcc, Python and
+# git; the rest is installed into an environment of its own. MANYLINUX names another glibc than 2.28.
+set -eu
+cd "$(dirname "$0")/.."
+out=$PWD/target/release-files
+manylinux=manylinux_${MANYLINUX:-2_28}
+version=$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)
+scripts/python-environment.sh scripts/release-requirements.txt target/release-venv
+PATH=$PWD/target/release-venv/bin:$PATH
+export PATH
+rm -rf "$out"
+mkdir -p "$out"
+
+maturin build --release --zig --compatibility "$manylinux" --interpreter target/release-venv/bin/python --out "$out"
+auditwheel show "$out"/*.whl | tee target/auditwheel.txt
+grep -q "$manylinux" target/auditwheel.txt
+
+# What is committed, without what only the tests need to compare with.
+git archive --format=tar.gz --prefix="cleanloop-$version/" --output="$out/cleanloop-$version.tar.gz" HEAD
+
+# The program itself writes the rest: that of the wheel.
+rm -rf target/release-try
+python3 -m venv target/release-try
+target/release-try/bin/pip install --quiet --disable-pip-version-check "$out"/*.whl
+program=target/release-try/bin/cleanloop
+[ "$($program --version)" = "cleanloop $version" ]
+mkdir -p "$out/completions" "$out/man"
+for shell in bash zsh fish; do $program completions $shell > "$out/completions/cleanloop.$shell"; done
+$program man "$out/man" > /dev/null
+awk -v version="## $version" '$0 == version {on = 1; next} /^## / {on = 0} on' CHANGELOG.md > "$out/CHANGES.md"
+[ -s "$out/CHANGES.md" ] || { echo "CHANGELOG.md has no section $version" >&2; exit 1; }
+(cd "$out" && find . -type f ! -name SHA256SUMS | LC_ALL=C sort | xargs sha256sum > SHA256SUMS)
+ls -l "$out"
