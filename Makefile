@@ -100,9 +100,10 @@ bench-selfcal: install-demo-parts
 	benches/run_selfcal.sh
 
 # The site of the documentation. mdBook comes from the package index: nothing is compiled.
-docs: build
+docs:
+	$(CARGO) build
 	scripts/python-environment.sh docs/requirements.txt target/docs-venv
-	python3 scripts/docs.py $(BIN) target/docs-venv/bin/mdbook target/docs
+	python3 scripts/docs.py target/debug/cleanloop target/docs-venv/bin/mdbook target/docs
 
 release:
 	scripts/release.sh

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Makes the files of a release in target/release-files: the wheel (manylinux, for Python 3.10 and later), the source archive,
 # shell completions, manual pages, the changelog's section, and checksums of all. The machine needs Rust, gcc, Python and
-# git; the rest is installed into an environment of its own. MANYLINUX names another glibc than 2.28.
+# git; the rest is installed into an environment of its own. MANYLINUX names another glibc than 2.28. With
+# CLEANLOOP_WHEEL_PROFILE=dev the wheel is that of `make test-python`, which is quick to build, for this machine only.
 set -eu
 cd "$(dirname "$0")/.."
 out=$PWD/target/release-files
@@ -13,9 +14,14 @@ export PATH
 rm -rf "$out"
 mkdir -p "$out"
 
-maturin build --release --zig --compatibility "$manylinux" --interpreter target/release-venv/bin/python --out "$out"
-auditwheel show "$out"/*.whl | tee target/auditwheel.txt
-grep -q "$manylinux" target/auditwheel.txt
+python=target/release-venv/bin/python
+if [ "${CLEANLOOP_WHEEL_PROFILE:-release}" = release ]; then
+    maturin build --release --zig --compatibility "$manylinux" --interpreter "$python" --out "$out"
+    auditwheel show "$out"/*.whl | tee target/auditwheel.txt
+    grep -q "$manylinux" target/auditwheel.txt
+else
+    maturin build --quiet --profile "$CLEANLOOP_WHEEL_PROFILE" --compatibility linux --interpreter "$python" --out "$out"
+fi
 
 # What is committed, without what only the tests need to compare with.
 git archive --format=tar.gz --prefix="cleanloop-$version/" --output="$out/cleanloop-$version.tar.gz" HEAD

@@ -1,5 +1,6 @@
 //! `cleanloop combine` on files.
 
+use crate::support::words::without_page;
 use assert_cmd::Command;
 use cleanloop::image::{FitsImage, Header, PixelType, PlaneWriter, write_plane};
 use ndarray::{Array2, array};
@@ -59,7 +60,7 @@ fn out(folder: &Path, arguments: &str) -> Vec<String> {
 
 fn words(output: std::process::Output) -> String {
     assert_eq!(output.status.code(), Some(2), "{output:?}");
-    String::from_utf8(output.stderr).unwrap()
+    without_page(&String::from_utf8(output.stderr).unwrap())
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Noise maps, and field masks put onto the grid of a beam.
 
 use crate::support::words::dialogue;
+use crate::support::words::without_page;
 use assert_cmd::Command;
 use cleanloop::image::{FitsImage, Header, PixelType, PlaneWriter, write_plane};
 use ndarray::{Array2, s};
@@ -23,7 +24,7 @@ fn plane(path: impl AsRef<Path>) -> Array2<f32> {
 fn stderr(command: &mut Command) -> String {
     let output = command.output().unwrap();
     assert_eq!(output.status.code(), Some(2), "{output:?}");
-    String::from_utf8(output.stderr).unwrap()
+    without_page(&String::from_utf8(output.stderr).unwrap())
 }
 
 #[test]

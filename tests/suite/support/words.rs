@@ -12,6 +12,13 @@ pub(crate) fn said(output: &Output, folder: &Path) -> String {
     format!("{}exit code {code}\n", without_folder(&words, folder))
 }
 
+/// What an error said, without its last line: the page of the documentation that explains it, which must be there.
+pub(crate) fn without_page(words: &str) -> String {
+    let (error, page) = words.trim_end().rsplit_once('\n').unwrap_or_else(|| panic!("no page: {words}"));
+    assert!(page.starts_with("  see docs/"), "{words}");
+    format!("{error}\n")
+}
+
 /// Words with `DIR` for the folder's path, also where its symbolic links are resolved.
 pub(crate) fn without_folder(words: &str, folder: &Path) -> String {
     let resolved = folder.canonicalize().expect("a folder");
