@@ -80,7 +80,7 @@ pub(super) fn of_command(command: &Command) -> &'static str {
         Command::Mask(_) => "docs/masking.md",
         Command::Automask(_) => "docs/automask.md",
         Command::Combine(_) => "docs/combine.md",
-        Command::Extractmask(_) | Command::Mosaic(_) => "docs/surveys.md#4-field-masks",
+        Command::Extractmask(_) | Command::Mosaic(_) => "docs/surveys.md#field-masks",
         Command::Kernel(_) => "docs/masking.md",
         Command::Deconvolve(_) => "docs/imagers.md",
         Command::Inspect(_) => "docs/data.md#problems",
