@@ -20,7 +20,7 @@ _include: [$PWD/pipelines/stimela.yml]
 recipe:
   info: one campaign
   inputs:
-    ms: {dtype: List[MS], required: true}
+    ms: {dtype: "List[MS]", required: true}
   steps:
     selfcal: {cab: cleanloop-run, params: {ms: =recipe.ms, output: out, rounds: 3, set: [campaign.imager=wsclean]}}
 END

@@ -34,7 +34,7 @@ const EXAMPLES: [(&str, &str); 29] = [
     ("inspect", "cleanloop inspect field.ms"),
     ("noise", "cleanloop noise field-image.fits"),
     ("metrics", "cleanloop metrics field-image.fits --residual field-residual.fits"),
-    ("confetti", "cleanloop confetti cube-model.fits"),
+    ("confetti", "cleanloop confetti cube-model.fits --residual cube-residual.fits"),
     ("setup", "cleanloop setup casa"),
     ("doctor", "cleanloop doctor"),
     ("simulate", "cleanloop simulate --output data"),

@@ -1,6 +1,7 @@
 //! JSON that scripts read: files of earlier versions are read, and every key of theirs is still written.
 
 use cleanloop::campaign::record::CampaignRecord;
+use cleanloop::quality::confetti::ConfettiReport;
 use cleanloop::quality::metrics::ImageMetrics;
 use cleanloop::report;
 use serde_json::Value;
@@ -58,6 +59,13 @@ fn metrics_of_earlier_versions() {
     let before = &json(&kept("metrics.json"))[0];
     let metrics: ImageMetrics = serde_json::from_value(before["metrics"].clone()).unwrap();
     assert_nothing_is_gone(&before["metrics"], &serde_json::to_value(metrics).unwrap());
+}
+
+#[test]
+fn findings_of_confetti_of_earlier_versions() {
+    let before = json(&kept("confetti.json"));
+    let report: ConfettiReport = serde_json::from_value(before.clone()).unwrap();
+    assert_nothing_is_gone(&before, &serde_json::to_value(report).unwrap());
 }
 
 #[test]
