@@ -1,7 +1,7 @@
 //! An imager that is any command: a template of its words, filled in and run.
 
+use super::channels::ChannelGroup;
 use super::context::ImagerContext;
-use super::groups::ChannelGroup;
 use super::job::{ImagingJob, Products};
 use super::lifecycle::{CycleImager, Imager};
 use super::preview::{Capabilities, ImagerPreview, PlannedCall, PlannedMasks};

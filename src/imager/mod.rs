@@ -5,6 +5,7 @@
 //! follow it. One value of it is one imaging: one round of one measurement set. [`ImagerOptions`] says which program
 //! images and how; [`open`] makes the imager.
 
+mod channels;
 pub mod command;
 mod context;
 mod cycle;
@@ -18,11 +19,12 @@ pub(crate) mod progress;
 pub mod tclean;
 pub mod wsclean;
 
+pub use channels::{ChannelGroup, CubeGrid, DataChannels};
 pub use context::ImagerContext;
 pub use cycle::{
     ChannelControls, ChannelCycle, ChannelRevert, MinorControls, MinorCycle, Residual, StopLimits, StopReason,
 };
-pub use groups::{ChannelGroup, CubeBand, CubeGrid, DataChannels};
+pub use groups::CubeBand;
 pub use job::{ChannelProducts, FacetFiles, ImagingJob, Products};
 pub use lifecycle::{CycleImager, Guarded, Imager};
 pub use options::{ImagerKind, ImagerOptions, open};

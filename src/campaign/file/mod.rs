@@ -20,7 +20,6 @@ mod rounds;
 mod scheduler;
 mod selection;
 mod start_model;
-mod together;
 
 pub use crate::batch_system::JobOptions;
 pub use crate::major_cycle::StopOptions;
@@ -43,9 +42,8 @@ pub(crate) use reading::{env, yaml};
 pub use resources::Resources;
 pub use rounds::{RoundSelection, consider_mask_round};
 pub use scheduler::{Loss, SchedulerKind, SchedulerOptions};
-pub use selection::{ApplyTo, AverageOptions, FieldChoice};
+pub use selection::{ApplyTo, AverageOptions, FieldChoice, Together};
 pub use start_model::StartModel;
-pub use together::Together;
 
 use indexmap::IndexMap;
 use serde_json::Value as Json;

@@ -1,6 +1,6 @@
 //! Rounds that solve by direction: their options, and what cannot be done with them.
 
-use super::paths::absolute;
+use super::measurement_sets::absolute;
 use super::strategy::{Options, listed_round};
 use super::{PlanError, RoundPlan};
 use crate::calibrator::facets::options::{Directions, FacetOptions};

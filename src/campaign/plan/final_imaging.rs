@@ -4,72 +4,17 @@ mod operations;
 
 pub(super) use operations::not_run as operations_not_run;
 
-use super::paths::absolute;
-use super::resolve::mask_of;
-use super::strategy::Options;
-use super::{ChannelsPlan, MaskPlan, MeasurementSetPlan, Plan, PlanError, RoundPlan, TargetPlan};
+use super::PlanError;
+use super::measurement_sets::absolute;
+use super::strategy::{Options, mask_of};
+use super::types::{ChannelsPlan, FinalOf, FinalPlan, MeasurementSetPlan, Plan, RoundPlan, TargetPlan};
 use crate::Error;
 use crate::campaign::file::{
     ArchiveOptions, CalibratorKind, CampaignBlock, CampaignFile, FinalData, FinalImaging, ImagerKind, MaskCadence,
-    MaskMethod, MaskSettings, RestoringBeam, StartColumn, StartModel, StopOptions, Subtract, WorkOn,
+    MaskMethod, MaskSettings, RestoringBeam, StartColumn, StartModel, Subtract, WorkOn,
 };
 use crate::campaign::layout::final_imaging_folder;
 use crate::imager::{ChannelGroup, DataChannels, FacetFiles, ImagerOptions};
-use crate::measurement_set::continuum::UvcontsubOptions;
-use indexmap::IndexMap;
-use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
-
-/// One imaging after the best round, with everything resolved.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct FinalPlan {
-    /// Its name, which is that of its folder in `final/`.
-    pub name: String,
-    /// The imager.
-    pub imager: ImagerKind,
-    /// Its options.
-    pub imaging: ImagerOptions,
-    /// The masks it is cleaned with; `None`: none.
-    pub mask: Option<MaskPlan>,
-    /// When its cleaning ends, with cadence `cycle`.
-    pub stop: StopOptions,
-    /// Its data.
-    pub data: FinalData,
-    /// What is subtracted from them.
-    pub subtract: Subtract,
-    /// How the continuum is fitted that is subtracted.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub uvcontsub: UvcontsubOptions,
-    /// Channels of a group; `None`: it is imaged at once.
-    pub channels_per_job: Option<usize>,
-    /// Channels of the cube, where they are known.
-    pub channels: Option<usize>,
-    /// Each channel of the data is a channel of the cube (flint's `subtractcube`): how many, the data say.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub every_channel: bool,
-    /// Beams of a cube that is put together from groups.
-    pub restoringbeam: RestoringBeam,
-    /// The images of the groups go once the cube is there.
-    pub remove_groups: bool,
-}
-
-fn is_default(options: &UvcontsubOptions) -> bool {
-    *options == UvcontsubOptions::default()
-}
-
-/// The final imaging that a plan is of.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct FinalOf {
-    /// The folder of the campaign whose best rounds it images.
-    pub campaign: PathBuf,
-    /// The imaging.
-    pub imaging: FinalPlan,
-    /// Its data are copies of its own, made before any of it is imaged.
-    pub makes_data: bool,
-    /// Solutions by direction that belong to the best rounds, by target.
-    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
-    pub facets: IndexMap<String, FacetFiles>,
-}
 
 /// The data of one target that a final imaging reads.
 #[derive(Debug, Clone, PartialEq)]

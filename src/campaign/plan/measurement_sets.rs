@@ -1,6 +1,5 @@
 //! The measurement sets of a campaign: patterns expanded and sorted, each with a name of its own.
 
-use super::paths::{absolute, folder_name};
 use super::{MeasurementSetPlan, PlanError};
 use crate::campaign::file::yaml::Value;
 use crate::campaign::file::{CampaignFile, ConfigError, Problem};
@@ -70,4 +69,18 @@ fn no_such_set(campaign: &CampaignFile, index: usize, pattern: &str) -> Problem 
         format!("there is no measurement set `{pattern}`")
     };
     Problem::new(span, message).help(format!("relative paths start at the folder {}", campaign.folder().display()))
+}
+
+/// An absolute path without `.`; the file itself need not exist.
+pub(super) fn absolute(path: &Path) -> Result<PathBuf, PlanError> {
+    let absolute =
+        std::path::absolute(path).map_err(|source| PlanError::NoAbsolutePath { path: path.to_path_buf(), source })?;
+    Ok(absolute.components().collect())
+}
+
+/// A name without characters that make trouble in paths and scripts.
+pub(super) fn folder_name(name: &str) -> String {
+    let safe = |c: char| if c.is_alphanumeric() || "._-+".contains(c) { c } else { '_' };
+    let name: String = name.chars().map(safe).collect();
+    if name.trim_matches('.').is_empty() { "campaign".to_owned() } else { name }
 }

@@ -8,7 +8,6 @@ mod data;
 mod facets;
 mod final_imaging;
 mod measurement_sets;
-mod paths;
 pub mod preview;
 mod resolve;
 mod selection;
@@ -19,10 +18,12 @@ mod text;
 mod types;
 
 pub(crate) use data::NAME_A_FIELD;
-pub use final_imaging::{FinalInput, FinalOf, FinalPlan};
+pub use final_imaging::FinalInput;
 pub use resolve::{resolve, resolve_with};
 pub use share::Share;
-pub use types::{CalibrationPlan, ChannelsPlan, MaskPlan, MeasurementSetPlan, Plan, RoundPlan, TargetPlan};
+pub use types::{
+    CalibrationPlan, ChannelsPlan, FinalOf, FinalPlan, MaskPlan, MeasurementSetPlan, Plan, RoundPlan, TargetPlan,
+};
 
 use super::file::ConfigError;
 use crate::util::digest;

@@ -1,20 +1,18 @@
 //! From the campaign file to the plan: options merged, paths made absolute, environment variables replaced.
 
 use super::final_imaging::{final_imagings, operations_not_run};
-use super::measurement_sets::measurement_sets;
-use super::paths::{absolute, folder_name};
+use super::measurement_sets::{absolute, folder_name, measurement_sets};
 use super::selection::Selection;
-use super::strategy::{self, Options};
+use super::strategy::{self, Options, mask_of};
 use super::targets::targets;
 use super::{CalibrationPlan, MaskPlan, Plan, PlanError, RoundPlan, containers, facets};
 use crate::calibrator::options::{GaincalOptions, TermKind};
 use crate::calibrator::term_names;
 use crate::campaign::file::{
     ApplyTo, ArchiveOptions, CalibratorKind, CampaignBlock, CampaignFile, FlintArchiveOptions, MaskCadence, MaskImage,
-    MaskMethod, MaskSettings, ModeMaps, StartModel, consider_mask_round,
+    ModeMaps, StartModel, consider_mask_round,
 };
 use crate::imager::ImagerOptions;
-use crate::masking::MaskRecipe;
 use std::path::{Path, PathBuf};
 
 /// What is said where the gridder follows from the size of the field.
@@ -232,40 +230,6 @@ fn mask(
         return Ok(None);
     }
     mask_of(campaign, options, settings, round)
-}
-
-/// The mask with these settings, and the options of its methods in `round`; `None`: the method is none.
-pub(super) fn mask_of(
-    campaign: &CampaignFile,
-    options: &Options,
-    settings: &MaskSettings,
-    round: usize,
-) -> Result<Option<MaskPlan>, PlanError> {
-    if settings.method == MaskMethod::None {
-        return Ok(None);
-    }
-    let base = campaign.folder();
-    let files = |files: &[PathBuf]| files.iter().map(|file| absolute(&base.join(file))).collect::<Result<Vec<_>, _>>();
-    Ok(Some(MaskPlan {
-        recipe: MaskRecipe {
-            method: settings.method,
-            combine: settings.combine,
-            flint: options.typed(round, "masking")?,
-            auto: settings.auto.clone(),
-            multithresh: options.typed(round, "automask")?,
-            noise: options.noise(round, &settings.noise)?,
-            zeros: settings.zeros,
-            ..MaskRecipe::default()
-        },
-        image: settings.image,
-        field: settings.field.clone(),
-        cadence: settings.cadence,
-        every: settings.every,
-        include: files(&settings.include)?,
-        exclude: files(&settings.exclude)?,
-        freeze_change: settings.freeze_change,
-        confetti: (settings.cadence == MaskCadence::Cycle && settings.confetti_veto).then(|| settings.confetti.clone()),
-    }))
 }
 
 fn imaging(

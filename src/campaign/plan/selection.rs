@@ -1,6 +1,6 @@
 //! The selection: a target for each field, all held against the data, and averaging that leaves solving its intervals.
 
-use super::paths::folder_name;
+use super::measurement_sets::folder_name;
 use super::{MeasurementSetPlan, PlanError, RoundPlan};
 use crate::Error;
 use crate::calibrator::options::Solint;

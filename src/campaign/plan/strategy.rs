@@ -5,20 +5,25 @@
 //! Options of the command line go before both; the class's defaults fill the rest. Where `gaincal` is a list of maps,
 //! each of them updates (or is updated by) a single map; a list takes the place of a list.
 
+use super::PlanError;
+use super::measurement_sets::absolute;
+use super::types::MaskPlan;
 use crate::calibrator::chain_problems;
 use crate::calibrator::options::GaincalOptions;
 use crate::campaign::file::env::{self, Undefined};
 use crate::campaign::file::{
-    BaneOptions, CampaignBlock, CampaignFile, ConfigError, ImagerKind, ModeOptions, Problem, invalid_values,
-    operation_path,
+    BaneOptions, CampaignBlock, CampaignFile, ConfigError, ImagerKind, MaskCadence, MaskMethod, MaskSettings,
+    ModeOptions, Problem, invalid_values, operation_path,
 };
 use crate::imager::ImagerOptions;
 use crate::imager::wsclean::WscleanOptions;
+use crate::masking::MaskRecipe;
 use crate::noise::NoiseOptions;
 use crate::options::Validate;
 use indexmap::IndexMap;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value as Json};
+use std::path::PathBuf;
 
 /// Options of a campaign's rounds, with environment variables replaced.
 pub(crate) struct Options<'a> {
@@ -359,6 +364,40 @@ impl<'a> Merged<'a> {
             }
         }
     }
+}
+
+/// The mask with these settings, and the options of its methods in `round`; `None`: the method is none.
+pub(super) fn mask_of(
+    campaign: &CampaignFile,
+    options: &Options,
+    settings: &MaskSettings,
+    round: usize,
+) -> Result<Option<MaskPlan>, PlanError> {
+    if settings.method == MaskMethod::None {
+        return Ok(None);
+    }
+    let base = campaign.folder();
+    let files = |files: &[PathBuf]| files.iter().map(|file| absolute(&base.join(file))).collect::<Result<Vec<_>, _>>();
+    Ok(Some(MaskPlan {
+        recipe: MaskRecipe {
+            method: settings.method,
+            combine: settings.combine,
+            flint: options.typed(round, "masking")?,
+            auto: settings.auto.clone(),
+            multithresh: options.typed(round, "automask")?,
+            noise: options.noise(round, &settings.noise)?,
+            zeros: settings.zeros,
+            ..MaskRecipe::default()
+        },
+        image: settings.image,
+        field: settings.field.clone(),
+        cadence: settings.cadence,
+        every: settings.every,
+        include: files(&settings.include)?,
+        exclude: files(&settings.exclude)?,
+        freeze_change: settings.freeze_change,
+        confetti: (settings.cadence == MaskCadence::Cycle && settings.confetti_veto).then(|| settings.confetti.clone()),
+    }))
 }
 
 /// Warnings about options of a strategy that are not used as written.

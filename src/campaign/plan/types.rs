@@ -1,21 +1,23 @@
 //! The plan and its parts.
 
-use super::final_imaging::{FinalOf, FinalPlan};
 use super::{PlanError, hash};
 use crate::calibrator::facets::options::FacetOptions;
 use crate::calibrator::options::GaincalOptions;
 use crate::campaign::file::{
-    ApplyTo, ArchiveOptions, AverageOptions, CalibratorKind, Executables, FieldOptions, FilledIn, ImagerKind,
-    MaskCadence, MaskImage, OnFailure, Resources, SchedulerOptions, StartColumn, StartModel, StopOptions, WorkOn,
+    ApplyTo, ArchiveOptions, AverageOptions, CalibratorKind, Executables, FieldOptions, FilledIn, FinalData,
+    ImagerKind, MaskCadence, MaskImage, OnFailure, Resources, RestoringBeam, SchedulerOptions, StartColumn, StartModel,
+    StopOptions, Subtract, WorkOn,
 };
 use crate::campaign::layout::Layout;
 use crate::campaign::rules::acceptance::AcceptanceOptions;
 use crate::campaign::rules::schedule::SolintOptions;
-use crate::imager::{ChannelGroup, DataChannels, ImagerOptions};
+use crate::imager::{ChannelGroup, DataChannels, FacetFiles, ImagerOptions};
 use crate::masking::MaskRecipe;
+use crate::measurement_set::continuum::UvcontsubOptions;
 use crate::quality::confetti::ConfettiOptions;
 use crate::util::fs;
 use crate::{Error, Result};
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -197,6 +199,57 @@ pub struct MaskPlan {
     /// Limits of the confetti veto between cycles; `None`: no veto.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confetti: Option<ConfettiOptions>,
+}
+
+/// One imaging after the best round, with everything resolved.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FinalPlan {
+    /// Its name, which is that of its folder in `final/`.
+    pub name: String,
+    /// The imager.
+    pub imager: ImagerKind,
+    /// Its options.
+    pub imaging: ImagerOptions,
+    /// The masks it is cleaned with; `None`: none.
+    pub mask: Option<MaskPlan>,
+    /// When its cleaning ends, with cadence `cycle`.
+    pub stop: StopOptions,
+    /// Its data.
+    pub data: FinalData,
+    /// What is subtracted from them.
+    pub subtract: Subtract,
+    /// How the continuum is fitted that is subtracted.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub uvcontsub: UvcontsubOptions,
+    /// Channels of a group; `None`: it is imaged at once.
+    pub channels_per_job: Option<usize>,
+    /// Channels of the cube, where they are known.
+    pub channels: Option<usize>,
+    /// Each channel of the data is a channel of the cube (flint's `subtractcube`): how many, the data say.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub every_channel: bool,
+    /// Beams of a cube that is put together from groups.
+    pub restoringbeam: RestoringBeam,
+    /// The images of the groups go once the cube is there.
+    pub remove_groups: bool,
+}
+
+fn is_default(options: &UvcontsubOptions) -> bool {
+    *options == UvcontsubOptions::default()
+}
+
+/// The final imaging that a plan is of.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FinalOf {
+    /// The folder of the campaign whose best rounds it images.
+    pub campaign: PathBuf,
+    /// The imaging.
+    pub imaging: FinalPlan,
+    /// Its data are copies of its own, made before any of it is imaged.
+    pub makes_data: bool,
+    /// Solutions by direction that belong to the best rounds, by target.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub facets: IndexMap<String, FacetFiles>,
 }
 
 impl RoundPlan {

@@ -3,11 +3,11 @@
 use super::TcleanOptions;
 use super::options::Deconvolver;
 use crate::Result;
+use crate::imager::channels::CubeGrid;
 use crate::imager::context::ImagerContext;
 use crate::imager::cycle::{
     ChannelControls, ChannelCycle, ChannelRevert, MinorControls, MinorCycle, Residual, StopReason,
 };
-use crate::imager::groups::CubeGrid;
 use crate::imager::job::{ImagingJob, Products};
 use crate::imager::lifecycle::{CycleImager, Imager};
 use crate::imager::preview::Capabilities;

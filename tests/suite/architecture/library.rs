@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Bottom to top. A folder that is listed with its rooms has no other rooms, and its own `mod.rs` is above them.
-const LAYERS: [&str; 30] = [
+const LAYERS: [&str; 31] = [
     "error",
     "util",
     "options",
@@ -33,6 +33,7 @@ const LAYERS: [&str; 30] = [
     "campaign::rounds",
     "campaign::run",
     "campaign::apply",
+    "campaign::final_imaging",
     "campaign::choice",
     "campaign",
     "report",

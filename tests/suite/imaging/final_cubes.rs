@@ -42,20 +42,20 @@ fn pixels(folder: &Path, imaging: &str, product: &str) -> Vec<Vec<u32>> {
     (0..CHANNELS).map(|channel| cube.read_plane(0, channel).unwrap().iter().map(|v| v.to_bits()).collect()).collect()
 }
 
-fn assert_same(folder: &Path, imagings: &[&str], products: &[&str]) {
+fn assert_same(folder: &Path, whole: &str, imagings: &[&str], products: &[&str]) {
     for product in products {
-        let whole = pixels(folder, "whole", product);
-        assert!(whole.iter().flatten().any(|bits| f32::from_bits(*bits) != 0.0), "{product} is not empty");
+        let expected = pixels(folder, whole, product);
+        assert!(expected.iter().flatten().any(|bits| f32::from_bits(*bits) != 0.0), "{product} is not empty");
         for imaging in imagings {
             let groups = pixels(folder, imaging, product);
-            let differ: Vec<usize> = (0..CHANNELS).filter(|channel| groups[*channel] != whole[*channel]).collect();
+            let differ: Vec<usize> = (0..CHANNELS).filter(|channel| groups[*channel] != expected[*channel]).collect();
             assert!(differ.is_empty(), "{product} of {imaging} differs in channels {differ:?}");
             let spectral = |imaging: &str| {
                 let path = folder.join("out/final").join(imaging).join(format!("{product}.fits"));
                 let header = FitsImage::open(path).unwrap().header().clone();
                 ["CRVAL3", "CDELT3"].map(|key| header.get_f64(key).expect("a spectral axis"))
             };
-            let (here, there) = (spectral(imaging), spectral("whole"));
+            let (here, there) = (spectral(imaging), spectral(whole));
             assert!((here[0] - there[0]).abs() < 1.0 && (here[1] / there[1] - 1.0).abs() < 1e-6, "{here:?} {there:?}");
         }
     }
@@ -69,15 +69,19 @@ fn groups_of_wsclean_are_the_cube_of_one_job() {
     let options = "wsclean: {size: 64, scale: 0.05asec, weight: briggs 0.5, niter: 200, mgain: 0.7, auto_threshold: 3, \
                    auto_mask: null, local_rms: false, channels_out: 1, join_channels: false, gridder: wstacking, \
                    abs_mem: 1, beam_fitting_size: null}";
-    let cube = "wsclean: {channels_out: 24}, mask: {method: auto}, stop: {major_cycles: 2}";
+    // The field's middle is always cleaned.
+    let masked = "wsclean: {channels_out: 24}, mask: {method: auto, include: [middle.reg], freeze_change: 0}, \
+                  stop: {nsigma: 1, major_cycles: 2}";
+    let plain = "wsclean: {channels_out: 24, auto_threshold: 1}, mask: none";
     let imagings = format!(
-        "    whole: {{{cube}}}\n    ones: {{{cube}, channels_per_job: 1}}\n    fives: {{{cube}, channels_per_job: 5}}\n    \
-         all: {{{cube}, channels_per_job: 24}}\n"
+        "    whole: {{{masked}}}\n    fives: {{{masked}, channels_per_job: 5}}\n    plain: {{{plain}}}\n    \
+         ones: {{{plain}, channels_per_job: 1}}\n    all: {{{plain}, channels_per_job: 24}}\n"
     );
     let folder = campaign("wsclean", options, &imagings);
+    fs::write(folder.path().join("middle.reg"), "image\ncircle(32,32,12)\n").expect("written");
     run(folder.path());
-    let products = ["image", "residual", "model", "psf", "mask"];
-    assert_same(folder.path(), &["ones", "fives", "all"], &products);
+    assert_same(folder.path(), "whole", &["fives"], &["image", "residual", "model", "psf", "mask"]);
+    assert_same(folder.path(), "plain", &["ones", "all"], &["image", "residual", "model", "psf"]);
 }
 
 /// A cube in LSRK whose channels are wider than those of the data and begin between two of them.
@@ -93,7 +97,7 @@ fn groups_of_tclean_lie_on_the_grid_of_one_job() {
     );
     let folder = campaign("casa", options, &imagings);
     run(folder.path());
-    assert_same(folder.path(), &["fives"], &["image", "residual", "model", "psf", "pb"]);
+    assert_same(folder.path(), "whole", &["fives"], &["image", "residual", "model", "psf", "pb"]);
     // Single channels, which are not cleaned.
-    assert_same(folder.path(), &["ones"], &["psf", "pb"]);
+    assert_same(folder.path(), "whole", &["ones"], &["psf", "pb"]);
 }

@@ -1,15 +1,14 @@
 //! flint's operations after self-calibration, as final imagings: `stokesv`, `subtractcube` and `polarisation`. Their options
 //! are those of `defaults`, updated by their own (flint, state of 2026-11); rounds have no part in them.
 
-use super::FinalPlan;
-use super::Options;
-use super::absolute;
-use super::mask_of;
-use super::{MaskPlan, PlanError};
 use crate::campaign::file::{
     CampaignBlock, CampaignFile, FinalData, ImagerKind, MaskCadence, MaskImage, MaskSettings, RestoringBeam, Subtract,
     consider_mask_round, operation_path,
 };
+use crate::campaign::plan::PlanError;
+use crate::campaign::plan::measurement_sets::absolute;
+use crate::campaign::plan::strategy::{Options, mask_of};
+use crate::campaign::plan::types::{FinalPlan, MaskPlan};
 use crate::measurement_set::continuum::UvcontsubOptions;
 use serde_json::{Map, Value as Json, json};
 

@@ -173,6 +173,8 @@ impl Calls<'_> {
             CyclePart::Whole => self.whole()?,
             CyclePart::Channel { range, resources } => {
                 let mut a = self.common(*resources)?;
+                // There is nothing left to divide.
+                a.remove("channel-division-frequencies");
                 a.push("channel-range", range);
                 a
             }
