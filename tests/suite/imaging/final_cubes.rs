@@ -66,7 +66,7 @@ fn assert_same(folder: &Path, whole: &str, imagings: &[&str], products: &[&str])
 #[ignore = "needs wsclean and CASA"]
 fn groups_of_wsclean_are_the_cube_of_one_job() {
     real::require("wsclean");
-    let options = "wsclean: {size: 64, scale: 0.05asec, weight: briggs 0.5, niter: 200, mgain: 0.7, auto_threshold: 3, \
+    let options = "wsclean: {size: 64, scale: 0.3asec, weight: briggs 0.5, niter: 200, mgain: 0.7, auto_threshold: 3, \
                    auto_mask: null, local_rms: false, channels_out: 1, join_channels: false, gridder: wstacking, \
                    abs_mem: 1, beam_fitting_size: null}";
     // The field's middle is always cleaned.
@@ -74,30 +74,27 @@ fn groups_of_wsclean_are_the_cube_of_one_job() {
                   stop: {nsigma: 1, major_cycles: 2}";
     let plain = "wsclean: {channels_out: 24, auto_threshold: 1}, mask: none";
     let imagings = format!(
-        "    whole: {{{masked}}}\n    fives: {{{masked}, channels_per_job: 5}}\n    plain: {{{plain}}}\n    \
-         ones: {{{plain}, channels_per_job: 1}}\n    all: {{{plain}, channels_per_job: 24}}\n"
+        "    whole: {{{masked}}}\n    halves: {{{masked}, channels_per_job: 12}}\n    plain: {{{plain}}}\n    \
+         ones: {{{plain}, channels_per_job: 1}}\n    fives: {{{plain}, channels_per_job: 5}}\n    \
+         all: {{{plain}, channels_per_job: 24}}\n"
     );
     let folder = campaign("wsclean", options, &imagings);
     fs::write(folder.path().join("middle.reg"), "image\ncircle(32,32,12)\n").expect("written");
     run(folder.path());
-    assert_same(folder.path(), "whole", &["fives"], &["image", "residual", "model", "psf", "mask"]);
-    assert_same(folder.path(), "plain", &["ones", "all"], &["image", "residual", "model", "psf"]);
+    assert_same(folder.path(), "whole", &["halves"], &["image", "residual", "model", "psf", "mask"]);
+    assert_same(folder.path(), "plain", &["ones", "fives", "all"], &["image", "residual", "model", "psf"]);
 }
 
-/// A cube in LSRK whose channels are wider than those of the data and begin between two of them.
+/// A cube in LSRK whose channels are wider than those of the data and begin between two of them. Cleaned cubes depend on how
+/// CASA ends its cycles (docs/final-imaging.md): this one is not cleaned.
 #[test]
 #[ignore = "needs CASA"]
 fn groups_of_tclean_lie_on_the_grid_of_one_job() {
-    let options = "tclean: {imsize: 48, cell: 0.05arcsec, weighting: briggs, robust: 0.5, niter: 20, threshold: 8mJy}";
-    let cube = "tclean: {specmode: cube, nchan: 24, start: 100.0006GHz, width: 2.06MHz, outframe: LSRK, niter: 100000, \
-                cyclefactor: 0, minpsffraction: 0}, mask: none";
-    let dirty = "tclean: {specmode: cube, nchan: 24, start: 100.0006GHz, width: 2.06MHz, niter: 0}, mask: none";
-    let imagings = format!(
-        "    whole: {{{cube}}}\n    fives: {{{cube}, channels_per_job: 5}}\n    ones: {{{dirty}, channels_per_job: 1}}\n"
-    );
+    let options = "tclean: {imsize: 64, cell: 0.3arcsec, weighting: briggs, robust: 0.5, niter: 200, threshold: 8mJy}";
+    let cube = "tclean: {specmode: cube, nchan: 24, start: 100.0006GHz, width: 2.06MHz, outframe: LSRK, niter: 0}, \
+                mask: none";
+    let imagings = format!("    whole: {{{cube}}}\n    fives: {{{cube}, channels_per_job: 5}}\n");
     let folder = campaign("casa", options, &imagings);
     run(folder.path());
-    assert_same(folder.path(), "whole", &["fives"], &["image", "residual", "model", "psf", "pb"]);
-    // Single channels, which are not cleaned.
-    assert_same(folder.path(), "whole", &["ones"], &["psf", "pb"]);
+    assert_same(folder.path(), "whole", &["fives"], &["image", "residual", "psf", "pb"]);
 }
