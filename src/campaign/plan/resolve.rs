@@ -69,8 +69,7 @@ pub fn resolve_with(campaign: &CampaignFile, environment: &dyn Fn(&str) -> Optio
     let selection = Selection { campaign, block: &block, rounds: &rounds };
     let (sets, unchecked) = selection.of(measurement_sets(campaign, &block.measurement_sets)?)?;
     let (targets, ungrouped) = targets(sets, block.together, &block.executables)?;
-    let mut warnings = campaign.warnings.clone();
-    warnings.extend(strategy::warnings(campaign, &block));
+    let mut warnings = [campaign.warnings.clone(), strategy::warnings(campaign, &block)].concat();
     warnings.extend(unchecked);
     warnings.extend(ungrouped);
     if small_fields {
@@ -78,9 +77,7 @@ pub fn resolve_with(campaign: &CampaignFile, environment: &dyn Fn(&str) -> Optio
     }
     let final_imaging = final_imagings(campaign, &options, &block)?;
     let (archive, homeless) = archive(campaign, &options, &block)?;
-    let mut not_run = campaign.not_run.clone();
-    not_run.extend(operations_not_run(campaign, &block));
-    not_run.extend(homeless);
+    let not_run = [campaign.not_run.clone(), operations_not_run(campaign, &block), homeless.into_iter().collect()];
     let mut plan = Plan {
         name: campaign.name(),
         campaign_file: absolute(&campaign.path)?,
@@ -106,7 +103,7 @@ pub fn resolve_with(campaign: &CampaignFile, environment: &dyn Fn(&str) -> Optio
         on_failure: block.on_failure,
         archive,
         filled_in: campaign.filled_in.clone(),
-        not_run,
+        not_run: not_run.concat(),
         warnings,
         only_round: None,
         final_imaging,

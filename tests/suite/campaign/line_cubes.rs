@@ -48,7 +48,7 @@ tb.putcol('DATA', data * gains[tb.getcol('ANTENNA1')] * gains[tb.getcol('ANTENNA
     let page = fs::read_to_string(line.join("report/index.html")).unwrap();
     assert!(page.contains("0:0~9;14~23") && page.contains("4 channels stand out and were left out."), "the report");
 
-    let mut cube = FitsImage::open(&line.join("image.fits")).unwrap();
+    let mut cube = FitsImage::open(line.join("image.fits")).unwrap();
     assert_eq!(cube.channels(), 24);
     // Channels of the cube are those of the data, shifted by less than one: those at the line's edges hold a part of it.
     for channel in (0..9).chain(15..24) {

@@ -164,7 +164,7 @@ mod tests {
             }
         }
         let products = collect(&run, folder.path(), false, Path::new("log")).expect("complete");
-        let mut cube = FitsImage::open(&folder.path().join("image-U-cube.fits")).expect("the cube of U");
+        let mut cube = FitsImage::open(folder.path().join("image-U-cube.fits")).expect("the cube of U");
         assert_eq!((cube.channels(), cube.read_plane(0, 2).expect("plane")[[0, 0]]), (3, 7.0));
         assert_eq!(cube.header().get_f64("CDELT3"), Some(1e6));
         let names = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
