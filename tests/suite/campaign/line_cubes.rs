@@ -50,13 +50,12 @@ tb.putcol('DATA', data * gains[tb.getcol('ANTENNA1')] * gains[tb.getcol('ANTENNA
 
     let mut cube = FitsImage::open(line.join("image.fits")).unwrap();
     assert_eq!(cube.channels(), 24);
-    // Channels of the cube are those of the data, shifted by less than one: those at the line's edges hold a part of it.
-    for channel in (0..9).chain(15..24) {
+    // A model that starts from a point at the phase centre moves the field: the line is where its peak is.
+    for channel in 0..24 {
         let plane = cube.read_plane(0, channel).unwrap();
         let peak = plane.iter().filter(|v| v.is_finite()).fold(0.0f32, |peak, v| peak.max(v.abs()));
-        assert!(peak < 0.03, "channel {channel} still has {peak} Jy/beam");
+        let line = (10..14).contains(&channel);
+        let right = if line { (peak - 0.1).abs() < 0.012 } else { peak < 0.03 };
+        assert!(right, "channel {channel} has a peak of {peak} Jy/beam");
     }
-    let plane = cube.read_plane(0, 12).unwrap();
-    let centre = plane[[64, 64]];
-    assert!((centre - 0.1).abs() < 0.012, "the line has {centre} Jy/beam at the phase centre");
 }

@@ -55,7 +55,8 @@ fn a_strategy_is_planned_as_flint_would_run_it() {
     for part in ["the mode `aegean`", "the mode `archive`"] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
-    assert_eq!(shown.matches("from the last accepted image").count(), 4, "rounds 1 to 4 have masks: {shown}");
+    let masks = shown.matches("from the last accepted image").count();
+    assert_eq!(masks, 5, "rounds 1 to 4 have masks, and so has Stokes V: {shown}");
     // Two at a time, and no limit of memory in the campaign: flint's 100 GB each must not be more than there are.
     let two = [&words[..], &["--set", "campaign.resources.concurrent=2"]].concat();
     let shown_two = planned(folder.path(), &two);
