@@ -33,7 +33,8 @@ addEventListener("load", () => {
 
   const spoken = (e) => e.getAttribute("aria-label") || e.getAttribute("alt") || e.textContent.trim() ||
     (e.labels && [...e.labels].some((l) => l.textContent.trim()));
-  const pictures = [...document.querySelectorAll("img, svg")].filter((e) => !e.closest("[aria-hidden=true]"));
+  const pictures = [...document.querySelectorAll("img, svg")].filter((e) => !e.closest("[aria-hidden=true]") &&
+    !e.parentElement.closest("svg"));
   const controls = [...document.querySelectorAll("a[href], button, input, select, summary, [tabindex]")];
   const mute = [...pictures.filter((e) => !e.getAttribute("aria-label") && !e.getAttribute("alt")),
     ...controls.filter((e) => !spoken(e))];
