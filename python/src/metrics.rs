@@ -55,6 +55,7 @@ pub(crate) fn plane_metrics<'py>(
         model: model.as_ref().map(|p| p.as_array()),
         mask: mask.as_ref().map(|p| p.as_array()),
         islands: islands.as_ref().map(|p| p.as_array()),
+        before: None,
     };
     let found = py.detach(|| metrics::of_plane(&arrays, beam));
     let mut fields = serde_json::to_value(&found).map_err(wrong)?;

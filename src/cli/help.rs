@@ -26,7 +26,7 @@ const EXAMPLES: [(&str, &str); 29] = [
     ("schema", "cleanloop schema"),
     ("mask", "cleanloop mask field-image.fits --auto --psf field-psf.fits --output field-mask.fits"),
     ("automask", "cleanloop automask residual.fits --state state --output mask.fits"),
-    ("combine", "cleanloop combine first.fits second.fits --grow 2 --output both.fits"),
+    ("combine", "cleanloop combine first.fits second.fits --dilate 2 --output both.fits"),
     ("extractmask", "cleanloop extractmask beam07-image.fits field-mask.fits"),
     ("kernel", "cleanloop kernel field-image.fits"),
     ("deconvolve", "cleanloop deconvolve residual.fits psf.fits --output cleaned"),

@@ -30,8 +30,11 @@ use std::error::Error as StdError;
 
 type Fault = dyn StdError + 'static;
 
+/// A kind of fault, told by a test, and the page that explains it.
+type PageOf = (fn(&Fault) -> bool, &'static str);
+
 /// Kinds of errors and their pages.
-const PAGES: [(fn(&Fault) -> bool, &str); 26] = [
+const PAGES: [PageOf; 26] = [
     (<Fault>::is::<LoadError>, "docs/campaign.md#how-it-is-read"),
     (<Fault>::is::<ConfigError>, "docs/campaign.md#how-it-is-read"),
     (<Fault>::is::<PlanError>, "docs/campaign.md#campaign"),

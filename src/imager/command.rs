@@ -304,7 +304,7 @@ mod tests {
         assert!(matches!(imager(Path::new("/x"), &[]), Err(ImagerCommandError::Empty)));
         let error = imager(Path::new("/x"), &["prog", "{mas}"]).err().expect("refused");
         assert!(matches!(error, ImagerCommandError::UnknownPlaceholder { .. }), "{error:?}");
-        insta::assert_snapshot!(error, @r#"campaign.executables.imager: unknown placeholder {mas} in "{mas}"; known are {action}, {ms}, {column}, {folder}, {mask}, {model}, {threads}, {memory_gb}, {update_model}"#);
+        insta::assert_snapshot!(error, @r#"campaign.executables.imager: unknown placeholder {mas} in "{mas}"; known are {action}, {ms}, {column}, {folder}, {mask}, {model}, {threads}, {memory_gb}, {update_model}, {first_channel}, {channels}"#);
     }
 
     #[test]

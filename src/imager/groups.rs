@@ -59,7 +59,7 @@ impl ImagerOptions {
         ChannelGroup { first, count: end - first, of: group.of }
     }
 
-    /// The options of one group of channels, those of [`ImagerOptions::imaged_group`].
+    /// The options of one group of channels, those of `ImagerOptions::imaged_group`.
     #[must_use]
     pub fn of_group(&self, group: &ChannelGroup, band: CubeBand) -> Self {
         let group = &self.imaged_group(group);

@@ -43,7 +43,7 @@ pub struct FacetOptions {
     /// A solve ends when its solutions change by less than this part.
     pub tolerance: f64,
     /// Most images of the round: the first with the mask of the last accepted image, each further one with a mask made from
-    /// the one before, while the dynamic range rises.
+    /// the one before, while that has half as many pixels again and the dynamic range rises.
     pub images: usize,
 }
 

@@ -14,7 +14,7 @@ use crate::quality::metrics::{ImageMetrics, RoundFiles};
 use crate::quality::solutions::SolutionStats;
 
 impl DatasetRun<'_> {
-    /// Measures the images; islands are those of the mask of `base`.
+    /// Measures the images; islands are those of the mask of `base`, whose image is the one before.
     pub(super) fn measure(&mut self, attempted: &Attempted, base: Option<&Attempted>) -> Result<ImageMetrics> {
         let products = &attempted.imaged.products;
         let files = RoundFiles {
@@ -23,6 +23,7 @@ impl DatasetRun<'_> {
             model: Some(products.model.clone()),
             mask: attempted.mask.as_ref().map(|m| m.path.clone()),
             islands: base.and_then(|b| b.mask.as_ref()).map(|m| m.path.clone()),
+            before: base.map(|b| b.imaged.products.image.clone()),
         };
         let base_key = base.map(|b| &b.image_key);
         let spec = StepSpec {

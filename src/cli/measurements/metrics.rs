@@ -66,6 +66,7 @@ pub(crate) fn run(args: Args) -> Result<ExitStatus> {
             model: pick(&args.model, i),
             mask: pick(&args.mask, i),
             islands: pick(&args.islands, i),
+            before: None,
         };
         all.push(of_files(&files)?);
     }

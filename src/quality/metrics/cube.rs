@@ -26,6 +26,7 @@ pub fn of_channels(channels: Vec<ImageMetrics>) -> ImageMetrics {
         non_finite: channels.iter().all(|c| c.valid_pixels == 0) || with_data().any(|(_, c)| c.non_finite),
         ..ImageMetrics::default()
     };
+    overall.change = channels.iter().filter_map(|c| c.change).reduce(f64::max);
     if let Some((channel, best)) = first_largest(|c| c.peak) {
         overall.peak = best.peak;
         overall.peak_pixel = best.peak_pixel;

@@ -21,6 +21,9 @@ pub struct RoundFiles {
     pub mask: Option<PathBuf>,
     /// Islands of the earlier rounds: of the same shape, or one plane for all channels.
     pub islands: Option<PathBuf>,
+    /// An earlier image, to say how much this one changed; not used where its shape is another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<PathBuf>,
 }
 
 /// Metrics of a round's files: of the first Stokes plane; of a cube all channels and an overall summary.
@@ -39,6 +42,7 @@ pub fn of_files(files: &RoundFiles) -> Result<ImageMetrics> {
     let mut model = open(&files.model, false)?;
     let mut mask = open(&files.mask, true)?;
     let mut islands = open(&files.islands, true)?;
+    let mut before = files.before.as_deref().and_then(|path| image.companion_of_all_channels(path).ok());
     let pixel_deg = image.pixel_deg().ok();
     let mut all = Vec::with_capacity(channels);
     let batch = rayon::current_num_threads().max(1);
@@ -49,7 +53,8 @@ pub fn of_files(files: &RoundFiles) -> Result<ImageMetrics> {
                 let plane = file.as_mut().map(|f| f.read_plane(0, c.min(f.channels() - 1)));
                 Ok(plane.transpose()?)
             };
-            let others = [read(&mut residual)?, read(&mut model)?, read(&mut mask)?, read(&mut islands)?];
+            let others =
+                [read(&mut residual)?, read(&mut model)?, read(&mut mask)?, read(&mut islands)?, read(&mut before)?];
             let on_pixels = |beam| Some(BeamOnPixels { beam, pixel_deg: pixel_deg? });
             let beam = image.plane_beam(0, c)?.and_then(on_pixels);
             planes.push((image.read_plane(0, c)?, others, beam));
@@ -57,13 +62,14 @@ pub fn of_files(files: &RoundFiles) -> Result<ImageMetrics> {
         fn view(plane: &Option<Array2<f32>>) -> Option<ArrayView2<'_, f32>> {
             plane.as_ref().map(|p| p.view())
         }
-        all.par_extend(planes.par_iter().map(|(image, [residual, model, mask, islands], beam)| {
+        all.par_extend(planes.par_iter().map(|(image, [residual, model, mask, islands, before], beam)| {
             let arrays = PlaneArrays {
                 image: image.view(),
                 residual: view(residual),
                 model: view(model),
                 mask: view(mask),
                 islands: view(islands),
+                before: view(before),
             };
             of_plane(&arrays, *beam)
         }));

@@ -6,6 +6,7 @@
 //! absolute deviation of the same pixels, which does not feel the artefacts around bright sources, and over that of the
 //! pixels around the peak, where calibration errors show.
 
+mod change;
 mod cube;
 mod files;
 mod model;
@@ -54,6 +55,10 @@ pub struct ImageMetrics {
     pub near_field_rms: Option<f64>,
     /// Peak over the near-field rms.
     pub near_field_snr: Option<f64>,
+    /// Standard deviation of the image minus an earlier one, scaled to fit, over the noise; of a cube the largest of its
+    /// channels. `None` without an earlier image of the same shape.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub change: Option<f64>,
     /// The restoring beam of the header.
     pub beam: Option<Beam>,
     /// Solid angle of the beam, pi BMAJ BMIN / (4 ln 2), square arcseconds.

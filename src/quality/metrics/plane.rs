@@ -1,6 +1,7 @@
 //! Metrics of one plane.
 
 use super::ImageMetrics;
+use super::change::change;
 use super::model::of_model;
 use super::noise::deviation;
 use crate::image::{Beam, is_masked};
@@ -31,13 +32,15 @@ pub struct PlaneArrays<'a> {
     pub mask: Option<ArrayView2<'a, f32>>,
     /// Islands known before this round (earlier masks), to sort the model's flux into inside and outside.
     pub islands: Option<ArrayView2<'a, f32>>,
+    /// An earlier image, Jy/beam, to say how much this one changed.
+    pub before: Option<ArrayView2<'a, f32>>,
 }
 
 #[cfg(test)]
 impl<'a> PlaneArrays<'a> {
     /// Only an image.
     pub(crate) fn of_image(image: ArrayView2<'a, f32>) -> Self {
-        Self { image, residual: None, model: None, mask: None, islands: None }
+        Self { image, residual: None, model: None, mask: None, islands: None, before: None }
     }
 }
 
@@ -58,7 +61,7 @@ pub struct BeamOnPixels {
 /// When the arrays differ in shape.
 pub fn of_plane(plane: &PlaneArrays<'_>, beam: Option<BeamOnPixels>) -> ImageMetrics {
     let (ny, nx) = plane.image.dim();
-    for other in [plane.residual, plane.model, plane.mask, plane.islands].into_iter().flatten() {
+    for other in [plane.residual, plane.model, plane.mask, plane.islands, plane.before].into_iter().flatten() {
         assert_eq!(other.dim(), (ny, nx), "the arrays of a plane have one shape");
     }
     let extrema = extrema(plane.image);
@@ -85,6 +88,8 @@ pub fn of_plane(plane: &PlaneArrays<'_>, beam: Option<BeamOnPixels>) -> ImageMet
             || plane.model.is_some_and(|m| m.iter().any(|v| !v.is_finite())),
         ..ImageMetrics::default()
     };
+    metrics.change = plane.before.filter(|_| metrics.noise > 0.0).and_then(|before| change(plane.image, before));
+    metrics.change = metrics.change.map(|change| change / metrics.noise);
     if let Some((peak, at)) = extrema.brightest {
         metrics.peak = f64::from(peak);
         metrics.peak_pixel = [at % nx, at / nx];

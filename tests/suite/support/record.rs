@@ -378,6 +378,7 @@ fn metrics(path: impl Fn(&str) -> PathBuf, islands: Option<PathBuf>) -> ImageMet
         model: Some(path("model.fits")),
         mask: Some(path("mask.fits")),
         islands,
+        ..RoundFiles::default()
     })
     .unwrap()
 }

@@ -294,6 +294,7 @@ fn amplitudes_that_clear_the_surroundings_of_a_source_are_worth_more_than_a_lowe
             model: None,
             mask: None,
             islands: None,
+            before: None,
         };
         let metrics = of_plane(&plane, Some(BeamOnPixels { beam, pixel_deg: 1.0 / 3600.0 }));
         RoundMetrics { image: metrics, amplitudes, ..round(0.0) }

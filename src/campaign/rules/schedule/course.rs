@@ -7,10 +7,6 @@ use crate::quality::solutions::TermKind;
 
 /// An image is at the theoretical noise when its own is within this factor.
 const AT_THE_NOISE: f64 = 1.05;
-/// A round that gains nothing right after the same chain gained more than this may owe that to its mask alone.
-const STEEP: f64 = 0.05;
-/// The near-field S/N says that a round gained when it rose by this many times the gain in dynamic range that is asked for.
-const NEAR_FIELD: f64 = 3.0;
 
 /// A chain that may be next.
 pub(super) struct Candidate {
@@ -154,17 +150,13 @@ impl<'a> Course<'a> {
     /// The chain in force once more, against the last model.
     fn again(&self) -> Option<Candidate> {
         let current = self.state.current?;
-        let least = self.options.repeat_gain;
-        let (gain, near) = self.state.last_gains();
-        let enough = (gain >= least).then(String::new);
-        let near = near.filter(|near| least > 0.0 && *near >= NEAR_FIELD * least);
-        let near = near.map(|near| format!(", and {:.1} % of the near-field S/N", 100.0 * near));
-        let steep = self.state.gain_before_last(&current.chain).filter(|before| *before > STEEP);
-        let steep = steep.map(|before| format!(" after {:.1} %", 100.0 * before));
-        let more = enough.or(near).or(steep)?;
+        let (gain, change) = self.state.last_gain();
+        let change = change.filter(|change| *change >= self.options.repeat_change);
         let failed_already = self.state.against_this_model().any(|t| t.chain == current.chain);
-        (!failed_already).then(|| {
-            let why = format!("all terms again with the last model, which gained {:.1} %{more}", 100.0 * gain);
+        ((gain >= self.options.repeat_gain || change.is_some()) && !failed_already).then(|| {
+            let moved = change.map(|change| format!(" and changed the image by {:.0} % of its noise", 100.0 * change));
+            let (gain, moved) = (100.0 * gain, moved.unwrap_or_default());
+            let why = format!("all terms again with the last model, which gained {gain:.1} %{moved}");
             Candidate::new(current.chain.clone(), why)
         })
     }
@@ -204,7 +196,7 @@ impl<'a> Course<'a> {
             Limit::SignalToNoise => "shorter intervals would have too low an S/N",
             _ => "nothing else that was tried gained anything",
         };
-        let gain = 100.0 * self.state.last_gains().0;
+        let gain = 100.0 * self.state.last_gain().0;
         format!("{} gained {gain:.1} % last, and {limit}", words(&current.chain))
     }
 

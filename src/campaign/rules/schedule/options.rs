@@ -20,9 +20,11 @@ pub struct SolintOptions {
     pub max_step: f64,
     /// A further step of the same kind is worth it when the last one gained at least this fraction of the dynamic range.
     pub min_gain: f64,
-    /// The same chain is solved again with the last model when the last accepted round gained at least this fraction, or
-    /// three times as much of the near-field S/N. A negative value goes on to the limit of rounds.
+    /// The same chain is solved again with the last model when the last accepted round gained at least this fraction. A
+    /// negative value goes on to the limit of rounds.
     pub repeat_gain: f64,
+    /// It is also solved again when the last accepted image differs from the one before by at least this part of its noise.
+    pub repeat_change: f64,
     /// Longest interval of the first amplitudes, as a multiple of that of the phases below them; shorter where the S/N of an
     /// antenna is `ample_snr`.
     pub amplitude_factor: f64,
@@ -50,6 +52,7 @@ impl Default for SolintOptions {
             max_step: 4.0,
             min_gain: 0.02,
             repeat_gain: 0.01,
+            repeat_change: 0.05,
             amplitude_factor: 8.0,
             phase_only: false,
             delay_channels: 8,

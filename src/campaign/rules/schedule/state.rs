@@ -60,16 +60,9 @@ impl<'a> State<'a> {
         self.recent().filter(|t| t.chain == chain).last()
     }
 
-    /// The gain of the accepted attempt before the last one, where both were at this chain.
-    pub(super) fn gain_before_last(&self, chain: &[TermChoice]) -> Option<f64> {
-        let mut accepted = self.history.iter().rev().filter(|t| t.accepted);
-        let (last, before) = (accepted.next()?, accepted.next()?);
-        (last.chain == chain && before.chain == chain).then_some(before.gain)
-    }
-
-    /// The gains of the last accepted attempt: dynamic range, and near-field S/N.
-    pub(super) fn last_gains(&self) -> (f64, Option<f64>) {
-        self.history.iter().rev().find(|t| t.accepted).map_or((0.0, None), |t| (t.gain, t.near_gain))
+    /// What the last accepted attempt gained, and how much its image changed.
+    pub(super) fn last_gain(&self) -> (f64, Option<f64>) {
+        self.history.iter().rev().find(|t| t.accepted).map_or((0.0, None), |t| (t.gain, t.change))
     }
 }
 

@@ -167,8 +167,8 @@ pub struct Tried {
     pub before: f64,
     /// Gain in dynamic range over that, a fraction; -1 where the tables were refused before they were imaged.
     pub gain: f64,
-    /// Gain in near-field S/N over that image, a fraction; none where either has no bright source.
-    pub near_gain: Option<f64>,
+    /// How much its image differs from that one, in the noise; none where that is not known.
+    pub change: Option<f64>,
     /// Its tables.
     pub solutions: SolutionStats,
 }

@@ -9,7 +9,6 @@ use crate::campaign::rules::facets;
 use crate::campaign::rules::schedule::{
     self, Choice, ImageSignal, Interval, Limit, Sharing, SolintOptions, TermChoice, Tried, Weighed,
 };
-use crate::quality::metrics::ImageMetrics;
 use indexmap::IndexMap;
 
 /// Chains of the attempts so far.
@@ -24,30 +23,22 @@ pub(super) struct Intervals {
 impl Intervals {
     /// The chains of the judged attempts.
     fn tried(&self, history: &[RoundOutcome]) -> Vec<Tried> {
-        let mut before: Option<&ImageMetrics> = None;
+        let mut before: Option<f64> = None;
         let mut tried = Vec::new();
         for outcome in history {
             let (now, accepted) = (&outcome.metrics.image, outcome.decision.verdict.is_accepted());
             let solved = self.solved.get(&outcome.id).zip(outcome.metrics.solutions.as_ref());
             if let (Some((chain, solutions)), Some(before)) = (solved, before) {
                 let (chain, solutions) = (chain.clone(), solutions.clone());
-                let gain = gain_of(before.dynamic_range, now.dynamic_range).unwrap_or_default();
-                let near = before.near_field_snr.zip(now.near_field_snr);
-                let near_gain = near.and_then(|(before, now)| gain_of(before, now));
-                let before = before.dynamic_range;
-                tried.push(Tried { chain, accepted, before, gain, near_gain, solutions });
+                let gain = if before > 0.0 { now.dynamic_range / before - 1.0 } else { 0.0 };
+                tried.push(Tried { chain, accepted, before, gain, change: now.change, solutions });
             }
             if accepted {
-                before = Some(now);
+                before = Some(now.dynamic_range);
             }
         }
         tried
     }
-}
-
-/// What a value gained over one before it, a fraction.
-fn gain_of(before: f64, now: f64) -> Option<f64> {
-    (before > 0.0).then(|| now / before - 1.0)
 }
 
 /// How an attempt came to its chain.

@@ -94,7 +94,9 @@ fn verdict(round: &RoundRecord) -> Option<String> {
     let numbers =
         round.metrics.as_ref().map(|m| format!(" (dynamic range {:.0})", m.dynamic_range)).unwrap_or_default();
     let verdict = words::verdict(decision.verdict);
-    Some(format!("round {}{attempt} {verdict}{numbers}: {}", round.round, decision.summary))
+    // A summary begins with the verdict.
+    let why = decision.summary.strip_prefix(verdict).unwrap_or(&decision.summary).trim_start_matches(": ");
+    Some(format!("round {}{attempt} {verdict}{numbers}: {why}", round.round))
 }
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ fn accepted(chain: &[TermChoice], before: f64, gain: f64, snr: f64) -> Tried {
         ..TermStats::default()
     });
     let solutions = SolutionStats { solutions: 100, terms: terms.collect(), ..SolutionStats::default() };
-    Tried { chain: chain.to_vec(), accepted: true, before, gain, near_gain: None, solutions }
+    Tried { chain: chain.to_vec(), accepted: true, before, gain, change: None, solutions }
 }
 
 fn rejected(chain: &[TermChoice], before: f64, gain: f64, snr: f64) -> Tried {

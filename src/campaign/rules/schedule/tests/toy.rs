@@ -116,7 +116,7 @@ impl Toy {
             let refused = solutions.flagged_fraction > options.flagged_solutions;
             let gain = if refused { -1.0 } else { self.image(&chain, now) / now - 1.0 };
             let accepted = gain >= -0.02;
-            history.push(Tried { chain, accepted, before: now, gain, near_gain: None, solutions });
+            history.push(Tried { chain, accepted, before: now, gain, change: None, solutions });
             course.push_str(&format!("{now:6.0} {:+7.1} % {} {why}\n", 100.0 * gain, if accepted { ' ' } else { 'x' }));
             if accepted {
                 left -= 1;

@@ -13,7 +13,7 @@ use crate::campaign::steps::{FacetInputs, FacetReference, FacetStep, Imaged, Ima
 use crate::imager::{FacetFiles, Products};
 use crate::programs::dp3::Dp3;
 use crate::quality::facets::{FacetNoise, around};
-use crate::quality::metrics::{RoundFiles, of_files};
+use crate::quality::metrics::{ImageMetrics, RoundFiles, of_files};
 use crate::quality::residual;
 use crate::util::fs;
 use crate::{Error, Result};
@@ -31,6 +31,8 @@ struct Made {
     mask: Option<MaskRecord>,
     /// Dynamic range of each.
     dynamic_ranges: Vec<f64>,
+    /// Pixels of the last one's mask; `None` without one.
+    masked: Option<u64>,
 }
 
 impl Programs<'_> {
@@ -84,10 +86,10 @@ impl Programs<'_> {
         let mut files = facets.files.clone();
         let (products, mut commands) = self.run_with(step, (data, &files), mask, context)?;
         let Some(reference) = &facets.judged else {
-            return Ok(imaged(Made { products, commands, mask: None, dynamic_ranges: Vec::new() }, None));
+            return Ok(imaged(Made { products, commands, mask: None, dynamic_ranges: Vec::new(), masked: None }, None));
         };
         let judged = judge(&products, mask, reference, facets)?;
-        let mut made = Made { products, commands: Vec::new(), mask: None, dynamic_ranges: Vec::new() };
+        let mut made = Made { products, commands: Vec::new(), mask: None, dynamic_ranges: Vec::new(), masked: None };
         if judged.iter().any(|direction| direction.put_back) {
             files = with_earlier(&files, &judged, reference.earlier, context)?;
             let (products, more) = self.run_with(step, (data, &files), mask, context)?;
@@ -95,7 +97,9 @@ impl Programs<'_> {
             made.products = products;
         }
         made.commands = commands;
-        made.dynamic_ranges.push(dynamic_range(&made.products, mask)?);
+        let metrics = metrics_of(&made.products, mask)?;
+        made.dynamic_ranges.push(metrics.dynamic_range);
+        made.masked = metrics.masked_pixels;
         while made.dynamic_ranges.len() < facets.images && self.image_again(step, (data, &files), &mut made, context)? {
         }
         Ok(imaged(made, Some(FacetOutcome { files, judged, images: Vec::new() })))
@@ -114,7 +118,7 @@ impl Programs<'_> {
         let folder = context.folder.with_file_name("mask").join(format!("image-{number}"));
         fs::make(&folder)?;
         let mask = masks::from_image(&masking.mask, masking.caution, &made.products, made.mask.as_ref(), &folder)?;
-        if mask.pixels == 0 {
+        if !rules::facets::is_worth_an_image(mask.pixels, made.masked) {
             return Ok(false);
         }
         let further = StepContext { folder: context.folder.join(FURTHER), ..context.clone() };
@@ -122,7 +126,7 @@ impl Programs<'_> {
         fs::make(&further.folder)?;
         let (products, commands) = self.run_with(step, (data, files), Some(&mask.path), &further)?;
         made.commands.extend(commands);
-        let (before, now) = (made.dynamic_ranges[number - 1], dynamic_range(&products, Some(&mask.path))?);
+        let (before, now) = (made.dynamic_ranges[number - 1], metrics_of(&products, Some(&mask.path))?.dynamic_range);
         made.dynamic_ranges.push(now);
         if now <= before {
             fs::remove(&further.folder)?;
@@ -131,6 +135,7 @@ impl Programs<'_> {
             return Ok(false);
         }
         made.products = products.moved(&further.folder, &context.folder)?;
+        made.masked = Some(mask.pixels);
         made.mask = Some(mask);
         Ok(now > before * (1.0 + LEAST_GAIN))
     }
@@ -155,19 +160,19 @@ impl Programs<'_> {
 }
 
 fn imaged(made: Made, facets: Option<FacetOutcome>) -> Imaged {
-    let Made { products, commands, mask, dynamic_ranges } = made;
+    let Made { products, commands, mask, dynamic_ranges, .. } = made;
     let facets = facets.map(|outcome| FacetOutcome { images: dynamic_ranges, ..outcome });
     Imaged { products, cycles: Vec::new(), stopped: None, mask, facets, commands }
 }
 
-fn dynamic_range(products: &Products, mask: Option<&Path>) -> Result<f64> {
+fn metrics_of(products: &Products, mask: Option<&Path>) -> Result<ImageMetrics> {
     let files = RoundFiles {
         image: products.image.clone(),
         residual: Some(products.residual.clone()),
         mask: mask.map(Path::to_path_buf),
         ..RoundFiles::default()
     };
-    Ok(of_files(&files)?.dynamic_range)
+    of_files(&files)
 }
 
 /// The noise around each direction before and after; the worse ones are to be put back.
