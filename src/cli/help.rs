@@ -29,7 +29,7 @@ const EXAMPLES: [(&str, &str); 29] = [
     ("combine", "cleanloop combine first.fits second.fits --dilate 2 --output both.fits"),
     ("extractmask", "cleanloop extractmask beam07-image.fits field-mask.fits"),
     ("kernel", "cleanloop kernel field-image.fits"),
-    ("deconvolve", "cleanloop deconvolve residual.fits psf.fits --output cleaned"),
+    ("deconvolve", "cleanloop deconvolve residual.fits --psf psf.fits --output cleaned"),
     ("mosaic", "cleanloop mosaic beam*.fits --output field.fits"),
     ("inspect", "cleanloop inspect field.ms"),
     ("noise", "cleanloop noise field-image.fits"),
