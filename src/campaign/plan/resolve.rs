@@ -34,12 +34,7 @@ pub fn resolve(campaign: &CampaignFile) -> Result<Plan, PlanError> {
 pub fn resolve_with(campaign: &CampaignFile, environment: &dyn Fn(&str) -> Option<String>) -> Result<Plan, PlanError> {
     let options = Options::new(campaign, environment);
     let block = options.block()?;
-    let start = if campaign.command_line_output || campaign.block.output.is_none() && campaign.command_line_sets {
-        Path::new(".")
-    } else {
-        campaign.folder()
-    };
-    let output = absolute(&start.join(block.output.clone().unwrap_or_else(|| folder_name(&campaign.name()).into())))?;
+    let output = output(campaign, &block)?;
     let mut rounds = Vec::new();
     let mut calibrated = false;
     let mut small_fields = false;
@@ -112,6 +107,16 @@ pub fn resolve_with(campaign: &CampaignFile, environment: &dyn Fn(&str) -> Optio
     let more = containers::warnings(&plan);
     plan.warnings.extend(more);
     Ok(plan)
+}
+
+/// The folder of results: relative to the working directory where the command line names it or the data, else to the file.
+fn output(campaign: &CampaignFile, block: &CampaignBlock) -> Result<PathBuf, PlanError> {
+    let start = if campaign.command_line_output || campaign.block.output.is_none() && campaign.command_line_sets {
+        Path::new(".")
+    } else {
+        campaign.folder()
+    };
+    absolute(&start.join(block.output.clone().unwrap_or_else(|| folder_name(&campaign.name()).into())))
 }
 
 /// The archive at the end: `campaign.archive`, and the strategy's mode `archive` where a folder is named for it
