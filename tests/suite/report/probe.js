@@ -43,7 +43,11 @@ addEventListener("load", () => {
   found.order = first && controls.every((e) => e.tabIndex <= 0) ? "of the page" : "changed";
   // What has the focus by keyboard can be seen to have it.
   const reachable = controls.filter((e) => e.tabIndex === 0 && e.getClientRects().length).slice(0, 40);
-  const unseen = reachable.filter((e) => { e.focus({ focusVisible: true }); return getComputedStyle(e).outlineStyle === "none"; });
+  // (Nothing takes it inside a closed <details>.)
+  const unseen = reachable.filter((e) => {
+    e.focus({ focusVisible: true });
+    return document.activeElement === e && getComputedStyle(e).outlineStyle === "none";
+  });
   found.focus = unseen.length ? unseen[0].outerHTML.slice(0, 120) : "seen";
 
   const text = "<!doctype html>" + document.documentElement.outerHTML.replace(/<script id="probe">[^]*?<\/script>/, "");
