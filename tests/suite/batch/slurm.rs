@@ -638,38 +638,3 @@ fn many_sets_with_failures_nothing_lost_and_nothing_twice() {
     assert!(record.datasets.iter().all(|d| d.state == State::Done));
     fake.assert_each_once(sets, 1, &|set, round| fails(set, round).then_some(2));
 }
-
-/// Nobody is logged in: the steward of the campaign submits the final imagings one after the other, and a group that was
-/// killed is submitted again by the next run, alone.
-#[test]
-#[ignore = "needs a Slurm of its own, which `make test-slurm` starts"]
-fn a_cube_in_groups_is_an_array_that_follows_the_campaign() {
-    use crate::campaign::final_images;
-    let _guard = slurm();
-    let block = "  scheduler: {engine: slurm, memory_gb: 0.2, time_limit: 30m, poll: 1s}";
-    let fake = final_images::campaign("    deep: {}\n    line: {channels: 13, channels_per_job: 5}\n", block);
-    for (first, count) in [(0, 5), (5, 5), (10, 3)] {
-        final_images::write_cubes(&fake.path(&format!("imager/cubes/{first}")), (first, count), 12);
-    }
-    final_images::order(&fake, "channels-00005-00009", "fail");
-    finish(follow(&fake, &["--detach"]), 0);
-    let state = |name: &str| {
-        let folder = fake.path("out/final").join(name);
-        cleanloop::campaign::record::CampaignRecord::load(&folder).map(|record| record.state).ok()
-    };
-    wait_for("the cube's end", || state("line") == Some(State::Failed));
-    assert_eq!(state("deep"), Some(State::Done));
-    assert!(fake.path("out/final/deep/image.fits").is_file() && !fake.path("out/final/line/image.fits").exists());
-    let scripts = || {
-        let files = fs::read_dir(fake.path("out/final/line/slurm")).unwrap().flatten();
-        let texts = files.map(|f| f.path()).filter(|p| p.extension().is_some_and(|e| e == "sh"));
-        texts.filter(|p| fs::read_to_string(p).unwrap().contains("--array=")).count()
-    };
-    assert_eq!(scripts(), 1, "one array for all groups");
-    wait_for_empty_queue();
-    finish(follow(&fake, &[]), 0);
-    assert!(fake.path("out/final/line/image.fits").is_file());
-    let ledger = final_images::ledger(&fake);
-    let groups = ["channels-00000-00004", "channels-00005-00009", "channels-00010-00012"].map(|name| ledger[name]);
-    assert_eq!((groups, ledger["deep"], scripts()), ([(1, 1), (2, 1), (1, 1)], (1, 1), 2));
-}
