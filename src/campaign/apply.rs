@@ -5,7 +5,7 @@ use super::layout::Layout;
 use super::plan::{Plan, Share, TargetPlan};
 use super::record::MemberSolutions;
 use super::run::FROZEN_PLAN;
-use super::steps::onto::Applier;
+use super::steps::onto::{Applier, copied};
 use super::steps::programs::Programs;
 use crate::measurement_set;
 use crate::programs::casa::Casa;
@@ -126,9 +126,7 @@ fn split(plan: &Plan, found: &[Found<'_>], output: &Path) -> Result<Vec<String>>
     fs::make(&aside)?;
     let (whole, new) = (aside.join("whole.ms"), aside.join("new.ms"));
     let from = &found[0].to;
-    measurement_set::copy(from, &whole).map_err(|error| {
-        Error::bad_input(format!("{}: cannot be copied to {}: {error}", from.display(), whole.display()))
-    })?;
+    copied(from, &whole)?;
     let (mut said, mut fields) = (Vec::new(), Vec::new());
     for (index, one) in found.iter().enumerate() {
         let last = index + 1 == found.len();

@@ -2,6 +2,7 @@
 //! limit, and there is never more than a piece of a plane in memory.
 
 use super::beam_table::append_beam_table_of;
+use super::header::{BLOCK, CARD};
 use super::mosaic::files::convolved_to;
 use super::{Beam, CelestialWcs, FitsImage, Header, ImageError, PixelType, PlaneKind, PlaneWriter};
 use crate::util::temporary::Temporary;
@@ -9,11 +10,6 @@ use ndarray::Array2;
 use std::fs::File;
 use std::io::{BufWriter, Seek, Write};
 use std::path::{Path, PathBuf};
-
-/// Bytes of a FITS block.
-const BLOCK: usize = 2880;
-/// Bytes of a card.
-const CARD: usize = 80;
 
 /// Neighbouring channels of a cube, in a file of their own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,11 +62,7 @@ pub fn assemble(parts: &[CubePart], cube: &Path, beams: CubeBeams<'_>) -> Result
     let channels: usize = parts.iter().map(|part| part.channels).sum();
     let header = header(&first, parts, channels, beams)?;
     let layout = Layout::of(&first.image, channels);
-    let temporary = Temporary::at(cube.with_file_name(format!(
-        ".{}.{}",
-        std::process::id(),
-        cube.file_name().unwrap_or_default().to_string_lossy()
-    )));
+    let temporary = Temporary::beside(cube);
     if first.image.plain_plane(0, 0).is_some() && !matches!(beams, CubeBeams::Common { .. }) {
         copy_plain(parts, &layout, &header, temporary.path())?;
     } else {

@@ -1,16 +1,13 @@
 //! Damaged and hostile files, refused before cfitsio or the allocator meets them.
 
 use super::Header;
+use super::header::{BLOCK, CARD};
 use crate::util::memory;
 use flate2::read::MultiGzDecoder;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-/// Bytes of a FITS block, and cards in it.
-const BLOCK: usize = 2880;
-/// Bytes of a header card.
-const CARD: usize = 80;
 /// Blocks of a header beyond which it cannot be one: a million cards.
 const MOST_BLOCKS: usize = 1_000_000 / (BLOCK / CARD);
 /// Most axes of a compressed image.

@@ -1,5 +1,10 @@
 //! A FITS header as a list of 80-character cards, kept verbatim so that WCS and history survive.
 
+/// Bytes of a FITS block.
+pub(super) const BLOCK: usize = 2880;
+/// Bytes of a header card.
+pub(super) const CARD: usize = 80;
+
 /// Header cards of an image, without the structural keywords that the writer makes itself.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Header {

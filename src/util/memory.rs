@@ -11,6 +11,13 @@ pub(crate) fn limit() -> u64 {
     [machine, process].into_iter().flatten().min().unwrap_or(u64::MAX)
 }
 
+/// Bytes of memory that are free or can be freed, from `/proc/meminfo`.
+pub(crate) fn available() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|l| l.strip_prefix("MemAvailable:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kb| kb * 1024)
+}
+
 /// Refuses what needs more bytes than there can be; `what` begins the sentence.
 ///
 /// # Errors
@@ -27,6 +34,11 @@ pub(crate) fn check(needed: u128, what: &str) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn memory_is_known() {
+        assert!(available().is_some_and(|m| m > 1 << 20));
+    }
 
     #[test]
     fn what_no_machine_holds_is_refused() {

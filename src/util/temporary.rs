@@ -10,6 +10,12 @@ fn files() -> MutexGuard<'static, BTreeSet<PathBuf>> {
     FILES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The hidden name of this process beside a lasting one.
+pub(crate) fn beside(lasting: &Path) -> PathBuf {
+    let name = lasting.file_name().unwrap_or_default().to_string_lossy();
+    lasting.with_file_name(format!(".{}.{name}", std::process::id()))
+}
+
 /// A temporary file; removed on drop unless it was renamed.
 #[derive(Debug)]
 pub(crate) struct Temporary(PathBuf);
@@ -19,6 +25,11 @@ impl Temporary {
     pub(crate) fn at(path: PathBuf) -> Self {
         files().insert(path.clone());
         Self(path)
+    }
+
+    /// A file beside the lasting one, hidden and of this process; its name ends as that one's.
+    pub(crate) fn beside(lasting: &Path) -> Self {
+        Self::at(beside(lasting))
     }
 
     /// Its name.

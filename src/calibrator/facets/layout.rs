@@ -9,7 +9,6 @@ use crate::image::{CelestialWcs, FitsImage, Header, SkyPosition};
 use crate::kernels::facets::{self, Choice, Component, Limits, Point, Source};
 use crate::quality::facets::{FacetNoise, around};
 use crate::util::fs;
-use ndarray::Array2;
 use std::path::{Path, PathBuf};
 
 /// Cells reach this many pixels beyond the image: no pixel of its edge is left out when corners are rounded.
@@ -60,12 +59,10 @@ pub(super) fn make(
     options: &FacetOptions,
     folder: &Path,
 ) -> Result<std::result::Result<FacetLayout, FacetError>> {
-    let mut image = FitsImage::open(source.model)?;
-    let (wcs, shape) = (image.wcs()?, image.plane_shape());
-    let model = image.read_plane(0, 0)?;
-    let mask = source.mask.map(|path| image.companion(path)?.read_mask(0, 0)).transpose()?;
-    let components = facets::components(model.view());
-    let choice = chosen(options, source, &wcs, (&model, mask.as_ref(), &components))?;
+    let model = Model::read(source, options)?;
+    let choice = model.choice(options, source.noise_jy);
+    let Model { image, wcs, components, .. } = model;
+    let shape = image.plane_shape();
     if choice.directions.len() < 2 {
         let flux_jy = options.minsnr * source.noise_jy;
         return Ok(Err(FacetError::TooFew { minsnr: options.minsnr, flux_jy }));
@@ -85,40 +82,62 @@ pub(super) fn make(
     Ok(Ok(FacetLayout { directions, regions, sky, too_faint: choice.too_faint }))
 }
 
-/// The number of directions.
-pub(super) fn count(source: &FacetSource<'_>, options: &FacetOptions) -> Result<usize> {
-    let mut image = FitsImage::open(source.model)?;
-    let (wcs, model) = (image.wcs()?, image.read_plane(0, 0)?);
-    let mask = source.mask.map(|path| image.companion(path)?.read_mask(0, 0)).transpose()?;
-    let components = facets::components(model.view());
-    Ok(chosen(options, source, &wcs, (&model, mask.as_ref(), &components))?.directions.len())
+/// A model, and the places on it that may be directions.
+pub(super) struct Model {
+    image: FitsImage,
+    wcs: CelestialWcs,
+    components: Vec<Component>,
+    places: Places,
 }
 
-/// The directions of the options on this model.
-fn chosen(
-    options: &FacetOptions,
-    source: &FacetSource<'_>,
-    wcs: &CelestialWcs,
-    (model, mask, components): (&Array2<f32>, Option<&Array2<bool>>, &[Component]),
-) -> Result<Choice> {
-    let width = model.ncols() as f64;
-    let pixel_deg = wcs.pixel_area().sqrt();
-    let distance = options.separation_arcmin.map_or(width * SEPARATION, |arcmin| arcmin * ARCMIN / pixel_deg);
-    let flux = options.minsnr * source.noise_jy;
-    match options.source() {
-        Directions::Sources(most) => {
-            let sources = prominent(facets::sources(model.view(), mask.map(|mask| mask.view())), source)?;
-            let first = facets::choose(&sources, &Limits { flux, distance, most });
-            let kept = facets::keep_bright(first.directions, components, &Limits { flux, distance, most });
-            Ok(Choice { too_faint: first.too_faint + kept.too_faint, ..kept })
-        }
-        Directions::File(path) => {
-            let places = regions::positions(&path)?;
-            let outside = || FacetError::Outside { path: path.clone() };
-            let pixel = |place: &SkyPosition| wcs.sky_to_pixel(*place).map(|(x, y)| [x, y]).ok_or_else(outside);
-            let places = places.iter().map(pixel).collect::<Result<Vec<Point>, _>>()?;
-            let most = places.len();
-            Ok(facets::keep_bright(places, components, &Limits { flux, distance: 0.0, most }))
+/// Places that may be directions.
+enum Places {
+    /// Sources of the model, no more than this.
+    Sources(Vec<Source>, usize),
+    /// Those of a file.
+    Given(Vec<Point>),
+}
+
+impl Model {
+    /// Reads the model with its mask, and looks for the places of the options on it.
+    pub(super) fn read(source: &FacetSource<'_>, options: &FacetOptions) -> Result<Self> {
+        let mut image = FitsImage::open(source.model)?;
+        let wcs = image.wcs()?;
+        let plane = image.read_plane(0, 0)?;
+        let mask = source.mask.map(|path| image.companion(path)?.read_mask(0, 0)).transpose()?;
+        let places = match options.source() {
+            Directions::Sources(most) => {
+                let sources = facets::sources(plane.view(), mask.as_ref().map(|mask| mask.view()));
+                Places::Sources(prominent(sources, source)?, most)
+            }
+            Directions::File(path) => {
+                let places = regions::positions(&path)?;
+                let outside = || FacetError::Outside { path: path.clone() };
+                let pixel = |place: &SkyPosition| wcs.sky_to_pixel(*place).map(|(x, y)| [x, y]).ok_or_else(outside);
+                Places::Given(places.iter().map(pixel).collect::<Result<Vec<Point>, _>>()?)
+            }
+        };
+        Ok(Self { components: facets::components(plane.view()), image, wcs, places })
+    }
+
+    /// The directions, where an antenna's solution has this noise.
+    pub(super) fn choice(&self, options: &FacetOptions, noise_jy: f64) -> Choice {
+        let pixel_deg = self.wcs.pixel_area().sqrt();
+        let width = self.image.plane_shape().1 as f64;
+        let flux = options.minsnr * noise_jy;
+        match &self.places {
+            Places::Sources(sources, most) => {
+                let distance =
+                    options.separation_arcmin.map_or(width * SEPARATION, |arcmin| arcmin * ARCMIN / pixel_deg);
+                let limits = Limits { flux, distance, most: *most };
+                let first = facets::choose(sources, &limits);
+                let kept = facets::keep_bright(first.directions, &self.components, &limits);
+                Choice { too_faint: first.too_faint + kept.too_faint, ..kept }
+            }
+            Places::Given(places) => {
+                let limits = Limits { flux, distance: 0.0, most: places.len() };
+                facets::keep_bright(places.clone(), &self.components, &limits)
+            }
         }
     }
 }
@@ -175,6 +194,7 @@ fn frequency_of(header: &Header) -> f64 {
 mod tests {
     use super::*;
     use crate::image::{PixelType, write_plane};
+    use ndarray::Array2;
     use std::result::Result;
 
     /// A model of 64 pixels of 1' around RA 0h with these sources (x, y, flux).

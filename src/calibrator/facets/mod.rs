@@ -188,12 +188,13 @@ pub fn noise_of_interval(summary: &MsSummary, image_noise_jy: f64, interval_s: f
     image_noise_jy * (antennas * time / (2.0 * interval_s.clamp(summary.integration_s, time))).sqrt()
 }
 
-/// The number of directions that a round would have.
+/// Counts the directions that a round would have with another noise of an antenna's solution, Jy; the files are read once.
 ///
 /// # Errors
 /// Files that cannot be read; directions without a place on the image.
-pub fn directions_of(source: &FacetSource<'_>, options: &FacetOptions) -> Result<usize> {
-    layout::count(source, options)
+pub(crate) fn directions_by_noise(source: &FacetSource<'_>, options: &FacetOptions) -> Result<impl Fn(f64) -> usize> {
+    let (model, options) = (layout::Model::read(source, options)?, options.clone());
+    Ok(move |noise_jy| model.choice(&options, noise_jy).directions.len())
 }
 
 /// Solves for gains by direction.

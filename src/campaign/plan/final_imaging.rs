@@ -5,7 +5,7 @@ mod operations;
 pub(super) use operations::not_run as operations_not_run;
 
 use super::PlanError;
-use super::measurement_sets::absolute;
+use super::measurement_sets::from_folder;
 use super::strategy::{Options, mask_of};
 use super::types::{ChannelsPlan, FinalOf, FinalPlan, MeasurementSetPlan, Plan, RoundPlan, TargetPlan};
 use crate::Error;
@@ -89,6 +89,15 @@ impl FinalPlan {
 }
 
 impl Plan {
+    /// The cubes that are imaged in groups of channels: the name of each, and the first of its groups.
+    pub(crate) fn cubes(&self) -> impl Iterator<Item = (&str, &TargetPlan)> {
+        let first = |group: &(&str, &TargetPlan)| {
+            let same = |target: &&TargetPlan| target.channels.as_ref().is_some_and(|other| other.target == group.0);
+            self.targets.iter().find(same).is_some_and(|target| std::ptr::eq(target, group.1))
+        };
+        self.targets.iter().filter_map(|t| Some((t.channels.as_ref()?.target.as_str(), t))).filter(first)
+    }
+
     /// The final imaging of this name.
     ///
     /// # Errors
@@ -207,10 +216,7 @@ fn resolve(
     };
     let place = ["campaign", "final_imaging", name];
     let base = imager.mode().map(|mode| options.map(campaign.last_round(), mode)).transpose()?.unwrap_or_default();
-    let mut made = options.final_imager(base, (imager, own), &place, &block.executables.imager)?;
-    for path in made.paths_mut() {
-        *path = absolute(&campaign.folder().join(&*path))?;
-    }
+    let made = from_folder(campaign, options.final_imager(base, (imager, own), &place, &block.executables.imager)?)?;
     let mode = imager.mode().unwrap_or_default();
     let wrong = |key: &str, message: String, help: &str| {
         let at: Vec<&str> = place.into_iter().chain([mode, key]).collect();

@@ -3,6 +3,7 @@
 use super::{MeasurementSetPlan, PlanError};
 use crate::campaign::file::yaml::Value;
 use crate::campaign::file::{CampaignFile, ConfigError, Problem};
+use crate::imager::ImagerOptions;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
@@ -76,6 +77,14 @@ pub(super) fn absolute(path: &Path) -> Result<PathBuf, PlanError> {
     let absolute =
         std::path::absolute(path).map_err(|source| PlanError::NoAbsolutePath { path: path.to_path_buf(), source })?;
     Ok(absolute.components().collect())
+}
+
+/// An imager's options with absolute paths: it runs in a folder of its own, and relative ones start at the campaign file's.
+pub(super) fn from_folder(campaign: &CampaignFile, mut imaging: ImagerOptions) -> Result<ImagerOptions, PlanError> {
+    for path in imaging.paths_mut() {
+        *path = absolute(&campaign.folder().join(&*path))?;
+    }
+    Ok(imaging)
 }
 
 /// A name without characters that make trouble in paths and scripts.

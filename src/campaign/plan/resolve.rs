@@ -1,7 +1,7 @@
 //! From the campaign file to the plan: options merged, paths made absolute, environment variables replaced.
 
 use super::final_imaging::{final_imagings, operations_not_run};
-use super::measurement_sets::{absolute, folder_name, measurement_sets};
+use super::measurement_sets::{absolute, folder_name, from_folder, measurement_sets};
 use super::selection::Selection;
 use super::strategy::{self, Options, mask_of};
 use super::targets::targets;
@@ -240,10 +240,5 @@ fn imaging(
     block: &CampaignBlock,
     round: usize,
 ) -> Result<ImagerOptions, PlanError> {
-    let mut imaging = options.imager(round, block)?;
-    // The imager runs in a folder of its own: relative paths start at the campaign file's folder.
-    for path in imaging.paths_mut() {
-        *path = absolute(&campaign.folder().join(&*path))?;
-    }
-    Ok(imaging)
+    from_folder(campaign, options.imager(round, block)?)
 }

@@ -29,20 +29,10 @@ struct CubeFile {
 /// # Errors
 /// A group has no image; an image cannot be read; the folder cannot be written.
 pub(crate) fn finish(plan: &Plan, of: &FinalOf, records: &[DatasetRecord], tell: Tell<'_>) -> Result<Vec<CubeRecord>> {
-    let mut cubes = Vec::new();
-    let mut done: Vec<&str> = Vec::new();
-    for target in &plan.targets {
-        let Some(channels) = &target.channels else {
-            link_products(&plan.layout_of(target).final_folder(), plan.layout_of(target).root())?;
-            continue;
-        };
-        if done.contains(&channels.target.as_str()) {
-            continue;
-        }
-        done.push(&channels.target);
-        cubes.push(Groups::of(plan, of, &channels.target, records)?.assembled(tell)?);
+    for target in plan.targets.iter().filter(|target| target.channels.is_none()) {
+        link_products(&plan.layout_of(target).final_folder(), plan.layout_of(target).root())?;
     }
-    Ok(cubes)
+    plan.cubes().map(|(name, _)| Groups::of(plan, of, name, records)?.assembled(tell)).collect()
 }
 
 /// Links the images in a folder of products to the folder above them.
@@ -135,7 +125,7 @@ impl<'a> Groups<'a> {
                     file: &dyn Fn(&Group<'_>) -> Option<PathBuf>,
                     beams: CubeBeams<'_>|
          -> Result<Option<PathBuf>> {
-            let parts: Option<Vec<CubePart>> = self.groups.iter().map(|group| group.part(file(group)?)).collect();
+            let parts: Option<Vec<CubePart>> = self.groups.iter().map(|group| Some(group.part(file(group)?))).collect();
             let Some(parts) = parts else { return Ok(None) };
             assemble(&parts, &path(name), beams)?;
             Ok(Some(path(name)))
@@ -201,9 +191,8 @@ fn files_in(folder: &Path) -> Vec<PathBuf> {
 }
 
 impl Group<'_> {
-    #[allow(clippy::unnecessary_wraps)] // As the other half of a chain of options.
-    fn part(&self, path: PathBuf) -> Option<CubePart> {
-        Some(CubePart { path, first: self.offset, channels: self.channels.group.count })
+    fn part(&self, path: PathBuf) -> CubePart {
+        CubePart { path, first: self.offset, channels: self.channels.group.count }
     }
 
     /// Its mask, where that has a plane for each channel.

@@ -3,7 +3,7 @@
 use crate::calibrator::Calibrator;
 use crate::campaign::file::StartColumn;
 use crate::campaign::record::MemberSolutions;
-use crate::measurement_set::MsSummary;
+use crate::measurement_set::{self, MsSummary};
 use crate::process::interrupt;
 use crate::programs::casa::Casa;
 use crate::{Error, Result};
@@ -13,6 +13,15 @@ use std::time::Duration;
 
 /// How often it is looked whether somebody else still writes to a measurement set.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
+/// Copies a measurement set to where there is none.
+///
+/// # Errors
+/// The words of the system, with both names.
+pub(crate) fn copied(from: &Path, to: &Path) -> Result<()> {
+    measurement_set::copy(from, to)
+        .map_err(|error| Error::bad_input(format!("{}: cannot be copied to {}: {error}", from.display(), to.display())))
+}
 
 /// What applies solutions.
 pub(crate) struct Applier<'a> {

@@ -6,7 +6,7 @@ use crate::image::header::is_legal;
 use crate::image::{Header, ImageError};
 use crate::kernels::bitmask::{BitMask, unpack_row};
 use crate::util::fs::folder_of;
-use crate::util::temporary::Temporary;
+use crate::util::temporary::{Temporary, beside};
 use ndarray::ArrayView2;
 use std::path::{Path, PathBuf};
 
@@ -37,9 +37,8 @@ impl PlaneWriter {
         tile_compressed: bool,
     ) -> Result<Self, ImageError> {
         let path = path.as_ref().to_path_buf();
-        let file_name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         // The suffix decides whether cfitsio compresses, so it stays at the end.
-        let name = path.with_file_name(format!(".{}.{file_name}", std::process::id()));
+        let name = beside(&path);
         let fail = |reason: String| ImageError::Unwritable { path: path.clone(), reason };
         let folder = folder_of(&path);
         if !folder.is_dir() {

@@ -6,7 +6,7 @@ use crate::campaign::file::{
     consider_mask_round, operation_path,
 };
 use crate::campaign::plan::PlanError;
-use crate::campaign::plan::measurement_sets::absolute;
+use crate::campaign::plan::measurement_sets::from_folder;
 use crate::campaign::plan::strategy::{Options, mask_of};
 use crate::campaign::plan::types::{FinalPlan, MaskPlan};
 use crate::measurement_set::continuum::UvcontsubOptions;
@@ -52,14 +52,11 @@ fn resolve(
         map.insert(key, value);
     }
     let every_channel = name == "subtractcube";
-    let mut imaging = options.final_imager(map, (ImagerKind::Wsclean, &Map::new()), &place, &[])?;
-    for path in imaging.paths_mut() {
-        *path = absolute(&campaign.folder().join(&*path))?;
-    }
+    let imaging = options.final_imager(map, (ImagerKind::Wsclean, &Map::new()), &place, &[])?;
     Ok(FinalPlan {
         name: name.to_owned(),
         imager: ImagerKind::Wsclean,
-        imaging,
+        imaging: from_folder(campaign, imaging)?,
         mask: if name == "stokesv" { last_mask(campaign, options, block)? } else { None },
         stop: block.stop.clone(),
         data: FinalData::Working,

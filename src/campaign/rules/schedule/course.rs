@@ -150,8 +150,9 @@ impl<'a> Course<'a> {
     /// The chain in force once more, against the last model.
     fn again(&self) -> Option<Candidate> {
         let current = self.state.current?;
-        let (gain, change) = self.state.last_gain();
-        let change = change.filter(|change| *change >= self.options.repeat_change);
+        let gain = self.state.last_gain();
+        let change =
+            self.state.last_accepted().and_then(|t| t.change).filter(|change| *change >= self.options.repeat_change);
         let failed_already = self.state.against_this_model().any(|t| t.chain == current.chain);
         ((gain >= self.options.repeat_gain || change.is_some()) && !failed_already).then(|| {
             let moved = change.map(|change| format!(" and changed the image by {:.0} % of its noise", 100.0 * change));
@@ -196,7 +197,7 @@ impl<'a> Course<'a> {
             Limit::SignalToNoise => "shorter intervals would have too low an S/N",
             _ => "nothing else that was tried gained anything",
         };
-        let gain = 100.0 * self.state.last_gain().0;
+        let gain = 100.0 * self.state.last_gain();
         format!("{} gained {gain:.1} % last, and {limit}", words(&current.chain))
     }
 

@@ -60,9 +60,14 @@ impl<'a> State<'a> {
         self.recent().filter(|t| t.chain == chain).last()
     }
 
-    /// What the last accepted attempt gained, and how much its image changed.
-    pub(super) fn last_gain(&self) -> (f64, Option<f64>) {
-        self.history.iter().rev().find(|t| t.accepted).map_or((0.0, None), |t| (t.gain, t.change))
+    /// The last accepted attempt.
+    pub(super) fn last_accepted(&self) -> Option<&'a Tried> {
+        self.history.iter().rev().find(|t| t.accepted)
+    }
+
+    /// The gain of the last accepted attempt.
+    pub(super) fn last_gain(&self) -> f64 {
+        self.last_accepted().map_or(0.0, |t| t.gain)
     }
 }
 

@@ -40,14 +40,8 @@ pub(crate) fn load(output: &Path, target: &str) -> Result<CubeGrid> {
 /// # Errors
 /// CASA's failure.
 pub(crate) fn make(plan: &Plan, tell: Tell<'_>) -> Result<()> {
-    let mut seen: Vec<&str> = Vec::new();
-    for target in &plan.targets {
-        let Some(channels) = &target.channels else { continue };
-        if seen.contains(&channels.target.as_str()) {
-            continue;
-        }
-        seen.push(&channels.target);
-        let path = file(&plan.output, &channels.target);
+    for (name, target) in plan.cubes() {
+        let path = file(&plan.output, name);
         let mut programs = Programs::new(plan, target, Share::of(plan));
         let key = crate::campaign::plan::hash(&(&plan.rounds[0].imaging, programs.identity()?));
         let known = std::fs::read(&path).ok().and_then(|b| serde_json::from_slice::<GridFile>(&b).ok());

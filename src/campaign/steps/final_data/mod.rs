@@ -7,7 +7,7 @@ mod subtract;
 pub(crate) use grid::{load as load_grid, make as make_grid};
 
 use super::Prepared;
-use super::onto::Applier;
+use super::onto::{Applier, copied};
 use super::programs::Programs;
 use crate::campaign::file::{FinalData, StartColumn, Subtract};
 use crate::campaign::journal::{Journal, JournalEvent, StepId, StepKey};
@@ -158,9 +158,6 @@ impl Work<'_> {
         let made = folder.join(format!("{}.ms", set.name));
         let stamp = folder.join(format!("{}.key", set.name));
         let layout = self.campaign.layout_of(self.target);
-        let solutions = MemberSolutions::load(&layout.final_folder())?.into_iter().find(|s| s.name == set.name);
-        let best = CampaignRecord::load(&self.campaign.output)?;
-        let best = best.datasets.iter().find(|d| d.name == self.target.name).and_then(|d| d.best_round());
         let finished = Journal::last_done_key(&layout.journal(), StepId::FINISH);
         let key = StepKey::of(&(
             "final data",
@@ -185,9 +182,14 @@ impl Work<'_> {
         let new = aside.join("new.ms");
         match self.of.imaging.data {
             FinalData::Working => self.copy_working(&mut programs, &new)?,
-            FinalData::Full => self.copy_full(&mut programs, solutions.as_ref(), (&aside, &new), &log, tell)?,
+            FinalData::Full => {
+                let solutions = MemberSolutions::load(&layout.final_folder())?.into_iter().find(|s| s.name == set.name);
+                self.copy_full(&mut programs, solutions.as_ref(), (&aside, &new), &log, tell)?;
+            }
         }
         if self.of.imaging.subtract != Subtract::None {
+            let record = CampaignRecord::load(&self.campaign.output)?;
+            let best = record.datasets.iter().find(|d| d.name == self.target.name).and_then(|d| d.best_round());
             let best = best.ok_or_else(|| Error::bad_input(format!("{}: it has no best round", self.target.name)))?;
             let facets = self.input.facets.as_ref().map(|files| files.of_member(self.member));
             let request = SubtractRequest {
@@ -216,10 +218,7 @@ impl Work<'_> {
 
     /// The working copy, its imaged column as `DATA`.
     fn copy_working(&self, programs: &mut Programs<'_>, new: &Path) -> Result<()> {
-        let from = &self.input.members[self.member].path;
-        measurement_set::copy(from, new).map_err(|error| {
-            Error::bad_input(format!("{}: cannot be copied to {}: {error}", from.display(), new.display()))
-        })?;
+        copied(&self.input.members[self.member].path, new)?;
         match self.input.column {
             StartColumn::Data => Ok(()),
             StartColumn::CorrectedData => measurement_set::adopt_corrected(&programs.casa()?, new),
@@ -244,9 +243,7 @@ impl Work<'_> {
             return field.copy(&casa, from, self.campaign.start_column.name(), new, log);
         };
         let whole: PathBuf = aside.join("whole.ms");
-        measurement_set::copy(from, &whole).map_err(|error| {
-            Error::bad_input(format!("{}: cannot be copied to {}: {error}", from.display(), whole.display()))
-        })?;
+        copied(from, &whole)?;
         if solutions.start_column == StartColumn::CorrectedData {
             measurement_set::adopt_corrected(&casa, &whole)?;
         }

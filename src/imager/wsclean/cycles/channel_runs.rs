@@ -4,8 +4,8 @@ use crate::imager::progress::Progress;
 use crate::imager::wsclean::checks::PIXEL_BYTES;
 use crate::imager::wsclean::command_line::CallResources;
 use crate::imager::wsclean::error::WscleanError;
-use crate::imager::wsclean::files::memory;
 use crate::imager::wsclean::imaging::{CallDone, Imaging};
+use crate::util::memory;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -47,7 +47,7 @@ pub(crate) fn resources_of_each(imaging: &Imaging, channels: usize) -> SideBySid
     let job = &imaging.job;
     let threads = job.threads.max(1);
     let mut at_once = channels.clamp(1, threads);
-    let machine = || memory::available_memory().map(|bytes| bytes as f64 / 1e9);
+    let machine = || memory::available().map(|bytes| bytes as f64 / 1e9);
     if let Some(gb) = job.memory_gb.or_else(machine) {
         let each = (imaging.options.size as f64).powi(2) * PIXEL_BYTES * IMAGES_IN_MEMORY / 1e9;
         at_once = at_once.min(((gb / each) as usize).max(1));

@@ -48,8 +48,7 @@ pub(crate) fn rename(from: &Path, to: &Path) -> Result<(), WscleanError> {
 /// # Errors
 /// The file cannot be read or the copy not written.
 pub(crate) fn copy(from: &Path, to: &Path) -> Result<(), WscleanError> {
-    let name = to.file_name().unwrap_or_default().to_string_lossy();
-    let aside = to.with_file_name(format!(".{}.{name}", std::process::id()));
+    let aside = crate::util::temporary::beside(to);
     std::fs::copy(from, &aside).map_err(|reason| WscleanError::Files {
         path: from.to_owned(),
         action: "copied",

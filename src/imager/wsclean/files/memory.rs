@@ -1,6 +1,6 @@
 //! Temporary files in memory: wsclean's reordered visibilities are read once an iteration and thrown away.
 
-use crate::util::disk;
+use crate::util::{disk, memory};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -22,7 +22,7 @@ pub(crate) fn folder(data: &[PathBuf], executable: &[String]) -> Option<PathBuf>
         return None;
     }
     let needed: u64 = data.iter().map(|p| disk::size_of(p)).sum();
-    let free = disk::available(Path::new(MEMORY)).ok()?.min(available_memory()?);
+    let free = disk::available(Path::new(MEMORY)).ok()?.min(memory::available()?);
     (needed < free / PART_OF_FREE).then(|| PathBuf::from(MEMORY))
 }
 
@@ -45,13 +45,6 @@ pub(crate) fn remove_stale() {
     }
 }
 
-/// Bytes of memory that are free or can be freed, from `/proc/meminfo`.
-pub(crate) fn available_memory() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|l| l.strip_prefix("MemAvailable:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kb| kb * 1024)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,10 +57,5 @@ mod tests {
         assert_eq!(folder(&paths, &["wsclean".to_owned()]), Some(PathBuf::from(MEMORY)));
         assert_eq!(folder(&paths, &["mpirun".to_owned(), "wsclean-mp".to_owned()]), None);
         assert_eq!(folder(&[PathBuf::from("/no/such/data")], &["wsclean".to_owned()]), None);
-    }
-
-    #[test]
-    fn memory_is_known() {
-        assert!(available_memory().is_some_and(|m| m > 1 << 20));
     }
 }

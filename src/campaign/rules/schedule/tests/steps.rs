@@ -57,6 +57,15 @@ fn amplitudes_come_down_and_end_together_with_the_phases() {
     let flat = |change| vec![Tried { change: Some(change), ..accepted(&[gains(30.0)], 8000.0, -0.004, 20.0) }];
     assert_eq!(next(&flat(0.051)), [gains(30.0)], "the image still changes");
     assert_eq!(end(&flat(0.049)).0, Limit::IntegrationTime, "it does no more");
+    let steep = Tried { change: Some(0.3), ..accepted(&[gains(30.0)], 1950.0, -0.002, 20.0) };
+    let mut steep = vec![accepted(&[gains(30.0)], 1700.0, 0.145, 20.0), steep];
+    assert_eq!(next(&steep), [gains(30.0)], "one flat round may be its mask's doing");
+    steep.push(Tried { change: Some(0.03), ..accepted(&[gains(30.0)], 1946.0, 0.004, 20.0) });
+    assert_eq!(end(&steep).0, Limit::IntegrationTime, "two are not");
+    history.push(accepted(&[gains(30.0)], 3465.0, 0.004, 20.0));
+    let (limit, why) = end(&history);
+    assert_eq!(limit, Limit::IntegrationTime);
+    insta::assert_snapshot!(why, @"amplitudes and phases 30 s gained 0.4 % last, and phases are solved for each integration");
 }
 
 #[test]

@@ -35,6 +35,13 @@ struct Made {
     masked: Option<u64>,
 }
 
+impl Made {
+    /// A first image that was not looked at.
+    fn of(products: Products) -> Self {
+        Self { products, commands: Vec::new(), mask: None, dynamic_ranges: Vec::new(), masked: None }
+    }
+}
+
 impl Programs<'_> {
     /// Solves for gains by direction.
     pub(super) fn solve_by_direction(
@@ -53,15 +60,14 @@ impl Programs<'_> {
             .filter(|set| context.measurement_sets.contains(&set.path))
             .map(|set| FacetData { measurement_set: &set.path, column, summary: &set.summary })
             .collect();
-        let noise_jy = self.noise_of_solutions(&step.options, products)?;
+        let noise_jy = self.noise_of_solutions(&step.options, field_noise(products)?);
         let source = FacetSource { model: &products.model, residual: &products.residual, mask, noise_jy };
         solver.solve(&source, &data, &step.options, (&context.folder, &context.log))
     }
 
     /// Noise of an antenna's solution in one interval, Jy, the largest of all measurement sets: from their theoretical noise,
-    /// or where that is not known from the noise of the image.
-    fn noise_of_solutions(&self, options: &FacetOptions, products: &Products) -> Result<f64> {
-        let measured = residual::measure(&products.residual, None, None)?.overall.rms;
+    /// or where that is not known from that of the image, `measured`.
+    fn noise_of_solutions(&self, options: &FacetOptions, measured: f64) -> f64 {
         let interval_s = |integration_s: f64| match options.interval() {
             Some(Solint::Seconds(seconds)) => seconds,
             Some(Solint::Infinite) => f64::MAX,
@@ -71,7 +77,7 @@ impl Programs<'_> {
             let image = set.summary.theoretical_noise.and_then(|noise| noise.jy()).unwrap_or(measured);
             noise_of_interval(&set.summary, image, interval_s(set.summary.integration_s))
         };
-        Ok(self.sets.iter().map(noise).fold(0.0, f64::max))
+        self.sets.iter().map(noise).fold(0.0, f64::max)
     }
 
     /// Images with solutions by direction: once, and again where directions got worse and go back to their earlier solutions;
@@ -86,10 +92,10 @@ impl Programs<'_> {
         let mut files = facets.files.clone();
         let (products, mut commands) = self.run_with(step, (data, &files), mask, context)?;
         let Some(reference) = &facets.judged else {
-            return Ok(imaged(Made { products, commands, mask: None, dynamic_ranges: Vec::new(), masked: None }, None));
+            return Ok(imaged(Made { commands, ..Made::of(products) }, None));
         };
         let judged = judge(&products, mask, reference, facets)?;
-        let mut made = Made { products, commands: Vec::new(), mask: None, dynamic_ranges: Vec::new(), masked: None };
+        let mut made = Made::of(products);
         if judged.iter().any(|direction| direction.put_back) {
             files = with_earlier(&files, &judged, reference.earlier, context)?;
             let (products, more) = self.run_with(step, (data, &files), mask, context)?;
@@ -157,6 +163,11 @@ impl Programs<'_> {
         imager.teardown();
         result
     }
+}
+
+/// The noise of an image's residual, Jy/beam.
+fn field_noise(products: &Products) -> Result<f64> {
+    Ok(residual::measure(&products.residual, None, None)?.overall.rms)
 }
 
 fn imaged(made: Made, facets: Option<FacetOutcome>) -> Imaged {

@@ -2,8 +2,9 @@
 
 use super::super::Programs;
 use super::super::intervals::IntervalChoice;
+use super::field_noise;
 use crate::calibrator::facets::options::FacetOptions;
-use crate::calibrator::facets::{FacetSource, directions_of};
+use crate::calibrator::facets::{FacetSource, directions_by_noise};
 use crate::campaign::layout::AttemptId;
 use crate::campaign::plan::RoundPlan;
 use crate::campaign::rules::facets::{self, Stage, StageStep};
@@ -12,7 +13,7 @@ use crate::campaign::steps::{Past, theoretical_noise_jy};
 use crate::image::FitsImage;
 use crate::imager::Products;
 use crate::kernels::facets::{Limits, choose, sources};
-use crate::quality::{facets::around, residual};
+use crate::quality::facets::around;
 use crate::util::fs;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -74,7 +75,7 @@ impl Programs<'_> {
 
     /// Makes a round one by direction.
     fn by_direction(&self, plan: &mut RoundPlan, options: &FacetOptions, (step, shortest): (StageStep, u32)) {
-        let solint = format!("{}s", f64::from(step.intervals * shortest) * self.integration_s());
+        let solint = self.solint_of(step.intervals * shortest);
         plan.calibration = None;
         plan.facets = Some(FacetOptions { calmode: step.calmode, solint, ..options.clone() });
     }
@@ -86,33 +87,43 @@ impl Programs<'_> {
             return Ok(Some(seen));
         }
         let Some((products, mask)) = past.images else { return Ok(None) };
-        let why = self.errors_by_direction(products)?;
-        let seen = Seen { why, shortest: self.shortest_interval((products, mask), options)? };
+        let field = field_noise(products)?;
+        let why = self.errors_by_direction(products, field)?;
+        let seen = Seen { why, shortest: self.shortest_interval((products, mask), options, field)? };
         fs::make(file.parent().unwrap_or(Path::new(".")))?;
         fs::write_atomically(&file, &serde_json::to_vec(&seen).map_err(Error::internal)?)?;
         Ok(Some(seen))
     }
 
-    /// Why errors of an image may depend on direction; `None`: nothing says so.
-    fn errors_by_direction(&self, products: &Products) -> Result<Option<String>> {
+    /// Why errors of an image with this noise may depend on direction; `None`: nothing says so.
+    fn errors_by_direction(&self, products: &Products, field: f64) -> Result<Option<String>> {
         let model = FitsImage::open(&products.model)?.read_plane(0, 0)?;
         #[allow(clippy::cast_precision_loss)] // Pixels, far below 2^53.
         let apart = Limits { flux: 0.0, distance: model.ncols() as f64 * APART, most: LOOKED_AT };
         let places = choose(&sources(model.view(), None), &apart).directions;
-        let field = residual::measure(&products.residual, None, None)?.overall.rms;
         let around = around(&products.residual, &[], &places)?;
         Ok(facets::errors_by_direction(&around, field, theoretical_noise_jy(&self.sets)))
     }
 
     /// Integrations of the shortest interval in which enough sources are bright enough to be directions.
-    fn shortest_interval(&self, (products, mask): (&Products, Option<&Path>), options: &FacetOptions) -> Result<u32> {
+    fn shortest_interval(
+        &self,
+        (products, mask): (&Products, Option<&Path>),
+        options: &FacetOptions,
+        field: f64,
+    ) -> Result<u32> {
+        let source = FacetSource { model: &products.model, residual: &products.residual, mask, noise_jy: field };
+        let count = directions_by_noise(&source, options)?;
         let directions = |integrations: u32| {
-            let solint = format!("{}s", f64::from(integrations) * self.integration_s());
-            let noise_jy = self.noise_of_solutions(&FacetOptions { solint, ..options.clone() }, products)?;
-            let source = FacetSource { model: &products.model, residual: &products.residual, mask, noise_jy };
-            directions_of(&source, options)
+            let solint = self.solint_of(integrations);
+            count(self.noise_of_solutions(&FacetOptions { solint, ..options.clone() }, field))
         };
         let all = self.summaries().map(|summary| summary.integrations).max().unwrap_or(1);
-        facets::shortest_interval(u32::try_from(all).unwrap_or(u32::MAX), directions)
+        Ok(facets::shortest_interval(u32::try_from(all).unwrap_or(u32::MAX), directions))
+    }
+
+    /// The interval of so many integrations.
+    fn solint_of(&self, integrations: u32) -> String {
+        format!("{}s", f64::from(integrations) * self.integration_s())
     }
 }
