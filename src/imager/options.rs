@@ -249,6 +249,14 @@ impl ImagerOptions {
         }
     }
 
+    /// The options with multi-scale deconvolution; `None`: the imager's scales depend on the image, or it has none.
+    pub fn with_multiscale(&self) -> Option<Self> {
+        match self {
+            Self::Wsclean(o) => Some(Self::Wsclean(WscleanOptions { multiscale: true, ..o.clone() })),
+            Self::Tclean(_) | Self::Command(_) => None,
+        }
+    }
+
     /// The options with a mask that has one bit per scale; `None`: this imaging does not clean scale by scale, or the
     /// options have no place for such a mask.
     pub fn with_scale_mask(&self, mask: &Path) -> Option<Self> {

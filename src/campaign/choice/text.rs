@@ -54,6 +54,9 @@ pub(super) fn campaign(choices: &Choices, output: &str) -> String {
     let why = "of this machine: all threads, 0.8 of the memory and of the free disk";
     line(2, "resources", &format!("{{{}}}", limits.join(", ")), why);
     line(2, "mask", &"{method: auto, cadence: cycle, every: 4}", "fresh masks from the residual, before major cycles");
+    if choices.imager.value == ImagerKind::Wsclean {
+        line(2, "multiscale", &"auto", "multi-scale once two rounds show resolved sources");
+    }
     line(2, "start_model", &"auto", "a point where the first image is no model, judged by a first solve");
     line(2, "rounds", &"10", "at most; it ends where nothing gains any more");
     line(0, "defaults", &"", "");

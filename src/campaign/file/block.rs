@@ -1,7 +1,6 @@
 //! The `campaign:` block: everything about a campaign that is not an option of one of its tools.
 
 use super::archive::ArchiveOptions;
-use super::facets::FacetStage;
 use super::final_imaging::FinalImaging;
 use super::mask::{self, MaskInput, MaskSettings};
 use super::programs::{self, CalibratorKind, Executables, ImagerKind, Word};
@@ -11,6 +10,7 @@ use super::resources::Resources;
 use super::rounds::RoundSelection;
 use super::scheduler::{self, SchedulerInput, SchedulerOptions};
 use super::selection::{ApplyTo, AverageOptions, FieldChoice, FieldInput, Together};
+use super::stages::{FacetStage, Multiscale};
 use super::start_model::StartModel;
 use crate::campaign::rules::acceptance::AcceptanceOptions;
 use crate::campaign::rules::schedule::SolintOptions;
@@ -110,6 +110,9 @@ pub struct CampaignBlock {
     /// `auto`: once rounds without directions gain no more and the residual shows errors that depend on direction, further
     /// rounds solve by direction (with the options of the mode `facets` in `defaults`). It needs `gaincal: {solint: auto}`.
     pub facets: FacetStage,
+    /// `auto`: once a tenth of the flux in the masks of two accepted rounds in a row is in resolved islands (flux above 5 times
+    /// the peak), further rounds clean with multi-scale. It needs wsclean and a mask; cubes stay as they are.
+    pub multiscale: Multiscale,
     /// Limits at which the cleaning of a round ends, with cadence `cycle`.
     pub stop: StopOptions,
     /// Threads, memory, time and disk.

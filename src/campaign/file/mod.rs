@@ -8,7 +8,6 @@
 
 mod archive;
 mod block;
-mod facets;
 mod final_imaging;
 mod mask;
 mod modes;
@@ -19,6 +18,7 @@ mod resources;
 mod rounds;
 mod scheduler;
 mod selection;
+mod stages;
 mod start_model;
 
 pub use crate::batch_system::JobOptions;
@@ -26,7 +26,6 @@ pub use crate::major_cycle::StopOptions;
 pub use crate::util::duration::TimeLimit;
 pub use archive::{ArchiveOptions, FlintArchiveOptions};
 pub use block::{CampaignBlock, OnFailure, StartColumn, WorkOn};
-pub use facets::FacetStage;
 pub use final_imaging::{FinalData, FinalImaging, RestoringBeam, Subtract};
 pub use mask::{CombineRule, FieldOptions, MaskCadence, MaskImage, MaskMethod, MaskSettings};
 pub(crate) use modes::operation_path;
@@ -43,6 +42,7 @@ pub use resources::Resources;
 pub use rounds::{RoundSelection, consider_mask_round};
 pub use scheduler::{Loss, SchedulerKind, SchedulerOptions};
 pub use selection::{ApplyTo, AverageOptions, FieldChoice, Together};
+pub use stages::{FacetStage, Multiscale};
 pub use start_model::StartModel;
 
 use indexmap::IndexMap;

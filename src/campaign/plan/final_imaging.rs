@@ -11,7 +11,7 @@ use super::types::{ChannelsPlan, FinalOf, FinalPlan, MeasurementSetPlan, Plan, R
 use crate::Error;
 use crate::campaign::file::{
     ArchiveOptions, CalibratorKind, CampaignBlock, CampaignFile, FinalData, FinalImaging, ImagerKind, MaskCadence,
-    MaskMethod, MaskSettings, RestoringBeam, StartColumn, StartModel, Subtract, WorkOn,
+    MaskMethod, MaskSettings, Multiscale, RestoringBeam, StartColumn, StartModel, Subtract, WorkOn,
 };
 use crate::campaign::layout::final_imaging_folder;
 use crate::imager::{ChannelGroup, DataChannels, FacetFiles, ImagerOptions};
@@ -166,6 +166,7 @@ impl Plan {
                 waits_for_all: makes_data || !groups.is_empty() && imaging.imaging.needs_grid(),
             }],
             facet_stage: None,
+            multiscale: Multiscale::None,
             stop: imaging.stop.clone(),
             // Groups only read; what is there for this imaging alone may be written to.
             work_on: if makes_data || !groups.is_empty() { WorkOn::Original } else { self.work_on },

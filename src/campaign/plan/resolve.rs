@@ -10,7 +10,7 @@ use crate::calibrator::options::{GaincalOptions, TermKind};
 use crate::calibrator::term_names;
 use crate::campaign::file::{
     ApplyTo, ArchiveOptions, CalibratorKind, CampaignBlock, CampaignFile, FlintArchiveOptions, MaskCadence, MaskImage,
-    ModeMaps, StartModel, consider_mask_round,
+    ModeMaps, Multiscale, StartModel, consider_mask_round,
 };
 use crate::imager::ImagerOptions;
 use std::path::{Path, PathBuf};
@@ -60,6 +60,7 @@ pub fn resolve_with(campaign: &CampaignFile, environment: &dyn Fn(&str) -> Optio
         });
     }
     facets::check(campaign, &rounds)?;
+    check_multiscale(campaign, block.multiscale, &rounds)?;
     let facet_stage = facets::stage(campaign, &options, &block, &rounds)?;
     let selection = Selection { campaign, block: &block, rounds: &rounds };
     let (sets, unchecked) = selection.of(measurement_sets(campaign, &block.measurement_sets)?)?;
@@ -86,6 +87,7 @@ pub fn resolve_with(campaign: &CampaignFile, environment: &dyn Fn(&str) -> Optio
         acceptance: block.acceptance,
         solint: block.solint,
         facet_stage,
+        multiscale: block.multiscale,
         stop: block.stop,
         resources: block.resources,
         executables: block.executables,
@@ -203,6 +205,22 @@ fn check_reuse(
             );
             return Err(options.wrong_in_chain(round, index, "reuse", message).into());
         }
+    }
+    Ok(())
+}
+
+/// Refuses imagers without multi-scale to turn on, and campaigns without masks.
+fn check_multiscale(campaign: &CampaignFile, asked: Multiscale, rounds: &[RoundPlan]) -> Result<(), PlanError> {
+    let Some(round) = rounds.last().filter(|_| asked == Multiscale::Auto) else { return Ok(()) };
+    let wrong = |message: String, help: &str| Err(campaign.error_at(&["campaign", "multiscale"], message, help).into());
+    if round.imaging.with_multiscale().is_none() {
+        let message = format!("`campaign.multiscale: auto` is for wsclean, not for {}", round.imaging.name());
+        return wrong(message, "choose the scales yourself: `tclean: {deconvolver: multiscale, scales: [0, 5, 15]}`");
+    }
+    if round.mask.is_none() {
+        let message =
+            "`campaign.multiscale: auto` looks for resolved sources in the clean mask, and there is none".to_owned();
+        return wrong(message, "name a `mask`, or set `wsclean: {multiscale: true}`");
     }
     Ok(())
 }

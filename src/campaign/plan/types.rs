@@ -5,8 +5,8 @@ use crate::calibrator::facets::options::FacetOptions;
 use crate::calibrator::options::GaincalOptions;
 use crate::campaign::file::{
     ApplyTo, ArchiveOptions, AverageOptions, CalibratorKind, Executables, FieldOptions, FilledIn, FinalData,
-    ImagerKind, MaskCadence, MaskImage, OnFailure, Resources, RestoringBeam, SchedulerOptions, StartColumn, StartModel,
-    StopOptions, Subtract, WorkOn,
+    ImagerKind, MaskCadence, MaskImage, Multiscale, OnFailure, Resources, RestoringBeam, SchedulerOptions, StartColumn,
+    StartModel, StopOptions, Subtract, WorkOn,
 };
 use crate::campaign::layout::Layout;
 use crate::campaign::rules::acceptance::AcceptanceOptions;
@@ -51,6 +51,9 @@ pub struct Plan {
     /// Options of the rounds by direction that the automatic schedule may end with; `None`: it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub facet_stage: Option<FacetOptions>,
+    /// Whether rounds come to clean with multi-scale by themselves.
+    #[serde(default, skip_serializing_if = "Multiscale::is_none")]
+    pub multiscale: Multiscale,
     /// When the cleaning of a round ends, with cadence `cycle`.
     pub stop: StopOptions,
     /// Threads, memory, time and disk.

@@ -4,5 +4,6 @@
 pub mod acceptance;
 pub(crate) mod budget;
 pub(crate) mod facets;
+pub(crate) mod scales;
 pub mod schedule;
 pub mod start_model;

@@ -12,6 +12,7 @@ mod files;
 mod model;
 mod noise;
 mod plane;
+mod resolved;
 #[cfg(test)]
 mod tests;
 
@@ -59,6 +60,10 @@ pub struct ImageMetrics {
     /// channels. `None` without an earlier image of the same shape.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub change: Option<f64>,
+    /// Part of the flux in masked islands that is in resolved ones, whose flux is above 5 times their peak; `None` without
+    /// mask or beam, and for a cube.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resolved_fraction: Option<f64>,
     /// The restoring beam of the header.
     pub beam: Option<Beam>,
     /// Solid angle of the beam, pi BMAJ BMIN / (4 ln 2), square arcseconds.

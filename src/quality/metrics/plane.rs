@@ -4,6 +4,7 @@ use super::ImageMetrics;
 use super::change::change;
 use super::model::of_model;
 use super::noise::deviation;
+use super::resolved::resolved_fraction;
 use crate::image::{Beam, is_masked};
 use crate::kernels::order_statistics::median_and_mad;
 use ndarray::ArrayView2;
@@ -69,6 +70,9 @@ pub fn of_plane(plane: &PlaneArrays<'_>, beam: Option<BeamOnPixels>) -> ImageMet
     let noise_plane = noise_plane.as_standard_layout();
     let noise = noise_plane.as_slice().expect("standard layout");
     let mask = plane.mask.map(|m| m.mapv(is_masked));
+    let resolved = beam
+        .zip(mask.as_ref())
+        .and_then(|(on, mask)| resolved_fraction(plane.image, mask.view(), on.beam.in_pixels(on.pixel_deg).area()));
     let mask = mask.as_ref().map(|m| m.as_slice().expect("made by mapv in standard layout"));
     let is_noise = |i: usize| noise[i] != 0.0 && mask.is_none_or(|m| !m[i]);
     let fwhm = beam.map_or(FALLBACK_FWHM, |b| b.beam.in_pixels(b.pixel_deg).major);
@@ -79,6 +83,7 @@ pub fn of_plane(plane: &PlaneArrays<'_>, beam: Option<BeamOnPixels>) -> ImageMet
         standard_deviation: deviation.plain,
         valid_pixels: extrema.finite,
         masked_pixels: mask.map(|m| m.iter().filter(|&&on| on).count() as u64),
+        resolved_fraction: resolved,
         beam: beam.map(|b| b.beam),
         beam_area_arcsec2: beam.map(|b| b.beam.in_pixels(1.0 / ARCSEC_PER_DEG).area()),
         model: plane.model.map(|m| of_model(m, plane.islands)),

@@ -68,6 +68,57 @@ fn a_campaign_comes_to_amplitudes_and_resumes_to_the_same_choices() {
     assert_eq!(course(&run(other.path())), course(&dataset));
 }
 
+/// Resolved sources, which two rounds must show.
+const RESOLVED: &str = "
+version: 0.2
+campaign: {measurement_sets: [field.ms], output: out, rounds: 2, multiscale: auto, resources: {threads: 1}}
+defaults: {wsclean: {size: 512, scale: 1.5asec}, gaincal: {solint: 300s}}
+";
+
+#[test]
+#[ignore = "needs wsclean and CASA"]
+fn resolved_sources_are_cleaned_with_multiscale_once_two_rounds_show_them() {
+    let casa = real::casa();
+    real::require("wsclean");
+    let folder = tempfile::tempdir().expect("a folder");
+    let field =
+        json!({"preset": "extended", "field_arcsec": 330.0, "channels": 1, "duration_s": 900, "gain_errors": false});
+    real::field(&casa, folder.path(), &field);
+    fs::write(folder.path().join("campaign.yaml"), RESOLVED).expect("written");
+    let dataset = run(folder.path());
+    let multiscale = |r: &cleanloop::campaign::record::RoundRecord| {
+        let calls = r.commands.iter().filter(|command| command.words[0].ends_with("wsclean"));
+        calls.filter(|call| call.words.iter().any(|word| word == "-multiscale")).count()
+    };
+    let calls: Vec<usize> = dataset.rounds.iter().map(multiscale).collect();
+    assert!(calls[..2] == [0, 0] && calls[2] > 1, "{calls:?}");
+    let metrics = |round: usize| dataset.rounds[round].metrics.clone().expect("metrics");
+    assert!(metrics(1).resolved_fraction > Some(0.1), "{:?}", metrics(1).resolved_fraction);
+    let flux = |round: usize| metrics(round).model.expect("a model").total_flux;
+    assert!(flux(2) > 1.1 * flux(1), "{} and {} Jy", flux(1), flux(2));
+}
+
+#[test]
+fn multiscale_by_itself_needs_wsclean_and_a_mask() {
+    let said = |changes: &[(&str, &str)]| {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::create_dir(folder.path().join("field.ms")).expect("made");
+        fs::write(folder.path().join("field.ms/table.dat"), "").expect("written");
+        let text = changes.iter().fold(RESOLVED.to_owned(), |text, (from, to)| text.replace(from, to));
+        fs::write(folder.path().join("campaign.yaml"), text).expect("written");
+        let mut command = Command::cargo_bin("cleanloop").expect("the binary is built");
+        let output = command.current_dir(folder.path()).args(["plan", "campaign.yaml"]).output().expect("it runs");
+        assert_eq!(output.status.code(), Some(2));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let of_tclean = ("wsclean: {size: 512, scale: 1.5asec}", "tclean: {imsize: 512, cell: 1.5arcsec}");
+    let tclean = said(&[("rounds: 2", "imager: casa, rounds: 2"), of_tclean]);
+    assert!(tclean.contains("is for wsclean, not for tclean"), "{tclean}");
+    assert!(tclean.contains("campaign.yaml:3") && tclean.contains("deconvolver: multiscale"), "{tclean}");
+    let without = said(&[("rounds: 2", "mask: none, rounds: 2")]);
+    assert!(without.contains("looks for resolved sources in the clean mask, and there is none"), "{without}");
+}
+
 /// Real data whose first image is hopeless: 5.8 and 4.6 by hand, at best 61 and 127 (outside a circle about the source).
 #[rstest]
 #[case::vla_ka("vla_ka", "{size: 512, scale: 0.35asec}", 50.0)]

@@ -6,10 +6,11 @@ use super::relaxation::relax;
 use crate::Result;
 use crate::calibrator::options::GaincalOptions;
 use crate::calibrator::term_names;
-use crate::campaign::file::{MaskCadence, MaskImage, MaskMethod};
+use crate::campaign::file::{MaskCadence, MaskImage, MaskMethod, Multiscale};
 use crate::campaign::layout::AttemptId;
 use crate::campaign::plan::{MaskPlan, RoundPlan};
 use crate::campaign::rules::acceptance::Relaxation;
+use crate::campaign::rules::scales;
 use crate::campaign::steps::field;
 use crate::campaign::steps::{
     AttemptPlan, CalibrationStep, CycleMasking, FacetStep, ImagingStep, MaskStep, Past, Proposal,
@@ -28,6 +29,10 @@ impl Programs<'_> {
     pub(super) fn proposal(&mut self, id: AttemptId, changes: &[Relaxation], past: &Past<'_>) -> Result<Proposal> {
         let mut plan = self.round(id.round).clone();
         plan.imaging = self.imaging_of(&plan)?;
+        let resolved = self.plan.multiscale == Multiscale::Auto && scales::are_resolved(past.history);
+        if let Some(imaging) = plan.imaging.with_multiscale().filter(|_| resolved) {
+            plan.imaging = imaging;
+        }
         self.widen_margin(&mut plan);
         let started = self.started_with(id);
         if let Some((options, _)) = &started {
@@ -46,7 +51,7 @@ impl Programs<'_> {
         let mask = self.mask_step(&plan, changes)?;
         Ok(Proposal::Try(Box::new(AttemptPlan {
             id,
-            about: about(&plan, changes),
+            about: about(&plan, changes, resolved),
             changes: changes.to_vec(),
             // Where the schedule chooses, it says when there is nothing more to try.
             more_to_try: interval_why.is_some() || later.iter().any(|r| r.differs_from(self.round(id.round))),
@@ -99,7 +104,7 @@ fn margin_of(antennas: usize) -> Option<f64> {
 }
 
 /// One line about an attempt.
-fn about(plan: &RoundPlan, changes: &[Relaxation]) -> String {
+fn about(plan: &RoundPlan, changes: &[Relaxation], resolved: bool) -> String {
     let mut about = match (&plan.calibration, &plan.facets) {
         (_, Some(facets)) => format!("calibrating by direction {}, solint {}", facets.calmode.name(), facets.solint),
         (None, None) => "imaging".to_string(),
@@ -107,6 +112,9 @@ fn about(plan: &RoundPlan, changes: &[Relaxation]) -> String {
     };
     if plan.mask.is_some() {
         about.push_str(", with a mask");
+    }
+    if resolved {
+        about.push_str(", with multi-scale for resolved sources");
     }
     for change in changes {
         about.push_str(&format!("; relaxed: {change}"));
