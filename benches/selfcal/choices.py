@@ -58,8 +58,10 @@ def of_case(options, case):
         done = {(a["round"], a["attempt"]) for a in attempts}
         more = [a for a in goes_on(options, case, place) if (a["round"], a["attempt"]) not in done]
         further = errors(options, case, more, os.path.join(place, "errors-to-sky-further.json"))
-        found["stop"] = {"what": f"ended after round {attempts[-1]['round']}", "errors": [of_product, *further],
-                         "regret": of_product / min([of_product, *further])}
+        # At its last round it has no choice.
+        kind = "limit" if attempts[-1]["round"] + 1 >= dataset["planned_rounds"] else "stop"
+        found[kind] = {"what": f"ended after round {attempts[-1]['round']}", "errors": [of_product, *further],
+                       "regret": of_product / min([of_product, *further])}
     return found
 
 

@@ -36,11 +36,12 @@ def fields(results):
 def choices(results):
     rows = [["choices", "number", f"within {FINE}", "worst", "which"]]
     kinds = {"accepted or rejected": lambda r: r["judged"], "which round is the product": lambda r: [r["product"]],
-             "stop or go on": lambda r: [r["stop"]] if "stop" in r else []}
+             "stop or go on": lambda r: [r["stop"]] if "stop" in r else [],
+             "the rounds ended": lambda r: [r["limit"]] if "limit" in r else []}
     every = []
     for name, of in kinds.items():
         found = [(c["regret"], r["case"], c["what"]) for r in results for c in of(r)]
-        if name != "stop or go on":
+        if name not in ("stop or go on", "the rounds ended"):
             every += found
         rows.append(summary(name, found))
     rows.insert(3, summary("both", every))
