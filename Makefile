@@ -66,8 +66,9 @@ test-workers: workers-venv
 fuzz:
 	PROPTEST_CASES=$(or $(CASES),200000) $(CARGO) test --release --lib does_harm -- --include-ignored
 
+# One test more than processors at a time: some wait, for timers of stand-ins or for programs that begin.
 test: install-test-parts lint test-workers
-	CLEANLOOP_ASTROPY_PYTHON=$(CURDIR)/target/test-venv/bin/python $(CARGO) test -- --include-ignored $(LEFT_OUT)
+	RUST_TEST_THREADS=$$(($$(nproc) + 1)) CLEANLOOP_ASTROPY_PYTHON=$(CURDIR)/target/test-venv/bin/python $(CARGO) test -- --include-ignored $(LEFT_OUT)
 
 # The small tests that need no other program; of the reference results, only the selection in the repository.
 test-fast:

@@ -138,9 +138,14 @@ impl ColourScale {
 
     /// Place of `v` on the bar, clamped to 0..1.
     pub(crate) fn position(self, v: f64) -> f64 {
+        self.positions()(v)
+    }
+
+    /// The place of any value, for many of them.
+    fn positions(self) -> impl Fn(f64) -> f64 + Sync {
         let (low, high) = self.ends();
         let (a, b) = (self.stretch(low), self.stretch(high));
-        if b > a { ((self.stretch(v) - a) / (b - a)).clamp(0.0, 1.0) } else { 0.5 }
+        move |v| if b > a { ((self.stretch(v) - a) / (b - a)).clamp(0.0, 1.0) } else { 0.5 }
     }
 
     /// Values to be written at the bar, ascending, at least `apart` (in 0..1) from each other.
@@ -224,13 +229,14 @@ impl Picture {
     /// `plane` (`[y, x]`, y upwards as on the sky) coloured; NaN becomes transparent.
     pub(crate) fn of_plane(plane: ArrayView2<'_, f32>, scale: ColourScale, colours: Colours) -> Self {
         let (height, width) = plane.dim();
+        let position = scale.positions();
         let mut pixels = vec![0u8; width * height];
         pixels.par_chunks_mut(width.max(1)).enumerate().for_each(|(row, line)| {
             for (pixel, &v) in line.iter_mut().zip(plane.row(height - 1 - row)) {
                 *pixel = if v.is_nan() {
                     LEVELS as u8
                 } else {
-                    (scale.position(f64::from(v)) * (LEVELS - 1) as f64).round() as u8
+                    (position(f64::from(v)) * (LEVELS - 1) as f64).round() as u8
                 };
             }
         });
