@@ -99,6 +99,11 @@ pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String,
     Ok(TextOrNumber::deserialize(deserializer)?.into_text())
 }
 
+/// Deserialises a text that may be written as a number (antenna 5, a field named 1934), or left out.
+pub(crate) fn optional_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(Option::<TextOrNumber>::deserialize(deserializer)?.map(TextOrNumber::into_text))
+}
+
 /// Names less alike than this (Jaro-Winkler, 0 to 1) are not proposed.
 const LEAST_LIKENESS: f64 = 0.75;
 

@@ -209,7 +209,8 @@ impl ImagerOptions {
         matches!(self, Self::Wsclean(_))
     }
 
-    /// The line that images other data, `OTHER.ms`, with facets and solutions in the working folder under their own names.
+    /// The line that images other data, `OTHER.ms`, with facets and solutions in the working folder under their own names; of
+    /// several measurement sets each has solutions of its own.
     pub(crate) fn facets_line(&self, facets: &FacetFiles) -> String {
         let name = |path: &Path| path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         let solutions: Vec<String> = facets.solutions.iter().map(|path| name(path)).collect();
@@ -217,12 +218,16 @@ impl ImagerOptions {
             Self::Wsclean(o) => format!("-size {0} {0} -scale {1} ", o.size, o.scale),
             Self::Tclean(_) | Self::Command(_) => String::new(),
         };
+        let others: Vec<String> = match solutions.len() {
+            0 | 1 => vec!["OTHER.ms".to_owned()],
+            several => (1..=several).map(|number| format!("OTHER-{number}.ms")).collect(),
+        };
         format!(
-            "wsclean -use-wgridder {words}-data-column CORRECTED_DATA -facet-regions {} -apply-facet-solutions {} {} \
-             OTHER.ms",
+            "wsclean -use-wgridder {words}-data-column CORRECTED_DATA -facet-regions {} -apply-facet-solutions {} {} {}",
             name(&facets.regions),
             solutions.join(","),
-            facets.terms.join(",")
+            facets.terms.join(","),
+            others.join(" ")
         )
     }
 

@@ -1,7 +1,8 @@
 """Reads and mends DP3's solutions by direction (h5parm), in the Python that DP3 is installed in.
 
-    dp3_gains.py mend FILE OUT.json         solutions that are no number or have no weight are replaced, amplitudes are
-                                            normalised; what was found goes to OUT.json
+    dp3_gains.py mend FILE OUT.json [S]     solutions that are no number or have no weight are replaced, amplitudes are
+                                            averaged over S seconds around each time and normalised; what was found goes
+                                            to OUT.json
     dp3_gains.py put FILE NUMBER [EARLIER]  the solutions of a direction (0 first) become those of EARLIER's direction
                                             nearest to it, or identity
 
@@ -86,8 +87,29 @@ def scales(amplitudes: Any) -> Any:
     return np.sqrt(products.mean(axis=(0, 1, 3)))
 
 
-def mended(found: dict[str, tuple[Any, Any]]) -> tuple[dict[str, Any], Any]:
-    """Values of each term without bad ones and with normal amplitudes, from values and weights; and which were bad."""
+def averaged(amplitudes: Any, weights: Any, times: Any, width: float) -> Any:
+    """Amplitudes [time, ...] above 0, each the mean in the logarithm of those within a time of `width` s around its
+    own; one stays as it is where all of these have no weight.
+
+    An interval counts by the part of it that is inside. In steps of such means the last one would hold for a time that
+    is further away from it than any that it was made from.
+    """
+    import numpy as np
+
+    times = np.asarray(times, float)
+    if len(times) < 2:
+        return amplitudes
+    own = float(np.median(np.diff(times)))
+    away = np.abs(times[:, None] - times[None, :])
+    share = np.clip(((max(width, own) + own) / 2 - away) / own, 0.0, 1.0)
+    total = np.tensordot(share, weights, axes=1)
+    means = np.tensordot(share, weights * np.log(amplitudes), axes=1) / np.where(total > 0, total, 1.0)
+    return np.where(total > 0, np.exp(means), amplitudes)
+
+
+def mended(found: dict[str, tuple[Any, Any]], times: Any = (), width: float = 0.0) -> tuple[dict[str, Any], Any]:
+    """Values of each term without bad ones and with normal amplitudes, from values and weights; and which were bad.
+    With a width, s, amplitudes are averaged."""
     import numpy as np
 
     bad = np.zeros(next(iter(found.values()))[0].shape, bool)
@@ -98,6 +120,8 @@ def mended(found: dict[str, tuple[Any, Any]]) -> tuple[dict[str, Any], Any]:
     good = {name: fill_in_time(values, bad, neutral(name)) for name, (values, _) in found.items()}
     for name in good:
         if name.startswith("amplitude"):
+            if width > 0:
+                good[name] = averaged(good[name], np.where(bad, 0.0, found[name][1]), times, width)
             good[name] = good[name] / scales(good[name])[:, None]
     return good, bad
 
@@ -168,14 +192,16 @@ def text(name: Any) -> str:
     return name.decode() if isinstance(name, bytes) else str(name)
 
 
-def mend(path: str, output: str) -> None:
-    """Mends a file, and writes down what was found."""
+def mend(path: str, output: str, width_s: str = "0") -> None:
+    """Mends a file, averages its amplitudes over a time, and writes down what was found."""
     import h5py
     import numpy as np
 
     with h5py.File(path, "r+") as file:
         terms = tables(file)
-        good, bad = mended({name: (table.values, table.weights) for name, table in terms.items()})
+        times = next(iter(terms.values())).group["time"][:]
+        found_there = {name: (table.values, table.weights) for name, table in terms.items()}
+        good, bad = mended(found_there, times, float(width_s))
         for name, table in terms.items():
             table.values, table.weights = good[name], np.ones_like(table.weights)
             table.save()

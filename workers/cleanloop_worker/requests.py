@@ -67,7 +67,7 @@ class FillModel:
 
 @dataclass(frozen=True)
 class FourCorrelations:
-    """Copies a measurement set of the parallel hands as one of four correlations, a column of it as DATA."""
+    """Copies a measurement set as one of four correlations and one spectral window, a column of it as DATA."""
 
     ms: str
     column: str

@@ -45,6 +45,30 @@ def test_amplitudes_leave_the_fluxes_as_they_are() -> None:
     assert np.ptp(ratio[:, :, :, 0]) < 1e-12, "one factor for each direction"
 
 
+def test_slow_amplitudes_are_means_around_each_time() -> None:
+    times = 30.0 * np.arange(40)
+    rng = np.random.default_rng(2)
+    slow = 1 + 0.05 * np.sin(times / 400)[:, None]
+    noisy = slow * np.exp(0.1 * rng.standard_normal((40, 50)))
+    weights = np.ones_like(noisy)
+    means = dp3_gains.averaged(noisy, weights, times, 300.0)
+    assert np.std(means / slow) < 0.045 < 0.09 < np.std(noisy / slow), "ten of them are a third as noisy"
+    assert np.allclose(dp3_gains.averaged(noisy, weights, times, 30.0), noisy), "its own interval changes nothing"
+    assert np.allclose(dp3_gains.averaged(noisy, weights, times, np.inf), np.exp(np.log(noisy).mean(axis=0)))
+    weights[5:9], noisy[5:9] = 0.0, 77.0
+    assert dp3_gains.averaged(noisy, weights, times, 300.0).max() < 1.3, "what has no weight does not count"
+    assert (dp3_gains.averaged(noisy, 0 * weights, times, 300.0) == noisy).all()
+
+
+def test_phases_stay_fast() -> None:
+    found = solutions(amplitude000=1.0, phase000=0.5)
+    found["phase000"][0][3] = -0.5
+    found["amplitude000"][0][3, 0, 1] = 2.0
+    good, _ = dp3_gains.mended(found, 30.0 * np.arange(6), np.inf)
+    assert (good["phase000"] == found["phase000"][0]).all()
+    assert np.ptp(good["amplitude000"][:, 0, 1], axis=0).max() < 1e-12
+
+
 def test_steps_are_those_between_antennas() -> None:
     phases = np.zeros(SHAPE)
     phases += np.linspace(0, 3, 6)[:, None, None, None, None]  # in common: nothing is to be seen of it

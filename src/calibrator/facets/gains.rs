@@ -51,17 +51,18 @@ impl FacetGains {
     }
 }
 
-/// Replaces solutions that are no number or have no weight, which would make images of NaN, normalises amplitudes, and writes
-/// down what was found.
+/// Replaces solutions that are no number or have no weight, which would make images of NaN, averages amplitudes over a time
+/// (s), normalises them, and writes down what was found.
 ///
 /// # Errors
 /// No solutions; the environment of DP3 is not set up.
-pub(super) fn mend(dp3: &Dp3, solutions: &Path, found: &Path, log: &Path) -> Result<()> {
+pub(super) fn mend(dp3: &Dp3, solutions: &Path, found: &Path, average_s: Option<f64>, log: &Path) -> Result<()> {
     if !solutions.is_file() {
         let reason = "DP3 succeeded, but wrote no solutions".to_owned();
         return Err(FacetError::Solutions { path: solutions.to_path_buf(), reason }.into());
     }
-    dp3.run_script(&["mend".to_owned(), text(solutions), text(found)], log)
+    let words = ["mend".to_owned(), text(solutions), text(found)];
+    dp3.run_script(&words.into_iter().chain(average_s.map(|s| s.to_string())).collect::<Vec<_>>(), log)
 }
 
 fn text(path: &Path) -> String {

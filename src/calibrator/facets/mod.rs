@@ -201,7 +201,7 @@ pub(crate) fn directions_by_noise(source: &FacetSource<'_>, options: &FacetOptio
 pub struct FacetSolver<'a> {
     /// DP3.
     pub(crate) dp3: Dp3,
-    /// Makes copies with four correlations.
+    /// Makes copies with four correlations and one spectral window.
     pub casa: &'a Casa,
     /// Limits of DP3's time and silence.
     pub limits: Limits,
@@ -222,7 +222,7 @@ impl FacetSolver<'_> {
         options: &FacetOptions,
         (folder, log): (&Path, &Path),
     ) -> Result<FacetSolution> {
-        data.iter().try_for_each(check)?;
+        check(data.iter().map(|set| (set.measurement_set, set.summary)))?;
         let mut solution = match layout::make(source, options, folder)? {
             Ok(layout) => FacetSolution {
                 files: FacetFiles { regions: layout.regions, solutions: Vec::new(), terms: options.terms() },
@@ -237,7 +237,7 @@ impl FacetSolver<'_> {
             let place = (number, data.len());
             let (solutions, gains) = (numbered(folder, "solutions.h5", place), numbered(folder, "gains.json", place));
             let words = self.solve_one(set, options, (&solution.sky, &solutions), log)?;
-            gains::mend(&self.dp3, &solutions, &gains, log)?;
+            gains::mend(&self.dp3, &solutions, &gains, options.amplitude_average_s(), log)?;
             solution.files.solutions.push(solutions);
             solution.gains.push(gains);
             solution.commands.push(words);
@@ -255,13 +255,13 @@ impl FacetSolver<'_> {
     ) -> Result<Vec<String>> {
         let wide = solutions.with_extension("ms");
         fs::remove(&wide)?;
-        let four = set.summary.correlation_types.len() == CORRELATIONS;
-        if !four {
+        let as_it_is = set.summary.correlation_types.len() == CORRELATIONS && set.summary.spectral_windows.len() == 1;
+        if !as_it_is {
             let (ms, output) = (set.measurement_set.to_path_buf(), wide.clone());
             let column = set.column.to_owned();
             self.casa.ask(&FourCorrelations { ms, column, output }, Some(log))?;
         }
-        let input = if four { (set.measurement_set, set.column) } else { (wide.as_path(), "DATA") };
+        let input = if as_it_is { (set.measurement_set, set.column) } else { (wide.as_path(), "DATA") };
         let files = ddecal::Files { input, sky, solutions };
         let settings = ddecal::settings(options, &files, Some(set.summary.integration_s), self.threads);
         let ran = self.dp3.run_limited(&settings, self.limits, log);
@@ -297,23 +297,28 @@ pub(crate) fn preview(
     (lines, FacetFiles { regions: folder.join(FACETS), solutions, terms: options.terms() })
 }
 
-/// Refuses data that cannot be solved by direction.
-fn check(set: &FacetData<'_>) -> Result<()> {
-    let FacetData { measurement_set, summary, .. } = set;
-    let refuse = |reason: String| Err(FacetError::Data { ms: measurement_set.to_path_buf(), reason }.into());
-    if summary.spectral_windows.len() > 1 {
-        return refuse(format!(
-            "it has {} spectral windows; direction-dependent rounds take one (select it with `spw`)",
-            summary.spectral_windows.len()
-        ));
-    }
-    let mut types = summary.correlation_types.clone();
-    types.sort_unstable();
-    if ![&[5, 8][..], &[9, 12], &[5, 6, 7, 8], &[9, 10, 11, 12]].contains(&types.as_slice()) {
-        return refuse(format!(
-            "its correlations are {types:?} (casacore's numbers); direction-dependent rounds take both parallel hands, or \
-             all four correlations"
-        ));
+/// Refuses data that cannot be solved or imaged by direction together.
+pub(crate) fn check<'a>(sets: impl ExactSizeIterator<Item = (&'a Path, &'a MsSummary)>) -> Result<(), FacetError> {
+    let count = sets.len();
+    for (ms, summary) in sets {
+        let refuse = |reason: String| Err(FacetError::Data { ms: ms.to_path_buf(), reason });
+        let mut types = summary.correlation_types.clone();
+        types.sort_unstable();
+        if ![&[5, 8][..], &[9, 12], &[5, 6, 7, 8], &[9, 10, 11, 12]].contains(&types.as_slice()) {
+            return refuse(format!(
+                "its correlations are {types:?} (casacore's numbers); direction-dependent rounds take both parallel hands, \
+                 or all four correlations"
+            ));
+        }
+        // wsclean 3.1 counts windows where it should count measurement sets, and looks for a file that it was not given.
+        let windows = summary.spectral_windows.len();
+        if count > 1 && windows > 1 {
+            return refuse(format!(
+                "it has {windows} spectral windows: wsclean images several measurement sets by direction only if each has \
+                 one; select one with `spw`, join them with CASA's mstransform (`combinespws`), or image the measurement \
+                 sets by themselves"
+            ));
+        }
     }
     Ok(())
 }
@@ -323,7 +328,7 @@ mod tests {
     use super::*;
     use crate::measurement_set::{Antenna, SpectralWindow};
 
-    fn summary(correlation_types: &[i32], windows: usize) -> MsSummary {
+    fn summary(correlation_types: &[i32]) -> MsSummary {
         let antenna = |n: usize| Antenna {
             name: n.to_string(),
             position_m: [0.0; 3],
@@ -335,7 +340,7 @@ mod tests {
         let window = SpectralWindow { name: String::new(), frequencies_hz: vec![1.4e9; 4], channel_width_hz: 8e6 };
         MsSummary {
             antennas: (0..27).map(antenna).collect(),
-            spectral_windows: vec![window; windows],
+            spectral_windows: vec![window],
             correlation_types: correlation_types.to_vec(),
             integrations: 240,
             integration_s: 30.0,
@@ -345,7 +350,7 @@ mod tests {
 
     #[test]
     fn the_noise_of_an_interval_is_that_of_its_visibilities() {
-        let set = summary(&[5, 8], 1);
+        let set = summary(&[5, 8]);
         let visibilities: f64 = 27.0 * 26.0 / 2.0 * 4.0 * 2.0 * 240.0;
         let image = 0.15 / visibilities.sqrt();
         let expected = |integrations: f64| 0.15 / (26.0f64 * 4.0 * 2.0 * integrations).sqrt();
@@ -356,13 +361,13 @@ mod tests {
 
     #[test]
     fn data_that_cannot_be_solved_by_direction_are_refused() {
-        let said = |types: &[i32], windows| {
-            let summary = summary(types, windows);
-            let data = FacetData { measurement_set: Path::new("a.ms"), column: "DATA", summary: &summary };
-            check(&data).map_err(|e| e.to_string())
+        let said = |types: &[i32], windows: usize, sets: usize| {
+            let mut summary = summary(types);
+            summary.spectral_windows = vec![summary.spectral_windows[0].clone(); windows];
+            check(vec![(Path::new("a.ms"), &summary); sets].into_iter()).map_err(|e| e.to_string())
         };
-        assert_eq!((said(&[5, 8], 1), said(&[9, 10, 11, 12], 1)), (Ok(()), Ok(())));
-        assert!(said(&[5, 8], 2).unwrap_err().contains("a.ms: it has 2 spectral windows"));
-        assert!(said(&[5], 1).unwrap_err().contains("its correlations are [5]"));
+        assert_eq!((said(&[5, 8], 1, 2), said(&[9, 10, 11, 12], 4, 1)), (Ok(()), Ok(())));
+        assert!(said(&[5], 1, 1).unwrap_err().contains("a.ms: its correlations are [5]"));
+        assert!(said(&[5, 8], 4, 2).unwrap_err().contains("a.ms: it has 4 spectral windows"));
     }
 }

@@ -1,7 +1,7 @@
 //! Options of a direction-dependent round: the mode `facets`.
 
 use crate::calibrator::options::{CalMode, GainType, Solint};
-use crate::options::{Checks, OptionError, TextOrNumber, Validate, text};
+use crate::options::{Checks, OptionError, TextOrNumber, Validate, optional_text, text};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -22,6 +22,11 @@ pub struct FacetOptions {
     #[serde(deserialize_with = "text")]
     #[schemars(with = "TextOrNumber")]
     pub solint: String,
+    /// Interval of the amplitudes with `calmode: ap`, where they change more slowly than the phases: each is the mean of those
+    /// within this time around its own. `null`: that of `solint`.
+    #[serde(deserialize_with = "optional_text")]
+    #[schemars(with = "Option<TextOrNumber>")]
+    pub amplitude_solint: Option<String>,
     /// Quantities that are solved for: phases (`p`), amplitudes (`a`) or both (`ap`).
     pub calmode: CalMode,
     /// `T`: one gain for both polarisations; `G`: one for each.
@@ -61,6 +66,7 @@ impl Default for FacetOptions {
         Self {
             directions: "auto".into(),
             solint: "60s".into(),
+            amplitude_solint: None,
             calmode: CalMode::P,
             gaintype: GainType::T,
             minsnr: 10.0,
@@ -89,6 +95,23 @@ impl FacetOptions {
         Solint::parse(&self.solint).filter(|solint| *solint != Solint::Auto)
     }
 
+    /// The time that amplitudes are averaged over, s; infinity: all of it. `None`: they are not.
+    pub(super) fn amplitude_average_s(&self) -> Option<f64> {
+        match self.amplitude_solint.as_deref().and_then(Solint::parse)? {
+            Solint::Seconds(seconds) => Some(seconds),
+            Solint::Infinite => Some(f64::INFINITY),
+            _ => None,
+        }
+    }
+
+    /// The intervals in words, e.g. `30s`, or `30s, amplitudes 300s`.
+    pub(crate) fn intervals(&self) -> String {
+        match self.amplitude_solint.as_deref().filter(|_| self.calmode == CalMode::Ap) {
+            Some(slow) => format!("{}, amplitudes {slow}", self.solint),
+            None => self.solint.clone(),
+        }
+    }
+
     /// Names of the solution tables that DP3 writes, in the order of application.
     pub fn terms(&self) -> Vec<String> {
         let names: &[&str] = match self.calmode {
@@ -97,6 +120,15 @@ impl FacetOptions {
             CalMode::Ap => &["amplitude000", "phase000"],
         };
         names.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    /// The interval is longer than this time, s.
+    fn is_longer_than(&self, time_s: f64) -> bool {
+        match self.interval() {
+            Some(Solint::Seconds(seconds)) => seconds > time_s,
+            Some(Solint::Infinite) => time_s.is_finite(),
+            _ => false,
+        }
     }
 
     /// DP3's word for what is solved for.
@@ -120,6 +152,12 @@ impl Validate for FacetOptions {
             !self.directions.is_empty() && number.is_err() || self.directions.parse::<usize>().is_ok_and(|n| n > 1);
         checks.check(valid, "directions", &self.directions, "`auto`, a number of 2 or more, or a file");
         checks.check(self.interval().is_some(), "solint", &self.solint, "a time such as 60s or 2min, `int` or `inf`");
+        if let Some(slow) = &self.amplitude_solint {
+            let valid =
+                self.calmode == CalMode::Ap && self.amplitude_average_s().is_some_and(|s| !self.is_longer_than(s));
+            let expected = "a time such as 300s, or `inf`, not shorter than `solint`, with `calmode: ap`";
+            checks.check(valid, "amplitude_solint", slow, expected);
+        }
         let valid = matches!(self.gaintype, GainType::T | GainType::G);
         checks.check(valid, "gaintype", format!("{:?}", self.gaintype), "`T` or `G`");
         let at_least_0 = |x: f64| x.is_finite() && x >= 0.0;
@@ -166,6 +204,16 @@ mod tests {
         assert_eq!((options.mode(), options.terms()), (mode, terms.iter().map(|&t| t.to_owned()).collect()));
     }
 
+    #[rstest::rstest]
+    #[case(json!({}), None, "60s")]
+    #[case(json!({"calmode": "ap", "solint": "int", "amplitude_solint": "5min"}), Some(300.0), "int, amplitudes 5min")]
+    #[case(json!({"calmode": "ap", "amplitude_solint": "inf"}), Some(f64::INFINITY), "60s, amplitudes inf")]
+    fn amplitudes_may_be_slower(#[case] written: Value, #[case] average_s: Option<f64>, #[case] words: &str) {
+        let options = options(written);
+        options.validate().expect("valid");
+        assert_eq!((options.amplitude_average_s(), options.intervals().as_str()), (average_s, words));
+    }
+
     #[test]
     fn invalid_values_are_named() {
         let cases = [
@@ -173,6 +221,9 @@ mod tests {
             json!({"directions": ""}),
             json!({"directions": 2.5}),
             json!({"solint": "auto"}),
+            json!({"amplitude_solint": "300s"}),
+            json!({"calmode": "ap", "amplitude_solint": "30s"}),
+            json!({"calmode": "ap", "solint": "inf", "amplitude_solint": 300}),
             json!({"gaintype": "K"}),
             json!({"minsnr": -1}),
             json!({"most": 1}),
@@ -185,6 +236,9 @@ mod tests {
         facets.directions is empty; expected `auto`, a number of 2 or more, or a file
         facets.directions is 2.5; expected `auto`, a number of 2 or more, or a file
         facets.solint is auto; expected a time such as 60s or 2min, `int` or `inf`
+        facets.amplitude_solint is 300s; expected a time such as 300s, or `inf`, not shorter than `solint`, with `calmode: ap`
+        facets.amplitude_solint is 30s; expected a time such as 300s, or `inf`, not shorter than `solint`, with `calmode: ap`
+        facets.amplitude_solint is 300; expected a time such as 300s, or `inf`, not shorter than `solint`, with `calmode: ap`
         facets.gaintype is K; expected `T` or `G`
         facets.minsnr is -1; expected a number of 0 or more
         facets.most is 1; expected a number of 2 or more

@@ -70,7 +70,7 @@ pub enum OnFailure {
 #[serde(default, deny_unknown_fields)]
 pub struct CampaignBlock {
     /// Name of the campaign, for titles and folders. Default: the file's name without its ending.
-    #[serde(deserialize_with = "programs::optional_text")]
+    #[serde(deserialize_with = "crate::options::optional_text")]
     #[schemars(with = "Option<Word>")]
     pub name: Option<String>,
     /// Measurement sets: paths, or patterns with `*`, `?`, `[ab]`. Relative paths start at the campaign file's folder.
@@ -120,7 +120,7 @@ pub struct CampaignBlock {
     /// Commands of the external programs.
     pub executables: Executables,
     /// Reference antenna, by name or number. Default: the antenna with most unflagged data nearest the array's centre.
-    #[serde(deserialize_with = "programs::optional_text")]
+    #[serde(deserialize_with = "crate::options::optional_text")]
     #[schemars(with = "Option<Word>")]
     pub reference_antenna: Option<String>,
     /// The data that are worked on: a `copy` or the `original`.

@@ -105,11 +105,6 @@ fn words<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::E
     })
 }
 
-/// Text, or a number that stands for it (antenna 5, a field named 1934), for a key that may be left out.
-pub(crate) fn optional_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    Ok(Option::<Word>::deserialize(deserializer)?.map(Word::into_text))
-}
-
 /// Text, or a number that stands for it.
 pub(crate) fn any_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     Word::deserialize(deserializer).map(Word::into_text)

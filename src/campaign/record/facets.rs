@@ -10,7 +10,7 @@ use std::path::PathBuf;
 /// The directions of a round, and what became of them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FacetRecord {
-    /// Solution interval, as given.
+    /// Solution interval, as given, with that of slower amplitudes, e.g. `30s, amplitudes 300s`.
     pub solint: String,
     /// Quantities that were solved for.
     pub calmode: CalMode,

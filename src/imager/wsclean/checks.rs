@@ -103,3 +103,66 @@ pub(crate) fn mask(imaging: &Imaging, path: &Path) -> Result<usize, WscleanError
     }
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::{Header, PixelType, write_plane};
+    use crate::imager::context::ImagerContext;
+    use crate::imager::job::{FacetFiles, ImagingJob};
+    use ndarray::Array2;
+    use serde_json::{Value, json};
+
+    /// An imaging of so many measurement sets and files of solutions with so many facets.
+    fn imaging(folder: &Path, (sets, files, count): (usize, usize, usize), options: Value) -> Imaging {
+        let regions = folder.join("facets.reg");
+        std::fs::write(&regions, "polygon(0,0,1,0,1,1)\npoint(0.5,0.5)\n".repeat(count)).expect("written");
+        let solutions: Vec<_> = (0..files).map(|n| folder.join(format!("solutions-{n}.h5"))).collect();
+        solutions.iter().for_each(|path| std::fs::write(path, "").expect("written"));
+        let job = ImagingJob {
+            measurement_sets: vec![folder.join("a.ms"); sets],
+            data_column: "DATA".into(),
+            folder: folder.to_owned(),
+            log: folder.join("log"),
+            threads: 1,
+            memory_gb: None,
+            update_model: true,
+            facets: Some(FacetFiles { regions, solutions, terms: vec!["phase000".into()] }),
+        };
+        let options = serde_json::from_value(options).expect("options");
+        // Nothing is run.
+        let context = ImagerContext { executable: vec!["no such program".into()], ..ImagerContext::default() };
+        Imaging::new(job, options, context)
+    }
+
+    #[test]
+    fn what_wsclean_would_image_wrongly_by_direction_is_refused() {
+        let folder = tempfile::tempdir().expect("folder");
+        let said = |numbers, options| facets(&imaging(folder.path(), numbers, options)).map_err(|e| e.to_string());
+        assert_eq!(said((2, 2, 5), json!({"channels_out": 4, "join_channels": true})), Ok(()));
+        let wrong = |numbers, options| said(numbers, options).expect_err("refused");
+        assert!(wrong((1, 1, 1), json!({})).contains("it has 1 facet(s), at least two are needed"));
+        assert!(wrong((2, 1, 5), json!({})).contains("1 file(s) of solutions for 2 measurement set(s)"));
+        assert!(
+            wrong((1, 1, 5), json!({"channels_out": 4, "join_channels": false})).contains("channels must be joined")
+        );
+        assert!(wrong((1, 1, 5), json!({"save_source_list": true})).contains("cannot save the list of components"));
+        let mut gone = imaging(folder.path(), (1, 1, 5), json!({}));
+        gone.job.facets.as_mut().expect("facets").solutions[0] = folder.path().join("gone.h5");
+        assert!(facets(&gone).expect_err("refused").to_string().contains("gone.h5: not found"));
+    }
+
+    #[test]
+    fn an_image_of_nan_is_an_error() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("image.fits");
+        let written = |value: f32| {
+            let mut plane = Array2::<f32>::zeros((8, 8));
+            plane[[3, 4]] = value;
+            write_plane(&path, plane.view(), PixelType::F32, &Header::default(), 4).expect("written");
+            numbers(&path, Path::new("log")).map_err(|e| e.to_string())
+        };
+        assert_eq!(written(1.0), Ok(()));
+        assert!(written(f32::NAN).expect_err("refused").contains("image.fits"));
+    }
+}

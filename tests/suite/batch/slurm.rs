@@ -1,6 +1,8 @@
 //! Campaigns on a real Slurm of one node, which `make test-slurm` starts and stops (`scripts/test-slurm.sh`);
 //! ignored everywhere else.
 
+mod facets;
+
 use crate::support::fake::Fake;
 use crate::support::running::{PATIENCE, Running, wait_until};
 use cleanloop::campaign::record::State;

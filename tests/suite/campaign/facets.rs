@@ -1,13 +1,17 @@
 //! Rounds that solve by direction, with the real DP3 and wsclean on a small simulated field of three directions.
 
 use super::whole::{final_pixels, prepared_with, succeed};
+use crate::support::real;
 use crate::support::running::Running;
 use crate::support::words::dialogue;
 use cleanloop::calibrator::facets::FacetGains;
 use cleanloop::campaign::record::{RoundRecord, State};
+use cleanloop::measurement_set::checksum;
+use cleanloop::programs::casa::requests::FourCorrelations;
 use cleanloop::programs::setup::{Environment, Kind};
 use serde_json::{Value, json};
 use std::fs;
+use std::path::Path;
 
 /// Phases in common, then phases by direction, then both.
 const CAMPAIGN: &str = "
@@ -61,19 +65,114 @@ fn directions_are_solved_on_top_of_what_is_common_and_a_killed_run_ends_with_the
     let expected = final_pixels(whole.path());
 
     let killed = prepared_with(CAMPAIGN, &data());
-    let journal = killed.path().join("out/journal.jsonl");
+    kill_in(killed.path(), &["round-02/facets", "round-02/image", "round-03/image"]);
+    assert_eq!(succeed(killed.path()).state, State::Done);
+    assert!(final_pixels(killed.path()) == expected, "the killed run ends with other images");
+}
+
+/// Starts the campaign once for each of these steps, and kills it a moment after that has begun.
+fn kill_in(folder: &Path, steps: &[&str]) {
+    let journal = folder.join("out/journal.jsonl");
     let begun = |step: &str| {
         let text = fs::read_to_string(&journal).unwrap_or_default();
         text.lines().any(|line| line.contains(r#""event":"started""#) && line.contains(step))
     };
-    for step in ["round-02/facets", "round-02/image", "round-03/image"] {
-        let mut first = Running::start(killed.path(), &["run", "campaign.yaml"]);
+    for step in steps {
+        let mut first = Running::start(folder, &["run", "campaign.yaml"]);
         first.wait_until(step, || begun(step));
         std::thread::sleep(std::time::Duration::from_millis(700));
         first.kill();
     }
-    assert_eq!(succeed(killed.path()).state, State::Done);
+}
+
+/// A small field of three directions, and none in common.
+fn small(more: &Value) -> Value {
+    let mut all = json!({
+        "preset": "pointlike", "antennas": 12, "duration_s": 600, "directions": 3, "sources": 4, "field_arcsec": 130,
+        "bright_jy": 4.0, "phase_rms_deg": 0.0, "amplitude_rms": 0.0
+    });
+    all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    all
+}
+
+/// Phases by direction, then amplitudes that change slowly on top of phases of each integration.
+pub(crate) const SMALL_CAMPAIGN: &str = "
+version: 0.2
+campaign: {name: wide, measurement_sets: ['*.ms'], output: out, rounds: 2, imager: wsclean, calibrator: casa,
+           mask: {rounds: 1}, resources: {threads: 1}}
+defaults:
+  wsclean: {size: 256, scale: 1.2asec, weight: briggs 0, niter: 5000, nmiter: 6, mgain: 0.8, auto_mask: 6, local_rms: false,
+            auto_threshold: 1, channels_out: 1, join_channels: false, abs_mem: 1}
+  facets: {images: 1}
+selfcal:
+  0: {}
+  1: {facets: {solint: 60s}}
+  2: {facets: {solint: int, calmode: ap, amplitude_solint: 180s}}
+";
+
+/// The campaign with the data of [`small`].
+pub(crate) fn small_campaign(campaign: &str) -> tempfile::TempDir {
+    prepared_with(campaign, &small(&json!({})))
+}
+
+/// Two nights together.
+fn two_nights() -> tempfile::TempDir {
+    let together = SMALL_CAMPAIGN.replace("output: out", "together: all, output: out");
+    let folder = prepared_with(&together, &small(&json!({"night": 1})));
+    fs::rename(folder.path().join("field.ms"), folder.path().join("night1.ms")).unwrap();
+    let second = small(&json!({"night": 2, "hour_angle_h": 2}));
+    real::field(&real::casa(), folder.path(), &second);
+    folder
+}
+
+#[test]
+#[ignore = "needs wsclean, CASA and DP3"]
+fn several_measurement_sets_have_common_directions_and_solutions_of_their_own() {
+    Environment::ready(Kind::Dp3).expect("DP3 is set up");
+    let whole = two_nights();
+    let record = succeed(whole.path());
+    assert_eq!(record.datasets.len(), 1);
+    let rounds = &record.datasets[0].rounds;
+    let ranges = dynamic_ranges(rounds);
+    assert!(ranges[1] > 2.0 * ranges[0] && ranges[2] > 1.2 * ranges[1], "{ranges:?}");
+    let facets = rounds[2].facets.as_ref().expect("directions");
+    let directions = facets.directions.len();
+    assert!((facets.files.solutions.len(), facets.gains.len()) == (2, 2) && directions > 1, "{facets:?}");
+    assert_eq!(facets.solint, "int, amplitudes 180s");
+    let gains = [0, 1].map(|night| FacetGains::load(&facets.gains[night]).unwrap());
+    assert!(gains[1].time_s[0] > gains[0].time_s[19] + 3600.0, "another night: {:?}", gains[1].time_s);
+    for night in &gains {
+        assert_eq!((night.directions.len(), night.time_s.len()), (directions, 20));
+        // Over ten steps of an amplitude the mean of six moves by less than one of a solution alone.
+        let amplitudes = &night.directions[1].amplitude[3];
+        let step = amplitudes.windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f64::max);
+        assert!(step < 0.03, "{amplitudes:?}");
+    }
+    let line = fs::read_to_string(whole.path().join("out/final/image-with-facets.txt")).unwrap();
+    assert!(line.contains("solutions-1.h5,solutions-2.h5") && line.trim().ends_with("OTHER-1.ms OTHER-2.ms"), "{line}");
+    let expected = final_pixels(whole.path());
+
+    let killed = two_nights();
+    kill_in(killed.path(), &["round-01/facets", "round-02/facets", "round-02/image"]);
+    succeed(killed.path());
     assert!(final_pixels(killed.path()) == expected, "the killed run ends with other images");
+}
+
+/// What DP3 gets of two windows is what it gets of one that has the channels of both.
+#[test]
+#[ignore = "needs CASA"]
+fn spectral_windows_are_solved_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let casa = real::casa();
+    let copied = |windows: usize, channels: usize| {
+        let own = folder.path().join(windows.to_string());
+        fs::create_dir(&own).unwrap();
+        let ms = real::field(&casa, &own, &small(&json!({"windows": windows, "channels": channels}))).ms;
+        let output = own.join("four.ms");
+        casa.ask(&FourCorrelations { ms, column: "DATA".into(), output: output.clone() }, None).unwrap();
+        ["DATA", "FLAG", "UVW", "WEIGHT"].map(|column| checksum(&casa, &output, column).unwrap())
+    };
+    assert_eq!(copied(2, 3), copied(1, 6));
 }
 
 /// The calls of DP3 and of the imaging with facets.

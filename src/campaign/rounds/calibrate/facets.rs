@@ -39,7 +39,7 @@ impl DatasetRun<'_> {
         if let Some(why) = &solution.refused {
             return Ok(Err(Box::new(without_directions(why))));
         }
-        let (solint, calmode) = (&step.options.solint, step.options.calmode);
+        let (solint, calmode) = (&step.options.intervals(), step.options.calmode);
         let record = self.current();
         record.facets = Some(FacetRecord::of(&solution, solint, calmode));
         (record.solint, record.calmode) = (Some(solint.clone()), Some(calmode));

@@ -106,7 +106,9 @@ fn margin_of(antennas: usize) -> Option<f64> {
 /// One line about an attempt.
 fn about(plan: &RoundPlan, changes: &[Relaxation], resolved: bool) -> String {
     let mut about = match (&plan.calibration, &plan.facets) {
-        (_, Some(facets)) => format!("calibrating by direction {}, solint {}", facets.calmode.name(), facets.solint),
+        (_, Some(facets)) => {
+            format!("calibrating by direction {}, solint {}", facets.calmode.name(), facets.intervals())
+        }
         (None, None) => "imaging".to_string(),
         (Some(c), None) => format!("calibrating {}", chain_words(&c.chain)),
     };

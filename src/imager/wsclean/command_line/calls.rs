@@ -257,3 +257,41 @@ pub(crate) fn beam_words(beam: &Beam) -> [String; 3] {
     let asec = |deg: f64| format!("{}asec", deg * 3600.0);
     [asec(beam.major_deg), asec(beam.minor_deg), format!("{}deg", beam.pa_deg)]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn facets_are_imaged_with_the_w_gridder_and_a_file_of_solutions_for_each_set() {
+        let help = include_str!("../../../../tests/data/wsclean/help-3.1.0.txt");
+        let installed = Installed::from_help(&["wsclean".to_owned()], help).expect("help");
+        let path = |name: &str| PathBuf::from(name);
+        let facets = FacetFiles {
+            regions: path("f.reg"),
+            solutions: vec![path("s-1.h5"), path("s-2.h5")],
+            terms: vec!["amplitude000".into(), "phase000".into()],
+        };
+        let job = ImagingJob {
+            measurement_sets: vec![path("1.ms"), path("2.ms")],
+            data_column: "CORRECTED_DATA".into(),
+            folder: path("image"),
+            log: path("log"),
+            threads: 1,
+            memory_gb: None,
+            update_model: true,
+            facets: Some(facets),
+        };
+        for gridder in ["wgridder", "wstacking"] {
+            let options = serde_json::from_value(json!({"gridder": gridder})).expect("options");
+            let calls = Calls { job: &job, options: &options, installed: Some(&installed), executable: &[] };
+            for arguments in [calls.ordinary(None), calls.predict(false)] {
+                let line = calls.line(Path::new("w"), &arguments.expect("a line")).join(" ");
+                assert_eq!(line.matches("-use-wgridder").count(), 1, "{gridder}: {line}");
+                let solutions = "-facet-regions f.reg -apply-facet-solutions s-1.h5,s-2.h5 amplitude000,phase000";
+                assert!(line.contains(solutions) && line.ends_with("1.ms 2.ms"), "{line}");
+            }
+        }
+    }
+}

@@ -137,8 +137,8 @@ pub struct LoadColumn {
     pub folder: PathBuf,
 }
 
-/// Copies a measurement set of the two parallel hands as one of four correlations, for programs that take nothing else: the
-/// cross hands are 0 and not flagged.
+/// Copies a measurement set as one of four correlations and one spectral window, for programs that take nothing else: cross
+/// hands that it lacks are 0 and not flagged, its windows come one after the other in the order of frequency.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct FourCorrelations {
     /// The measurement set.

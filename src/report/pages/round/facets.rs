@@ -40,7 +40,7 @@ pub(super) fn view(folder: &Path, facets: &FacetRecord, drawn: &RoundFigures) ->
         facts: facts.into_iter().flatten().collect(),
         map: drawn.facets.as_ref().map(|figure| FigureView::new("Facets on the residual", figure)),
         directions: directions(facets, &gains),
-        plots: gains.iter().flat_map(plots).collect(),
+        plots: gains.iter().enumerate().flat_map(|(set, of)| plots(of, (gains.len() > 1).then_some(set + 1))).collect(),
     }
 }
 
@@ -51,22 +51,25 @@ fn directions(facets: &FacetRecord, gains: &[FacetGains]) -> Table {
         Heading::number("Declination", ""),
         Heading::number("Flux", ""),
         Heading::number("Expected S/N", "").explained("of an antenna's solution in one interval"),
-        Heading::number("Step of the phases", "").explained("from one interval to the next, median"),
-        Heading::number("Replaced", "").explained("solutions that were no number or had no weight"),
+        Heading::number("Step of the phases", "")
+            .explained("from one interval to the next, median; the largest of all sets"),
+        Heading::number("Replaced", "")
+            .explained("solutions that were no number or had no weight; the most of all measurement sets"),
         Heading::number("Noise before", "").explained("within 15 beams, outside of the masks"),
         Heading::number("Noise after", "").explained("with the new solutions"),
         Heading::words("Solutions"),
     ];
     let row = |(number, direction): (usize, &FacetDirection)| {
-        let own = gains.first().and_then(|gains| gains.directions.get(number));
+        let own: Vec<&DirectionGains> = gains.iter().filter_map(|gains| gains.directions.get(number)).collect();
         let judged = facets.judged.get(number);
-        direction_row(direction, own, judged)
+        direction_row(direction, &own, judged)
     };
     let rows = facets.directions.iter().enumerate().map(row).collect();
     Table { caption: "Directions".into(), sortable: true, headings, rows }
 }
 
-fn direction_row(direction: &FacetDirection, gains: Option<&DirectionGains>, judged: Option<&JudgedDirection>) -> Row {
+fn direction_row(direction: &FacetDirection, gains: &[&DirectionGains], judged: Option<&JudgedDirection>) -> Row {
+    let most = |value: fn(&DirectionGains) -> Option<f64>| gains.iter().filter_map(|own| value(own)).reduce(f64::max);
     let degrees = |value: f64| format!("{value:.4}°");
     let noise = |value: f64| with_unit(value, "Jy/beam");
     let back = judged.is_some_and(|judged| judged.put_back);
@@ -78,8 +81,8 @@ fn direction_row(direction: &FacetDirection, gains: Option<&DirectionGains>, jud
             Cell::number(Some(direction.dec_deg), degrees),
             Cell::number(Some(direction.flux_jy), |flux| with_unit(flux, "Jy")),
             Cell::number(Some(direction.snr), |snr| significant(snr, 3)),
-            Cell::number(gains.and_then(|own| own.phase_step_deg), |step| format!("{}°", significant(step, 2))),
-            Cell::number(gains.map(|own| own.bad_fraction), percent),
+            Cell::number(most(|own| own.phase_step_deg), |step| format!("{}°", significant(step, 2))),
+            Cell::number(most(|own| Some(own.bad_fraction)), percent),
             Cell::number(judged.map(|judged| judged.before.noise), noise),
             Cell::number(judged.map(|judged| judged.after.noise), noise),
             Cell::text(if back { "got worse: the earlier ones" } else { "new" }),
@@ -87,10 +90,11 @@ fn direction_row(direction: &FacetDirection, gains: Option<&DirectionGains>, jud
     }
 }
 
-/// Plots of each direction of a measurement set.
-fn plots(gains: &FacetGains) -> Vec<DirectionPlots> {
+/// Plots of each direction of a measurement set, one of several by its number.
+fn plots(gains: &FacetGains, set: Option<usize>) -> Vec<DirectionPlots> {
+    let of_set = set.map_or_else(String::new, |number| format!(" of measurement set {number}"));
     let one = |direction: &DirectionGains| DirectionPlots {
-        title: direction.name.clone(),
+        title: format!("{}{of_set}", direction.name),
         antennas: gains::draw(&as_statistics(gains, direction)).plots,
     };
     gains.directions.iter().map(one).collect()
@@ -123,26 +127,30 @@ mod tests {
     use crate::imager::FacetFiles;
     use crate::quality::facets::FacetNoise;
 
-    #[test]
-    fn each_direction_has_a_row_and_plots_of_its_antennas() {
-        let folder = tempfile::tempdir().expect("folder");
+    fn solved(bad_fraction: f64, step: f64) -> FacetGains {
         let one = |name: &str| DirectionGains {
             name: name.into(),
             ra_deg: 1.0,
             dec_deg: 2.0,
-            bad_fraction: 0.0,
-            phase_step_deg: Some(12.0),
+            bad_fraction,
+            phase_step_deg: Some(step),
             amplitude_scatter: None,
             phase_deg: vec![vec![0.0, 0.0], vec![10.0, 20.0]],
             amplitude: Vec::new(),
         };
-        let gains = FacetGains {
+        FacetGains {
             time_s: vec![0.0, 60.0],
             antennas: vec!["a".into(), "b".into()],
             directions: vec![one("Dir0"), one("Dir1")],
-        };
-        let path = folder.path().join("gains.json");
-        std::fs::write(&path, serde_json::to_vec(&gains).expect("JSON")).expect("written");
+        }
+    }
+
+    #[test]
+    fn each_direction_has_a_row_and_plots_of_its_antennas() {
+        let folder = tempfile::tempdir().expect("folder");
+        for (name, gains) in [("gains-1.json", solved(0.0, 12.0)), ("gains-2.json", solved(0.25, 9.0))] {
+            std::fs::write(folder.path().join(name), serde_json::to_vec(&gains).expect("JSON")).expect("written");
+        }
         let direction =
             |name: &str| FacetDirection { name: name.into(), flux_jy: 1.5, snr: 40.0, ..Default::default() };
         let noise = |noise| FacetNoise { noise, minimum: -noise };
@@ -153,13 +161,16 @@ mod tests {
             directions: vec![direction("Dir0"), direction("Dir1")],
             too_faint: 3,
             files: FacetFiles::default(),
-            gains: vec!["gains.json".into()],
+            gains: vec!["gains-1.json".into(), "gains-2.json".into()],
             judged: vec![judged(false), judged(true)],
             images: vec![1200.0],
         };
         let view = view(folder.path(), &record, &RoundFigures::default());
         let last: Vec<&str> = view.directions.rows.iter().map(|row| row.cells[9].text.as_str()).collect();
         assert_eq!(last, ["new", "got worse: the earlier ones"]);
-        assert_eq!(view.plots.iter().map(|plots| plots.antennas.len()).collect::<Vec<_>>(), [2, 2]);
+        let texts: Vec<&str> = view.directions.rows[0].cells[5..7].iter().map(|cell| cell.text.as_str()).collect();
+        assert_eq!(texts, ["12°", "25 %"], "the largest of both");
+        let plots: Vec<_> = view.plots.iter().map(|plots| (plots.title.as_str(), plots.antennas.len())).collect();
+        assert_eq!((plots.len(), plots[3]), (4, ("Dir1 of measurement set 2", 2)));
     }
 }

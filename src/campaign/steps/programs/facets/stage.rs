@@ -4,7 +4,7 @@ use super::super::Programs;
 use super::super::intervals::IntervalChoice;
 use super::field_noise;
 use crate::calibrator::facets::options::FacetOptions;
-use crate::calibrator::facets::{FacetSource, directions_by_noise};
+use crate::calibrator::facets::{FacetSource, check, directions_by_noise};
 use crate::campaign::layout::AttemptId;
 use crate::campaign::plan::RoundPlan;
 use crate::campaign::rules::facets::{self, Stage, StageStep};
@@ -87,6 +87,10 @@ impl Programs<'_> {
             return Ok(Some(seen));
         }
         let Some((products, mask)) = past.images else { return Ok(None) };
+        if let Err(unsuited) = check(self.sets.iter().map(|set| (set.path.as_path(), &set.summary))) {
+            tracing::warn!(dataset = %self.target.name, "no rounds by direction: {unsuited}");
+            return Ok(None);
+        }
         let field = field_noise(products)?;
         let why = self.errors_by_direction(products, field)?;
         let seen = Seen { why, shortest: self.shortest_interval((products, mask), options, field)? };
