@@ -7,7 +7,7 @@ use super::JobOptions;
 use crate::process::{self, ProcessError, Said};
 use crate::util::shell;
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Longest time that a client may take: sbatch itself waits for a controller that is busy.
@@ -357,7 +357,7 @@ fn contracted(indices: &[usize]) -> String {
 /// The job script: what the job asks for, people's own lines, and cleanloop in place of the shell, so that Slurm's
 /// signals reach it.
 fn script(job: &Job) -> String {
-    let mut lines = vec![format!("--job-name={}", job.name), format!("--output={}", job.log.display())];
+    let mut lines = vec![format!("--job-name={}", job.name), format!("--output={}", directive(&job.log))];
     if let Some(indices) = &job.indices {
         let limit = job.at_once.map(|n| format!("%{n}")).unwrap_or_default();
         lines.push(format!("--array={}{limit}", contracted(indices)));
@@ -392,6 +392,12 @@ fn script(job: &Job) -> String {
         .collect();
     text.push_str(&format!("exec {}\n", words.join(" ")));
     text
+}
+
+/// A path in a directive, which sbatch ends at a space.
+fn directive(path: &Path) -> String {
+    let path = path.to_string_lossy();
+    if path.contains(char::is_whitespace) { format!("\"{path}\"") } else { path.into_owned() }
 }
 
 #[cfg(test)]

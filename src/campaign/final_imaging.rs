@@ -148,17 +148,31 @@ pub(super) fn go_on(ended: &Plan, settings: &RunSettings<'_>, events: &Emitter) 
         ..*settings
     };
     let campaign = CampaignRun { plan, settings: &settings, events };
+    let goes_on = |failed: bool| !failed || plan.on_failure != OnFailure::Stop;
+    let mut failures: Vec<String> = Vec::new();
     for imaging in &plan.final_imaging {
         let folder = final_imaging_folder(&plan.output, &imaging.name);
         let stands = CampaignRecord::load(&folder).map(|own| own.state);
-        match stands {
+        let failed = match stands {
             Ok(state @ (State::Done | State::Converged | State::Diverged | State::Failed)) => {
                 note(campaign, FinalRecord { name: imaging.name.clone(), folder, state, ..FinalRecord::default() })?;
+                state == State::Failed
             }
             // Its own steward looks after it.
             Ok(State::Running | State::Waiting | State::Interrupted) => return Ok(()),
-            _ => return run_one(campaign, imaging, false).map(drop),
+            _ => match run_one(campaign, imaging, false) {
+                Ok(made) if !made.state.is_final() => return Ok(()),
+                Ok(_) => false,
+                Err(Error::Interrupted) => return Err(Error::Interrupted),
+                Err(error) => {
+                    failures.push(format!("final imaging {}: {error}", imaging.name));
+                    true
+                }
+            },
+        };
+        if !goes_on(failed) {
+            break;
         }
     }
-    Ok(())
+    if failures.is_empty() { Ok(()) } else { Err(Error::external(failures.join("\n"))) }
 }

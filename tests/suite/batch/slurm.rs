@@ -640,3 +640,54 @@ fn many_sets_with_failures_nothing_lost_and_nothing_twice() {
     assert!(record.datasets.iter().all(|d| d.state == State::Done));
     fake.assert_each_once(sets, 1, &|set, round| fails(set, round).then_some(2));
 }
+
+/// Nobody is logged in: the steward of the campaign submits the final imagings one after the other, also after one that
+/// failed. A group whose job was cancelled is submitted again by the next run, alone, and the cube is that of one job.
+#[test]
+#[ignore = "needs a Slurm of its own, which `make test-slurm` starts"]
+fn a_cube_in_groups_is_an_array_that_follows_the_campaign() {
+    use crate::campaign::final_images;
+    let _guard = slurm();
+    let block = "  scheduler: {engine: slurm, memory_gb: 0.2, time_limit: 30m, poll: 1s}";
+    let fake = final_images::campaign("    deep: {}\n    line: {channels: 13, channels_per_job: 5}\n", block);
+    for (first, count) in [(0, 5), (5, 5), (10, 3)] {
+        final_images::write_cubes(&fake.path(&format!("imager/cubes/{first}")), (first, count), 12);
+    }
+    fs::write(fake.path("imager/hold"), "").unwrap();
+    final_images::order(&fake, "deep", "fail");
+    final_images::order(&fake, "channels-00005-00009", "hold");
+    finish(follow(&fake, &["--detach"]), 0);
+    let state = |name: &str| {
+        let folder = fake.path("out/final").join(name);
+        cleanloop::campaign::record::CampaignRecord::load(&folder).map(|record| record.state).ok()
+    };
+    let ledger = || final_images::ledger(&fake);
+    let ends = |name: &str| ledger().get(name).map_or(0, |(_, ends)| *ends);
+    wait_for("the other groups' ends", || ends("channels-00000-00004") + ends("channels-00010-00012") == 2);
+    wait_for("the group that is held", || ledger().contains_key("channels-00005-00009"));
+    assert_eq!(state("deep"), Some(State::Failed), "the next one is made all the same");
+    let held = client(&["squeue", "-h", "-r", "-t", "R", "-o", "%F_%K"]);
+    assert!(held.ends_with("_1"), "{held}");
+    client(&["scancel", &held]);
+    wait_for("the word of the steward", || state("line") == Some(State::Interrupted));
+    assert!(!fake.path("out/final/line/image.fits").exists(), "no cube with a hole in it");
+    let arrays = || {
+        let files = fs::read_dir(fake.path("out/final/line/slurm")).unwrap().flatten();
+        let texts = files.map(|f| f.path()).filter(|p| p.extension().is_some_and(|e| e == "sh"));
+        texts.filter(|p| fs::read_to_string(p).unwrap().contains("--array=")).count()
+    };
+    assert_eq!(arrays(), 1, "one array for all groups");
+    wait_for_empty_queue();
+    finish(follow(&fake, &[]), 0);
+    let groups = ["channels-00000-00004", "channels-00005-00009", "channels-00010-00012"].map(|name| ledger()[name]);
+    assert_eq!((groups, ledger()["deep"], arrays()), ([(1, 1), (2, 1), (1, 1)], (2, 1), 2));
+    final_images::write_cubes(&fake.path("whole"), (0, 13), 12);
+    let pixels = |path: &str| {
+        let mut cube = cleanloop::image::FitsImage::open(fake.path(path)).unwrap();
+        (0..13).map(|channel| cube.read_plane(0, channel).unwrap()).collect::<Vec<_>>()
+    };
+    for product in ["image", "residual", "model", "psf"] {
+        let cube = pixels(&format!("out/final/line/{product}.fits"));
+        assert!(cube == pixels(&format!("whole/{product}.fits")), "{product}");
+    }
+}

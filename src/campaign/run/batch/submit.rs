@@ -227,7 +227,8 @@ impl Batch<'_> {
             return Ok(None);
         }
         let number = self.ledger.next_number()?;
-        let name = format!("cl-{}-{}-{number}", &plan::hash(&self.campaign.plan.output)[..8], self.campaign.plan.name);
+        let folder = plan::hash(&self.campaign.plan.output);
+        let name = format!("cl-{}-{}-{number}", &folder[..8], job_words(&self.campaign.plan.name));
         let mut submission = Submission {
             number,
             generation: wave.generation,
@@ -276,5 +277,22 @@ impl Batch<'_> {
                 Err(error.into())
             }
         }
+    }
+}
+
+/// A campaign's name as part of a job's: sbatch ends a directive at a space, squeue a name at a comma.
+fn job_words(name: &str) -> String {
+    let words = name.split(|c: char| !(c.is_alphanumeric() || "._+-".contains(c))).filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join("-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::job_words;
+
+    #[test]
+    fn names_of_jobs_are_one_word() {
+        assert_eq!(job_words("NGC 253, final imaging line"), "NGC-253-final-imaging-line");
+        assert_eq!(job_words("beam_01+2.a-b"), "beam_01+2.a-b");
     }
 }
