@@ -7,7 +7,7 @@ use super::layout::{FROZEN_PLAN, final_imaging_folder};
 use super::plan::{FinalPlan, Plan};
 use super::record::{CampaignRecord, FinalRecord, Level, State};
 use super::run::{self, CampaignRun, FROZEN_CONFIG, Outcome, RunSettings, Selection};
-use super::steps::final_data;
+use super::steps::{borders, final_data};
 use crate::util::lock::{CAMPAIGN_LOCK, Lock, STEWARD};
 use crate::{Error, Result};
 use std::time::Instant;
@@ -62,7 +62,8 @@ fn run_one(campaign: CampaignRun<'_>, imaging: &FinalPlan, restart: bool) -> Res
     let began = Instant::now();
     let inputs = final_data::inputs(plan, imaging)?;
     let imaging = &imaging.for_data(&inputs)?;
-    let own = plan.of_final(imaging, &inputs);
+    let groups = plan.of_final(imaging, &inputs);
+    let mut own = borders::with_channels_again(groups.clone(), imaging, &inputs);
     forget_model(plan, &own)?;
     if inputs.iter().any(|input| input.facets.is_some()) && !imaging.imaging.takes_facets() {
         let text = format!(
@@ -72,14 +73,20 @@ fn run_one(campaign: CampaignRun<'_>, imaging: &FinalPlan, restart: bool) -> Res
         events.message(None, Level::Warning, text);
     }
     note(campaign, FinalRecord { state: State::Running, ..of(&own, imaging) })?;
-    let settings = RunSettings {
+    let mut settings = RunSettings {
         restart,
         command_line: settings.command_line.clone(),
         config: settings.config.clone(),
         selection: Selection::default(),
         ..*settings
     };
-    let outcome = run::run(&own, &settings, events);
+    let mut outcome = run::run(&own, &settings, events);
+    let more = borders::with_channels_again(groups, imaging, &inputs);
+    if outcome.as_ref().is_ok_and(|made| has_images(made.state)) && more.targets != own.targets {
+        own = more;
+        settings.restart = false;
+        outcome = run::run(&own, &settings, events);
+    }
     let ended = match &outcome {
         Ok(outcome) => FinalRecord { state: outcome.state, ..of(&own, imaging) },
         Err(Error::Interrupted) => FinalRecord { state: State::Interrupted, ..of(&own, imaging) },
@@ -154,7 +161,9 @@ pub(super) fn go_on(ended: &Plan, settings: &RunSettings<'_>, events: &Emitter) 
         let folder = final_imaging_folder(&plan.output, &imaging.name);
         let stands = CampaignRecord::load(&folder).map(|own| own.state);
         let failed = match stands {
-            Ok(state @ (State::Done | State::Converged | State::Diverged | State::Failed)) => {
+            Ok(state @ (State::Done | State::Converged | State::Diverged | State::Failed))
+                if !borders::has_open_channels(&folder) =>
+            {
                 note(campaign, FinalRecord { name: imaging.name.clone(), folder, state, ..FinalRecord::default() })?;
                 state == State::Failed
             }

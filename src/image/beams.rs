@@ -135,6 +135,11 @@ impl FitsImage {
         absurd.map_or(Ok(Some(beam)), |reason| Err(unsuitable(self, reason)))
     }
 
+    /// BMAJ, BMIN and BPA of the header as they stand, whatever they are.
+    pub(crate) fn header_beam(&self) -> Option<Beam> {
+        of_header(self.header())
+    }
+
     /// The beam that CASA writes where it could not fit one, and goes on with; `None`: it is another one.
     pub(crate) fn unfitted_beam(&self) -> Option<Beam> {
         let beam = self.beams().ok()?.of_plane(0, 0)?;

@@ -54,6 +54,14 @@ impl Sidelobes {
 /// # Errors
 /// A file without pixel size or with fewer beams than channels.
 pub fn sidelobe_level(psf: &mut FitsImage, beams: &[Beam]) -> Result<f32, ImageError> {
+    Ok(sidelobes_by_channel(psf, beams)?.into_iter().fold(Sidelobes::default(), Sidelobes::and).level())
+}
+
+/// The sidelobes of each channel; see [`sidelobe_level`].
+///
+/// # Errors
+/// As [`sidelobe_level`].
+pub(crate) fn sidelobes_by_channel(psf: &mut FitsImage, beams: &[Beam]) -> Result<Vec<Sidelobes>, ImageError> {
     let pixel = psf.pixel_deg()?;
     let channels = psf.channels();
     if beams.len() != 1 && beams.len() != channels {
@@ -66,16 +74,16 @@ pub fn sidelobe_level(psf: &mut FitsImage, beams: &[Beam]) -> Result<f32, ImageE
     let reference = |key: &str, n: usize| psf.header().get_f64(key).map_or((n / 2) as f64, |pixel| pixel - 1.0);
     let centre = (reference("CRPIX2", ny), reference("CRPIX1", nx));
     let mirrored = psf.header().get_f64("CDELT1").is_some_and(|d| d > 0.0);
-    let mut all = Sidelobes::default();
+    let mut all = Vec::with_capacity(channels);
     for channel in 0..channels {
         let mut beam = beams[channel % beams.len()].in_pixels(pixel);
         if mirrored {
             beam.pa_deg = -beam.pa_deg;
         }
         let plane = psf.read_plane(0, channel)?;
-        all = all.and(Sidelobes::of_plane(plane.view(), beam, centre));
+        all.push(Sidelobes::of_plane(plane.view(), beam, centre));
     }
-    Ok(all.level())
+    Ok(all)
 }
 
 #[cfg(test)]

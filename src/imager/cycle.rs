@@ -59,6 +59,8 @@ pub struct ChannelControls {
     pub iterations_left: u64,
     /// Threshold of the whole run, Jy/beam.
     pub threshold_jy: f64,
+    /// Most major iterations of this call.
+    pub major_iterations: usize,
 }
 
 /// A channel of a cube that is reverted to an earlier state.
@@ -93,6 +95,9 @@ pub struct MinorCycle {
 pub struct ChannelCycle {
     /// Minor iterations done in this call.
     pub iterations: u64,
+    /// Major iterations done in this call, where the imager makes them channel by channel.
+    #[serde(default)]
+    pub major_iterations: usize,
     /// Level down to which this cycle cleaned, Jy/beam, as far as the imager reports it.
     pub cycle_threshold_jy: Option<f64>,
     /// The cycle's own threshold was the user's.

@@ -59,6 +59,14 @@ impl ImagerOptions {
         ChannelGroup { first, count: end - first, of: group.of }
     }
 
+    /// The group of channels that these options image, where the imager cleans each by itself.
+    pub(crate) fn group(&self) -> Option<ChannelGroup> {
+        match self {
+            Self::Wsclean(o) => o.group,
+            _ => None,
+        }
+    }
+
     /// The options of one group of channels, those of `ImagerOptions::imaged_group`.
     #[must_use]
     pub fn of_group(&self, group: &ChannelGroup, band: CubeBand) -> Self {
@@ -111,6 +119,7 @@ fn wsclean_group(o: &WscleanOptions, group: &ChannelGroup, channels: DataChannel
         channels_out: group.count as u64,
         channel_range: Some((channels.first, channels.end)),
         channel_division_frequencies: Some(channels.edges_hz).filter(|edges| !edges.is_empty()),
+        group: Some(*group),
         ..o.clone()
     }
 }

@@ -1,7 +1,7 @@
 //! The channels of a cube: each has its own limits, and stops, diverges and is reverted by itself.
 
 use super::notes::{Finished, best_cycle};
-use super::{ChannelRecord, StopRules};
+use super::{ChannelMoment, ChannelRecord, ConfettiRecord, CycleMask, PlaneMask, StopRules};
 use crate::imager::{ChannelControls, ChannelRevert, StopReason};
 use crate::quality::residual::{PlaneResidual, ResidualState};
 
@@ -10,6 +10,8 @@ use crate::quality::residual::{PlaneResidual, ResidualState};
 pub(super) struct ChannelProgress {
     /// Minor iterations so far.
     pub iterations: u64,
+    /// Major iterations so far.
+    pub major_iterations: usize,
     /// Why it has stopped. A channel that has stopped stays so, whatever later masks hold.
     pub stopped: Option<StopReason>,
     /// It had stopped before the last cycle.
@@ -18,10 +20,11 @@ pub(super) struct ChannelProgress {
 
 /// Where each plane of the residual stands after the finished cycles.
 pub(super) fn channel_states(state: &ResidualState, finished: &[Finished], rules: &StopRules) -> Vec<ChannelProgress> {
-    let independent = rules.limits.independent_channels && state.channels.len() > 1;
+    let independent = rules.limits.independent_channels;
     let of_channel = |(index, plane): (usize, &PlaneResidual)| {
         let cycles = || finished.iter().filter_map(|f| f.minor.channels.get(index));
         let iterations = cycles().map(|c| c.iterations).sum();
+        let major_iterations = cycles().map(|c| c.major_iterations).sum();
         let before = finished.iter().filter_map(|f| f.record.channels.get(index)).find_map(|c| c.stopped.clone());
         let mut reverted = finished.iter().filter_map(|f| f.reverted.as_ref()).flat_map(|r| &r.channels);
         let diverged = reverted.any(|revert| revert.channel == index);
@@ -32,17 +35,19 @@ pub(super) fn channel_states(state: &ResidualState, finished: &[Finished], rules
             .or_else(|| diverged.then_some(StopReason::Diverged))
             .or_else(|| rules.nothing_left(plane))
             .or_else(|| (independent && iterations >= rules.limits.iterations).then_some(StopReason::Iterations))
+            .or_else(|| {
+                (independent && major_iterations >= rules.limits.major_cycles).then_some(StopReason::MajorCycles)
+            })
             .or_else(|| (idle || no_progress(index, plane, finished, rules)).then_some(StopReason::NoNewFlux));
-        ChannelProgress { iterations, stopped, long_stopped }
+        ChannelProgress { iterations, major_iterations, stopped, long_stopped }
     };
     state.channels.iter().enumerate().map(of_channel).collect()
 }
 
 /// Whether the last cycle cleaned this channel of a cube, but changed neither its flux nor the peak inside the same mask.
 fn no_progress(index: usize, plane: &PlaneResidual, finished: &[Finished], rules: &StopRules) -> bool {
-    let Some(last) = finished.last().filter(|_| finished.iter().any(|f| f.record.channels.len() > 1)) else {
-        return false;
-    };
+    let by_channel = finished.iter().any(|f| f.record.channels.len() > 1) || rules.limits.independent_channels;
+    let Some(last) = finished.last().filter(|_| by_channel) else { return false };
     if last.minor.channels.get(index).is_none_or(|c| c.iterations == 0) {
         // One that is fainter than the cycle's threshold has its turn later.
         return false;
@@ -63,24 +68,26 @@ fn no_progress(index: usize, plane: &PlaneResidual, finished: &[Finished], rules
 
 /// Minor iterations that the imager may still do; for independent channels the most that one of them may.
 pub(super) fn iterations_left(channels: &[ChannelProgress], done: u64, rules: &StopRules) -> u64 {
-    if rules.limits.independent_channels && channels.len() > 1 {
+    if rules.limits.independent_channels {
         let going_on = channels.iter().filter(|c| c.stopped.is_none());
         return going_on.map(|c| rules.limits.iterations.saturating_sub(c.iterations)).max().unwrap_or(0);
     }
     rules.limits.iterations.saturating_sub(done)
 }
 
-/// The limits of each channel of a cube; none for a single plane. `done` is the number of minor iterations so far.
+/// The limits of each channel of a cube; none for a single plane. `done` is the number of minor iterations so far, `majors`
+/// says how many major iterations a channel gets in this call.
 pub(super) fn channel_controls(
     state: &ResidualState,
     channels: &[ChannelProgress],
     done: u64,
+    majors: &dyn Fn(usize, &ChannelProgress) -> usize,
     rules: &StopRules,
 ) -> Vec<ChannelControls> {
-    if channels.len() < 2 {
+    if !rules.by_channel(channels.len()) {
         return Vec::new();
     }
-    let controls = |(plane, now): (&PlaneResidual, &ChannelProgress)| ChannelControls {
+    let controls = |(index, (plane, now)): (usize, (&PlaneResidual, &ChannelProgress))| ChannelControls {
         active: now.stopped.is_none(),
         iterations_left: rules.limits.iterations.saturating_sub(if rules.limits.independent_channels {
             now.iterations
@@ -88,8 +95,9 @@ pub(super) fn channel_controls(
             done
         }),
         threshold_jy: rules.threshold(plane.rms),
+        major_iterations: majors(index, now),
     };
-    state.channels.iter().zip(channels).map(controls).collect()
+    state.channels.iter().zip(channels).enumerate().map(controls).collect()
 }
 
 /// The channels of a cube whose residual has grown beyond the limits, each with the cycle to revert to. Those that had
@@ -100,7 +108,7 @@ pub(super) fn diverged_channels(
     channels: &[ChannelProgress],
     rules: &StopRules,
 ) -> Vec<ChannelRevert> {
-    if channels.len() < 2 {
+    if !rules.by_channel(channels.len()) {
         return Vec::new();
     }
     let of_channel = |index: usize| finished.iter().map(move |f| f.record.channels.get(index));
@@ -121,4 +129,42 @@ pub(super) fn diverged_channels(
             cycle: best_cycle(of_channel(channel).map(|record| record.and_then(|c| c.peak))),
         })
         .collect()
+}
+
+/// The channels that are cleaned each by itself, before a mask is made: planes of those that have stopped stay, and of those
+/// whose masks have settled, unless confetti was just found in them. Empty where channels depend on each other, and before
+/// the first mask.
+pub(super) fn channel_moments(
+    finished: &[Finished],
+    confetti: &[ConfettiRecord],
+    rules: &StopRules,
+) -> Vec<ChannelMoment> {
+    let Some(last) = finished.last().filter(|_| rules.limits.independent_channels) else { return Vec::new() };
+    let of_channel = |(index, record): (usize, &ChannelRecord)| {
+        let reverted = |f: &Finished| f.reverted.iter().flat_map(|r| &r.channels).any(|r| r.channel == index);
+        let stopped = record.stopped.is_some() || finished.iter().any(reverted);
+        let found = confetti.iter().any(|pixel| pixel.channel == index);
+        let cycles = || finished.iter().filter_map(|f| f.minor.channels.get(index));
+        ChannelMoment {
+            stopped,
+            keep: stopped || !found && plane_has_settled(index, finished, None, rules),
+            iterations: cycles().map(|c| c.iterations).sum(),
+            threshold_reached: last.minor.channels.get(index).is_some_and(|c| c.threshold_reached),
+        }
+    };
+    last.record.channels.iter().enumerate().map(of_channel).collect()
+}
+
+/// As `has_settled`, of one plane of the masks.
+pub(super) fn plane_has_settled(
+    index: usize,
+    finished: &[Finished],
+    fresh: Option<&CycleMask>,
+    rules: &StopRules,
+) -> bool {
+    let masks = finished.iter().filter(|f| !f.same_mask).map(|f| &f.mask).chain(fresh);
+    let made: Vec<&PlaneMask> = masks.filter_map(|mask| mask.channels.get(index)).filter(|p| !p.kept).skip(1).collect();
+    let unchanged =
+        |p: &&PlaneMask| !p.hidden && ((p.added + p.removed) as f64) < rules.freeze_change * p.pixels as f64;
+    made.len() > 1 && made.iter().rev().take(2).all(unchanged)
 }

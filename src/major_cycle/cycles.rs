@@ -1,6 +1,6 @@
 //! The loop itself: one method a phase, in the order in which a cycle goes through them.
 
-use super::channels::{ChannelProgress, channel_states, diverged_channels};
+use super::channels::{ChannelProgress, channel_moments, channel_states, diverged_channels};
 use super::decide::{ChosenMask, CycleStep, Look, Situation, decide, has_settled};
 use super::notes::{Finished, Notes, Reverted};
 use super::{ChannelRecord, ConfettiRecord, CycleMask, CycleMasks, CycleRecord, StopRules};
@@ -61,6 +61,8 @@ struct Cycles<'a> {
     residual: Residual,
     /// A revert that an earlier run had begun: its look at the residual stands for the next one.
     noted: Option<Reverted>,
+    /// The mask that nothing was cleaned with, where it is wanted all the same.
+    uncleaned: Option<CycleMask>,
 }
 
 /// Outcome of the loop.
@@ -106,7 +108,7 @@ impl<'a> Cycles<'a> {
             imager.revert_channels(&reverted.channels)?;
         }
         let residual = imager.residual()?;
-        Ok(Self { imager, masks, measures, rules, notes, residual, noted })
+        Ok(Self { imager, masks, measures, rules, notes, residual, noted, uncleaned: None })
     }
 
     fn run(mut self) -> Result<CycleReport> {
@@ -122,9 +124,10 @@ impl<'a> Cycles<'a> {
     fn cycle(&mut self) -> Result<Option<Ended>> {
         interrupt::check()?;
         let confetti = self.veto()?;
-        let mask = self.choose_mask(!confetti.is_empty())?;
+        let mask = self.choose_mask(&confetti)?;
         let mut look = self.look(&mask, confetti)?;
         let cannot_revert = !self.revert_channels(&mut look, &mask)?;
+        self.take_masks_back(&look, &mask)?;
         let situation = Situation {
             look: &look,
             mask: &mask,
@@ -136,7 +139,12 @@ impl<'a> Cycles<'a> {
         match decide(&situation, self.rules) {
             CycleStep::RollBack { cycle } => Ok(Some(Ended::diverged(look.record, cycle))),
             CycleStep::StepBack { cycle } => self.step_back(cycle, look.record),
-            CycleStep::Stop(reason) => Ok(Some(Ended::because(reason, look.record))),
+            CycleStep::Stop(reason) => {
+                // Nothing was cleaned of a group of channels: its planes of the mask are those of the whole cube.
+                let first = self.notes.finished.is_empty() && self.rules.limits.independent_channels;
+                self.uncleaned = first.then_some(mask.mask);
+                Ok(Some(Ended::because(reason, look.record)))
+            }
             CycleStep::Clean(controls) => self.clean(&controls, mask, look.record),
         }
     }
@@ -149,7 +157,9 @@ impl<'a> Cycles<'a> {
         if self.noted.is_some() {
             return Ok(confetti);
         }
-        let Some(veto) = self.masks.veto(&self.residual, &self.notes.moment())? else { return Ok(confetti) };
+        let channels = channel_moments(&self.notes.finished, &[], self.rules);
+        let found = self.masks.veto(&self.residual, &self.notes.moment(&channels))?;
+        let Some(veto) = found else { return Ok(confetti) };
         let cycle = Some(self.notes.next_cycle());
         for pixel in veto.found {
             if !confetti.iter().any(|c| (c.pixel, c.channel) == (pixel.pixel, pixel.channel)) {
@@ -172,8 +182,14 @@ impl<'a> Cycles<'a> {
     }
 
     /// The mask of the coming cycle: the one before where it has settled or still has its turn, a fresh one otherwise.
-    fn choose_mask(&mut self, vetoed: bool) -> Result<ChosenMask> {
-        let settled = !vetoed && has_settled(&self.notes.finished, None, self.rules);
+    /// Where channels are cleaned each by itself, that is so for each by itself.
+    fn choose_mask(&mut self, confetti: &[ConfettiRecord]) -> Result<ChosenMask> {
+        let vetoed = !confetti.is_empty();
+        let channels = channel_moments(&self.notes.finished, confetti, self.rules);
+        let settled = match channels.is_empty() {
+            true => !vetoed && has_settled(&self.notes.finished, None, self.rules),
+            false => channels.iter().all(|channel| channel.keep),
+        };
         if let Some(noted) = &self.noted {
             return Ok(ChosenMask { mask: noted.mask.clone(), same: noted.same_mask, settled });
         }
@@ -186,10 +202,27 @@ impl<'a> Cycles<'a> {
                 ChosenMask { mask, same: true, settled }
             }
             None => {
-                let mask = self.masks.make(&self.residual, &self.notes.moment())?;
+                let mask = self.masks.make(&self.residual, &self.notes.moment(&channels))?;
                 ChosenMask { mask, same: false, settled }
             }
         })
+    }
+
+    /// Channels that come to their end with this look keep the mask that they were last cleaned with, as they would if
+    /// there were no others to go on for.
+    fn take_masks_back(&mut self, look: &Look, chosen: &ChosenMask) -> Result<()> {
+        let Some(last) = self.notes.finished.last().filter(|_| self.rules.limits.independent_channels) else {
+            return Ok(());
+        };
+        let ends = |(index, channel): (usize, &ChannelProgress)| {
+            let goes_on = last.record.channels.get(index).is_some_and(|before| before.stopped.is_none());
+            (channel.stopped.is_some() && goes_on).then_some(index)
+        };
+        let ended: Vec<usize> = look.channels.iter().enumerate().filter_map(ends).collect();
+        if chosen.same || ended.is_empty() {
+            return Ok(());
+        }
+        self.masks.take_back(&chosen.mask, &last.mask, &ended)
     }
 
     /// Measures the residual inside the mask.
@@ -270,6 +303,7 @@ impl<'a> Cycles<'a> {
         let minor = self.imager.clean(Some(&chosen.mask.path), controls)?;
         if let Some(reason) = minor.stopped.clone().filter(|_| minor.iterations == 0) {
             // Nothing was done: the residual is still the one that was looked at.
+            self.uncleaned = self.rules.limits.independent_channels.then_some(chosen.mask);
             return Ok(Some(Ended::because(reason, record)));
         }
         record.seconds = Some(clock.elapsed().as_secs_f64());
@@ -310,7 +344,8 @@ impl<'a> Cycles<'a> {
             last.residual = Some(products.residual.clone());
         }
         self.notes.remove()?;
-        Ok(CycleReport { products, cycles, stopped: ended.reason, mask: self.notes.finished.pop().map(|f| f.mask) })
+        let mask = self.uncleaned.or_else(|| self.notes.finished.pop().map(|f| f.mask));
+        Ok(CycleReport { products, cycles, stopped: ended.reason, mask })
     }
 }
 
@@ -321,7 +356,7 @@ pub(super) fn describe(
     channels: &[ChannelProgress],
     rules: &StopRules,
 ) -> CycleRecord {
-    let planes = if state.channels.len() > 1 { &state.channels[..] } else { &[] };
+    let planes = if rules.by_channel(state.channels.len()) { &state.channels[..] } else { &[] };
     let of_channel = |(plane, now): (&PlaneResidual, &ChannelProgress)| ChannelRecord {
         peak: Some(plane.peak),
         peak_in_mask: Some(plane.peak_in_mask),

@@ -1,6 +1,6 @@
 //! Decisions after each residual: pure rules, in the order in which they are applied.
 
-use super::channels::{ChannelProgress, channel_controls, iterations_left};
+use super::channels::{ChannelProgress, channel_controls, iterations_left, plane_has_settled};
 use super::notes::{Finished, best_cycle, iterations};
 use super::{CycleMask, CycleRecord, StopRules};
 use crate::imager::{MinorControls, StopReason};
@@ -38,8 +38,8 @@ pub(super) struct Look {
 }
 
 impl Look {
-    pub(super) fn is_cube(&self) -> bool {
-        self.state.channels.len() > 1
+    pub(super) fn is_cube(&self, rules: &StopRules) -> bool {
+        rules.by_channel(self.state.channels.len())
     }
 }
 
@@ -59,7 +59,7 @@ pub(super) struct Situation<'a> {
 /// Decides what comes next.
 pub(super) fn decide(situation: &Situation<'_>, rules: &StopRules) -> CycleStep {
     let Situation { look, finished, .. } = *situation;
-    if situation.cannot_revert || (!look.is_cube() && has_diverged(finished, &look.record, rules)) {
+    if situation.cannot_revert || (!look.is_cube(rules) && has_diverged(finished, &look.record, rules)) {
         let cycle = best_cycle(finished.iter().map(|f| f.record.peak));
         let again = !situation.cannot_revert && !situation.careful;
         return if again { CycleStep::StepBack { cycle } } else { CycleStep::RollBack { cycle } };
@@ -81,13 +81,28 @@ fn major_iterations(finished: &[Finished]) -> usize {
 fn controls(situation: &Situation<'_>, rules: &StopRules) -> MinorControls {
     let Situation { look, mask, finished, cheap, careful, .. } = *situation;
     let frozen = mask.settled || (!mask.same && has_settled(finished, Some(&mask.mask), rules));
-    let left = rules.limits.major_cycles - major_iterations(finished);
+    let left = rules.limits.major_cycles.saturating_sub(major_iterations(finished));
     /// Part of the peak down to which a careful call cleans.
     const SMALL_STEP: f64 = 0.5;
     let call = match (cheap || careful, frozen) {
         (true, _) => 1,
         (false, true) => left,
         (false, false) => rules.every.min(left),
+    };
+    let majors = |index: usize, channel: &ChannelProgress| {
+        if !rules.limits.independent_channels {
+            return call;
+        }
+        let left = rules.limits.major_cycles.saturating_sub(channel.major_iterations);
+        let settled = plane_has_settled(index, finished, (!mask.same).then_some(&mask.mask), rules);
+        let one = cheap || careful;
+        if one {
+            1
+        } else if settled {
+            left
+        } else {
+            rules.every.min(left)
+        }
     };
     let (done, overall) = (iterations(finished), &look.state.overall);
     let step = if careful { SMALL_STEP } else { 0.0 };
@@ -96,7 +111,7 @@ fn controls(situation: &Situation<'_>, rules: &StopRules) -> MinorControls {
         threshold_jy: rules.threshold(overall.rms).max(step * overall.peak_in_mask),
         major_iterations: call,
         last: call == left,
-        channels: channel_controls(&look.state, &look.channels, done, rules),
+        channels: channel_controls(&look.state, &look.channels, done, &majors, rules),
     }
 }
 
@@ -137,15 +152,16 @@ fn reason_to_stop(situation: &Situation<'_>, rules: &StopRules) -> Option<StopRe
     if iterations_left(&look.channels, iterations(finished), rules) == 0 {
         return Some(StopReason::Iterations);
     }
-    if major_iterations(finished) >= rules.limits.major_cycles {
+    if !rules.limits.independent_channels && major_iterations(finished) >= rules.limits.major_cycles {
         return Some(StopReason::MajorCycles);
     }
     let last = finished.last()?;
-    if !look.is_cube() && has_come_down(look, mask, last, rules) {
+    if !look.is_cube(rules) && has_come_down(look, mask, last, rules) {
         return Some(rules.threshold_kind(&look.state.overall));
     }
     // The channels of a cube were judged one by one.
-    let idle = last.minor.iterations == 0 || (!look.is_cube() && no_progress(&look.state.overall, finished, rules));
+    let idle =
+        last.minor.iterations == 0 || (!look.is_cube(rules) && no_progress(&look.state.overall, finished, rules));
     idle.then_some(StopReason::NoNewFlux)
 }
 
@@ -173,6 +189,7 @@ fn gravest(channels: &[ChannelProgress]) -> StopReason {
     let order = [
         StopReason::Diverged,
         StopReason::Iterations,
+        StopReason::MajorCycles,
         StopReason::NoNewFlux,
         StopReason::Threshold,
         StopReason::NSigma,

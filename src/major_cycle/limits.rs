@@ -46,6 +46,11 @@ impl StopRules {
         }
     }
 
+    /// Planes are judged one by one: those of a cube, or the only channel of a group of a cube's.
+    pub(super) fn by_channel(&self, planes: usize) -> bool {
+        planes > 1 || self.limits.independent_channels
+    }
+
     /// Threshold down to which a plane with this noise is cleaned, Jy/beam.
     pub(super) fn threshold(&self, rms: f64) -> f64 {
         self.limits.threshold_jy.unwrap_or(0.0).max(self.limits.nsigma.unwrap_or(0.0) * rms)

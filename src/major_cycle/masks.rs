@@ -26,6 +26,24 @@ pub struct CycleMask {
     /// Why it is as it is, where its levels were chosen from the residual.
     #[serde(default)]
     pub why: String,
+    /// Its planes one by one; empty: their maker does not count them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub channels: Vec<PlaneMask>,
+}
+
+/// One plane of the mask of a cycle.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlaneMask {
+    /// Masked pixels.
+    pub pixels: u64,
+    /// Pixels that the cycle before did not mask.
+    pub added: u64,
+    /// Pixels that only the cycle before masked.
+    pub removed: u64,
+    /// Whether sidelobes of what was not cleaned yet may have hidden more.
+    pub hidden: bool,
+    /// It is the plane of the cycle before, and was not made again.
+    pub kept: bool,
 }
 
 /// The state of the loop when a mask is made.
@@ -41,6 +59,21 @@ pub struct MaskMoment<'a> {
     pub last: Option<&'a MinorCycle>,
     /// The mask before; `None` at first.
     pub previous: Option<&'a CycleMask>,
+    /// The channels of a cube that are cleaned each by itself; empty: none are, or this is the first mask.
+    pub channels: &'a [ChannelMoment],
+}
+
+/// The state of one channel when a mask is made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ChannelMoment {
+    /// It is not cleaned any more.
+    pub stopped: bool,
+    /// Its plane of the mask stays as it is.
+    pub keep: bool,
+    /// Minor iterations done so far.
+    pub iterations: u64,
+    /// Its last minor cycle came down to the user's threshold.
+    pub threshold_reached: bool,
 }
 
 /// Pixels of the model that are not on the sky, and the model without them.
@@ -69,4 +102,14 @@ pub trait CycleMasks {
     /// # Errors
     /// A residual that cannot be used.
     fn make(&mut self, residual: &Residual, moment: &MaskMoment<'_>) -> Result<CycleMask>;
+
+    /// Gives these channels of a mask that was just made the planes of the mask before: they have come to their end, and
+    /// are cleaned no more.
+    ///
+    /// # Errors
+    /// Files that cannot be read or written.
+    fn take_back(&mut self, mask: &CycleMask, before: &CycleMask, channels: &[usize]) -> Result<()> {
+        let _ = (mask, before, channels);
+        Ok(())
+    }
 }

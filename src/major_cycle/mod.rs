@@ -42,6 +42,6 @@ mod tests;
 
 pub use cycles::{CycleReport, MeasureResidual, Measures, run};
 pub use limits::StopRules;
-pub use masks::{CycleMask, CycleMasks, CycleVeto, MaskMoment};
+pub use masks::{ChannelMoment, CycleMask, CycleMasks, CycleVeto, MaskMoment, PlaneMask};
 pub use records::{ChannelRecord, ConfettiRecord, CycleRecord};
 pub use stop::StopOptions;

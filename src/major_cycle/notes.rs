@@ -1,6 +1,6 @@
 //! The notes that an interrupted imaging goes on from: `cycles.json`, one entry per finished cycle.
 
-use super::{ConfettiRecord, CycleMask, CycleRecord, MaskMoment};
+use super::{ChannelMoment, ConfettiRecord, CycleMask, CycleRecord, MaskMoment};
 use crate::imager::{ChannelRevert, MinorCycle};
 use crate::util::fs;
 use crate::{Error, Result};
@@ -85,13 +85,14 @@ impl Notes {
     }
 
     /// The state of the loop after the finished cycles.
-    pub(super) fn moment(&self) -> MaskMoment<'_> {
+    pub(super) fn moment<'a>(&'a self, channels: &'a [ChannelMoment]) -> MaskMoment<'a> {
         MaskMoment {
             cycle: self.next_cycle(),
             masks: self.finished.iter().filter(|f| !f.same_mask).count(),
             iterations: iterations(&self.finished),
             last: self.finished.last().map(|f| &f.minor),
             previous: self.finished.last().map(|f| &f.mask),
+            channels,
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The loop with fake imagers, and its rules by tables.
 
-use super::channels::{ChannelProgress, channel_controls, channel_states, diverged_channels, iterations_left};
+use super::channels::{
+    ChannelProgress, channel_controls, channel_moments, channel_states, diverged_channels, iterations_left,
+};
 use super::cycles::describe;
 use super::decide::{ChosenMask, CycleStep, Look, Situation, decide};
 use super::notes::{Finished, Notes};
@@ -347,7 +349,7 @@ fn a_converged_channel_stays_so() {
         let state = ResidualState { overall: planes[2], channels: planes };
         let channels = channel_states(&state, &finished, &rules);
         let record = describe(&CycleMask::default(), &state, &channels, &rules);
-        let controls = channel_controls(&state, &channels, 0, &rules);
+        let controls = channel_controls(&state, &channels, 0, &|_, _| 1, &rules);
         active.push(controls.iter().map(|c| c.active).collect::<Vec<_>>());
         if cycle == 3 {
             let look = Look { state: state.clone(), channels: channels.clone(), record: record.clone() };
@@ -779,4 +781,35 @@ fn an_imager_that_cannot_revert_channels_reverts_as_a_whole() {
     let (look, finished, mask) = (look_at(4.0, 0.5, 10), past(&[(16.0, None), (3.0, None)]), fresh(10));
     let situation = Situation { cannot_revert: true, ..situation(&look, &finished, &mask) };
     assert_eq!(decide(&situation, &rules()), CycleStep::RollBack { cycle: 1 });
+}
+
+/// Masks settle, and channels stop, each by itself; confetti in one makes its mask anew.
+#[test]
+fn what_is_kept_of_a_channel_s_mask_is_its_own_affair() {
+    let rules = limited(|l| l.independent_channels = true);
+    let plane = |added: u64, kept: bool| PlaneMask { pixels: 100, added, kept, ..PlaneMask::default() };
+    let cycle = |planes: [PlaneMask; 3], stopped: [Option<StopReason>; 3]| {
+        let mut finished = finished_cycle(look_at(4.0, 0.5, 10).record, 10, &[5, 5, 5]);
+        finished.mask.channels = planes.to_vec();
+        finished.record.channels = stopped.map(|stopped| ChannelRecord { stopped, ..Default::default() }).to_vec();
+        finished
+    };
+    let none = || [None, None, None];
+    let mut finished =
+        vec![cycle([plane(100, false); 3], none()), cycle([plane(0, false), plane(9, false), plane(0, false)], none())];
+    let kept = |finished: &[Finished], confetti: &[ConfettiRecord]| {
+        channel_moments(finished, confetti, &rules).iter().map(|channel| channel.keep).collect::<Vec<_>>()
+    };
+    assert_eq!(kept(&finished, &[]), [false; 3], "once is not enough");
+    let stopped = [None, None, Some(StopReason::Threshold)];
+    finished.push(cycle([plane(0, false), plane(0, false), plane(50, false)], stopped));
+    assert_eq!(kept(&finished, &[]), [true, false, true]);
+    // What was kept says nothing about the next one.
+    finished.push(cycle([plane(0, true), plane(0, false), plane(0, true)], [None, None, Some(StopReason::Threshold)]));
+    assert_eq!(kept(&finished, &[]), [true, true, true]);
+    let confetti = [0, 2].map(|channel| ConfettiRecord { channel, ..ConfettiRecord::default() });
+    assert_eq!(kept(&finished, &confetti), [false, true, true], "one that has stopped is not cleaned any more");
+    assert_eq!(channel_moments(&finished, &[], &rules)[1].iterations, 20);
+    let joined = limited(|l| l.independent_channels = false);
+    assert!(channel_moments(&finished, &[], &joined).is_empty());
 }

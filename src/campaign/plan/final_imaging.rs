@@ -15,6 +15,7 @@ use crate::campaign::file::{
 };
 use crate::campaign::layout::final_imaging_folder;
 use crate::imager::{ChannelGroup, DataChannels, FacetFiles, ImagerOptions};
+use std::path::PathBuf;
 
 /// The data of one target that a final imaging reads.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,7 +71,7 @@ impl FinalPlan {
     }
 
     /// The channels of the data that a group is made of, where the imager divides them.
-    fn of_data(&self, group: &ChannelGroup, frequencies_hz: &[f64]) -> Option<DataChannels> {
+    pub(crate) fn of_data(&self, group: &ChannelGroup, frequencies_hz: &[f64]) -> Option<DataChannels> {
         match &self.imaging {
             ImagerOptions::Wsclean(o) if !frequencies_hz.is_empty() => {
                 Some(DataChannels::of(group, frequencies_hz, o.channel_range))
@@ -96,6 +97,12 @@ impl Plan {
             self.targets.iter().find(same).is_some_and(|target| std::ptr::eq(target, group.1))
         };
         self.targets.iter().filter_map(|t| Some((t.channels.as_ref()?.target.as_str(), t))).filter(first)
+    }
+
+    /// The folder of a cube that is put together from groups.
+    pub(crate) fn cube_folder(&self, name: &str) -> PathBuf {
+        let several = self.cubes().any(|(other, _)| other != name);
+        if several { self.output.join(name) } else { self.output.clone() }
     }
 
     /// The final imaging of this name.
@@ -139,6 +146,7 @@ impl Plan {
                 target: input.target.clone(),
                 group: *group,
                 of_data: imaging.of_data(group, &input.frequencies_hz),
+                veto: None,
             };
             let of = |group: &ChannelGroup| TargetPlan {
                 name: name(group),
@@ -247,6 +255,7 @@ fn resolve(
         channels_per_job: imaging.channels_per_job,
         channels: made.cube_channels().or(imaging.channels),
         every_channel: false,
+        confetti: settings.confetti_veto.then(|| settings.confetti.clone()),
         restoringbeam: if common { RestoringBeam::Common } else { imaging.restoringbeam },
         remove_groups: imaging.remove_groups,
         imaging: made,

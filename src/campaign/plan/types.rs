@@ -119,6 +119,10 @@ pub struct ChannelsPlan {
     /// The channels of the data that it is made of, where the imager divides them (wsclean).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub of_data: Option<DataChannels>,
+    /// Pixels that are never in the mask of this single channel, which is imaged again without the confetti in them; `None`:
+    /// this is one of the cube's groups.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub veto: Option<PathBuf>,
 }
 
 /// One measurement set.
@@ -231,6 +235,9 @@ pub struct FinalPlan {
     /// Each channel of the data is a channel of the cube (flint's `subtractcube`): how many, the data say.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub every_channel: bool,
+    /// Limits of the confetti veto at the borders of groups; `None`: no veto.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confetti: Option<ConfettiOptions>,
     /// Beams of a cube that is put together from groups.
     pub restoringbeam: RestoringBeam,
     /// The images of the groups go once the cube is there.

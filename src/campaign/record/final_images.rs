@@ -20,6 +20,9 @@ pub struct CubeRecord {
     pub peak: PathBuf,
     /// Its masks, where there is one for each channel.
     pub mask: Option<PathBuf>,
+    /// Channels at the borders of groups that were imaged again, without confetti.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub imaged_again: Vec<usize>,
 }
 
 /// One final imaging; its own record is in its folder.

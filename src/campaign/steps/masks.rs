@@ -5,14 +5,14 @@ use super::recipe::{recipe_of, request};
 use crate::Result;
 use crate::campaign::plan::MaskPlan;
 use crate::campaign::record::{ConfettiRecord, MaskOrigin, MaskRecord};
-use crate::image::FitsImage;
-use crate::imager::{Products, Residual};
-use crate::major_cycle::{CycleMask, CycleMasks, CycleVeto, MaskMoment};
+use crate::image::{Beam, FitsImage, PixelType, PlaneWriter};
+use crate::imager::{ChannelGroup, Products, Residual};
+use crate::major_cycle::{CycleMask, CycleMasks, CycleVeto, MaskMoment, PlaneMask};
 use crate::masking::auto::PsfSidelobes;
 use crate::masking::maker::{
-    self, AutomaticInputs, CutRequest, CycleMerge, Mask, MaskRequest, MultithreshInputs, UserPixels,
+    self, AutomaticInputs, CutRequest, CycleMerge, Mask, MaskRequest, MaskStats, MultithreshInputs, UserPixels,
 };
-use crate::masking::multithresh::{CycleInputs, StateFolder};
+use crate::masking::multithresh::{ChannelFacts, CycleInputs, StateFolder};
 use crate::masking::{MaskMethod, MaskRecipe, MaskingOptions};
 use crate::quality::confetti::{self, ConfettiFiles, VetoFiles, Vetoed};
 use crate::util::fs;
@@ -125,12 +125,44 @@ pub struct RoundMasks<'a> {
     folder: PathBuf,
     /// Of the PSF, which stays the same throughout.
     sidelobes: Option<Vec<PsfSidelobes>>,
+    /// Each channel is cleaned by itself.
+    independent: bool,
+    /// The channels are a group of a cube's.
+    group: Option<ChannelGroup>,
 }
 
 impl<'a> RoundMasks<'a> {
     /// Masks for one imaging, kept in `folder`.
     pub fn new(mask: &'a MaskPlan, caution: f64, base: Option<&'a Path>, folder: PathBuf) -> Self {
-        Self { mask, recipe: recipe_of(mask, caution), base, folder, sidelobes: None }
+        let recipe = recipe_of(mask, caution);
+        Self { mask, recipe, base, folder, sidelobes: None, independent: false, group: None }
+    }
+
+    /// The same for channels that are cleaned each by itself, which may be a group of a cube's.
+    #[must_use]
+    pub(crate) fn of_independent_channels(self, group: Option<ChannelGroup>) -> Self {
+        Self { independent: true, group, ..self }
+    }
+
+    /// Whether confetti is looked for in a channel: it is being cleaned, and its neighbours are known or there are none.
+    fn judges(&self, channel: usize, moment: &MaskMoment<'_>) -> bool {
+        let open = |group: &ChannelGroup| {
+            let (first, last) = (channel == 0, channel + 1 == group.count);
+            first && group.first > 0 || last && group.first + group.count < group.of
+        };
+        !moment.channels.get(channel).is_some_and(|c| c.stopped) && !self.group.as_ref().is_some_and(open)
+    }
+
+    /// What auto-multithresh is told of each channel; nothing where the cube is masked as a whole.
+    fn facts(&self, residual: &Residual, moment: &MaskMoment<'_>) -> Result<Vec<ChannelFacts>> {
+        if !self.independent {
+            return Ok(Vec::new());
+        }
+        let fact = |channel: usize| {
+            let known = moment.channels.get(channel).copied().unwrap_or_default();
+            ChannelFacts { iterdone: known.iterations, threshold_reached: known.threshold_reached, keep: known.keep }
+        };
+        Ok((0..FitsImage::open(&residual.residual)?.channels()).map(fact).collect())
     }
 
     /// Pixels that are never cleaned again, by channel.
@@ -156,6 +188,7 @@ impl<'a> RoundMasks<'a> {
         let previous = moment.previous.map(|p| p.path.as_path());
         let later = moment.cycle > 0;
         let uses_multithresh = self.recipe.method.uses_multithresh();
+        let facts = if uses_multithresh { self.facts(residual, moment)? } else { Vec::new() };
         if uses_multithresh && !later {
             StateFolder::reset(&state)?;
         }
@@ -167,8 +200,10 @@ impl<'a> RoundMasks<'a> {
             threshold_reached: moment.last.is_some_and(|l| l.threshold_reached),
             iterdone: Some(moment.iterations),
             cycle: Some(moment.masks),
+            channels: facts.clone(),
             ..CycleInputs::default()
         };
+        let kept: Vec<bool> = moment.channels.iter().map(|channel| channel.keep).collect();
         maker::make(&MaskRequest {
             users: UserPixels::load(&self.mask.include, &self.mask.exclude, &residual.residual)?,
             previous,
@@ -183,6 +218,7 @@ impl<'a> RoundMasks<'a> {
                 flint: self.base,
                 keep: previous.or(self.base),
                 veto: Some(veto.as_path()).filter(|veto| later && veto.exists()),
+                kept: &kept,
             }),
             ..request(&residual.residual, &self.recipe, output)
         })
@@ -204,18 +240,20 @@ impl CycleMasks for RoundMasks<'_> {
             ..ConfettiFiles::default()
         };
         let psf = FitsImage::open(&residual.psf)?;
-        // tclean's PSF has a beam for each channel, and none in its header; its residual has the common one.
-        let beam = psf.beam().or(FitsImage::open(&residual.residual)?.beam());
-        cubes.beam_pixels = match (beam, psf.pixel_deg()) {
-            (Some(beam), Ok(pixel)) => {
-                let beam = beam.in_pixels(pixel);
-                Some((beam.major * beam.minor).sqrt())
-            }
-            _ => None,
+        let round = |beam: Beam| {
+            let beam = beam.in_pixels(psf.pixel_deg().ok()?);
+            Some((beam.major * beam.minor).sqrt())
         };
+        if self.independent {
+            let own = |channel| psf.plane_beam(0, channel).ok().flatten().and_then(round);
+            cubes.channel_beams = (0..psf.channels()).map(own).collect::<Option<Vec<_>>>().unwrap_or_default();
+        }
+        // tclean's PSF has a beam for each channel, and none in its header; its residual has the common one.
+        cubes.beam_pixels = psf.beam().or(FitsImage::open(&residual.residual)?.beam()).and_then(round);
+        let judged = |channel: usize| self.judges(channel, moment);
         let repaired = self.file(moment.cycle, ".model");
         let to = VetoFiles { veto: &veto, model: &repaired, pictures: &self.folder.join("confetti") };
-        let Some(report) = confetti::veto_files(&cubes, options, to)? else { return Ok(None) };
+        let Some(report) = confetti::veto_files(&cubes, options, &judged, to)? else { return Ok(None) };
         Ok(Some(CycleVeto { found: report.vetoed.iter().map(confetti_record).collect(), model: repaired }))
     }
 
@@ -232,6 +270,14 @@ impl CycleMasks for RoundMasks<'_> {
         fs::remove(&kept)?;
         fs::link_or_copy(&residual.residual, &kept)?;
         let (pixels, hidden) = (made.stats.masked, made.automatic.as_ref().is_some_and(|a| a.hidden));
+        let plane = |(channel, stats): (usize, &MaskStats)| PlaneMask {
+            pixels: stats.masked,
+            added: stats.added.unwrap_or(stats.masked),
+            removed: stats.removed.unwrap_or(0),
+            hidden: made.automatic.as_ref().is_some_and(|a| a.hidden_planes.contains(&channel)),
+            kept: moment.channels.get(channel).is_some_and(|c| c.keep),
+        };
+        let channels = made.stats_of_planes.iter().enumerate().filter(|_| self.independent).map(plane).collect();
         Ok(CycleMask {
             path: output,
             pixels,
@@ -239,8 +285,24 @@ impl CycleMasks for RoundMasks<'_> {
             removed: made.stats.removed.unwrap_or(0),
             kept_residual: Some(kept),
             hidden,
+            channels,
             why: if made.automatic.is_some() { made.why().join("; ") } else { String::new() },
         })
+    }
+
+    fn take_back(&mut self, mask: &CycleMask, before: &CycleMask, channels: &[usize]) -> Result<()> {
+        let (mut new, mut old) = (FitsImage::open(&mask.path)?, FitsImage::open(&before.path)?);
+        if new.axes() != old.axes() || new.channels() < 2 {
+            // One plane for all channels: it is the same in both, or this channel is alone.
+            return Ok(());
+        }
+        let mut writer = PlaneWriter::create(&mask.path, new.axes(), PixelType::U8, new.header(), false)?;
+        for channel in 0..new.channels() {
+            let from = if channels.contains(&channel) { &mut old } else { &mut new };
+            let plane = from.read_plane(0, channel)?;
+            writer.write_plane(new.plane_index(0, channel), plane.mapv(|v| v as u8).view())?;
+        }
+        Ok(writer.finish()?)
     }
 }
 

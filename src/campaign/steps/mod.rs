@@ -2,6 +2,7 @@
 //! masks, measurements). The driver sees this trait, paths and metrics; never pixels or command lines.
 
 mod attempt;
+pub(crate) mod borders;
 pub(crate) mod cube;
 pub(crate) mod field;
 pub(crate) mod final_data;

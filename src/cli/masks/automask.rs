@@ -192,6 +192,7 @@ pub(crate) fn run(args: Args) -> Result<ExitStatus> {
         threshold_reached: args.threshold_reached,
         iterdone: args.iterdone,
         cycle: None,
+        channels: Vec::new(),
     };
     let summary = run_cycle(&inputs, &args.parameters.options, &args.state, &args.output)?;
     for warning in &summary.warnings {

@@ -67,6 +67,7 @@ pub(crate) fn run(args: Args) -> Result<ExitStatus> {
         dirty: args.dirty,
         noise: args.noise,
         beam_pixels: args.beam,
+        channel_beams: Vec::new(),
     };
     let inputs = [&files.residual, &files.image, &files.dirty].into_iter().flatten().chain([&files.model]);
     if let Some(path) = &args.regions

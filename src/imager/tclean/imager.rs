@@ -143,6 +143,7 @@ impl TcleanImager {
         }
         let of_channel = |c: ChannelResult| ChannelCycle {
             iterations: c.iterations,
+            major_iterations: 1,
             cycle_threshold_jy: c.cycle_threshold_jy,
             threshold_reached: c.threshold_reached,
             stopped: None,

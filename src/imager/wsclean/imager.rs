@@ -89,7 +89,8 @@ impl WscleanImager {
         files::fresh_folder(&folder)?;
         let a = imaging.calls().ordinary(mask)?;
         imaging.run_call(&folder.join(PREFIX), a, &imaging.listener())?;
-        let mut products = files::collect(&folder, &imaging.job.folder, self.state.cube, &imaging.job.log)?;
+        let mut products =
+            files::collect(&folder, &imaging.job.folder, imaging.options.names_channels(), &imaging.job.log)?;
         files::remove_folder(&folder)?;
         if imaging.job.facets.is_some() {
             checks::numbers(&products.image, &imaging.job.log)?;

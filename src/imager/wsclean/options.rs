@@ -1,5 +1,6 @@
 //! wsclean's options under flint's names (flint strategy files, format 0.2): types and defaults are flint's.
 
+use crate::imager::channels::ChannelGroup;
 use crate::imager::cycle::StopLimits;
 use indexmap::IndexMap;
 use schemars::JsonSchema;
@@ -124,6 +125,9 @@ pub struct WscleanOptions {
     /// passed to wsclean.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub primary_beam: Option<PrimaryBeam>,
+    /// The group of channels that these options image, of a cube that is imaged in groups; no option of wsclean.
+    #[serde(skip)]
+    pub group: Option<ChannelGroup>,
     /// Any further option of the installed wsclean, by its own name with or without dashes: `extra: {padding: 1.4}`.
     #[serde(skip_serializing_if = "IndexMap::is_empty")]
     pub extra: IndexMap<String, ExtraValue>,
@@ -223,6 +227,7 @@ impl Default for WscleanOptions {
             flint_save_mfs_products: false,
             flint_name_suffix: None,
             primary_beam: None,
+            group: None,
             extra: IndexMap::new(),
         }
     }
@@ -240,9 +245,19 @@ impl WscleanOptions {
         }
     }
 
-    /// The output channels are independent images, the planes of a cube.
+    /// The output channels are independent images, the planes of a cube; a group of channels may have but one.
     pub(in crate::imager) fn is_cube(&self) -> bool {
+        self.names_channels() || self.group.is_some()
+    }
+
+    /// wsclean numbers the files of the cube's channels.
+    pub(super) fn names_channels(&self) -> bool {
         self.channels_out > 1 && !self.join_channels
+    }
+
+    /// Channels of the whole cube, of which these options may image a group.
+    pub(super) fn channels_of_cube(&self) -> usize {
+        self.group.map_or(self.planes(), |group| group.of)
     }
 
     /// Planes of the image: the channels of a cube, otherwise 1.

@@ -91,7 +91,7 @@ fn cycle(imaging: &Imaging, planned: &PlannedCycles, shown: &CycleShown<'_>) -> 
     let folder = under_way.join(name);
     let mask = if cube { under_way.join("mask-CHANNEL.fits") } else { planned.masks.join(shown.mask) };
     let part = if cube {
-        let resources = resources_of_each(imaging, imaging.options.planes()).each;
+        let resources = resources_of_each(imaging).each;
         CyclePart::Channel { range: ["FIRST", "END"].map(str::to_owned), resources }
     } else {
         CyclePart::Whole

@@ -39,6 +39,8 @@ pub(super) fn make(request: &MaskRequest<'_>, masks: &Masks<'_>, part: Mask) -> 
     };
     let mut writer = PlaneWriter::create(request.output, &axes, PixelType::U8, image.header(), false)?;
     let mut stats = MaskStats::start(previous.is_some(), request.detailed);
+    let mut stats_of_planes = Vec::with_capacity(channels);
+    let kept = request.cycle.map_or(&[][..], |cycle| cycle.kept);
     for channel in 0..channels {
         let mut mask = first.read_mask(0, channel)?;
         if let Some(second) = &mut second {
@@ -49,9 +51,16 @@ pub(super) fn make(request: &MaskRequest<'_>, masks: &Masks<'_>, part: Mask) -> 
             Operation::Difference.apply(&mut mask, veto.read_mask(0, channel)?.view());
         }
         let before = previous.as_mut().map(|file| file.read_mask(0, channel)).transpose()?;
-        stats.count(&BitMask::from_bools(mask.view()), before.as_ref());
+        if let Some(before) = before.as_ref().filter(|_| kept.get(channel) == Some(&true)) {
+            mask.assign(before);
+        }
+        let mut own = MaskStats::start(previous.is_some(), false);
+        let bits = BitMask::from_bools(mask.view());
+        own.count(&bits, before.as_ref());
+        stats_of_planes.push(own);
+        stats.count(&bits, before.as_ref());
         writer.write_plane(channel, mask.mapv(u8::from).view())?;
     }
     writer.finish()?;
-    Ok(Mask { path: request.output.to_path_buf(), stats, planes: channels, bits: 1, ..part })
+    Ok(Mask { path: request.output.to_path_buf(), stats, planes: channels, bits: 1, stats_of_planes, ..part })
 }

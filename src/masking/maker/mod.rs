@@ -132,6 +132,8 @@ pub struct CycleMerge<'a> {
     pub keep: Option<&'a Path>,
     /// Pixels that are left out, channel by channel.
     pub veto: Option<&'a Path>,
+    /// Channels whose planes are those of the earlier mask; empty: none.
+    pub kept: &'a [bool],
 }
 
 /// A mask that was made.
@@ -143,6 +145,8 @@ pub struct Mask {
     pub signal: Option<PathBuf>,
     /// Counts over all planes.
     pub stats: MaskStats,
+    /// Counts of each plane, of masks between major cycles; else empty.
+    pub stats_of_planes: Vec<MaskStats>,
     /// Planes of the file.
     pub planes: usize,
     /// Bits in use: one for each scale.
@@ -194,6 +198,8 @@ pub struct AutoSummary {
     pub removed: Vec<RemovedIsland>,
     /// Whether sidelobes may hide more (in any plane).
     pub hidden: bool,
+    /// The planes (numbers in the file) of which that is so.
+    pub hidden_planes: Vec<usize>,
 }
 
 impl Mask {

@@ -121,7 +121,7 @@ impl<'a> Single<'a> {
             None => None,
         };
         let made = if self.request.recipe.method == MaskMethod::Auto {
-            self.automatic_plane(of, before.as_ref())?
+            self.automatic_plane(of, index, before.as_ref())?
         } else {
             self.plane_of_pipeline(of)?
         };
@@ -184,6 +184,7 @@ impl<'a> Single<'a> {
     fn automatic_plane(
         &mut self,
         of: (usize, usize),
+        index: usize,
         before: Option<&Array2<bool>>,
     ) -> Result<Result<MaskOutput, MaskingError>> {
         self.make_room();
@@ -240,6 +241,9 @@ impl<'a> Single<'a> {
         }
         summary.why.extend(made.extended.iter().filter(|s| s.pixels > 0).map(ToString::to_string));
         summary.hidden |= made.hidden;
+        if made.hidden {
+            summary.hidden_planes.push(index);
+        }
         summary.removed.extend(made.removed);
         Ok(Ok(with_zeros(MaskOutput { mask: made.mask, bits, notes: made.notes, signal: None }, zeros)))
     }

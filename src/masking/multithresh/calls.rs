@@ -30,6 +30,20 @@ pub struct CycleInputs {
     /// Number of this call, counted from 0, if the caller keeps count. The state's last call is then not done twice:
     /// its mask is written again and its summary returned.
     pub cycle: Option<usize>,
+    /// For channels that are cleaned each by itself: what is known of each. Its beam and its PSF's sidelobe level are its own
+    /// then, so that its mask does not depend on the others. Empty: the cube is masked as a whole, as in tclean.
+    pub channels: Vec<ChannelFacts>,
+}
+
+/// What is known of one channel that is cleaned by itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ChannelFacts {
+    /// Minor-cycle iterations so far.
+    pub iterdone: u64,
+    /// Its minor cycle before this call reached the user's cleaning threshold.
+    pub threshold_reached: bool,
+    /// It is left as it is by this call.
+    pub keep: bool,
 }
 
 /// The result of one call.

@@ -19,6 +19,8 @@ pub(super) struct Channels<'a> {
     pub(super) cube: &'a Cube<'a>,
     pub(super) masker: &'a PlaneMasker,
     pub(super) call: &'a Call,
+    /// Of each channel, where they are masked each by itself; else empty.
+    pub(super) own: &'a [(PlaneMasker, Call)],
     pub(super) state: &'a StateFolder,
 }
 
@@ -224,7 +226,18 @@ impl Planes {
         let valid = own.as_ref().or(self.shared_valid.as_deref());
         self.residual.read_plane_into(cube.polarisation, channel, &mut self.buffer)?;
         let residual = ArrayView2::from_shape(cube.shape, &self.buffer).expect("a plane");
-        let (state, mut summary) = channels.masker.update(residual, valid, channels.call, &old, scratch);
+        let (state, mut summary) = match channels.own.get(channel) {
+            None => channels.masker.update(residual, valid, channels.call, &old, scratch),
+            Some((masker, call)) if cube.inputs.channels[channel].keep => {
+                let left_alone = ChannelMaskState { skip: true, ..old.clone() };
+                let (_, summary) = masker.update(residual, valid, call, &left_alone, scratch);
+                (old, summary)
+            }
+            Some((masker, call)) => {
+                let first_plane_full = old.mask.is_full() && valid.is_none_or(BitMask::is_full);
+                masker.update(residual, valid, &Call { first_plane_full, ..*call }, &old, scratch)
+            }
+        };
         summary.channel = channel;
         Ok((state, summary))
     }

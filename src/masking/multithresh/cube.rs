@@ -1,7 +1,7 @@
 //! The residual of one call and all that belongs to it, checked to fit.
 
 use super::{CycleInputs, MultithreshError, MultithreshOptions};
-use crate::image::psf::sidelobe_level;
+use crate::image::psf::{Sidelobes, sidelobes_by_channel};
 use crate::image::wcs::pixel_position_angle;
 use crate::image::{Beam, BeamTable, FitsImage, Header, PixelBeam, PixelType, PlaneKind, PlaneWriter};
 use crate::kernels::bitmask::BitMask;
@@ -71,8 +71,12 @@ impl<'a> Cube<'a> {
 
     /// The beam in pixels, turned as the axes are.
     pub(super) fn pixel_beam(&self) -> PixelBeam {
-        let pa_deg = pixel_position_angle(&self.header, self.beam.pa_deg);
-        Beam { pa_deg, ..self.beam }.in_pixels(self.pixel_deg)
+        self.on_pixels(self.beam)
+    }
+
+    fn on_pixels(&self, beam: Beam) -> PixelBeam {
+        let pa_deg = pixel_position_angle(&self.header, beam.pa_deg);
+        Beam { pa_deg, ..beam }.in_pixels(self.pixel_deg)
     }
 
     /// Opens an image that must fit the residual: the same plane size, one channel or as many.
@@ -94,7 +98,24 @@ impl<'a> Cube<'a> {
         Ok(image)
     }
 
-    pub(super) fn level_of(&self, psf: &Path) -> Result<f32, MultithreshError> {
+    /// The beam of one channel in pixels: of its residual, of its PSF, or that of all.
+    pub(super) fn pixel_beam_of(
+        &self,
+        channel: usize,
+        residual: &FitsImage,
+        psf: Option<&FitsImage>,
+    ) -> Result<PixelBeam, MultithreshError> {
+        let own = |image: &FitsImage| image.plane_beam(0, image.matching_plane(0, channel).1);
+        let residual = own(residual)?;
+        let beam = match (residual, psf) {
+            (None, Some(psf)) => own(psf)?,
+            (beam, _) => beam,
+        };
+        Ok(self.on_pixels(beam.unwrap_or(self.beam)))
+    }
+
+    /// The PSF's sidelobes, channel by channel.
+    pub(super) fn sidelobes_of(&self, psf: &Path) -> Result<Vec<Sidelobes>, MultithreshError> {
         let mut image = FitsImage::open(psf)?;
         // Each plane's own fitted beam: the PSF's table, then its header, then what is known of the residual.
         let fitting = |table: Option<BeamTable>, channels: usize| {
@@ -104,7 +125,7 @@ impl<'a> Cube<'a> {
             .or_else(|| image.beam().map(|b| vec![b]))
             .or(fitting(BeamTable::read(&self.inputs.residual)?, image.channels()))
             .unwrap_or_else(|| vec![self.beam]);
-        Ok(sidelobe_level(&mut image, &beams)?)
+        Ok(sidelobes_by_channel(&mut image, &beams)?)
     }
 
     pub(super) fn mask_writer(&self, path: &Path) -> Result<PlaneWriter, MultithreshError> {

@@ -4,8 +4,10 @@ use super::channels::{Channels, first_plane_full};
 use super::cube::Cube;
 use super::folder::{self, Record, RunIdentity, StateFolder};
 use super::{
-    Call, CycleInputs, CycleSummary, MultithreshError, MultithreshOptions, PlaneMasker, PlaneSummary, ThresholdKind,
+    Call, ChannelFacts, CycleInputs, CycleSummary, MultithreshError, MultithreshOptions, PlaneMasker, PlaneSummary,
+    ThresholdKind,
 };
+use crate::image::psf::Sidelobes;
 use crate::image::{FitsImage, ImageError};
 use crate::options::{OptionError, Validate};
 use std::path::Path;
@@ -40,7 +42,7 @@ pub fn run_cycle(
         }
         _ => {}
     }
-    let level = level_of(inputs, &cube, &state)?;
+    let (level, levels) = levels_of(inputs, &cube, &state)?;
     let iterdone = inputs.iterdone.unwrap_or_else(|| state.record().map_or(0, |r| r.iterdone + 1));
     let call = Call {
         sidelobe_level: level,
@@ -49,8 +51,9 @@ pub fn run_cycle(
         first_plane_full: first_plane_full(&cube, state.record())?,
     };
     let masker = PlaneMasker::new(options, cube.pixel_beam())?;
+    let own = own_maskers(inputs, options, &cube, &levels)?;
     let masks = state.next_masks();
-    let channels = Channels { cube: &cube, masker: &masker, call: &call, state: &state };
+    let channels = Channels { cube: &cube, masker: &masker, call: &call, own: &own, state: &state };
     let (planes, counters) = channels.run(&state_dir.join(&masks), output)?;
     let summary = CycleSummary {
         cycle: done,
@@ -65,7 +68,7 @@ pub fn run_cycle(
         warnings: warnings(options, &cube, inputs, done, &planes),
         planes,
     };
-    state.commit(Record::new(run, level, masks, counters, summary.clone()))?;
+    state.commit(Record::new(run, (level, levels), masks, counters, summary.clone()))?;
     Ok(summary)
 }
 
@@ -109,12 +112,39 @@ fn check_masks(cube: &Cube<'_>, state: &StateFolder) -> Result<(), MultithreshEr
     Ok(())
 }
 
-/// The PSF's sidelobe level: of the state, as given, or measured.
-fn level_of(inputs: &CycleInputs, cube: &Cube<'_>, state: &StateFolder) -> Result<f32, MultithreshError> {
-    let level = match (state.record(), inputs.sidelobe_level, &inputs.psf) {
-        (Some(record), ..) => record.sidelobe_level,
-        (None, Some(level), _) => level,
-        (None, None, Some(psf)) => cube.level_of(psf)?,
+/// The masker of each channel, and what it is told, where channels are masked each by itself; else none.
+fn own_maskers(
+    inputs: &CycleInputs,
+    options: &MultithreshOptions,
+    cube: &Cube<'_>,
+    levels: &[f32],
+) -> Result<Vec<(PlaneMasker, Call)>, MultithreshError> {
+    let psf = inputs.psf.as_ref().map(FitsImage::open).transpose()?;
+    let residual = FitsImage::open(&inputs.residual)?;
+    let own = |(channel, facts): (usize, &ChannelFacts)| {
+        let call = Call {
+            sidelobe_level: levels[channel.min(levels.len() - 1)],
+            iterdone: facts.iterdone,
+            threshold_reached: facts.threshold_reached,
+            // Of its own plane, which only that knows.
+            first_plane_full: false,
+        };
+        Ok((PlaneMasker::new(options, cube.pixel_beam_of(channel, &residual, psf.as_ref())?)?, call))
+    };
+    inputs.channels.iter().enumerate().map(own).collect()
+}
+
+/// The PSF's sidelobe level, of the state, as given, or measured; and of each channel, where they are masked each by itself.
+fn levels_of(inputs: &CycleInputs, cube: &Cube<'_>, state: &StateFolder) -> Result<(f32, Vec<f32>), MultithreshError> {
+    let by_channel = !inputs.channels.is_empty();
+    let (level, levels) = match (state.record(), inputs.sidelobe_level, &inputs.psf) {
+        (Some(record), ..) => (record.sidelobe_level, record.sidelobe_levels.clone()),
+        (None, Some(level), _) => (level, if by_channel { vec![level] } else { Vec::new() }),
+        (None, None, Some(psf)) => {
+            let all = cube.sidelobes_of(psf)?;
+            let levels = if by_channel { all.iter().map(|own| own.level()).collect() } else { Vec::new() };
+            (all.into_iter().fold(Sidelobes::default(), Sidelobes::and).level(), levels)
+        }
         (None, None, None) => {
             return Err(MultithreshError::Missing(
                 "the first call needs the PSF (--psf) or its sidelobe level (--sidelobe-level)".into(),
@@ -124,7 +154,7 @@ fn level_of(inputs: &CycleInputs, cube: &Cube<'_>, state: &StateFolder) -> Resul
     if !(level.is_finite() && level >= 0.0) {
         return Err(OptionError::new("the sidelobe level", level, "0 or more").into());
     }
-    Ok(level)
+    Ok((level, levels))
 }
 
 /// The last call's mask, again.

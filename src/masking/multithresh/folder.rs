@@ -64,6 +64,9 @@ pub struct Record {
     pub iterdone: u64,
     /// PSF sidelobe level, kept for the run.
     pub sidelobe_level: f32,
+    /// The same of each channel, where they are masked each by itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sidelobe_levels: Vec<f32>,
     /// The run.
     pub run: RunIdentity,
     /// Name of the cube of masks in the folder.
@@ -78,7 +81,7 @@ impl Record {
     /// A record of this version.
     pub fn new(
         run: RunIdentity,
-        sidelobe_level: f32,
+        (sidelobe_level, sidelobe_levels): (f32, Vec<f32>),
         masks: String,
         channels: Vec<ChannelCounters>,
         last: CycleSummary,
@@ -88,6 +91,7 @@ impl Record {
             cycles: last.cycle + 1,
             iterdone: last.iterdone,
             sidelobe_level,
+            sidelobe_levels,
             run,
             masks,
             channels,

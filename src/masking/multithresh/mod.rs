@@ -31,7 +31,7 @@ pub(crate) mod state;
 pub mod statistics;
 pub(crate) mod thresholds;
 
-pub use calls::{CycleInputs, CycleSummary};
+pub use calls::{ChannelFacts, CycleInputs, CycleSummary};
 pub use cycle::run_cycle;
 pub use folder::StateFolder;
 pub use options::{MultithreshOptions, Preset};

@@ -44,19 +44,25 @@ pub struct VetoReport {
     pub veto_pixels: u64,
 }
 
-/// Judges the model cube; if there is confetti, writes the repaired model and the vetoes. `None`: there is none, and
+/// Judges the channels of the model cube for which `judged` is true; if there is confetti, writes the repaired model and the vetoes. `None`: there is none, and
 /// nothing was written. Two planes more than the model's are in memory.
 ///
 /// # Errors
 /// Cubes that cannot be read or do not match; files that cannot be written.
-pub fn veto_files(cubes: &ConfettiFiles, options: &ConfettiOptions, to: VetoFiles<'_>) -> Result<Option<VetoReport>> {
+pub fn veto_files(
+    cubes: &ConfettiFiles,
+    options: &ConfettiOptions,
+    judged: &dyn Fn(usize) -> bool,
+    to: VetoFiles<'_>,
+) -> Result<Option<VetoReport>> {
     let report = of_files(cubes, options)?;
-    if report.counts.confetti == 0 {
-        return Ok(None);
-    }
     let mut by_channel: BTreeMap<usize, Vec<&Candidate>> = BTreeMap::new();
-    for candidate in report.candidates.iter().filter(|c| c.verdict == ConfettiVerdict::Confetti) {
+    let confetti = |c: &&Candidate| c.verdict == ConfettiVerdict::Confetti && judged(c.channel);
+    for candidate in report.candidates.iter().filter(confetti) {
         by_channel.entry(candidate.channel).or_default().push(candidate);
+    }
+    if by_channel.is_empty() {
+        return Ok(None);
     }
     let beam = beam_of(cubes)?;
     let mut model = FitsImage::open(&cubes.model)?;
@@ -83,7 +89,7 @@ pub fn veto_files(cubes: &ConfettiFiles, options: &ConfettiOptions, to: VetoFile
             let around = [(channel > 0).then(|| window[0].view()), window.get(channel - first + 1).map(|p| p.view())];
             let planes = ChannelPlanes::of_model(channel, here.view(), around, found[0].noise);
             let pixels: Vec<[usize; 2]> = found.iter().map(|c| c.pixel).collect();
-            let (more, patches) = repairs(&planes, &pixels, beam, options);
+            let (more, patches) = repairs(&planes, &pixels, cubes.beam_in(channel, beam), options);
             mask.zip_mut_with(&more, |a, &b| *a |= b);
             apply_patches(&mut fixed, &patches);
             for (candidate, patch) in found.iter().zip(&patches) {

@@ -36,6 +36,17 @@ pub struct ConfettiFiles {
     pub noise: Option<f64>,
     /// FWHM of a round beam, pixels, instead of the headers' beam.
     pub beam_pixels: Option<f64>,
+    /// The same channel by channel, for those that are judged by themselves; empty: all have the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub channel_beams: Vec<f64>,
+}
+
+impl ConfettiFiles {
+    /// The beam of a channel; `common` is that of all.
+    pub(super) fn beam_in(&self, channel: usize, common: PixelBeam) -> PixelBeam {
+        let own = |fwhm: &f64| PixelBeam { major: *fwhm, minor: *fwhm, pa_deg: 0.0 };
+        self.channel_beams.get(channel).map_or(common, own)
+    }
 }
 
 /// Findings in a cube.
@@ -194,7 +205,7 @@ pub fn of_files(files: &ConfettiFiles, options: &ConfettiOptions) -> Result<Conf
             .map(|c| {
                 let neighbours = [c.checked_sub(1), Some(c), Some(c + 1)]
                     .map(|n| n.and_then(|n| n.checked_sub(start)).and_then(|i| window.get(i)));
-                judge(c, neighbours, beam, options)
+                judge(c, neighbours, files.beam_in(c, beam), options)
             })
             .collect();
         for (judged, pictures) in found {

@@ -125,7 +125,7 @@ fn confetti_is_vetoed(imager: &mut dyn CycleImager, folder: &Path) {
         confetti: Some(ConfettiOptions::default()),
     };
     let mut masks = RoundMasks::new(&plan, 1.0, None, folder.join("mask"));
-    let first = MaskMoment { cycle: 0, masks: 0, iterations: 0, last: None, previous: None };
+    let first = MaskMoment { cycle: 0, masks: 0, iterations: 0, last: None, previous: None, channels: &[] };
     let mask = masks.make(&dirty, &first).expect("a mask");
     let controls = MinorControls {
         iterations_left: 300,
@@ -137,8 +137,14 @@ fn confetti_is_vetoed(imager: &mut dyn CycleImager, folder: &Path) {
     let minor = imager.clean(Some(&mask.path), &controls).expect("cleaned");
     let residual = imager.residual().expect("a residual");
     let clean = planes(&residual.residual);
-    let moment =
-        MaskMoment { cycle: 1, masks: 1, iterations: minor.iterations, last: Some(&minor), previous: Some(&mask) };
+    let moment = MaskMoment {
+        cycle: 1,
+        masks: 1,
+        iterations: minor.iterations,
+        last: Some(&minor),
+        previous: Some(&mask),
+        channels: &[],
+    };
     assert_eq!(masks.veto(&residual, &moment).expect("judged"), None, "a sound model is left alone");
 
     // Confetti gets in; the residual changes by what the PSF makes of it, in its channel alone.

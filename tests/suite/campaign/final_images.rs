@@ -68,42 +68,49 @@ pub(crate) fn ledger(fake: &Fake) -> BTreeMap<String, (usize, usize)> {
 
 /// Writes cubes of `count` channels of `side` pixels whose values are the channels' numbers, from `first` on.
 pub(crate) fn write_cubes(folder: &Path, (first, count): (usize, usize), side: usize) {
-    fs::create_dir_all(folder).unwrap();
     for kind in ["image", "residual", "model", "psf"] {
-        let mut header = Header::default();
-        for (key, text) in [("CTYPE1", "RA---SIN"), ("CTYPE2", "DEC--SIN"), ("CTYPE3", "FREQ")] {
-            header.set_str(key, text);
-        }
-        header.set_str("BUNIT", "Jy/beam");
-        for (key, value) in [
-            ("CRPIX3", 1.0),
-            ("CRVAL3", 1.4e9 + first as f64 * 1e4),
-            ("CDELT3", 1e4),
-            ("CRPIX1", 1.0),
-            ("CRVAL1", 30.0),
-            ("CRPIX2", 1.0),
-            ("CRVAL2", -10.0),
-            ("CDELT1", -1.0 / 3600.0),
-            ("CDELT2", 1.0 / 3600.0),
-        ] {
-            header.set_f64(key, value);
-        }
-        let path = folder.join(format!("{kind}.fits"));
-        let mut writer = PlaneWriter::create(&path, &[side, side, count, 1], PixelType::F32, &header, false).unwrap();
-        for channel in 0..count {
-            let mut plane = Array2::<f32>::from_elem((side, side), (first + channel) as f32);
-            plane[[side / 2, side / 2]] += 1000.0;
-            plane.iter_mut().step_by(3).for_each(|v| *v -= 0.25);
-            writer.write_plane(channel, plane.view()).unwrap();
-        }
-        writer.finish().unwrap();
-        let beam = |channel: usize| cleanloop::image::Beam {
-            major_deg: (4 + (first + channel) % 3) as f64 / 3600.0,
-            minor_deg: 3.0 / 3600.0,
-            pa_deg: 0.0,
+        let value = |channel: usize, y: usize, x: usize| {
+            let source = if (y, x) == (side / 2, side / 2) { 1000.0 } else { 0.0 };
+            let ripple = if (y * side + x) % 3 == 0 { 0.25 } else { 0.0 };
+            channel as f32 + source - ripple
         };
-        append_beam_table(&path, &(0..count).map(beam).collect::<Vec<_>>()).unwrap();
+        write_cube(&folder.join(format!("{kind}.fits")), (first, count), side, &value);
     }
+}
+
+/// Writes a cube of these channels; `value` gives a pixel by channel, y and x.
+fn write_cube(path: &Path, (first, count): (usize, usize), side: usize, value: &dyn Fn(usize, usize, usize) -> f32) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let mut header = Header::default();
+    for (key, text) in [("CTYPE1", "RA---SIN"), ("CTYPE2", "DEC--SIN"), ("CTYPE3", "FREQ")] {
+        header.set_str(key, text);
+    }
+    header.set_str("BUNIT", "Jy/beam");
+    for (key, value) in [
+        ("CRPIX3", 1.0),
+        ("CRVAL3", 1.4e9 + first as f64 * 1e4),
+        ("CDELT3", 1e4),
+        ("CRPIX1", 1.0),
+        ("CRVAL1", 30.0),
+        ("CRPIX2", 1.0),
+        ("CRVAL2", -10.0),
+        ("CDELT1", -1.0 / 3600.0),
+        ("CDELT2", 1.0 / 3600.0),
+    ] {
+        header.set_f64(key, value);
+    }
+    let mut writer = PlaneWriter::create(path, &[side, side, count, 1], PixelType::F32, &header, false).unwrap();
+    for channel in 0..count {
+        let plane = Array2::from_shape_fn((side, side), |(y, x)| value(first + channel, y, x));
+        writer.write_plane(channel, plane.view()).unwrap();
+    }
+    writer.finish().unwrap();
+    let beam = |channel: usize| cleanloop::image::Beam {
+        major_deg: (4 + (first + channel) % 3) as f64 / 3600.0,
+        minor_deg: 3.0 / 3600.0,
+        pa_deg: 0.0,
+    };
+    append_beam_table(path, &(0..count).map(beam).collect::<Vec<_>>()).unwrap();
 }
 
 #[test]
@@ -214,6 +221,51 @@ fn a_kill_in_the_middle_of_a_cube_repeats_one_group() {
     let ledger = ledger(&fake);
     assert_eq!((ledger["channels-00000-00003"], ledger["channels-00004-00007"].0), ((1, 1), 2));
     assert_eq!(FitsImage::open(fake.path("out/final/line/image.fits")).unwrap().channels(), 8);
+}
+
+/// A pixel of the last channel of a group is confetti, which is seen once the channels beyond the border are there: that
+/// channel alone is imaged again, without the pixel in its mask.
+#[test]
+fn confetti_at_the_border_of_a_group_has_its_channel_imaged_again() {
+    const SIDE: usize = 24;
+    let (y0, x0) = (14, 10);
+    let mask = "{method: flint, cadence: round, noise: {method: global}, include: [middle.reg]}";
+    let fake = campaign(&format!("    line: {{channels: 10, channels_per_job: 5, mask: {mask}}}\n"), "");
+    fs::write(fake.path("middle.reg"), "image\ncircle(12,12,6)\n").unwrap();
+    let noise = |channel: usize, y: usize, x: usize| ((channel + 5 * y + 7 * x) % 11) as f32 / 1000.0 - 0.005;
+    let confetti = |channel: usize, y: usize, x: usize| match (y.abs_diff(y0), x.abs_diff(x0)) {
+        (0, 0) if channel == 4 => 10.0,
+        (0..=1, 0..=1) if channel == 4 => -0.6,
+        _ => 0.0,
+    };
+    for (first, count) in [(0, 5), (5, 5), (4, 1)] {
+        let folder = fake.path(&format!("imager/cubes/{first}"));
+        write_cubes(&folder, (first, count), SIDE);
+        let spoilt: &dyn Fn(usize, usize, usize) -> f32 = if count == 5 { &confetti } else { &noise };
+        write_cube(&folder.join("model.fits"), (first, count), SIDE, spoilt);
+        write_cube(&folder.join("residual.fits"), (first, count), SIDE, &noise);
+    }
+    fake.succeed();
+    let counts = || {
+        let names = ["channels-00000-00004", "channels-00005-00009", "channel-00004-again"];
+        (names.map(|name| ledger(&fake)[name]), ledger(&fake).len())
+    };
+    assert_eq!(counts(), ([(1, 1); 3], 4));
+    let mut model = FitsImage::open(fake.path("out/final/line/model.fits")).unwrap();
+    assert_eq!(model.channels(), 10);
+    let planes: Vec<f32> = (0..10).map(|channel| model.read_plane(0, channel).unwrap()[[y0, x0]]).collect();
+    assert!(planes.iter().all(|value| value.abs() < 0.01), "{planes:?}");
+    let mut image = FitsImage::open(fake.path("out/final/line/image.fits")).unwrap();
+    assert!((0..10).all(|channel| image.read_plane(0, channel).unwrap()[[0, 1]] == channel as f32));
+    let masked = |target: &str| {
+        let path = fake.path(&format!("out/final/line/{target}/round-00/mask/mask.fits"));
+        FitsImage::open(path).unwrap().read_plane(0, 0).unwrap()[[y0, x0]]
+    };
+    assert_eq!((masked("channels-00000-00004"), masked("channel-00004-again")), (1.0, 0.0));
+    let record = CampaignRecord::load(&fake.path("out/final/line")).unwrap();
+    assert_eq!(record.cubes[0].imaged_again, [4]);
+    fake.succeed();
+    assert_eq!(counts(), ([(1, 1); 3], 4), "once is enough");
 }
 
 /// The whole number of a large line survey.

@@ -463,7 +463,12 @@ fn channels_have_levels_of_their_own_and_those_that_are_done_are_left_alone() {
         channels: before
             .iter()
             .enumerate()
-            .map(|(k, peak)| ChannelControls { active: active(k), iterations_left: 5000, threshold_jy: part * peak })
+            .map(|(k, peak)| ChannelControls {
+                active: active(k),
+                iterations_left: 5000,
+                threshold_jy: part * peak,
+                major_iterations: 1,
+            })
             .collect(),
     };
     let planes = |model: &Path| {

@@ -311,8 +311,12 @@ fn a_cube_has_a_mask_and_a_stop_for_each_channel() {
     }
     writer.finish().expect("a mask cube");
     let mut controls = controls(300, false);
-    let channel =
-        |active, threshold_jy| cleanloop::imager::ChannelControls { active, iterations_left: 300, threshold_jy };
+    let channel = |active, threshold_jy| cleanloop::imager::ChannelControls {
+        active,
+        iterations_left: 300,
+        threshold_jy,
+        major_iterations: 1,
+    };
     controls.channels = vec![channel(true, 0.01), channel(true, 0.01), channel(true, 0.6), channel(false, 0.01)];
     let cycle = imager.clean(Some(&mask), &controls).expect("a cycle");
     assert_eq!(cycle.channels.len(), 4);

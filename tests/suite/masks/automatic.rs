@@ -132,9 +132,9 @@ fn a_campaigns_cycles_and_the_command_line_have_the_same_pixels() {
         |name: &str| Residual { residual: at(name), pixel_mask: None, pb: None, psf: at("psf.fits"), model: None };
     let plan = plan();
     let mut masks = RoundMasks::new(&plan, 1.0, None, at("masks"));
-    let first = MaskMoment { cycle: 0, masks: 0, iterations: 0, last: None, previous: None };
+    let first = MaskMoment { cycle: 0, masks: 0, iterations: 0, last: None, previous: None, channels: &[] };
     let first = masks.make(&residual("dirty.fits"), &first).unwrap();
-    let second = MaskMoment { cycle: 1, masks: 1, iterations: 100, last: None, previous: Some(&first) };
+    let second = MaskMoment { cycle: 1, masks: 1, iterations: 100, last: None, previous: Some(&first), channels: &[] };
     let second = masks.make(&residual("residual.fits"), &second).unwrap();
     mask(folder.path(), "dirty.fits --auto --psf psf.fits -o a.fits").success();
     mask(folder.path(), "residual.fits --auto --psf psf.fits --dirty dirty.fits -o b.fits").success();

@@ -64,6 +64,7 @@ fn resolve(
         uvcontsub: UvcontsubOptions::default(),
         channels_per_job: every_channel.then_some(1),
         channels: None,
+        confetti: None,
         every_channel,
         restoringbeam: RestoringBeam::Fitted,
         remove_groups: false,

@@ -119,6 +119,9 @@ fn by_cycles(
         ..StopRules::new(&step.stop, &step.imager.stop_limits(), plan.every, plan.freeze_change)
     };
     let mut maker = RoundMasks::new(plan, *caution, mask, folder);
+    if rules.limits.independent_channels {
+        maker = maker.of_independent_channels(step.imager.group());
+    }
     let measures = Measures { residual: &quality::residual::measure, flux: &quality::residual::model_fluxes };
     let report = major_cycle::run(cycles, &mut maker, measures, &rules, &context.folder)?;
     Ok(Imaged {

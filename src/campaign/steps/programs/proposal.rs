@@ -33,6 +33,9 @@ impl Programs<'_> {
         if let Some(imaging) = plan.imaging.with_multiscale().filter(|_| resolved) {
             plan.imaging = imaging;
         }
+        if let (Some(mask), Some(channels)) = (plan.mask.as_mut(), &self.target.channels) {
+            mask.exclude.extend(channels.veto.clone());
+        }
         self.widen_margin(&mut plan);
         let started = self.started_with(id);
         if let Some((options, _)) = &started {

@@ -42,18 +42,19 @@ pub(crate) struct SideBySide {
     pub(crate) each: CallResources,
 }
 
-/// How the job's resources are divided among the processes of `channels` channels.
-pub(crate) fn resources_of_each(imaging: &Imaging, channels: usize) -> SideBySide {
+/// How the job's resources are divided among the processes of a cube's channels. wsclean's sums depend on its threads, so
+/// what one channel gets does not depend on how many others are still cleaned beside it, are in its group, or fit into
+/// the memory that happens to be free.
+pub(crate) fn resources_of_each(imaging: &Imaging) -> SideBySide {
     let job = &imaging.job;
     let threads = job.threads.max(1);
-    let mut at_once = channels.clamp(1, threads);
-    let machine = || memory::available().map(|bytes| bytes as f64 / 1e9);
-    if let Some(gb) = job.memory_gb.or_else(machine) {
-        let each = (imaging.options.size as f64).powi(2) * PIXEL_BYTES * IMAGES_IN_MEMORY / 1e9;
-        at_once = at_once.min(((gb / each) as usize).max(1));
-    }
-    let memory_gb = job.memory_gb.map(|gb| gb / at_once as f64);
-    SideBySide { at_once, each: CallResources { threads: (threads / at_once).max(1), memory_gb } }
+    let image = (imaging.options.size as f64).powi(2) * PIXEL_BYTES * IMAGES_IN_MEMORY / 1e9;
+    let fit = |gb: f64| ((gb / image) as usize).max(1);
+    let shares = imaging.options.channels_of_cube().clamp(1, threads).min(job.memory_gb.map_or(usize::MAX, fit));
+    let free = memory::available().filter(|_| job.memory_gb.is_none());
+    let at_once = shares.min(free.map_or(usize::MAX, |bytes| fit(bytes as f64 / 1e9)));
+    let memory_gb = job.memory_gb.map(|gb| gb / shares as f64);
+    SideBySide { at_once, each: CallResources { threads: (threads / shares).max(1), memory_gb } }
 }
 
 /// Runs `one` for each of these channels in threads of their own. The first failure stops the others.
@@ -62,7 +63,8 @@ pub(crate) fn run_channels(
     channels: &[usize],
     one: &(dyn Fn(usize, &ChannelRun) -> Result<CallDone, WscleanError> + Sync),
 ) -> Result<Vec<PartDone>, WscleanError> {
-    let SideBySide { at_once, each } = resources_of_each(imaging, channels.len());
+    let SideBySide { at_once, each } = resources_of_each(imaging);
+    let at_once = at_once.min(channels.len()).max(1);
     let cancel = Arc::new(AtomicBool::new(false));
     let run = ChannelRun { resources: each, cancel: Arc::clone(&cancel) };
     let next = AtomicUsize::new(0);

@@ -32,7 +32,7 @@ pub(crate) fn clean(
     let update_model = imaging.job.update_model && parts[0].range.is_none() && is_last;
     let cycle = Cycle { imaging, state, folder, parts, mask, mask_planes, controls, update_model };
     let done = cycle.run()?;
-    let (folder, minor) = (cycle.folder.clone(), minor_cycle(&done, cycle.parts.len()));
+    let (folder, minor) = (cycle.folder.clone(), minor_cycle(&done, cycle.parts.len(), cycle.state.cube));
     let line = done.into_iter().next().map(|d| d.call.line).unwrap_or_default();
     state.push(&folder, CycleState { minor: minor.clone(), model_written: update_model, line })?;
     Ok(minor)
@@ -61,11 +61,17 @@ impl Cycle<'_> {
                 carry_over(&self.state.present_folder().join(&part.name), &self.folder.join(&part.name))?;
             }
         }
-        if self.parts.len() == 1 {
+        if !self.state.cube {
             let one = |&part: &usize| self.call(part, None).map(|call| PartDone { part, call });
             return active.iter().map(one).collect();
         }
         let done = run_channels(self.imaging, &active, &|part, run| self.call(part, Some(run)))?;
+        for idle in done.iter().filter(|done| channel_cycle(&done.call.log).iterations == 0) {
+            // As those that are not called any more: which of the two they are is a matter of the other channels.
+            let name = &self.parts[idle.part].name;
+            files::remove_folder(&self.folder.join(name))?;
+            carry_over(&self.state.present_folder().join(name), &self.folder.join(name))?;
+        }
         if self.state.cycles() == 0 {
             check_frequencies(self.state, &self.parts, &self.folder)?;
         }
@@ -76,8 +82,12 @@ impl Cycle<'_> {
     /// The limits of a part; `None`: those of the options.
     fn controls_of(&self, part: usize) -> Option<ChannelControls> {
         self.controls.map(|c| {
-            let all =
-                ChannelControls { active: true, iterations_left: c.iterations_left, threshold_jy: c.threshold_jy };
+            let all = ChannelControls {
+                active: true,
+                iterations_left: c.iterations_left,
+                threshold_jy: c.threshold_jy,
+                major_iterations: c.major_iterations,
+            };
             c.channels.get(part).copied().unwrap_or(all)
         })
     }
@@ -134,14 +144,11 @@ impl Cycle<'_> {
     }
 
     fn stops(&self, part: usize) -> Stops {
-        match (self.controls_of(part), self.controls) {
-            (Some(of_part), Some(all)) => Stops::Controls {
-                iterations: of_part.iterations_left.to_string(),
-                majors: all.major_iterations.max(1).to_string(),
-                threshold_jy: of_part.threshold_jy.to_string(),
-            },
-            _ => Stops::Options,
-        }
+        self.controls_of(part).map_or(Stops::Options, |limits| Stops::Controls {
+            iterations: limits.iterations_left.to_string(),
+            majors: limits.major_iterations.max(1).to_string(),
+            threshold_jy: limits.threshold_jy.to_string(),
+        })
     }
 
     /// Log file of a part: the job's, or one beside it for each channel.
@@ -177,6 +184,7 @@ fn channel_cycle(log: &RunLog) -> ChannelCycle {
     let stop = last.and_then(|m| m.stop);
     ChannelCycle {
         iterations: log.iterations,
+        major_iterations: log.majors.len(),
         cycle_threshold_jy: last.and_then(|m| m.level_jy),
         threshold_reached: last.is_some_and(|m| m.level_is_final) && stop == Some(Stop::Threshold),
         stopped: if log.no_peak {
@@ -193,7 +201,7 @@ fn channel_cycle(log: &RunLog) -> ChannelCycle {
 }
 
 /// The outcome of all parts together. `parts` counts those that were left alone, too: they have converged.
-fn minor_cycle(done: &[PartDone], parts: usize) -> MinorCycle {
+fn minor_cycle(done: &[PartDone], parts: usize, cube: bool) -> MinorCycle {
     let mut channels = vec![ChannelCycle::default(); parts];
     for d in done {
         channels[d.part] = channel_cycle(&d.call.log);
@@ -215,6 +223,6 @@ fn minor_cycle(done: &[PartDone], parts: usize) -> MinorCycle {
         cycle_threshold_jy: levels.reduce(f64::max),
         threshold_reached: !cleaned.is_empty() && cleaned.iter().all(|c| c.threshold_reached),
         stopped,
-        channels: if parts > 1 { channels } else { Vec::new() },
+        channels: if cube { channels } else { Vec::new() },
     }
 }

@@ -20,7 +20,8 @@ pub(crate) fn make_start(imaging: &Imaging, state: &mut WscleanState) -> Result<
         let folder = under_way.join(&part.name);
         files::make_folder(&folder)?;
         for kind in ["psf", "dirty"] {
-            if link_part(&list, kind, part.range.map(|_| index), &folder)? == 0 {
+            let channel = imaging.options.names_channels().then_some(index);
+            if link_part(&list, kind, channel, &folder)? == 0 {
                 return Err(WscleanError::no_product(folder.join(format!("{PREFIX}-{kind}.fits")), &imaging.job.log));
             }
         }

@@ -1,13 +1,14 @@
 //! Images made from wsclean's images: cubes put together from channels, empty models, planes of masks.
 
-use crate::image::{FitsImage, Header, PixelType, PlaneWriter, is_masked};
+use crate::image::{Beam, FitsImage, Header, PixelType, PlaneWriter, append_beam_table, is_masked};
 use crate::imager::wsclean::error::WscleanError;
 use ndarray::Array2;
 use std::path::{Path, PathBuf};
 
 /// Puts planes together as one cube [channel, y, x], in their order, plane by plane.
 ///
-/// The header is that of the middle plane (its beam, too) with the frequency axis of all of them.
+/// The header is that of the middle plane with the frequency axis of all of them; each plane's beam is in a table `BEAMS`
+/// (zeros: it has none), so that what is made of a plane does not depend on the others.
 ///
 /// # Errors
 /// A plane cannot be read, or has another size than the first.
@@ -24,6 +25,16 @@ pub(crate) fn assemble(planes: &[PathBuf], cube: &Path) -> Result<(), WscleanErr
             header.set_f64("CDELT3", (end - start) / (planes.len() - 1) as f64);
         }
     }
+    let mut beams = Vec::with_capacity(planes.len());
+    for path in planes {
+        let none = Beam { major_deg: 0.0, minor_deg: 0.0, pa_deg: 0.0 };
+        beams.push(FitsImage::open(path)?.header_beam().unwrap_or(none));
+    }
+    let has_beams = beams.iter().any(|beam| beam.major_deg > 0.0);
+    if has_beams {
+        ["BMAJ", "BMIN", "BPA"].into_iter().for_each(|key| header.remove(key));
+        header.set_logical("CASAMBM", true);
+    }
     let mut writer = PlaneWriter::create(cube, &[nx, ny, planes.len(), 1], PixelType::F32, &header, false)?;
     for (index, path) in planes.iter().enumerate() {
         let mut image = FitsImage::open(path)?;
@@ -39,6 +50,9 @@ pub(crate) fn assemble(planes: &[PathBuf], cube: &Path) -> Result<(), WscleanErr
         writer.write_plane(index, image.read_plane(0, 0)?.view())?;
     }
     writer.finish()?;
+    if has_beams {
+        append_beam_table(cube, &beams)?;
+    }
     Ok(())
 }
 
@@ -111,6 +125,24 @@ pub(super) fn write_test_image(folder: &Path, name: &str, value: f32, frequency:
 mod tests {
     use super::*;
     use ndarray::array;
+
+    #[test]
+    fn planes_of_a_cube_keep_their_beams() {
+        let folder = tempfile::tempdir().expect("folder");
+        let planes = [(1.0, "a.fits"), (2.0, "b.fits"), (4.0, "c.fits")];
+        let planes = planes.map(|(value, name)| write_test_image(folder.path(), name, value, 1e9));
+        let beams = |planes: &[PathBuf]| -> Vec<f64> {
+            let cube = folder.path().join("cube.fits");
+            assemble(planes, &cube).expect("put together");
+            let cube = FitsImage::open(&cube).expect("a cube");
+            let major = |channel| cube.plane_beam(0, channel).expect("readable").map_or(0.0, |beam| beam.major_deg);
+            (0..planes.len()).map(major).collect()
+        };
+        let whole = beams(&planes);
+        assert!(whole.iter().zip([0.001, 0.002, 0.004]).all(|(is, was)| (is / was - 1.0).abs() < 1e-6), "{whole:?}");
+        // To the last bit, whatever the others are.
+        assert_eq!([beams(&planes[..1]), beams(&planes[1..])].concat(), whole);
+    }
 
     #[test]
     fn empty_models_and_mask_planes() {
