@@ -30,6 +30,11 @@ impl MsSummary {
         self.columns.iter().any(|c| c == name)
     }
 
+    /// Number of antennas with data.
+    pub(crate) fn antennas_with_data(&self) -> usize {
+        self.antennas.iter().filter(|antenna| antenna.has_data).count()
+    }
+
     /// Length from the first to the last integration, s.
     pub fn duration_s(&self) -> f64 {
         self.time_end_s - self.time_start_s

@@ -28,6 +28,8 @@ pub struct FinalInput {
     pub column: StartColumn,
     /// Solutions by direction of the best round; `None`: it has none.
     pub facets: Option<FacetFiles>,
+    /// Antennas with data, of the set that has most; 0: they are not known.
+    pub antennas: usize,
     /// Frequencies of the channels of the data, Hz, ascending, of the only spectral window; empty: nobody needs them.
     pub frequencies_hz: Vec<f64>,
 }
@@ -146,6 +148,7 @@ impl Plan {
                 target: input.target.clone(),
                 group: *group,
                 of_data: imaging.of_data(group, &input.frequencies_hz),
+                antennas: input.antennas,
                 veto: None,
             };
             let of = |group: &ChannelGroup| TargetPlan {

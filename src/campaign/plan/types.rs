@@ -119,6 +119,9 @@ pub struct ChannelsPlan {
     /// The channels of the data that it is made of, where the imager divides them (wsclean).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub of_data: Option<DataChannels>,
+    /// Antennas with data, which a group's own look at the data does not count; 0: they are not known.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub antennas: usize,
     /// Pixels that are never in the mask of this single channel, which is imaged again without the confetti in them; `None`:
     /// this is one of the cube's groups.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -242,6 +245,11 @@ pub struct FinalPlan {
     pub restoringbeam: RestoringBeam,
     /// The images of the groups go once the cube is there.
     pub remove_groups: bool,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // As serde asks for it.
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 fn is_default(options: &UvcontsubOptions) -> bool {

@@ -35,7 +35,7 @@ pub(super) struct Again {
     pub(super) channel: usize,
     /// Model pixels that are confetti.
     pixels: usize,
-    /// Pixels that are never in its mask (FITS, 1).
+    /// Pixels that are never in its mask (FITS, 1), from the cube's folder.
     veto: PathBuf,
 }
 
@@ -68,7 +68,8 @@ pub(crate) fn with_channels_again(mut plan: Plan, imaging: &FinalPlan, inputs: &
                 target: name.clone(),
                 group,
                 of_data: input.and_then(|input| imaging.of_data(&group, &input.frequencies_hz)),
-                veto: Some(again.veto),
+                antennas: input.map_or(0, |input| input.antennas),
+                veto: Some(plan.cube_folder(&name).join(&again.veto)),
             };
             let prefix = if inputs.len() == 1 { String::new() } else { format!("{name}-") };
             let target = TargetPlan {
@@ -93,7 +94,8 @@ pub(crate) fn has_open_channels(folder: &Path) -> bool {
 
 /// The plan images this channel of a cube again.
 pub(super) fn has_target(plan: &Plan, name: &str, again: &Again) -> bool {
-    let is_it = |c: &ChannelsPlan| c.target == name && c.veto.as_ref() == Some(&again.veto);
+    let veto = plan.cube_folder(name).join(&again.veto);
+    let is_it = |c: &ChannelsPlan| c.target == name && c.veto.as_ref() == Some(&veto);
     plan.targets.iter().any(|target| target.channels.as_ref().is_some_and(is_it))
 }
 
@@ -125,9 +127,9 @@ pub(super) fn judged(
         for channel in ends {
             let is_open = channel == first && first > 0 || channel + 1 == first + count && channel + 1 < of;
             if is_open && let Some(found) = judge(groups, channel, options)? {
-                let veto = folder.join(FOLDER).join(format!("channel-{channel:05}-{}.fits", &key[..8]));
+                let veto = Path::new(FOLDER).join(format!("channel-{channel:05}-{}.fits", &key[..8]));
                 fs::make(&folder.join(FOLDER))?;
-                write_plane(&veto, found.1.mapv(u8::from).view(), PixelType::U8, &Header::default(), 2)?;
+                write_plane(folder.join(&veto), found.1.mapv(u8::from).view(), PixelType::U8, &Header::default(), 2)?;
                 again.push(Again { channel, pixels: found.0, veto });
             }
         }

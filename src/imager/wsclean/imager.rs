@@ -34,7 +34,8 @@ impl WscleanImager {
     /// An imaging of `job`; nothing is run but wsclean's help, once for each executable.
     pub fn new(job: ImagingJob, options: WscleanOptions, context: ImagerContext) -> Self {
         let imaging = Imaging::new(job, options, context);
-        let state = WscleanState::new(imaging.scratch(), imaging.job.log.clone(), imaging.options.is_cube());
+        let state = WscleanState::new(imaging.scratch(), imaging.job.log.clone(), imaging.options.is_cube())
+            .of_cube(imaging.options.channels_of_cube());
         Self { imaging, state, checked: false, opened: false, finished: false }
     }
 

@@ -24,12 +24,14 @@ pub(crate) enum Content {
     Residual,
     /// CLEAN components.
     Model,
+    /// Sum over the channels of restored images, in this unit.
+    Sum(&'static str),
 }
 
 impl Content {
     fn colours(self) -> Colours {
         match self {
-            Self::Image => Colours::Inferno,
+            Self::Image | Self::Sum(_) => Colours::Inferno,
             Self::Residual => Colours::BlueRed,
             Self::Model => Colours::Signed,
         }
@@ -37,14 +39,18 @@ impl Content {
 
     fn reduce(self) -> Reduce {
         match self {
-            Self::Image => Reduce::Max,
+            Self::Image | Self::Sum(_) => Reduce::Max,
             Self::Residual => Reduce::Mean,
             Self::Model => Reduce::Extreme,
         }
     }
 
     fn unit(self) -> &'static str {
-        if self == Self::Model { "Jy/pixel" } else { "Jy/beam" }
+        match self {
+            Self::Image | Self::Residual => "Jy/beam",
+            Self::Model => "Jy/pixel",
+            Self::Sum(unit) => unit,
+        }
     }
 
     fn outline(self) -> OutlineStyle {
@@ -58,7 +64,7 @@ impl Content {
     /// The pixel that stands for several.
     fn dot(self) -> &'static str {
         match self {
-            Self::Image => "brightest",
+            Self::Image | Self::Sum(_) => "brightest",
             Self::Residual => "mean",
             Self::Model => "most extreme",
         }

@@ -31,30 +31,42 @@ pub(crate) fn of_cube(store: &Store, folder: &Path, cube: &CubeRecord) -> CubeFi
     let mask = cube.mask.as_ref().map(|path| folder.join(path));
     let files = [Some(image.as_path()), Some(moment0.as_path()), Some(peak.as_path())];
     store.get(&format!("cube-{}", cube.name), &files, &cube.channels, || {
-        let whole = [("Sum over the channels (moment 0)", &moment0), ("Brightest channel (peak)", &peak)];
+        let sum = Content::Sum(unit_of_sum(&moment0));
+        let whole =
+            [("Sum over the channels (moment 0)", &moment0, sum), ("Brightest channel (peak)", &peak, Content::Image)];
         CubeFigures {
             maps: whole
                 .iter()
-                .filter_map(|(title, path)| Some(((*title).to_owned(), whole_map(path, title)?)))
+                .filter_map(|(title, path, content)| Some(((*title).to_owned(), whole_map(path, *content, title)?)))
                 .collect(),
             channels: channel_maps(&image, &peak, mask.as_deref()).unwrap_or_default(),
         }
     })
 }
 
-fn whole_map(path: &Path, title: &str) -> Option<Figure> {
+/// The unit of moment 0, by the axis that was summed over.
+fn unit_of_sum(moment0: &Path) -> &'static str {
+    let unit = FitsImage::open(moment0).ok().and_then(|image| image.header().get("BUNIT")).unwrap_or_default();
+    [("Hz", "Jy/beam Hz"), ("km/s", "Jy/beam km/s"), ("m/s", "Jy/beam m/s")]
+        .into_iter()
+        .find(|(ending, _)| unit.ends_with(&format!(".{ending}")))
+        .map_or("Jy/beam × channel width", |(_, unit)| unit)
+}
+
+fn whole_map(path: &Path, content: Content, title: &str) -> Option<Figure> {
     let plane = Plane::read(path, 0).ok()?;
     let scale = measure(&plane.pixels).image();
-    Some(draw(&plane, (scale, None), (MEDIUM, true), title))
+    Some(draw(&plane, content, (scale, None), (MEDIUM, true), title))
 }
 
 fn draw(
     plane: &Plane,
+    content: Content,
     (scale, mask): (ColourScale, Option<&ndarray::Array2<bool>>),
     (max_side, axes): (usize, bool),
     alt: &str,
 ) -> Figure {
-    let style = Style { content: Content::Image, scale, max_side, window: plane.window(), mask, axes, alt };
+    let style = Style { content, scale, max_side, window: plane.window(), mask, axes, alt };
     map::draw(plane, &style)
 }
 
@@ -72,7 +84,13 @@ fn channel_maps(image: &Path, peak: &Path, mask: Option<&Path>) -> Option<Vec<(S
             Some(hz) => format!("{channel}: {:.4} MHz", hz / HZ_PER_MHZ),
             None => channel.to_string(),
         };
-        let figure = draw(&plane, (levels.image(), mask.as_ref()), (SMALL / 2, false), &format!("Channel {title}"));
+        let figure = draw(
+            &plane,
+            Content::Image,
+            (levels.image(), mask.as_ref()),
+            (SMALL / 2, false),
+            &format!("Channel {title}"),
+        );
         Some((title, figure))
     };
     Some((0..shown).filter_map(one).collect())

@@ -30,6 +30,8 @@ pub(crate) struct CubeView {
     pub(crate) title: String,
     /// Where it is.
     pub(crate) path: String,
+    /// Channels that were imaged again; empty: none were.
+    pub(crate) again: String,
     /// Maps of all channels together.
     pub(crate) maps: Vec<FigureView>,
     /// Maps of some channels.
@@ -63,9 +65,20 @@ pub(crate) fn cubes(record: &CampaignRecord, folder: &Path, store: &Store) -> Ve
         CubeView {
             title: format!("Cube {}: {} channels", cube.name, cube.channels),
             path: cube.image.display().to_string(),
+            again: imaged_again(&cube.imaged_again),
             maps: figures.maps.iter().map(view).collect(),
             channels: figures.channels.iter().map(view).collect(),
         }
     };
     record.cubes.iter().map(view).collect()
+}
+
+/// A sentence about the channels that were imaged again.
+fn imaged_again(channels: &[usize]) -> String {
+    let numbers: Vec<String> = channels.iter().map(ToString::to_string).collect();
+    match numbers.len() {
+        0 => String::new(),
+        1 => format!("Channel {} was imaged again without confetti at the border of its group.", numbers[0]),
+        _ => format!("Channels {} were imaged again without confetti at the borders of groups.", numbers.join(", ")),
+    }
 }

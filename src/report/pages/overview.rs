@@ -32,6 +32,10 @@ impl Page for OverviewPage<'_> {
 /// All measurement sets of a campaign.
 #[derive(Debug, Default, Serialize)]
 struct Overview {
+    /// What is listed.
+    what: &'static str,
+    /// Title of the curves.
+    across: &'static str,
     cards: Vec<Card>,
     table: Table,
     curves: Vec<FigureView>,
@@ -70,33 +74,74 @@ impl OverviewEntry<'_> {
 impl<'a> OverviewPage<'a> {
     /// The measurement sets in the order of `entries` (most trouble first).
     pub(crate) fn new(campaign: &'a CampaignView, entries: &[OverviewEntry<'_>]) -> Self {
+        let groups = entries.iter().all(|entry| is_group(&entry.dataset.name));
+        let words = if groups { GROUPS } else { MEASUREMENT_SETS };
         let overview = Overview {
-            cards: cards(entries),
-            table: table(entries),
-            curves: curves(entries),
+            what: words.many,
+            across: words.across,
+            cards: cards(entries, words),
+            table: table(entries, words),
+            curves: curves(entries, words),
             courses: courses(entries),
         };
         Self { campaign, overview }
     }
 }
 
-fn cards(entries: &[OverviewEntry<'_>]) -> Vec<Card> {
+/// What the entries are called.
+#[derive(Debug, Clone, Copy)]
+struct Words {
+    one: &'static str,
+    many: &'static str,
+    on_axis: &'static str,
+    across: &'static str,
+    by_name: &'static str,
+    caption: &'static str,
+}
+
+const MEASUREMENT_SETS: Words = Words {
+    one: "Measurement set",
+    many: "Measurement sets",
+    on_axis: "measurement set",
+    across: "Across the measurement sets",
+    by_name: "measurement sets by name",
+    caption: "All measurement sets, most trouble first",
+};
+
+const GROUPS: Words = Words {
+    one: "Group of channels",
+    many: "Groups of channels",
+    on_axis: "group of channels",
+    across: "Across the groups of channels",
+    by_name: "groups by their channels",
+    caption: "All groups of channels, most trouble first",
+};
+
+/// The name is that of a group of a cube's channels, or of a channel that was imaged again.
+fn is_group(name: &str) -> bool {
+    let number = |text: &str| text.len() >= 5 && text.bytes().all(|b| b.is_ascii_digit());
+    let group = name.rsplit_once("channels-").and_then(|(_, rest)| rest.split_once('-'));
+    let again = name.rsplit_once("channel-").and_then(|(_, rest)| rest.strip_suffix("-again"));
+    group.is_some_and(|(first, last)| number(first) && number(last)) || again.is_some_and(number)
+}
+
+fn cards(entries: &[OverviewEntry<'_>], words: Words) -> Vec<Card> {
     let mut states: IndexMap<&str, usize> = IndexMap::new();
     for e in entries {
         *states.entry(words::state(e.dataset.state)).or_default() += 1;
     }
-    let mut cards = vec![Card::new("Measurement sets", entries.len().to_string())];
+    let mut cards = vec![Card::new(words.many, entries.len().to_string())];
     cards.extend(states.iter().map(|(word, n)| Card::new(capital(word), n.to_string())));
     let troubled = entries.iter().filter(|e| e.trouble.score > 0.0).count();
     cards.push(Card::new("With trouble", troubled.to_string()));
     cards
 }
 
-fn table(entries: &[OverviewEntry<'_>]) -> Table {
+fn table(entries: &[OverviewEntry<'_>], words: Words) -> Table {
     let largest = entries.iter().filter_map(OverviewEntry::best).fold(0f64, |m, b| m.max(b.rms));
     let rms_unit = Unit::for_values("Jy/beam", largest);
     let headings = vec![
-        Heading::words("Measurement set"),
+        Heading::words(words.one),
         Heading::words("State"),
         Heading::number("Trouble", "")
             .explained("the higher, the sooner someone should look; docs/report.md has the rules"),
@@ -109,11 +154,12 @@ fn table(entries: &[OverviewEntry<'_>]) -> Table {
         Heading::number("Flagged", "%").explained("gain solutions of the best round"),
         Heading::number("Time", "").explained("wall time of all rounds"),
     ];
-    let rows = entries.iter().map(|e| row(e, &rms_unit)).collect();
-    Table { caption: "All measurement sets, most trouble first".into(), sortable: true, headings, rows }
+    let explained = entries.iter().any(|e| !e.trouble.reasons.is_empty());
+    let rows = entries.iter().map(|e| row(e, explained, &rms_unit)).collect();
+    Table { caption: words.caption.into(), sortable: true, headings, rows }
 }
 
-fn row(e: &OverviewEntry<'_>, rms_unit: &Unit) -> Row {
+fn row(e: &OverviewEntry<'_>, explained: bool, rms_unit: &Unit) -> Row {
     let (best, first) = (e.best(), e.first());
     let gain = best.zip(first).filter(|(_, f)| f.dynamic_range > 0.0).map(|(b, f)| b.dynamic_range / f.dynamic_range);
     let flagged = e.dataset.best_round().and_then(|r| r.solutions.as_ref()).map(|s| s.flagged_fraction * 100.0);
@@ -123,7 +169,10 @@ fn row(e: &OverviewEntry<'_>, rms_unit: &Unit) -> Row {
         Cell { href: e.href.clone(), ..Cell::text(&e.dataset.name) },
         Cell { class: format!("verdict {}", words::state_class(state)), ..Cell::text(words::state(state)) },
         Cell::number(Some(e.trouble.score), |v| significant(v, 3)),
-        Cell { class: "wide".into(), ..Cell::text(e.trouble.reasons.join("; ")) },
+        Cell {
+            class: if explained { "wide".into() } else { String::new() },
+            ..Cell::text(e.trouble.reasons.join("; "))
+        },
         Cell {
             class: "chain".into(),
             title: words::SIGNS.into(),
@@ -150,7 +199,7 @@ fn courses(entries: &[OverviewEntry<'_>]) -> Vec<CourseView> {
 }
 
 /// Noise and dynamic range of the best round against measurement sets by name: a bad beam stands out.
-fn curves(entries: &[OverviewEntry<'_>]) -> Vec<FigureView> {
+fn curves(entries: &[OverviewEntry<'_>], words: Words) -> Vec<FigureView> {
     let mut sorted: Vec<&OverviewEntry<'_>> = entries.iter().collect();
     sorted.sort_by(|a, b| a.dataset.name.cmp(&b.dataset.name));
     if sorted.len() < MIN_FOR_CURVES {
@@ -161,15 +210,22 @@ fn curves(entries: &[OverviewEntry<'_>]) -> Vec<FigureView> {
         let values = sorted.iter().map(|e| e.best().map(get)).collect();
         let series = vec![Series { name: title, colour: 0, values }];
         let svg =
-            chart::curve(&Curve { title, x_name: "measurement set", x: &x, marks: &[], series, unit, joined: false })?;
-        Some(FigureView {
-            title: format!("{title} of the best round"),
-            svg,
-            caption: "measurement sets by name".into(),
-        })
+            chart::curve(&Curve { title, x_name: words.on_axis, x: &x, marks: &[], series, unit, joined: false })?;
+        Some(FigureView { title: format!("{title} of the best round"), svg, caption: words.by_name.into() })
     };
     [of("Noise (rms)", "Jy/beam", |m| m.rms), of("Dynamic range", "", |m| m.dynamic_range)]
         .into_iter()
         .flatten()
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_group;
+
+    #[test]
+    fn groups_are_told_by_their_names() {
+        assert!(["channels-00000-00011", "b01-channels-00064-00127", "channel-00004-again"].into_iter().all(is_group));
+        assert!(!["channels", "field", "channels-a-b", "b01"].into_iter().any(is_group));
+    }
 }

@@ -123,6 +123,7 @@ mod tests {
             members: plan.targets[0].members.clone(),
             column: StartColumn::Data,
             facets: None,
+            antennas: 0,
             frequencies_hz: (0..channels).map(|channel| 1e9 + f64::from(channel)).collect(),
         };
         let cube = plan.final_imaging[0].for_data(&[input(24), input(24)]).unwrap();

@@ -47,6 +47,7 @@ pub(crate) fn inputs(plan: &Plan, imaging: &FinalPlan) -> Result<Vec<FinalInput>
             members: prepared.sets.iter().zip(&target.members).map(member).collect(),
             column: if solutions.is_empty() { prepared.column } else { StartColumn::CorrectedData },
             facets: best.and_then(|round| round.facets.as_ref()).map(|facets| facets.files.clone()),
+            antennas: prepared.sets.iter().map(|set| set.summary.antennas_with_data()).max().unwrap_or(0),
             frequencies_hz: frequencies(plan, target, imaging, &prepared)?,
         });
         if needs_channels(imaging) && inputs[inputs.len() - 1].frequencies_hz.is_empty() {

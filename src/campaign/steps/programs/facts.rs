@@ -52,7 +52,7 @@ fn of_set(s: &MsSummary) -> IndexMap<String, String> {
     let frequencies: Vec<f64> = s.spectral_windows.iter().flat_map(|w| w.frequencies_hz.iter().copied()).collect();
     let low = frequencies.iter().copied().fold(f64::INFINITY, f64::min) / 1e6;
     let high = frequencies.iter().copied().fold(0.0, f64::max) / 1e6;
-    let observed = s.antennas.iter().filter(|a| a.has_data).count();
+    let observed = s.antennas_with_data();
     let fields: Vec<&str> = s.fields.iter().filter(|f| f.observed).map(|f| f.name.as_str()).collect();
     let pairs = [
         ("telescope", s.telescope.clone()),

@@ -70,7 +70,8 @@ impl Programs<'_> {
 
     /// Gives automatic masks of few antennas the margin that suits them, unless the plan has one.
     fn widen_margin(&self, plan: &mut RoundPlan) {
-        let antennas = self.sets.iter().map(|set| set.summary.antennas.iter().filter(|a| a.has_data).count()).max();
+        let of_group = self.target.channels.as_ref().map(|channels| channels.antennas);
+        let antennas = of_group.or_else(|| self.sets.iter().map(|set| set.summary.antennas_with_data()).max());
         if let (Some(mask), Some(margin)) = (plan.mask.as_mut(), antennas.and_then(margin_of)) {
             mask.recipe.auto.levels.margin_beams.get_or_insert(margin);
         }

@@ -70,6 +70,8 @@ pub(crate) struct WscleanState {
     log: PathBuf,
     /// The output channels are independent images.
     pub(crate) cube: bool,
+    /// Channels of the whole cube, of which these may be a group.
+    channels_of_cube: usize,
     start: Option<Start>,
     cycles: Vec<CycleState>,
 }
@@ -77,7 +79,12 @@ pub(crate) struct WscleanState {
 impl WscleanState {
     /// No cycle yet; `log` is named where a file is missing.
     pub(crate) fn new(scratch: PathBuf, log: PathBuf, cube: bool) -> Self {
-        Self { scratch, log, cube, start: None, cycles: Vec::new() }
+        Self { scratch, log, cube, channels_of_cube: 0, start: None, cycles: Vec::new() }
+    }
+
+    /// The same of a group of the channels of a larger cube.
+    pub(crate) fn of_cube(self, channels: usize) -> Self {
+        Self { channels_of_cube: channels, ..self }
     }
 
     /// Folder of everything unfinished.
@@ -208,16 +215,19 @@ impl WscleanState {
         files::remove_folder(&old)
     }
 
-    /// Drops old cycles when all of them together are large.
+    /// Drops old cycles when all of them together are large; of a group of channels, when those of the whole cube would be:
+    /// which of them a channel can go back to does not depend on the others.
     fn thin_out(&self) -> Result<(), WscleanError> {
         let n = self.cycles.len();
         let bytes: u64 = (1..=n).map(|c| disk::size_of(&self.cycle_folder(c))).sum();
+        let parts = self.parts();
+        let bytes = bytes / parts.len() as u64 * self.channels_of_cube.max(parts.len()) as u64;
         if bytes <= KEEP_BYTES {
             return Ok(());
         }
         for cycle in 1..=n.saturating_sub(KEEP_CYCLES) {
             let folder = self.cycle_folder(cycle);
-            for part in self.parts() {
+            for part in &parts {
                 files::remove_folder(&folder.join(&part.name))?;
             }
             for name in ["residual.fits", "model.fits"] {
