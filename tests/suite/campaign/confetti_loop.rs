@@ -137,14 +137,8 @@ fn confetti_is_vetoed(imager: &mut dyn CycleImager, folder: &Path) {
     let minor = imager.clean(Some(&mask.path), &controls).expect("cleaned");
     let residual = imager.residual().expect("a residual");
     let clean = planes(&residual.residual);
-    let moment = MaskMoment {
-        cycle: 1,
-        masks: 1,
-        iterations: minor.iterations,
-        last: Some(&minor),
-        previous: Some(&mask),
-        channels: &[],
-    };
+    let last = Some(&minor);
+    let moment = MaskMoment { cycle: 1, masks: 1, iterations: minor.iterations, last, previous: Some(&mask), ..first };
     assert_eq!(masks.veto(&residual, &moment).expect("judged"), None, "a sound model is left alone");
 
     // Confetti gets in; the residual changes by what the PSF makes of it, in its channel alone.

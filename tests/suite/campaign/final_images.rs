@@ -71,7 +71,7 @@ pub(crate) fn write_cubes(folder: &Path, (first, count): (usize, usize), side: u
     for kind in ["image", "residual", "model", "psf"] {
         let value = |channel: usize, y: usize, x: usize| {
             let source = if (y, x) == (side / 2, side / 2) { 1000.0 } else { 0.0 };
-            let ripple = if (y * side + x) % 3 == 0 { 0.25 } else { 0.0 };
+            let ripple = if (y * side + x).is_multiple_of(3) { 0.25 } else { 0.0 };
             channel as f32 + source - ripple
         };
         write_cube(&folder.join(format!("{kind}.fits")), (first, count), side, &value);

@@ -455,20 +455,17 @@ fn channels_have_levels_of_their_own_and_those_that_are_done_are_left_alone() {
         state.channels.iter().map(|c| c.peak).collect()
     };
     let before = peaks(&dirty.residual);
+    let (iterations_left, major_iterations) = (5000, 1);
     let controls = |active: fn(usize) -> bool, part: f64| MinorControls {
-        iterations_left: 5000,
+        iterations_left,
         threshold_jy: 0.0,
-        major_iterations: 1,
+        major_iterations,
         last: false,
         channels: before
             .iter()
             .enumerate()
-            .map(|(k, peak)| ChannelControls {
-                active: active(k),
-                iterations_left: 5000,
-                threshold_jy: part * peak,
-                major_iterations: 1,
-            })
+            .map(|(k, peak)| (active(k), part * peak))
+            .map(|(active, threshold_jy)| ChannelControls { active, iterations_left, threshold_jy, major_iterations })
             .collect(),
     };
     let planes = |model: &Path| {
