@@ -65,6 +65,11 @@ impl Programs<'_> {
             *plan = untouched;
             return Ok(choice);
         }
+        if let Err(unsuited) = check(self.sets.iter().map(|set| (set.path.as_path(), &set.summary))) {
+            let choice = self.choose_interval(plan, id, history);
+            let IntervalChoice::GiveUp { why, limit } = choice else { return Ok(choice) };
+            return Ok(IntervalChoice::GiveUp { why: format!("{why}; no rounds by direction: {unsuited}"), limit });
+        }
         let Some(Seen { why: Some(words), shortest }) = self.seen(id, past, options)? else {
             return Ok(self.choose_interval(plan, id, history));
         };
@@ -87,10 +92,6 @@ impl Programs<'_> {
             return Ok(Some(seen));
         }
         let Some((products, mask)) = past.images else { return Ok(None) };
-        if let Err(unsuited) = check(self.sets.iter().map(|set| (set.path.as_path(), &set.summary))) {
-            tracing::warn!(dataset = %self.target.name, "no rounds by direction: {unsuited}");
-            return Ok(None);
-        }
         let field = field_noise(products)?;
         let why = self.errors_by_direction(products, field)?;
         let seen = Seen { why, shortest: self.shortest_interval((products, mask), options, field)? };
