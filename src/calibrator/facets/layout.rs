@@ -6,7 +6,7 @@ use super::sky::{self, SkyComponent};
 use super::{FACETS, FacetDirection, FacetError, SKY};
 use crate::Result;
 use crate::image::{CelestialWcs, FitsImage, Header, SkyPosition};
-use crate::kernels::facets::{self, Choice, Component, Limits, Point, Source};
+use crate::kernels::facets::{self, Cells, Choice, Component, Disc, Limits, Point, Source};
 use crate::quality::facets::{FacetNoise, around};
 use crate::util::fs;
 use std::path::{Path, PathBuf};
@@ -20,6 +20,10 @@ const SEPARATION: f64 = 1.0 / 8.0;
 const PROMINENCE: f64 = 15.0;
 /// Most sources, the brightest, that are looked at.
 const LOOKED_AT: usize = 200;
+/// Edges keep this far from the islands of the mask, pixels: about a beam.
+const MARGIN: f64 = 5.0;
+/// Larger circles around islands, in the image's width, would distort the facets.
+const LARGEST_WHOLE: f64 = 1.0 / 16.0;
 /// Degrees in an arcminute.
 const ARCMIN: f64 = 1.0 / 60.0;
 /// Frequency of the fluxes where the header names none; they are the same at all frequencies.
@@ -61,7 +65,7 @@ pub(super) fn make(
 ) -> Result<std::result::Result<FacetLayout, FacetError>> {
     let model = Model::read(source, options)?;
     let choice = model.choice(options, source.noise_jy);
-    let Model { image, wcs, components, .. } = model;
+    let Model { image, wcs, components, islands, .. } = model;
     let shape = image.plane_shape();
     if choice.directions.len() < 2 {
         let flux_jy = options.minsnr * source.noise_jy;
@@ -70,7 +74,9 @@ pub(super) fn make(
     let low = [-0.5 - BEYOND; 2];
     let high = [shape.1 as f64 - 0.5 + BEYOND, shape.0 as f64 - 0.5 + BEYOND];
     let cells = facets::cells(&choice.directions, low, high);
-    let parts = facets::divided(&components, &choice.directions);
+    let cells = Cells::around(cells, &choice.directions, &islands);
+    let parts = cells.divided(&components);
+    let cells = cells.corners;
     let directions = described(&choice, (&cells, &parts), source, &wcs)?;
     let (regions, sky) = (folder.join(FACETS), folder.join(SKY));
     let corners = |cell: &Vec<Point>| cell.iter().map(|&at| position(&wcs, at)).collect::<Result<Vec<_>, FacetError>>();
@@ -87,6 +93,8 @@ pub(super) struct Model {
     image: FitsImage,
     wcs: CelestialWcs,
     components: Vec<Component>,
+    /// Sources that edges go around.
+    islands: Vec<Disc>,
     places: Places,
 }
 
@@ -117,7 +125,9 @@ impl Model {
                 Places::Given(places.iter().map(pixel).collect::<Result<Vec<Point>, _>>()?)
             }
         };
-        Ok(Self { components: facets::components(plane.view()), image, wcs, places })
+        let largest = plane.ncols() as f64 * LARGEST_WHOLE;
+        let islands = mask.map(|mask| facets::discs(mask.view(), MARGIN, largest)).unwrap_or_default();
+        Ok(Self { components: facets::components(plane.view()), image, wcs, islands, places })
     }
 
     /// The directions, where an antenna's solution has this noise.

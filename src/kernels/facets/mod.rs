@@ -5,9 +5,11 @@
 
 mod cells;
 mod directions;
+mod whole;
 
 pub(crate) use cells::cells;
 pub(crate) use directions::{Choice, Limits, choose, keep_bright};
+pub(crate) use whole::{Cells, Disc, discs};
 
 use crate::kernels::Connectivity;
 use crate::kernels::labels::label;
