@@ -167,7 +167,7 @@ fn briefs(dataset: &DatasetRecord, drawn: &[RoundFigures]) -> Vec<RoundBrief> {
         title: words::round_title(round),
         href: format!("{}.html", page_name(round)),
         setting: words::setting(round),
-        verdict: VerdictView::new(round),
+        verdict: VerdictView::of(dataset, i),
         best: dataset.best == Some(i),
         small: small(i),
     };

@@ -1,6 +1,7 @@
 //! The verdict on a round with its rules.
 
-use crate::campaign::record::{RoundRecord, RuleRecord};
+use crate::campaign::record::{DatasetRecord, RoundRecord, RuleRecord};
+use crate::campaign::rules::acceptance::Next;
 use crate::report::words;
 use serde::Serialize;
 
@@ -42,6 +43,15 @@ pub(crate) struct VerdictView {
 }
 
 impl VerdictView {
+    /// The verdict on an attempt of a target; what came after the last one is the end.
+    pub(crate) fn of(dataset: &DatasetRecord, index: usize) -> Self {
+        let mut view = Self::new(&dataset.rounds[index]);
+        if !view.next.is_empty() && index + 1 == dataset.rounds.len() && dataset.state.is_final() {
+            view.next = words::next(&Next::Stop);
+        }
+        view
+    }
+
     /// The verdict on a round, or the round's state while there is none.
     pub(crate) fn new(round: &RoundRecord) -> Self {
         let Some(decision) = &round.decision else {

@@ -109,7 +109,7 @@ impl<'a> RoundPage<'a> {
         let view = RoundView {
             title: words::round_title(round),
             best: dataset.best == Some(index),
-            verdict: VerdictView::new(round),
+            verdict: VerdictView::of(dataset, index),
             cards: metrics_of(round).map_or_else(Vec::new, |m| cards::of_metrics(m, first)),
             facts: facts(round, drawn),
             maps: maps(drawn, before),
