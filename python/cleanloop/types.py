@@ -198,6 +198,8 @@ class ImageMetrics:
     model: ModelMetrics | None
     non_finite: bool
     """No finite pixel, an infinite one, or a NaN in the model."""
+    resolved_fraction: float | None = None
+    """Part of the flux in masked islands that is in resolved ones; None without mask or beam."""
 
 
 @dataclass(frozen=True)
