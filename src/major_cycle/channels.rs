@@ -1,7 +1,8 @@
 //! The channels of a cube: each has its own limits, and stops, diverges and is reverted by itself.
 
 use super::notes::{Finished, best_cycle};
-use super::{ChannelMoment, ChannelRecord, ConfettiRecord, CycleMask, PlaneMask, StopRules};
+use super::settled::plane_has_settled;
+use super::{ChannelMoment, ChannelRecord, ConfettiRecord, StopRules};
 use crate::imager::{ChannelControls, ChannelRevert, StopReason};
 use crate::quality::residual::{PlaneResidual, ResidualState};
 
@@ -153,18 +154,4 @@ pub(super) fn channel_moments(
         }
     };
     last.record.channels.iter().enumerate().map(of_channel).collect()
-}
-
-/// As `has_settled`, of one plane of the masks.
-pub(super) fn plane_has_settled(
-    index: usize,
-    finished: &[Finished],
-    fresh: Option<&CycleMask>,
-    rules: &StopRules,
-) -> bool {
-    let masks = finished.iter().filter(|f| !f.same_mask).map(|f| &f.mask).chain(fresh);
-    let made: Vec<&PlaneMask> = masks.filter_map(|mask| mask.channels.get(index)).filter(|p| !p.kept).skip(1).collect();
-    let unchanged =
-        |p: &&PlaneMask| !p.hidden && ((p.added + p.removed) as f64) < rules.freeze_change * p.pixels as f64;
-    made.len() > 1 && made.iter().rev().take(2).all(unchanged)
 }

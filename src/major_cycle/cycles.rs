@@ -1,8 +1,9 @@
 //! The loop itself: one method a phase, in the order in which a cycle goes through them.
 
 use super::channels::{ChannelProgress, channel_moments, channel_states, diverged_channels};
-use super::decide::{ChosenMask, CycleStep, Look, Situation, decide, has_settled};
+use super::decide::{ChosenMask, CycleStep, Look, Situation, decide};
 use super::notes::{Finished, Notes, Reverted};
+use super::settled::has_settled;
 use super::{ChannelRecord, ConfettiRecord, CycleMask, CycleMasks, CycleRecord, StopRules};
 use crate::imager::{CycleImager, MinorControls, Products, Residual, StopReason};
 use crate::process::interrupt;

@@ -1,7 +1,8 @@
 //! Decisions after each residual: pure rules, in the order in which they are applied.
 
-use super::channels::{ChannelProgress, channel_controls, iterations_left, plane_has_settled};
+use super::channels::{ChannelProgress, channel_controls, iterations_left};
 use super::notes::{Finished, best_cycle, iterations};
+use super::settled::{has_settled, plane_has_settled};
 use super::{CycleMask, CycleRecord, StopRules};
 use crate::imager::{MinorControls, StopReason};
 use crate::quality::residual::{PlaneResidual, ResidualState};
@@ -84,25 +85,18 @@ fn controls(situation: &Situation<'_>, rules: &StopRules) -> MinorControls {
     let left = rules.limits.major_cycles.saturating_sub(major_iterations(finished));
     /// Part of the peak down to which a careful call cleans.
     const SMALL_STEP: f64 = 0.5;
-    let call = match (cheap || careful, frozen) {
+    let of_call = |settled: bool, left: usize| match (cheap || careful, settled) {
         (true, _) => 1,
         (false, true) => left,
         (false, false) => rules.every.min(left),
     };
+    let call = of_call(frozen, left);
     let majors = |index: usize, channel: &ChannelProgress| {
         if !rules.limits.independent_channels {
             return call;
         }
-        let left = rules.limits.major_cycles.saturating_sub(channel.major_iterations);
         let settled = plane_has_settled(index, finished, (!mask.same).then_some(&mask.mask), rules);
-        let one = cheap || careful;
-        if one {
-            1
-        } else if settled {
-            left
-        } else {
-            rules.every.min(left)
-        }
+        of_call(settled, rules.limits.major_cycles.saturating_sub(channel.major_iterations))
     };
     let (done, overall) = (iterations(finished), &look.state.overall);
     let step = if careful { SMALL_STEP } else { 0.0 };
@@ -113,16 +107,6 @@ fn controls(situation: &Situation<'_>, rules: &StopRules) -> MinorControls {
         last: call == left,
         channels: channel_controls(&look.state, &look.channels, done, &majors, rules),
     }
-}
-
-/// Whether the last two masks that were made (`fresh` among them) have both changed by little. Once is not enough: the
-/// sidelobes of what is not yet cleaned may hide everything else for a cycle.
-pub(super) fn has_settled(finished: &[Finished], fresh: Option<&CycleMask>, rules: &StopRules) -> bool {
-    let made: Vec<&CycleMask> =
-        finished.iter().filter(|f| !f.same_mask).map(|f| &f.mask).chain(fresh).skip(1).collect();
-    let unchanged =
-        |m: &&CycleMask| !m.hidden && ((m.added + m.removed) as f64) < rules.freeze_change * m.pixels as f64;
-    made.len() > 1 && made.iter().rev().take(2).all(unchanged)
 }
 
 /// Whether the residual has grown beyond the limits, or the model holds pixels that are no number.

@@ -31,6 +31,14 @@ pub struct CycleMask {
     pub channels: Vec<PlaneMask>,
 }
 
+impl CycleMask {
+    /// All of its planes as one.
+    pub(super) fn as_one_plane(&self) -> PlaneMask {
+        let Self { pixels, added, removed, hidden, .. } = *self;
+        PlaneMask { pixels, added, removed, hidden, kept: false }
+    }
+}
+
 /// One plane of the mask of a cycle.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlaneMask {

@@ -36,6 +36,7 @@ mod limits;
 mod masks;
 mod notes;
 mod records;
+mod settled;
 mod stop;
 #[cfg(test)]
 mod tests;

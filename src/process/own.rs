@@ -1,5 +1,6 @@
 //! This program itself: how it was called, and how to call it again.
 
+use crate::util::memory;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -18,12 +19,9 @@ pub fn words() -> Vec<String> {
     words.into_iter().map(|word| word.to_string_lossy().into_owned()).collect()
 }
 
-/// The machine's memory, GB, from `/proc/meminfo`.
+/// The machine's memory, GB.
 pub fn memory_gb() -> Option<f64> {
-    const KB_PER_GB: f64 = 1e9 / 1024.0;
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<f64>().ok().map(|kb| kb / KB_PER_GB)
+    memory::total().map(|bytes| bytes as f64 / 1e9)
 }
 
 /// The file that runs this program again: the executable, or the script that the Python package installs.

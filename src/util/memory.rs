@@ -11,10 +11,20 @@ pub(crate) fn limit() -> u64 {
     [machine, process].into_iter().flatten().min().unwrap_or(u64::MAX)
 }
 
-/// Bytes of memory that are free or can be freed, from `/proc/meminfo`.
+/// Bytes of memory that are free or can be freed.
 pub(crate) fn available() -> Option<u64> {
+    told("MemAvailable:")
+}
+
+/// Bytes of memory of the machine.
+pub(crate) fn total() -> Option<u64> {
+    told("MemTotal:")
+}
+
+/// What `/proc/meminfo` tells, bytes.
+fn told(key: &str) -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|l| l.strip_prefix("MemAvailable:"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix(key))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kb| kb * 1024)
 }
 

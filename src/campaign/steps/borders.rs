@@ -6,8 +6,7 @@ use crate::campaign::layout::FROZEN_PLAN;
 use crate::campaign::plan::{ChannelsPlan, FinalInput, FinalPlan, Plan, TargetPlan};
 use crate::image::{FitsImage, Header, PixelType, write_plane};
 use crate::imager::{ChannelGroup, Products};
-use crate::kernels::order_statistics::statistics_where;
-use crate::quality::confetti::{ChannelPlanes, ConfettiOptions, ConfettiVerdict, veto_channel};
+use crate::quality::confetti::{ChannelPlanes, ConfettiOptions, ConfettiVerdict, robust_noise, veto_channel};
 use crate::util::fs;
 use crate::{Error, Result};
 use ndarray::{Array2, ArrayView2};
@@ -154,12 +153,8 @@ fn judge(
     let model = three(&|products| Some(products.model.clone()))?;
     let image = three(&|products| Some(products.image.clone()))?;
     let dirty = three(&|products| products.dirty.clone())?;
-    let noise_of = |plane: &Array2<f32>| {
-        // Zeros are pixels that were not imaged.
-        let (stats, _) = statistics_where(plane.as_standard_layout().as_slice()?, |v| v != 0.0)?;
-        Some(stats.sigma()).filter(|sigma| *sigma > 0.0)
-    };
-    let noise = plane(groups, channel, &|products| Some(products.residual.clone()))?.as_ref().and_then(noise_of);
+    let residual = plane(groups, channel, &|products| Some(products.residual.clone()))?;
+    let noise = residual.as_ref().and_then(robust_noise);
     let own = groups.iter().find(|group| group.holds(channel));
     let beam = own.map(|group| group.beam(channel)).transpose()?.flatten();
     let (Some(here), Some(noise), Some(beam)) = (&model[1], noise, beam) else { return Ok(None) };

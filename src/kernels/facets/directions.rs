@@ -1,6 +1,6 @@
 //! Which sources are directions.
 
-use super::{Component, Point, Source, divided, squared_distance};
+use super::{Component, Point, Source, divided, nearest, squared_distance};
 
 /// What directions must have.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -63,7 +63,10 @@ fn fluxes(directions: &[Point], components: &[Component]) -> Vec<f64> {
     if directions.is_empty() {
         return Vec::new();
     }
-    divided(components, directions).iter().map(|part| part.iter().map(|c| c.flux).sum()).collect()
+    divided(components, directions.len(), |at| nearest(directions, at))
+        .iter()
+        .map(|part| part.iter().map(|c| c.flux).sum())
+        .collect()
 }
 
 #[cfg(test)]

@@ -56,11 +56,11 @@ pub(crate) fn components(model: ArrayView2<'_, f32>) -> Vec<Component> {
     set.map(|((y, x), flux)| Component { at: [x as f64, y as f64], flux: f64::from(*flux) }).collect()
 }
 
-/// The components of each direction, in the order of the directions.
-pub(crate) fn divided(components: &[Component], directions: &[Point]) -> Vec<Vec<Component>> {
-    let mut parts = vec![Vec::new(); directions.len()];
+/// The components of each of so many directions, in their order; `of` tells the direction of a place.
+fn divided(components: &[Component], count: usize, of: impl Fn(Point) -> usize) -> Vec<Vec<Component>> {
+    let mut parts = vec![Vec::new(); count];
     for component in components {
-        parts[nearest(directions, component.at)].push(*component);
+        parts[of(component.at)].push(*component);
     }
     parts
 }
@@ -108,7 +108,7 @@ mod tests {
         let model = array![[1f32, 0., -2.], [f32::NAN, 0., 4.]];
         let all = components(model.view());
         assert_eq!(all.iter().map(|c| c.flux).collect::<Vec<_>>(), [1.0, -2.0, 4.0]);
-        let parts = divided(&all, &[[0.0, 0.0], [2.0, 1.0]]);
+        let parts = divided(&all, 2, |at| nearest(&[[0.0, 0.0], [2.0, 1.0]], at));
         assert_eq!(parts.iter().map(|part| part.iter().map(|c| c.flux).sum::<f64>()).collect::<Vec<_>>(), [1.0, 2.0]);
         assert_eq!(nearest(&[[0.0, 0.0], [2.0, 0.0]], [1.0, 5.0]), 0, "of two at the same distance the first");
     }

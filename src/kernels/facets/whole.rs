@@ -4,11 +4,12 @@
 //! peak: on a field of twelve directions a source of 54 mJy half a pixel from an edge grew to 1.1 Jy, and the dynamic range
 //! was 205 instead of 1237.
 
-use super::{Component, Point, nearest, squared_distance};
+use super::{Component, Point, divided, nearest, squared_distance};
 use crate::kernels::Connectivity;
 use crate::kernels::labels::islands_of;
 use i_overlay::core::fill_rule::FillRule;
 use i_overlay::core::overlay_rule::OverlayRule;
+use i_overlay::float::relate::FloatRelate;
 use i_overlay::float::single::SingleFloatOverlay;
 use ndarray::ArrayView2;
 
@@ -66,22 +67,19 @@ impl Cells {
         cells
     }
 
-    /// Gives a circle to a direction, unless a cell would fall apart.
+    /// Gives a circle to a direction, unless it has it already, or a cell would fall apart.
     fn give(&mut self, disc: Disc, owner: usize) {
         let circle = polygon(&disc);
-        let mut changed = Vec::new();
-        for (k, cell) in self.corners.iter().enumerate().filter(|(_, cell)| cell.len() > 2) {
-            let rule = if k == owner { OverlayRule::Union } else { OverlayRule::Difference };
-            if k != owner && !touches(cell, &circle) {
-                continue;
-            }
-            let mut shapes = cell.overlay(&circle, rule, FillRule::NonZero);
-            match (shapes.len(), shapes.first_mut().map(|shape| shape.len())) {
-                (1, Some(1)) => changed.push((k, shapes.remove(0).remove(0))),
-                _ => return,
-            }
+        let loses = |k: &usize| *k != owner && self.corners[*k].interiors_intersect(&circle);
+        let losers: Vec<usize> = (0..self.corners.len()).filter(loses).collect();
+        if losers.is_empty() {
+            return;
         }
-        if changed.iter().any(|(k, _)| *k != owner) {
+        let after =
+            |k: usize, rule| Some((k, in_one_piece(self.corners[k].overlay(&circle, rule, FillRule::NonZero))?));
+        let less = losers.into_iter().map(|k| after(k, OverlayRule::Difference));
+        let changed: Option<Vec<_>> = less.chain([after(owner, OverlayRule::Union)]).collect();
+        if let Some(changed) = changed {
             changed.into_iter().for_each(|(k, cell)| self.corners[k] = cell);
             self.whole.push((disc, owner));
         }
@@ -95,9 +93,7 @@ impl Cells {
 
     /// The components of each direction, in the order of the directions.
     pub(crate) fn divided(&self, components: &[Component]) -> Vec<Vec<Component>> {
-        let mut parts = vec![Vec::new(); self.directions.len()];
-        components.iter().for_each(|component| parts[self.of(component.at)].push(*component));
-        parts
+        divided(components, self.directions.len(), |at| self.of(at))
     }
 }
 
@@ -125,9 +121,10 @@ fn polygon(disc: &Disc) -> Vec<Point> {
     (0..CORNERS).map(corner).collect()
 }
 
-/// Whether two polygons have area in common.
-fn touches(a: &[Point], b: &[Point]) -> bool {
-    !a.to_vec().overlay(&b.to_vec(), OverlayRule::Intersect, FillRule::NonZero).is_empty()
+/// The corners of shapes that are a single one without holes.
+fn in_one_piece(mut shapes: Vec<Vec<Vec<Point>>>) -> Option<Vec<Point>> {
+    let mut contours = shapes.pop().filter(|_| shapes.is_empty())?;
+    contours.pop().filter(|_| contours.is_empty())
 }
 
 #[cfg(test)]

@@ -44,8 +44,8 @@ pub struct VetoReport {
     pub veto_pixels: u64,
 }
 
-/// Judges the channels of the model cube for which `judged` is true; if there is confetti, writes the repaired model and the vetoes. `None`: there is none, and
-/// nothing was written. Two planes more than the model's are in memory.
+/// Judges the channels of the model cube for which `judged` is true; if there is confetti, writes the repaired model and the
+/// vetoes. `None`: there is none, and nothing was written. Two planes more than the model's are in memory.
 ///
 /// # Errors
 /// Cubes that cannot be read or do not match; files that cannot be written.

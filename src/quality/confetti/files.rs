@@ -110,7 +110,8 @@ impl Loaded {
     }
 }
 
-fn robust_noise(plane: &Array2<f32>) -> Option<f64> {
+/// Robust noise of a plane that was read from a file, Jy/beam; `None`: it holds nothing.
+pub(crate) fn robust_noise(plane: &Array2<f32>) -> Option<f64> {
     let values = plane.as_slice().expect("read in standard layout");
     // Zeros are pixels that were not imaged.
     statistics_where(values, |v| v != 0.0).map(|(stats, _)| stats.sigma()).filter(|&s| s > 0.0)

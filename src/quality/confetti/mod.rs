@@ -23,6 +23,7 @@ mod statistic;
 mod veto;
 
 pub use between_cycles::{VetoFiles, VetoReport, Vetoed, veto_files};
+pub(crate) use files::robust_noise;
 pub use files::{ConfettiFiles, ConfettiReport, Counts, Cutouts, of_files, regions};
 pub use plots::draw;
 pub use statistic::{ChannelPlanes, judge_channel, judge_cube};

@@ -18,11 +18,10 @@ pub(super) fn resolved_fraction(
     let mut sums = vec![(0.0, 0.0_f64); islands.sizes.len()];
     for (run, island) in islands.runs.iter().zip(&islands.island) {
         let (flux, peak) = &mut sums[*island as usize];
-        for value in
-            image.slice(s![run.y as usize, run.start as usize..run.end as usize]).iter().filter(|v| v.is_finite())
-        {
-            *flux += f64::from(*value) / beam_pixels;
-            *peak = peak.max(f64::from(*value));
+        let pixels = image.slice(s![run.y as usize, run.start as usize..run.end as usize]);
+        for value in pixels.iter().filter(|value| value.is_finite()).map(|value| f64::from(*value)) {
+            *flux += value / beam_pixels;
+            *peak = peak.max(value);
         }
     }
     let all: f64 = sums.iter().map(|(flux, _)| flux.max(0.0)).sum();

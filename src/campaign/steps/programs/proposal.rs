@@ -30,7 +30,7 @@ impl Programs<'_> {
         let mut plan = self.round(id.round).clone();
         plan.imaging = self.imaging_of(&plan)?;
         let resolved = self.plan.multiscale == Multiscale::Auto && scales::are_resolved(past.history);
-        if let Some(imaging) = plan.imaging.with_multiscale().filter(|_| resolved) {
+        if resolved && let Some(imaging) = plan.imaging.with_multiscale() {
             plan.imaging = imaging;
         }
         if let (Some(mask), Some(channels)) = (plan.mask.as_mut(), &self.target.channels) {
