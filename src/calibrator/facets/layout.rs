@@ -170,10 +170,12 @@ fn described(
     source: &FacetSource<'_>,
     wcs: &CelestialWcs,
 ) -> Result<Vec<FacetDirection>, FacetError> {
+    // DP3 puts directions in the order of their names as text.
+    let digits = choice.directions.len().saturating_sub(1).to_string().len();
     let one = |k: usize| {
         let at = position(wcs, choice.directions[k])?;
         Ok(FacetDirection {
-            name: format!("Dir{k}"),
+            name: format!("Dir{k:0digits$}"),
             ra_deg: at.lon_deg,
             dec_deg: at.lat_deg,
             pixel: choice.directions[k],
@@ -255,6 +257,19 @@ mod tests {
         assert!(read[0].lon_deg > 0.0 && read[1].lon_deg < 0.0, "on both sides of RA 0h: {read:?}");
         let apart = SkyPosition { lon_deg: layout.directions[1].ra_deg, lat_deg: layout.directions[1].dec_deg };
         assert!(read[1].separation(apart) < 1e-8);
+    }
+
+    #[test]
+    fn names_of_more_than_ten_directions_are_in_the_order_of_the_directions() {
+        let folder = tempfile::tempdir().expect("folder");
+        let sources: Vec<_> = (0..12u8)
+            .map(|k| (usize::from(k % 4) * 16 + 8, usize::from(k / 4) * 16 + 8, 3.0 - f32::from(k) / 9.0))
+            .collect();
+        let model = model(folder.path(), &sources);
+        let layout = made(folder.path(), &model, 1e-4, &FacetOptions::default()).expect("facets");
+        let names: Vec<&str> = layout.directions.iter().map(|direction| direction.name.as_str()).collect();
+        assert_eq!((names[0], names[11]), ("Dir00", "Dir11"));
+        assert!(names.is_sorted(), "as DP3 puts them: {names:?}");
     }
 
     #[test]

@@ -105,7 +105,7 @@ impl From<FacetError> for Error {
 /// A direction.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct FacetDirection {
-    /// Its name, `Dir0` for the first.
+    /// Its name, `Dir0` for the first, or `Dir00` where there are more than ten.
     pub name: String,
     /// Right ascension, degrees.
     pub ra_deg: f64,
