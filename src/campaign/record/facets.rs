@@ -2,6 +2,7 @@
 
 use crate::calibrator::facets::{FacetDirection, FacetSolution};
 use crate::calibrator::options::CalMode;
+use crate::campaign::rules::facets::DirectionFault;
 use crate::imager::FacetFiles;
 use crate::quality::facets::FacetNoise;
 use serde::{Deserialize, Serialize};
@@ -58,10 +59,13 @@ pub struct FacetOutcome {
 /// A direction before and after.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct JudgedDirection {
-    /// The noise around it in the last accepted image.
+    /// Noise and deepest negative around it in the last accepted image.
     pub before: FacetNoise,
-    /// The noise around it with the new solutions.
+    /// Both with the new solutions.
     pub after: FacetNoise,
     /// It got worse, and went back to its earlier solutions, or to gains of 1.
     pub put_back: bool,
+    /// Why it is worse; `None`: it is not, or an earlier version judged it, by the noise alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<DirectionFault>,
 }

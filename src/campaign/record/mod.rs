@@ -18,6 +18,7 @@ mod solutions;
 
 pub use super::journal::State;
 pub use super::rules::acceptance::Verdict;
+pub use super::rules::facets::DirectionFault;
 pub use super::rules::start_model::{StartKind, StartTrial};
 pub use crate::major_cycle::{ChannelRecord, ConfettiRecord, CycleRecord};
 pub use crate::masking::MaskMethod;

@@ -3,7 +3,7 @@
 use crate::Result;
 use crate::calibrator::facets::FacetSolution;
 use crate::campaign::journal::{Step, StepId};
-use crate::campaign::record::{FacetRecord, Level};
+use crate::campaign::record::{DirectionFault, FacetRecord, Level};
 use crate::campaign::rounds::DatasetRun;
 use crate::campaign::rounds::kept::{ActiveCalibration, ActiveFacets, Attempted};
 use crate::campaign::rounds::step::StepSpec;
@@ -58,11 +58,15 @@ impl DatasetRun<'_> {
         let Some((facets, outcome)) = active.facets.as_mut().zip(imaged.facets.as_ref()) else { return given_mask };
         facets.solution.files.clone_from(&outcome.files);
         let names = facets.solution.directions.iter().map(|direction| direction.name.as_str());
-        let back = names.zip(&outcome.judged).filter_map(|(name, judged)| judged.put_back.then_some(name));
-        let back: Vec<&str> = back.collect();
-        let text = (!back.is_empty()).then(|| {
+        let worse = names.zip(&outcome.judged).filter(|(_, judged)| judged.put_back);
+        let why = worse.map(|(name, judged)| match judged.fault {
+            Some(DirectionFault::Negative) => format!("the deepest negative around {name} is deeper"),
+            _ => format!("the noise around {name} rose"),
+        });
+        let why: Vec<String> = why.collect();
+        let text = (!why.is_empty()).then(|| {
             let round = self.place.at.round;
-            format!("round {round}: the noise around {} rose: back to the earlier solutions there", back.join(", "))
+            format!("round {round}: {}: back to the earlier solutions there", why.join(", "))
         });
         if let Some(record) = &mut self.current().facets {
             record.files.clone_from(&outcome.files);

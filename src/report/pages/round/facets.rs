@@ -1,7 +1,7 @@
 //! The directions of a round that solves by direction.
 
 use crate::calibrator::facets::{DirectionGains, FacetDirection, FacetGains};
-use crate::campaign::record::{FacetRecord, JudgedDirection};
+use crate::campaign::record::{DirectionFault, FacetRecord, JudgedDirection};
 use crate::quality::solutions::{AntennaSolutions, GainSeries, SolutionStats};
 use crate::report::draw::gains::{self, AntennaPlot};
 use crate::report::figures::RoundFigures;
@@ -57,6 +57,8 @@ fn directions(facets: &FacetRecord, gains: &[FacetGains]) -> Table {
             .explained("solutions that were no number or had no weight; the most of all measurement sets"),
         Heading::number("Noise before", "").explained("within 15 beams, outside of the masks"),
         Heading::number("Noise after", "").explained("with the new solutions"),
+        Heading::number("Negative before", "").explained("the deepest within 15 beams, outside of the masks"),
+        Heading::number("Negative after", "").explained("with the new solutions"),
         Heading::words("Solutions"),
     ];
     let row = |(number, direction): (usize, &FacetDirection)| {
@@ -85,7 +87,14 @@ fn direction_row(direction: &FacetDirection, gains: &[&DirectionGains], judged: 
             Cell::number(most(|own| Some(own.bad_fraction)), percent),
             Cell::number(judged.map(|judged| judged.before.noise), noise),
             Cell::number(judged.map(|judged| judged.after.noise), noise),
-            Cell::text(if back { "got worse: the earlier ones" } else { "new" }),
+            Cell::number(judged.map(|judged| judged.before.minimum), noise),
+            Cell::number(judged.map(|judged| judged.after.minimum), noise),
+            Cell::text(match judged.and_then(|judged| judged.fault) {
+                Some(DirectionFault::Noise) => "the noise rose: the earlier ones",
+                Some(DirectionFault::Negative) => "the negative is deeper: the earlier ones",
+                None if back => "got worse: the earlier ones",
+                None => "new",
+            }),
         ],
     }
 }
@@ -154,7 +163,12 @@ mod tests {
         let direction =
             |name: &str| FacetDirection { name: name.into(), flux_jy: 1.5, snr: 40.0, ..Default::default() };
         let noise = |noise| FacetNoise { noise, minimum: -noise };
-        let judged = |put_back| JudgedDirection { before: noise(1e-3), after: noise(2e-3), put_back };
+        let judged = |fault: Option<DirectionFault>| JudgedDirection {
+            before: noise(1e-3),
+            after: noise(2e-3),
+            put_back: fault.is_some(),
+            fault,
+        };
         let record = FacetRecord {
             solint: "60s".into(),
             calmode: CalMode::P,
@@ -162,12 +176,14 @@ mod tests {
             too_faint: 3,
             files: FacetFiles::default(),
             gains: vec!["gains-1.json".into(), "gains-2.json".into()],
-            judged: vec![judged(false), judged(true)],
+            judged: vec![judged(None), judged(Some(DirectionFault::Negative))],
             images: vec![1200.0],
         };
         let view = view(folder.path(), &record, &RoundFigures::default());
-        let last: Vec<&str> = view.directions.rows.iter().map(|row| row.cells[9].text.as_str()).collect();
-        assert_eq!(last, ["new", "got worse: the earlier ones"]);
+        let last: Vec<&str> = view.directions.rows.iter().map(|row| row.cells[11].text.as_str()).collect();
+        assert_eq!(last, ["new", "the negative is deeper: the earlier ones"]);
+        let negatives: Vec<&str> = view.directions.rows[1].cells[9..11].iter().map(|cell| cell.text.as_str()).collect();
+        assert_eq!(negatives, ["−1\u{a0}mJy/beam", "−2\u{a0}mJy/beam"]);
         let texts: Vec<&str> = view.directions.rows[0].cells[5..7].iter().map(|cell| cell.text.as_str()).collect();
         assert_eq!(texts, ["12°", "25 %"], "the largest of both");
         let plots: Vec<_> = view.plots.iter().map(|plots| (plots.title.as_str(), plots.antennas.len())).collect();

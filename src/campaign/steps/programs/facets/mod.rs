@@ -186,7 +186,7 @@ fn metrics_of(products: &Products, mask: Option<&Path>) -> Result<ImageMetrics> 
     of_files(&files)
 }
 
-/// The noise around each direction before and after; the worse ones are to be put back.
+/// What is around each direction before and after; the worse ones are to be put back.
 fn judge(
     products: &Products,
     mask: Option<&Path>,
@@ -197,13 +197,11 @@ fn judge(
     let masks: Vec<&Path> = mask.into_iter().chain(reference.mask).collect();
     let before = around(reference.residual, &masks, &places)?;
     let after = around(&products.residual, &masks, &places)?;
-    let worse = rules::facets::worse(&before, &after);
-    let one = |(number, (before, after)): (usize, (&FacetNoise, &FacetNoise))| JudgedDirection {
-        before: *before,
-        after: *after,
-        put_back: worse.contains(&number),
+    let one = |(before, after): (&FacetNoise, &FacetNoise)| {
+        let fault = rules::facets::direction_fault(before, after);
+        JudgedDirection { before: *before, after: *after, put_back: fault.is_some(), fault }
     };
-    Ok(before.iter().zip(&after).enumerate().map(one).collect())
+    Ok(before.iter().zip(&after).map(one).collect())
 }
 
 /// Copies of the solutions in which these directions have their earlier ones.
