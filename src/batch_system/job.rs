@@ -23,3 +23,20 @@ pub struct JobOptions {
     /// Further arguments of sbatch, after those of `scheduler.arguments`.
     pub arguments: Vec<String>,
 }
+
+/// A name as part of a job's: sbatch ends a directive at a space, squeue a name at a comma.
+pub(crate) fn job_words(name: &str) -> String {
+    let words = name.split(|c: char| !(c.is_alphanumeric() || "._+-".contains(c))).filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join("-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::job_words;
+
+    #[test]
+    fn names_of_jobs_are_one_word() {
+        assert_eq!(job_words("NGC 253, final imaging line"), "NGC-253-final-imaging-line");
+        assert_eq!(job_words("beam_01+2.a-b"), "beam_01+2.a-b");
+    }
+}

@@ -59,16 +59,18 @@ pub(crate) enum Work {
     },
     /// Looking after the others.
     Steward,
+    /// Pieces of a work that is no campaign ([`array`](super::array)); members are their numbers.
+    Pieces,
 }
 
-/// One measurement set in a submission.
+/// One measurement set, or piece of work, in a submission.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Member {
     /// Index in the array.
     pub index: usize,
-    /// Name of the measurement set.
+    /// Name of the measurement set, or number of the piece.
     pub set: String,
-    /// Number of times that its round was lost before.
+    /// Number of times that its round, or it, was lost before.
     pub attempt: u32,
 }
 

@@ -1,12 +1,15 @@
 //! `cleanloop automask RESIDUAL`: one call is one major cycle.
 
-use crate::image::Beam;
-use crate::masking::multithresh::{CycleInputs, CycleSummary, MultithreshOptions, Preset, StateFolder, run_cycle};
+use super::groups::{self, Group, GroupArgs, Grouped};
+use crate::image::{Beam, FitsImage};
+use crate::masking::multithresh::{
+    CycleInputs, CycleSummary, GroupFound, GroupedCycle, MultithreshOptions, Preset, StateFolder, run_cycle, run_group,
+};
 use crate::{Error, ExitStatus, Result};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, FromArgMatches};
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Flags that turn off what is on by default.
 const NEGATIONS: [(&str, &str); 2] = [("dogrowprune", "no-dogrowprune"), ("fastnoise", "no-fastnoise")];
@@ -68,6 +71,9 @@ pub struct Args {
 
     #[command(flatten)]
     pub parameters: Parameters,
+
+    #[command(flatten)]
+    pub groups: GroupArgs,
 }
 
 /// tclean's parameters, or a preset of them of which single ones may be replaced.
@@ -178,23 +184,21 @@ fn parse_angle(text: &str, bare: f64) -> Result<f64, String> {
 /// # Errors
 /// Those of [`run_cycle`].
 pub(crate) fn run(args: Args) -> Result<ExitStatus> {
-    if args.reset {
+    args.groups.check()?;
+    if args.reset && args.groups.of_job().is_none() {
         StateFolder::reset(&args.state).map_err(Error::from)?;
     }
-    let inputs = CycleInputs {
-        residual: args.residual,
-        psf: args.psf,
-        sidelobe_level: args.sidelobe_level,
-        pb: args.pb,
-        pixelmask: args.pixelmask,
-        initial_mask: args.initial_mask,
-        beam: args.beam,
-        threshold_reached: args.threshold_reached,
-        iterdone: args.iterdone,
-        cycle: None,
-        channels: Vec::new(),
+    let inputs = inputs_of(&args);
+    let options = &args.parameters.options;
+    let summary = match (args.groups.of_job(), args.groups.channels_per_job) {
+        (Some(job), _) => {
+            let channels = FitsImage::open(&args.residual)?.channels();
+            groups::run_job(&args.groups, job, channels, &|group| group_of(&args, &inputs, group))?;
+            return Ok(ExitStatus::Done);
+        }
+        (None, Some(_)) => in_groups(&args, &inputs)?,
+        (None, None) => run_cycle(&inputs, options, &args.state, &args.output)?,
     };
-    let summary = run_cycle(&inputs, &args.parameters.options, &args.state, &args.output)?;
     for warning in &summary.warnings {
         eprintln!("warning: {warning}");
     }
@@ -205,6 +209,48 @@ pub(crate) fn run(args: Args) -> Result<ExitStatus> {
     };
     print!("{text}");
     Ok(ExitStatus::Done)
+}
+
+fn inputs_of(args: &Args) -> CycleInputs {
+    CycleInputs {
+        residual: args.residual.clone(),
+        psf: args.psf.clone(),
+        sidelobe_level: args.sidelobe_level,
+        pb: args.pb.clone(),
+        pixelmask: args.pixelmask.clone(),
+        initial_mask: args.initial_mask.clone(),
+        beam: args.beam,
+        threshold_reached: args.threshold_reached,
+        iterdone: args.iterdone,
+        cycle: None,
+        channels: Vec::new(),
+    }
+}
+
+/// The channels of one group.
+fn group_of(args: &Args, inputs: &CycleInputs, group: &Group) -> Result<GroupFound> {
+    Ok(run_group(inputs, &args.parameters.options, &args.state, group.channels.clone(), &group.path)?)
+}
+
+/// All channels in groups, whose parts are kept in the state folder until the call is done.
+fn in_groups(args: &Args, inputs: &CycleInputs) -> Result<CycleSummary> {
+    let call = GroupedCycle::begin(inputs, &args.parameters.options, &args.state)?;
+    let companions = [&args.psf, &args.pb, &args.pixelmask, &args.initial_mask];
+    let files: Vec<&Path> = companions.into_iter().flatten().chain([&args.residual]).map(PathBuf::as_path).collect();
+    // The level is measured once.
+    let inputs = CycleInputs { sidelobe_level: Some(call.sidelobe_level()), ..inputs.clone() };
+    let extra = match args.sidelobe_level {
+        None => vec!["--sidelobe-level".to_string(), call.sidelobe_level().to_string()],
+        Some(_) => Vec::new(),
+    };
+    let work = format!("{inputs:?} {:?} {}", args.parameters.options, call.calls_before());
+    let root = args.state.join("groups");
+    let grouped = Grouped::of(&args.groups, root, call.channels(), &work, &files)?;
+    let parts = grouped.run("automask", &extra, &|group| group_of(args, &inputs, group))?;
+    let parts = parts.into_iter().map(|(group, found)| (group.path, found)).collect();
+    let summary = call.finish(parts, &args.output)?;
+    grouped.remove();
+    Ok(summary)
 }
 
 /// CASA's verbose summary as a table.

@@ -1,13 +1,15 @@
 //! `cleanloop mask IMAGE`: flint's mask pipeline, or levels that are chosen from the image.
 
 use super::given::Given;
+use super::groups::{self, Group, GroupArgs, Grouped};
 use crate::image::{FitsImage, Zeros, sidecar_path};
-use crate::masking::auto::FlatOptions;
-use crate::masking::maker::{self, AutomaticInputs, Mask, MaskRequest, NoiseFiles};
+use crate::masking::auto::{FlatOptions, PsfSidelobes};
+use crate::masking::maker::{self, AutomaticInputs, Mask, MaskGroup, MaskRequest, NoiseFiles};
 use crate::masking::{MaskMethod, MaskRecipe, MaskingOptions};
 use crate::noise::{NoiseMethod, NoiseOptions};
 use crate::util::fs::same_file;
 use crate::{Error, ExitStatus, Result};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// The manual, above the list of options.
@@ -49,6 +51,8 @@ Examples:
   Levels from the image itself; the second for a residual between major cycles:
     cleanloop mask X.fits --auto
     cleanloop mask X.residual.fits --auto --psf X.psf.fits --dirty X.dirty.fits
+  A cube of thousands of channels as jobs of Slurm, 64 channels each:
+    cleanloop mask cube.fits --auto --channels-per-job 64 --scheduler slurm --cpus 4 --time-limit 1h
 
 docs/masking.md shows each statistic with pictures.";
 
@@ -116,6 +120,9 @@ pub struct Args {
     pub zeros: Zeros,
 
     #[command(flatten)]
+    pub groups: GroupArgs,
+
+    #[command(flatten)]
     pub limits: Given<FlatOptions>,
 
     #[command(flatten)]
@@ -133,26 +140,87 @@ pub(crate) fn run(args: Args) -> Result<ExitStatus> {
     let output = args.output.clone().unwrap_or(default);
     let signal = (args.save_signal && recipe.flint.needs_noise()).then(|| sidecar_path(&args.image, "signal"));
     check_companions(&args, &output)?;
-    let sidelobes = args.psf.as_ref().map(|psf| maker::sidelobes(psf, &args.image, &recipe.auto)).transpose()?;
-    let made = maker::make(&MaskRequest {
-        maps: if recipe.flint.needs_noise() { maps(&args)? } else { None },
-        automatic: AutomaticInputs {
-            left: 0.0,
-            previous_image: args.previous_image.as_deref(),
-            sidelobes: sidelobes.as_deref(),
-            uncleaned: args.dirty.as_deref(),
-        },
-        previous: args.previous_mask.as_deref(),
-        detailed: args.auto,
-        signal: signal.as_deref(),
-        flint_types: args.flint_types,
-        ..MaskRequest::new(&args.image, &recipe, &output)
-    })?;
+    let what = What { args: &args, recipe: &recipe, output: &output, signal: signal.as_deref() };
+    args.groups.check()?;
+    let made = match (args.groups.of_job(), args.groups.channels_per_job) {
+        (Some(job), _) => {
+            let channels = FitsImage::open(&args.image)?.channels();
+            groups::run_job(&args.groups, job, channels, &|group| what.make_group(group))?;
+            return Ok(ExitStatus::Done);
+        }
+        (None, Some(_)) => what.make_in_groups()?,
+        (None, None) => what.with_sidelobes(None, maker::make)?,
+    };
     for sentence in made.sentences() {
         tracing::warn!("{}: {sentence}", args.image.display());
     }
     print!("{}", report(&made));
     Ok(ExitStatus::Done)
+}
+
+/// The mask that is asked for.
+struct What<'a> {
+    args: &'a Args,
+    recipe: &'a MaskRecipe,
+    output: &'a Path,
+    signal: Option<&'a Path>,
+}
+
+impl What<'_> {
+    /// Calls `make` with the request, once the PSF's sidelobes are known, of all channels or of some.
+    fn with_sidelobes<T>(
+        &self,
+        channels: Option<Range<usize>>,
+        make: impl FnOnce(&MaskRequest<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let Self { args, recipe, .. } = self;
+        let of = |psf: &PathBuf| match channels {
+            None => maker::sidelobes(psf, &args.image, &recipe.auto),
+            Some(channels) => maker::sidelobes_of(psf, &args.image, &recipe.auto, channels),
+        };
+        let sidelobes = args.psf.as_ref().map(of).transpose()?;
+        make(&self.request(sidelobes.as_deref())?)
+    }
+
+    fn request<'b>(&'b self, sidelobes: Option<&'b [PsfSidelobes]>) -> Result<MaskRequest<'b>> {
+        let Self { args, recipe, output, signal } = self;
+        Ok(MaskRequest {
+            maps: if recipe.flint.needs_noise() { maps(args)? } else { None },
+            automatic: AutomaticInputs {
+                left: 0.0,
+                previous_image: args.previous_image.as_deref(),
+                sidelobes,
+                uncleaned: args.dirty.as_deref(),
+            },
+            previous: args.previous_mask.as_deref(),
+            detailed: args.auto,
+            signal: *signal,
+            flint_types: args.flint_types,
+            ..MaskRequest::new(&args.image, recipe, output)
+        })
+    }
+
+    fn make_group(&self, group: &Group) -> Result<Mask> {
+        let channels = group.channels.clone();
+        self.with_sidelobes(Some(channels.clone()), |request| maker::make_group(request, channels, &group.path))
+    }
+
+    fn make_in_groups(&self) -> Result<Mask> {
+        let args = self.args;
+        let companions = [&args.rms_fits, &args.bkg_fits, &args.psf, &args.dirty, &args.previous_image];
+        let files = companions.into_iter().chain([&args.previous_mask]).flatten().chain([&args.image]);
+        let files: Vec<&Path> = files.map(PathBuf::as_path).collect();
+        let work = format!("{:?} {:?} {}", self.recipe, self.signal, args.flint_types);
+        let root = self.output.with_extension("groups");
+        let channels = FitsImage::open(&args.image)?.channels();
+        let grouped = Grouped::of(&args.groups, root, channels, &work, &files)?;
+        let parts = grouped.run("mask", &[], &|group| self.make_group(group))?;
+        let parts =
+            parts.into_iter().map(|(group, mask)| MaskGroup { channels: group.channels, path: group.path, mask });
+        let made = maker::put_together(&self.request(None)?, &parts.collect::<Vec<_>>())?;
+        grouped.remove();
+        Ok(made)
+    }
 }
 
 /// The method and its options; options that have no effect are refused.

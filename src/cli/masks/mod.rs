@@ -5,6 +5,7 @@ pub(super) mod combine;
 pub(super) mod deconvolve;
 pub(super) mod extractmask;
 mod given;
+mod groups;
 pub(super) mod kernel;
 pub(super) mod mask;
 pub(super) mod mosaic;

@@ -1,7 +1,9 @@
 //! Notes for the user about a mask.
 
+use serde::{Deserialize, Serialize};
+
 /// A note for the user about how a mask came about.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum MaskNote {
     /// No pixel reached the seed clip.

@@ -3,15 +3,18 @@
 //!
 //! [`make`] opens the planes (`planes`), makes the mask of each from arrays (`single`), combines it with other masks
 //! where the request asks for it (`combined`), puts the user's pixels in and out ([`UserPixels`]), and writes the file,
-//! which appears by a rename. [`cut`] cuts the mask of a field to the image of one measurement set.
+//! which appears by a rename. [`make_group`] does so for some of a cube's channels, and [`put_together`] makes the mask of
+//! such groups. [`cut`] cuts the mask of a field to the image of one measurement set.
 
 mod combined;
 mod cut;
+mod groups;
 mod planes;
 mod single;
 mod users;
 
 pub use cut::{CutRequest, cut};
+pub use groups::{MaskGroup, make_group, put_together};
 pub use users::UserPixels;
 
 use super::auto::{self, AutoMaskOptions, PsfSidelobes, RemovedIsland};
@@ -24,6 +27,8 @@ use crate::kernels::bitmask::BitMask;
 use crate::kernels::labels::islands_of_runs;
 use crate::{Error, Result};
 use ndarray::Array2;
+use serde::{Deserialize, Serialize};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// Islands of each mask that were not believed and are named in its reasons; a handful of examples is enough.
@@ -137,7 +142,7 @@ pub struct CycleMerge<'a> {
 }
 
 /// A mask that was made.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Mask {
     /// The file.
     pub path: PathBuf,
@@ -164,7 +169,7 @@ pub struct Mask {
 }
 
 /// Counts over all planes of a mask.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MaskStats {
     /// Masked pixels.
     pub masked: u64,
@@ -179,7 +184,7 @@ pub struct MaskStats {
 }
 
 /// A note about one plane.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PlaneNote {
     /// Number of the plane in the file, from 0.
     pub plane: usize,
@@ -188,7 +193,7 @@ pub struct PlaneNote {
 }
 
 /// Choice of an automatic mask's levels.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct AutoSummary {
     /// Strength of the artefacts in the first plane: 0 none, 1 the worst.
     pub artefacts: f64,
@@ -244,6 +249,17 @@ impl MaskStats {
     fn start(compared: bool, detailed: bool) -> Self {
         let zero = compared.then_some(0);
         Self { added: zero, removed: zero, islands: detailed.then_some(0), ..Self::default() }
+    }
+
+    /// Counts what others counted elsewhere, too.
+    fn add(&mut self, other: &Self) {
+        self.masked += other.masked;
+        self.pixels += other.pixels;
+        for (all, own) in
+            [(&mut self.islands, other.islands), (&mut self.added, other.added), (&mut self.removed, other.removed)]
+        {
+            *all = all.zip(own).map(|(all, own)| all + own);
+        }
     }
 
     /// Counts a plane and compares it with the earlier mask's, `[y, x]`.
@@ -328,15 +344,32 @@ fn part_of(request: &MaskRequest<'_>) -> Result<Mask> {
 /// # Errors
 /// Files that cannot be read.
 pub fn sidelobes(psf: &Path, image: &Path, options: &AutoMaskOptions) -> Result<Vec<PsfSidelobes>> {
+    sidelobes_of(psf, image, options, 0..usize::MAX)
+}
+
+/// Sidelobes of a PSF as [`sidelobes`] gives them, for masks of some channels alone: the entries of the others are not
+/// theirs.
+///
+/// # Errors
+/// Files that cannot be read.
+pub fn sidelobes_of(
+    psf: &Path,
+    image: &Path,
+    options: &AutoMaskOptions,
+    channels: Range<usize>,
+) -> Result<Vec<PsfSidelobes>> {
     let mut psf = FitsImage::open(psf)?;
     let image = FitsImage::open(image)?;
-    let channels = psf.channels();
-    let of_channel = |channel| {
+    let all = psf.channels();
+    let mut of_channel = |channel| {
         let beam = image.pixel_beam(0, image.matching_plane(0, channel).1).ok().flatten();
         let plane = psf.read_plane(0, channel)?;
         Ok(PsfSidelobes::of(plane.view(), &options.extended.scales, auto::fwhm_of(beam.as_ref())))
     };
-    (0..channels).map(of_channel).collect()
+    // A PSF of one plane serves all channels.
+    let wanted = channels.start.min(all - 1)..channels.end.min(all).max(channels.start.min(all - 1) + 1);
+    let own = wanted.clone().map(&mut of_channel).collect::<Result<Vec<PsfSidelobes>>>()?;
+    Ok((0..all).map(|channel| own[channel.clamp(wanted.start, wanted.end - 1) - wanted.start].clone()).collect())
 }
 
 /// The highest sidelobe of what is left in a residual, Jy/beam, in images of a PSF whose sidelobes exceed half of its peak,

@@ -12,6 +12,7 @@ use crate::options::Validate;
 use crate::util::fs::same_file;
 use crate::{Error, Result};
 use ndarray::Array2;
+use std::ops::Range;
 use std::path::Path;
 
 /// Makes and writes the mask.
@@ -20,22 +21,59 @@ pub(super) fn make(request: &MaskRequest<'_>) -> Result<Mask> {
     rayon::scope(|_| Single::open(request)?.run())
 }
 
+/// The planes of a mask and of the image that it is made from.
+pub(super) struct Planes {
+    /// Of the mask's file.
+    axes: Vec<usize>,
+    pub(super) polarisations: usize,
+    pub(super) channels: usize,
+    /// The mask has the first of several polarisations alone.
+    reduced: bool,
+}
+
+impl Planes {
+    pub(super) fn of(image: &FitsImage, which: Polarisations) -> Self {
+        let (channels, (ny, nx)) = (image.channels(), image.plane_shape());
+        match which == Polarisations::First && image.polarisations() > 1 {
+            true => Self { axes: vec![nx, ny, channels], polarisations: 1, channels, reduced: true },
+            false => {
+                Self { axes: image.axes().to_vec(), polarisations: image.polarisations(), channels, reduced: false }
+            }
+        }
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.polarisations * self.channels
+    }
+
+    /// Polarisation and channel of the planes of some channels, in the order in which they are masked.
+    pub(super) fn in_order(&self, channels: Range<usize>) -> impl Iterator<Item = (usize, usize)> + use<> {
+        (0..self.polarisations)
+            .flat_map(move |polarisation| channels.clone().map(move |channel| (polarisation, channel)))
+    }
+
+    /// Number of a plane in the mask's file.
+    pub(super) fn index(&self, image: &FitsImage, (polarisation, channel): (usize, usize)) -> usize {
+        if self.reduced { channel } else { image.plane_index(polarisation, channel) }
+    }
+}
+
 /// Files that are open while the planes are masked one by one, and what is known so far.
-struct Single<'a> {
+pub(super) struct Single<'a> {
     request: &'a MaskRequest<'a>,
-    image: FitsImage,
+    pub(super) image: FitsImage,
     noise: Noise,
     previous: Option<FitsImage>,
     previous_image: Option<FitsImage>,
     uncleaned: Option<FitsImage>,
-    signal: Option<PlaneWriter>,
+    pub(super) signal: Option<PlaneWriter>,
     /// A plane in memory; empty until one is needed.
-    plane: Array2<f32>,
-    mask: Mask,
+    pub(super) plane: Array2<f32>,
+    pub(super) mask: Mask,
 }
 
 impl<'a> Single<'a> {
-    fn open(request: &'a MaskRequest<'a>) -> Result<Self> {
+    pub(super) fn open(request: &'a MaskRequest<'a>) -> Result<Self> {
         let options = &request.recipe.flint;
         options.validate()?;
         let image = FitsImage::open(request.image)?;
@@ -73,25 +111,15 @@ impl<'a> Single<'a> {
     }
 
     fn run(mut self) -> Result<Mask> {
-        let mut axes = self.image.axes().to_vec();
-        let mut polarisations = self.image.polarisations();
-        let (ny, nx) = self.image.plane_shape();
-        let channels = self.image.channels();
-        let reduced = self.request.polarisations == Polarisations::First && polarisations > 1;
-        if reduced {
-            (polarisations, axes) = (1, vec![nx, ny, channels]);
-        }
-        self.mask.planes = polarisations * channels;
-        let header = mask_header(&self.image, self.request);
-        let mut writer = PlaneWriter::create(self.request.output, &axes, self.pixel_type(), &header, false)?;
-        for polarisation in 0..polarisations {
-            for channel in 0..channels {
-                let index = if reduced { channel } else { self.image.plane_index(polarisation, channel) };
-                let mask = self.plane_with_users((polarisation, channel), index)?;
-                mask.write(&mut writer, index)?;
-                if let Some(signal) = &mut self.signal {
-                    signal.write_plane(index, self.plane.view())?;
-                }
+        let planes = Planes::of(&self.image, self.request.polarisations);
+        self.mask.planes = planes.count();
+        let mut writer = self.writer(&planes)?;
+        for (polarisation, channel) in planes.in_order(0..planes.channels) {
+            let index = planes.index(&self.image, (polarisation, channel));
+            let mask = self.plane_with_users((polarisation, channel), index)?;
+            mask.write(&mut writer, index)?;
+            if let Some(signal) = &mut self.signal {
+                signal.write_plane(index, self.plane.view())?;
             }
         }
         writer.finish()?;
@@ -99,6 +127,12 @@ impl<'a> Single<'a> {
             signal.finish()?;
         }
         Ok(self.mask)
+    }
+
+    /// Writes the whole mask.
+    pub(super) fn writer(&self, planes: &Planes) -> Result<PlaneWriter> {
+        let header = mask_header(&self.image, self.request);
+        Ok(PlaneWriter::create(self.request.output, &planes.axes, self.pixel_type(), &header, false)?)
     }
 
     fn pixel_type(&self) -> PixelType {
@@ -114,7 +148,7 @@ impl<'a> Single<'a> {
     }
 
     /// The mask of the plane `of` (polarisation, channel), with the user's pixels in and out, counted.
-    fn plane_with_users(&mut self, of: (usize, usize), index: usize) -> Result<MaskBits> {
+    pub(super) fn plane_with_users(&mut self, of: (usize, usize), index: usize) -> Result<MaskBits> {
         let bits = self.mask.bits;
         let before = match &mut self.previous {
             Some(previous) => Some(previous.read_mask(of.0, of.1)?),

@@ -1,4 +1,4 @@
-//! All channels of a cube, in parallel: planes read, masked and written in order.
+//! Channels of a cube, in parallel: planes read, masked and written in order.
 //!
 //! Each thread holds one plane of pixels; masks are bits. Files are written in channel order by whichever thread is
 //! free, so the result, to the byte, does not depend on the number of threads.
@@ -10,7 +10,8 @@ use crate::image::{FitsImage, PixelType, PlaneWriter, is_masked};
 use crate::kernels::bitmask::BitMask;
 use ndarray::ArrayView2;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -24,27 +25,23 @@ pub(super) struct Channels<'a> {
     pub(super) state: &'a StateFolder,
 }
 
+/// What was found in the channels that were masked, in their order.
+pub(super) type Found = (Vec<PlaneSummary>, Vec<ChannelCounters>);
+
 impl Channels<'_> {
-    /// All channels: masks and the new state's cube are written; the state is not yet changed.
+    /// The channels of `range`: the new state's cube of these alone is written, and the mask where there is an `output`; the
+    /// state is not yet changed.
     pub(super) fn run(
         &self,
+        range: Range<usize>,
         masks: &Path,
-        output: &Path,
-    ) -> Result<(Vec<PlaneSummary>, Vec<ChannelCounters>), MultithreshError> {
+        output: Option<&Path>,
+    ) -> Result<Found, MultithreshError> {
         let (cube, state) = (self.cube, self.state);
-        let (ny, nx) = cube.shape;
-        let mut writer = OrderedWriter {
-            cube,
-            masks: PlaneWriter::create(masks, &[nx, ny, cube.channels], PixelType::U8, &cube.state_header(), true)?,
-            output: cube.mask_writer(output)?,
-            bytes: vec![0; ny * nx],
-            next: 0,
-            summaries: Vec::with_capacity(cube.channels),
-            counters: Vec::with_capacity(cube.channels),
-        };
+        let mut writer = OrderedWriter::create(cube, range.clone(), masks, output)?;
         let finished: Mutex<BTreeMap<usize, (ChannelMaskState, PlaneSummary)>> = Mutex::default();
         let failure: Mutex<Option<(usize, MultithreshError)>> = Mutex::default();
-        let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let (next, failed) = (AtomicUsize::new(range.start), AtomicBool::new(false));
         let fail = |channel: usize, error: MultithreshError| {
             failed.store(true, Ordering::Relaxed);
             let mut first = failure.lock().expect("no panic while locked");
@@ -63,7 +60,7 @@ impl Channels<'_> {
             let mut scratch = Scratch::default();
             while !failed.load(Ordering::Relaxed) {
                 let channel = next.fetch_add(1, Ordering::Relaxed);
-                if channel >= cube.channels {
+                if channel >= range.end {
                     break;
                 }
                 let result = planes.update(self, channel, &mut scratch);
@@ -79,7 +76,7 @@ impl Channels<'_> {
                 }
             }
         };
-        let workers = rayon::current_num_threads().min(cube.channels).max(1);
+        let workers = rayon::current_num_threads().min(range.len()).max(1);
         rayon::scope(|scope| {
             for _ in 1..workers {
                 scope.spawn(|_| work());
@@ -90,11 +87,28 @@ impl Channels<'_> {
             return Err(error);
         }
         writer.write_due(&finished)?;
-        let OrderedWriter { masks, output, summaries, counters, .. } = writer;
-        masks.finish()?;
-        output.finish()?;
-        Ok((summaries, counters))
+        writer.finish()
     }
+}
+
+/// Cubes of the states of neighbouring channels, and what was found in them, become those of the whole cube.
+pub(super) fn put_together(
+    cube: &Cube<'_>,
+    parts: impl IntoIterator<Item = (PathBuf, Found)>,
+    masks: &Path,
+    output: &Path,
+) -> Result<Found, MultithreshError> {
+    let mut writer = OrderedWriter::create(cube, 0..cube.channels, masks, Some(output))?;
+    let (ny, nx) = cube.shape;
+    let mut buffer = vec![0f32; ny * nx];
+    for (path, (summaries, counters)) in parts {
+        let mut part = FitsImage::open(&path)?;
+        for (own, (summary, counters)) in summaries.into_iter().zip(counters).enumerate() {
+            let state = folder::read_channel(&mut part, own, counters, &mut buffer)?;
+            writer.push(&state, summary)?;
+        }
+    }
+    writer.finish()
 }
 
 /// Whether the incoming mask of the first plane covers all its pixels.
@@ -120,14 +134,34 @@ fn shared_valid(cube: &Cube<'_>) -> Result<Option<Arc<BitMask>>, MultithreshErro
 struct OrderedWriter<'a> {
     cube: &'a Cube<'a>,
     masks: PlaneWriter,
-    output: PlaneWriter,
+    output: Option<PlaneWriter>,
     bytes: Vec<u8>,
+    first: usize,
     next: usize,
     summaries: Vec<PlaneSummary>,
     counters: Vec<ChannelCounters>,
 }
 
-impl OrderedWriter<'_> {
+impl<'a> OrderedWriter<'a> {
+    fn create(
+        cube: &'a Cube<'a>,
+        range: Range<usize>,
+        masks: &Path,
+        output: Option<&Path>,
+    ) -> Result<Self, MultithreshError> {
+        let (ny, nx) = cube.shape;
+        Ok(Self {
+            cube,
+            masks: PlaneWriter::create(masks, &[nx, ny, range.len()], PixelType::U8, &cube.state_header(), true)?,
+            output: output.map(|path| cube.mask_writer(path)).transpose()?,
+            bytes: vec![0; ny * nx],
+            first: range.start,
+            next: range.start,
+            summaries: Vec::with_capacity(range.len()),
+            counters: Vec::with_capacity(range.len()),
+        })
+    }
+
     fn write_due(
         &mut self,
         finished: &Mutex<BTreeMap<usize, (ChannelMaskState, PlaneSummary)>>,
@@ -135,18 +169,30 @@ impl OrderedWriter<'_> {
         loop {
             let due = finished.lock().expect("no panic while locked").remove(&self.next);
             let Some((state, summary)) = due else { return Ok(()) };
-            folder::encode(&state, &mut self.bytes);
-            let plane = ArrayView2::from_shape(self.cube.shape, &self.bytes).expect("a plane");
-            self.masks.write_plane(self.next, plane)?;
-            self.cube.write_mask(&mut self.output, self.next, &state.mask, &mut self.bytes)?;
-            self.counters.push(ChannelCounters {
-                skip: state.skip,
-                cycles: state.cycles,
-                mask_pixels: summary.mask_pixels,
-            });
-            self.summaries.push(summary);
-            self.next += 1;
+            self.push(&state, summary)?;
         }
+    }
+
+    fn push(&mut self, state: &ChannelMaskState, summary: PlaneSummary) -> Result<(), MultithreshError> {
+        folder::encode(state, &mut self.bytes);
+        let plane = ArrayView2::from_shape(self.cube.shape, &self.bytes).expect("a plane");
+        self.masks.write_plane(self.next - self.first, plane)?;
+        if let Some(output) = &mut self.output {
+            self.cube.write_mask(output, self.next, &state.mask, &mut self.bytes)?;
+        }
+        let (skip, cycles, mask_pixels) = (state.skip, state.cycles, summary.mask_pixels);
+        self.counters.push(ChannelCounters { skip, cycles, mask_pixels });
+        self.summaries.push(summary);
+        self.next += 1;
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Found, MultithreshError> {
+        self.masks.finish()?;
+        if let Some(output) = self.output {
+            output.finish()?;
+        }
+        Ok((self.summaries, self.counters))
     }
 }
 

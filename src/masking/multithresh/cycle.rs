@@ -1,6 +1,6 @@
 //! One call for a whole image or cube: files in, files out, channels in parallel.
 
-use super::channels::{Channels, first_plane_full};
+use super::channels::{Channels, Found, first_plane_full};
 use super::cube::Cube;
 use super::folder::{self, Record, RunIdentity, StateFolder};
 use super::{
@@ -28,9 +28,7 @@ pub fn run_cycle(
     options.validate()?;
     let mut state = StateFolder::open(state_dir)?;
     let cube = Cube::open(inputs, options)?;
-    let run = RunIdentity { axes: cube.axes.clone(), beam: cube.beam, options: options.clone() };
-    check_identity(inputs, &run, &state, state_dir)?;
-    check_masks(&cube, &state)?;
+    check_state(&cube, &state)?;
     let done = state.record().map_or(0, |r| r.cycles);
     match inputs.cycle {
         Some(n) if n + 1 == done => return repeat(&cube, &state, output),
@@ -42,34 +40,88 @@ pub fn run_cycle(
         }
         _ => {}
     }
-    let (level, levels) = levels_of(inputs, &cube, &state)?;
-    let iterdone = inputs.iterdone.unwrap_or_else(|| state.record().map_or(0, |r| r.iterdone + 1));
-    let call = Call {
-        sidelobe_level: level,
-        iterdone,
-        threshold_reached: inputs.threshold_reached,
-        first_plane_full: first_plane_full(&cube, state.record())?,
-    };
-    let masker = PlaneMasker::new(options, cube.pixel_beam())?;
-    let own = own_maskers(inputs, options, &cube, &levels)?;
+    let cycle = Cycle::prepare(cube, &state)?;
     let masks = state.next_masks();
-    let channels = Channels { cube: &cube, masker: &masker, call: &call, own: &own, state: &state };
-    let (planes, counters) = channels.run(&state_dir.join(&masks), output)?;
-    let summary = CycleSummary {
-        cycle: done,
-        iterdone,
-        threshold_reached: call.threshold_reached,
-        sidelobe_level: level,
-        beam_arcsec: [cube.beam.major_deg * 3600.0, cube.beam.minor_deg * 3600.0, cube.beam.pa_deg],
-        beam_pixels: cube.pixel_beam().area(),
-        prune_pixels: masker.least_pixels(),
-        polarisation: cube.polarisation,
-        mask_pixels: planes.iter().map(|p| p.mask_pixels).sum(),
-        warnings: warnings(options, &cube, inputs, done, &planes),
-        planes,
-    };
-    state.commit(Record::new(run, (level, levels), masks, counters, summary.clone()))?;
-    Ok(summary)
+    let found = cycle.channels(&state).run(0..cycle.cube.channels, &state_dir.join(&masks), Some(output))?;
+    cycle.commit(&mut state, masks, found)
+}
+
+/// A call whose inputs were looked at, and fit each other and the state.
+pub(super) struct Cycle<'a> {
+    pub(super) cube: Cube<'a>,
+    levels: (f32, Vec<f32>),
+    call: Call,
+    masker: PlaneMasker,
+    /// Of each channel, where they are masked each by itself; else empty.
+    own: Vec<(PlaneMasker, Call)>,
+    /// Calls before this one.
+    done: usize,
+}
+
+impl<'a> Cycle<'a> {
+    pub(super) fn prepare(cube: Cube<'a>, state: &StateFolder) -> Result<Self, MultithreshError> {
+        let (inputs, options) = (cube.inputs, cube.options);
+        let (level, levels) = levels_of(inputs, &cube, state)?;
+        let call = Call {
+            sidelobe_level: level,
+            iterdone: inputs.iterdone.unwrap_or_else(|| state.record().map_or(0, |r| r.iterdone + 1)),
+            threshold_reached: inputs.threshold_reached,
+            first_plane_full: first_plane_full(&cube, state.record())?,
+        };
+        Ok(Self {
+            masker: PlaneMasker::new(options, cube.pixel_beam())?,
+            own: own_maskers(inputs, options, &cube, &levels)?,
+            done: state.record().map_or(0, |r| r.cycles),
+            levels: (level, levels),
+            call,
+            cube,
+        })
+    }
+
+    /// The PSF's sidelobe level.
+    pub(super) fn sidelobe_level(&self) -> f32 {
+        self.levels.0
+    }
+
+    /// Its channels, to be masked.
+    pub(super) fn channels<'b>(&'b self, state: &'b StateFolder) -> Channels<'b> {
+        Channels { cube: &self.cube, masker: &self.masker, call: &self.call, own: &self.own, state }
+    }
+
+    /// What was found in all channels becomes the state, whose cube `masks` of the folder is written.
+    pub(super) fn commit(
+        self,
+        state: &mut StateFolder,
+        masks: String,
+        (planes, counters): Found,
+    ) -> Result<CycleSummary, MultithreshError> {
+        let Self { cube, levels, call, masker, done, .. } = self;
+        let summary = CycleSummary {
+            cycle: done,
+            iterdone: call.iterdone,
+            threshold_reached: call.threshold_reached,
+            sidelobe_level: levels.0,
+            beam_arcsec: [cube.beam.major_deg * 3600.0, cube.beam.minor_deg * 3600.0, cube.beam.pa_deg],
+            beam_pixels: cube.pixel_beam().area(),
+            prune_pixels: masker.least_pixels(),
+            polarisation: cube.polarisation,
+            mask_pixels: planes.iter().map(|p| p.mask_pixels).sum(),
+            warnings: warnings(cube.options, &cube, cube.inputs, done, &planes),
+            planes,
+        };
+        state.commit(Record::new(identity(&cube), levels, masks, counters, summary.clone()))?;
+        Ok(summary)
+    }
+}
+
+fn identity(cube: &Cube<'_>) -> RunIdentity {
+    RunIdentity { axes: cube.axes.clone(), beam: cube.beam, options: cube.options.clone() }
+}
+
+/// Refuses a state that was made with other inputs, or whose masks are damaged.
+pub(super) fn check_state(cube: &Cube<'_>, state: &StateFolder) -> Result<(), MultithreshError> {
+    check_identity(cube.inputs, &identity(cube), state, state.path())?;
+    check_masks(cube, state)
 }
 
 /// Refuses a state that was made with other inputs.

@@ -127,7 +127,7 @@ impl Record {
 pub struct StateFolder {
     path: PathBuf,
     record: Option<Record>,
-    _lock: File,
+    _lock: Option<File>,
 }
 
 impl StateFolder {
@@ -167,6 +167,18 @@ impl StateFolder {
                 Err(TryLockError::Error(e)) => return Err(unwritable(&lock_path, e)),
             }
         }
+        Self::read(path, Some(lock))
+    }
+
+    /// The folder as it is, for those who only read it while another holds it.
+    ///
+    /// # Errors
+    /// Its `state.json` is damaged or of another version.
+    pub(super) fn look(path: &Path) -> Result<Self, MultithreshError> {
+        Self::read(path.to_path_buf(), None)
+    }
+
+    fn read(path: PathBuf, lock: Option<File>) -> Result<Self, MultithreshError> {
         let file = path.join(RECORD);
         let unusable = |reason: String| MultithreshError::StateUnusable { path: file.clone(), reason };
         let record = match std::fs::read_to_string(&file) {

@@ -13,13 +13,15 @@
 //! - `state`: what is kept of a plane between calls;
 //! - `folder`: that, of all channels, on disk;
 //! - `cycle`: one call for an image or a cube of files ([`run_cycle`]), which the command line and [`super::maker`] use;
-//!   `cube` is the residual with its companions, `channels` runs all channels in parallel.
+//!   `cube` is the residual with its companions, `channels` runs channels in parallel;
+//! - `groups`: the same in groups of channels, each for itself, put together at the end.
 
 mod calls;
 mod channels;
 mod cube;
 mod cycle;
 pub(crate) mod folder;
+mod groups;
 #[doc(hidden)]
 pub mod grow;
 pub(crate) mod options;
@@ -34,6 +36,7 @@ pub(crate) mod thresholds;
 pub use calls::{ChannelFacts, CycleInputs, CycleSummary};
 pub use cycle::run_cycle;
 pub use folder::StateFolder;
+pub use groups::{GroupFound, GroupedCycle, run_group};
 pub use options::{MultithreshOptions, Preset};
 pub use plane::{Call, PlaneMasker, PlaneSummary, Scratch, automask_plane};
 pub use state::ChannelMaskState;

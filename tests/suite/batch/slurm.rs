@@ -2,6 +2,7 @@
 //! ignored everywhere else.
 
 mod facets;
+mod masks;
 
 use crate::support::fake::Fake;
 use crate::support::running::{PATIENCE, Running, wait_until};

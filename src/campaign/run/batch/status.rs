@@ -63,6 +63,7 @@ pub(crate) fn status(
                 Work::Round { round } => format!("round {round}"),
                 Work::Barrier { round } => format!("before round {round}"),
                 Work::Steward => "steward".to_string(),
+                Work::Pieces => "pieces".to_string(),
             };
             Some((s.job?, words))
         })

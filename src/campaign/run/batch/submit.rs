@@ -3,9 +3,9 @@
 use super::Batch;
 use super::decide::{NextJob, Outlook};
 use super::job::{BarrierDone, barrier_file};
-use crate::batch_system::JobOptions;
 use crate::batch_system::ledger::{Member, Submission, Work};
 use crate::batch_system::slurm::{Job, SlurmError, TaskState};
+use crate::batch_system::{JobOptions, job_words};
 use crate::campaign::plan;
 use crate::campaign::record::Level;
 use crate::campaign::run::barriers::{self, Stage};
@@ -277,22 +277,5 @@ impl Batch<'_> {
                 Err(error.into())
             }
         }
-    }
-}
-
-/// A campaign's name as part of a job's: sbatch ends a directive at a space, squeue a name at a comma.
-fn job_words(name: &str) -> String {
-    let words = name.split(|c: char| !(c.is_alphanumeric() || "._+-".contains(c))).filter(|word| !word.is_empty());
-    words.collect::<Vec<_>>().join("-")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::job_words;
-
-    #[test]
-    fn names_of_jobs_are_one_word() {
-        assert_eq!(job_words("NGC 253, final imaging line"), "NGC-253-final-imaging-line");
-        assert_eq!(job_words("beam_01+2.a-b"), "beam_01+2.a-b");
     }
 }
