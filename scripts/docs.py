@@ -33,33 +33,96 @@ def commands(program: str) -> str:
     return "\n".join(parts)
 
 
-def shape(value: object, path: str, rows: dict[str, str]) -> None:
-    """Paths of a JSON value with their types."""
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            shape(inner, f"{path}.{key}" if path else key, rows)
-    elif isinstance(value, list):
-        rows.setdefault(path or "(the whole)", "list")
-        for inner in value[:3]:
-            shape(inner, f"{path}[]", rows)
-    else:
-        kind = {bool: "true or false", int: "number", float: "number", str: "text"}.get(type(value), "null")
-        if rows.get(path, "null") == "null":
-            rows[path] = kind
+# What has a schema besides the campaign file, with what it is the schema of.
+FORMATS = {
+    "record": "`DIR/record.json` and `cleanloop status DIR --json`",
+    "summary": "`DIR/report/summary.json`",
+    "metrics": "`cleanloop metrics --json`",
+    "confetti": "`cleanloop confetti --json`",
+    "inspect": "`cleanloop inspect --json`",
+    "doctor": "`cleanloop doctor --json`",
+    "events": "a line on standard error with `--log-format json`",
+    "journal": "a line of `DIR/journal.jsonl`",
+}
 
 
-def schemas() -> str:
-    """The schema of campaign files, and the shapes of the files of which older versions are kept for tests."""
+def kind(schema: object, page: str) -> str:
+    """The type of a value, in few words."""
+    if not isinstance(schema, dict):
+        return "anything"
+    if "$ref" in schema:
+        name = schema["$ref"].rsplit("/", 1)[-1]
+        return f"[{name}](#{page}-{name.lower()})"
+    if "const" in schema:
+        return f"`{schema['const']}`"
+    if "enum" in schema:
+        return " or ".join(f"`{value}`" for value in schema["enum"])
+    for key in ("oneOf", "anyOf"):
+        if key in schema:
+            return " or ".join(dict.fromkeys(kind(branch, page) for branch in schema[key]))
+    words = []
+    for name in schema["type"] if isinstance(schema.get("type"), list) else [schema.get("type", "anything")]:
+        if name == "array":
+            items = schema.get("items", schema.get("prefixItems", [True])[0])
+            words.append(f"list of {kind(items, page)}")
+        elif name == "object" and isinstance(schema.get("additionalProperties"), dict):
+            words.append(f"object, name to {kind(schema['additionalProperties'], page)}")
+        else:
+            words.append({"boolean": "true or false", "string": "text"}.get(name, name))
+    return " or ".join(words)
+
+
+def cell(text: str) -> str:
+    """Text for a cell of a table."""
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+
+
+def keys(schema: dict, page: str) -> list[str]:
+    """Rows of a table of keys."""
+    required = set(schema.get("required", []))
+    rows = []
+    for key, inner in schema.get("properties", {}).items():
+        meaning = inner.get("description", "") if isinstance(inner, dict) else ""
+        always = "" if key in required else "; may be absent"
+        rows.append(f"| `{key}` | {cell(kind(inner, page) + always)} | {cell(meaning)} |")
+    return rows
+
+
+def described(schema: dict, page: str) -> str:
+    """What a schema says, without its title."""
+    parts = [schema.get("description", "").strip()]
+    head = "| key | value | meaning |\n|---|---|---|\n"
+    rows = keys(schema, page)
+    if rows:
+        parts.append(head + "\n".join(rows))
+    lines = []
+    for branch in [*schema.get("oneOf", []), *schema.get("anyOf", [])]:
+        if "properties" in branch:
+            lines.append(f"{branch.get('description', '')}\n\n{head}" + "\n".join(keys(branch, page)) + "\n")
+        elif "not" not in branch:
+            lines.append(f"- {kind(branch, page)}: {cell(branch.get('description', ''))}".rstrip(": "))
+    if lines:
+        parts.append("\n".join(lines))
+    if not rows and not lines:
+        parts.append(kind(schema, page))
+    return "\n\n".join(part for part in parts if part)
+
+
+def schemas(program: str, reference: Path) -> str:
+    """The schemas of everything that is read or written, as files, and a page that tells their keys."""
+    (reference / "campaign.schema.json").write_text(said(program, "schema"))
     parts = [
-        "# Schemas\n\nThe campaign file's JSON schema is [campaign.schema.json](campaign.schema.json) (`cleanloop schema`).",
-        "The tables below list what the other formats hold, from the files in `tests/data/formats`, which every later "
-        "version has to write as well; `null`: not known in these files.\n",
+        "# Schemas\n\n`cleanloop schema FORMAT` prints the JSON schema (draft 2020-12) of a format; the files are here, too. That "
+        "of the campaign file is [campaign.schema.json](campaign.schema.json) (`cleanloop schema`), its keys are explained "
+        "[on a page of their own](../campaign.md). What holds for all the others: [formats for scripts](../formats.md).\n",
     ]
-    for path in sorted((ROOT / "tests/data/formats").glob("*.json")):
-        rows: dict[str, str] = {}
-        shape(json.loads(path.read_text()), "", rows)
-        table = "\n".join(f"| `{key}` | {kind} |" for key, kind in rows.items())
-        parts.append(f"## {path.stem}\n\n| key | type |\n|---|---|\n{table}\n")
+    for name, what in FORMATS.items():
+        text = said(program, "schema", name)
+        (reference / f"{name}.schema.json").write_text(text)
+        schema = json.loads(text)
+        parts.append(f"## {name}\n\n{what}: [{name}.schema.json]({name}.schema.json)\n\n{described(schema, name)}\n")
+        for inner, definition in schema.get("$defs", {}).items():
+            parts.append(f'### {inner} {{#{name}-{inner.lower()}}}\n\n{described(definition, name)}\n')
     return "\n".join(parts)
 
 
@@ -86,8 +149,7 @@ def collect(program: str, source: Path) -> None:
     reference = source / "reference"
     reference.mkdir()
     (reference / "commands.md").write_text(commands(program))
-    (reference / "schemas.md").write_text(schemas())
-    (reference / "campaign.schema.json").write_text(said(program, "schema"))
+    (reference / "schemas.md").write_text(schemas(program, reference))
     (reference / "trust.md").write_text(trust())
     readme = (ROOT / "README.md").read_text()
     (source / "README.md").write_text(re.sub(r"\]\(docs/", "](", readme))

@@ -23,6 +23,7 @@ use crate::programs::casa::requests::GainTable;
 use crate::quality::solutions::SolutionStats;
 use crate::{Error, Result};
 use options::GaincalOptions;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -46,7 +47,7 @@ pub struct SolveRequest {
 }
 
 /// A table of solutions on disk.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SolutionTable {
     /// Where it is.
     pub path: PathBuf,

@@ -23,7 +23,6 @@ const EXAMPLES: [(&str, &str); 29] = [
     ("image", "cleanloop image field.yaml --round 2"),
     ("demo", "cleanloop demo --output demo"),
     ("task", "cleanloop task field-selfcal --help"),
-    ("schema", "cleanloop schema"),
     ("mask", "cleanloop mask field-image.fits --auto --psf field-psf.fits --output field-mask.fits"),
     ("automask", "cleanloop automask residual.fits --state state --output mask.fits"),
     ("combine", "cleanloop combine first.fits second.fits --dilate 2 --output both.fits"),
@@ -38,6 +37,7 @@ const EXAMPLES: [(&str, &str); 29] = [
     ("setup", "cleanloop setup casa"),
     ("doctor", "cleanloop doctor"),
     ("simulate", "cleanloop simulate --output data"),
+    ("schema", "cleanloop schema summary"),
     ("completions", "cleanloop completions bash > ~/.local/share/bash-completion/completions/cleanloop"),
     ("man", "cleanloop man ~/.local/share/man/man1"),
 ];
@@ -93,7 +93,7 @@ mod tests {
         let expected = "Campaigns: init validate plan run status watch cancel report apply image demo \
                         Masks mask automask combine extractmask kernel deconvolve mosaic \
                         Measurements: inspect noise metrics confetti \
-                        Setup: setup doctor simulate completions man";
+                        Setup: setup doctor simulate schema completions man";
         assert_eq!(words.join(" "), expected);
     }
 

@@ -75,9 +75,6 @@ pub enum Command {
     /// Do the work of one job of a campaign; Slurm calls it.
     #[command(hide = true)]
     Task(task::Args),
-    /// Print the JSON schema of the campaign file.
-    #[command(hide = true)]
-    Schema(schema::Args),
     Mask(Box<mask::Args>),
     /// Make the mask of one major cycle with CASA's auto-multithresh, which keeps its state between calls.
     Automask(automask::Args),
@@ -101,6 +98,7 @@ pub enum Command {
     Doctor(doctor::Args),
     /// Simulate a field with drifting antenna gains, for demonstrations and tests.
     Simulate(simulate::Args),
+    Schema(schema::Args),
     /// Print shell completions.
     Completions(completions::Args),
     /// Write the manual pages.
@@ -124,8 +122,9 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> u8 {
     match run(cli) {
         Ok(status) => status as u8,
         Err(error) => {
-            eprint!("{}{}", words_of(&error), pages::line(&error, page));
-            error.exit_status() as u8
+            let status = error.exit_status();
+            logging::failed(&words_of(&error), pages::of_error(&error, page), status);
+            status as u8
         }
     }
 }
@@ -133,7 +132,7 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> u8 {
 /// An error with its causes, a line each; causes whose words are in the line before are not said twice.
 fn words_of(error: &dyn std::error::Error) -> String {
     let mut said = error.to_string();
-    let mut text = format!("error: {said}\n");
+    let mut text = format!("{said}\n");
     let mut source = error.source();
     while let Some(cause) = source {
         let words = cause.to_string();
@@ -207,7 +206,7 @@ mod tests {
     #[test]
     fn a_cause_is_said_once() {
         let told = |words| words_of(&Told { words, source: std::io::Error::other("no such file") });
-        assert_eq!(told("a.yaml: cannot be read: no such file"), "error: a.yaml: cannot be read: no such file\n");
-        assert_eq!(told("a.yaml: cannot be read"), "error: a.yaml: cannot be read\n  because: no such file\n");
+        assert_eq!(told("a.yaml: cannot be read: no such file"), "a.yaml: cannot be read: no such file\n");
+        assert_eq!(told("a.yaml: cannot be read"), "a.yaml: cannot be read\n  because: no such file\n");
     }
 }

@@ -1,5 +1,6 @@
 //! Measurement sets in place of a campaign file: one is written that says what was chosen, and why.
 
+use super::logging;
 use crate::campaign::{self, Campaign, ChoiceRequest};
 use crate::programs::setup::{Environment, Kind};
 use crate::util::fs;
@@ -30,8 +31,8 @@ pub(in crate::cli) fn chosen(
     if let Some(missing) = measurement_sets.iter().find(|set| !set.exists()) {
         return Err(Error::bad_input(format!("{}: there is no such measurement set", missing.display())));
     }
-    Environment::ensure(Kind::Casa, &mut |words| eprintln!("{words}"))?;
-    let request = ChoiceRequest { measurement_sets, field, file, say: &|words| eprintln!("{words}") };
+    Environment::ensure(Kind::Casa, &mut |words| logging::say(words))?;
+    let request = ChoiceRequest { measurement_sets, field, file, say: &|words| logging::say(words) };
     campaign::choose(&request, output)
 }
 
@@ -50,7 +51,7 @@ pub(in crate::cli) fn campaign_file(
     let file = output.with_file_name(name);
     if file.exists() {
         check_same(&file, measurement_sets)?;
-        eprintln!("{} is there: going on with it", file.display());
+        logging::say(format_args!("{} is there: going on with it", file.display()));
         return Ok(file);
     }
     if let Some(folder) = file.parent() {
@@ -58,7 +59,7 @@ pub(in crate::cli) fn campaign_file(
     }
     let text = chosen(measurement_sets, field, &file, &output)?;
     fs::write_atomically(&file, text.as_bytes())?;
-    eprintln!("{}: written, with all choices and their reasons", file.display());
+    logging::say(format_args!("{}: written, with all choices and their reasons", file.display()));
     Ok(file)
 }
 

@@ -73,9 +73,8 @@ const DIVERGED: &str = "docs/acceptance.md";
 /// The page of a command, for errors whose kind has none.
 pub(super) fn of_command(command: &Command) -> &'static str {
     match command {
-        Command::Init(_) | Command::Validate(_) | Command::Plan(_) | Command::Run(_) | Command::Schema(_) => {
-            "docs/campaign.md"
-        }
+        Command::Init(_) | Command::Validate(_) | Command::Plan(_) | Command::Run(_) => "docs/campaign.md",
+        Command::Schema(_) => "docs/formats.md",
         Command::Status(_) | Command::Watch(_) | Command::Report(_) | Command::Demo(_) => "docs/report.md",
         Command::Cancel(_) | Command::Task(_) => "docs/slurm.md",
         Command::Apply(_) => "docs/data.md#solutions-on-the-original-data",
@@ -95,15 +94,14 @@ pub(super) fn of_command(command: &Command) -> &'static str {
     }
 }
 
-/// The last line of an error's words; `other`: the page for a kind that has none of its own.
-pub(super) fn line(error: &crate::Error, other: &'static str) -> String {
-    let page = match error {
-        crate::Error::Interrupted => return String::new(),
-        crate::Error::Internal(_) => INTERNAL,
-        crate::Error::Diverged(_) => DIVERGED,
-        crate::Error::BadInput(inner) | crate::Error::External(inner) => of_fault(&**inner).unwrap_or(other),
-    };
-    format!("  see {page}\n")
+/// The page of an error, if there is something to explain; `other`: the page for a kind that has none of its own.
+pub(super) fn of_error(error: &crate::Error, other: &'static str) -> Option<&'static str> {
+    match error {
+        crate::Error::Interrupted => None,
+        crate::Error::Internal(_) => Some(INTERNAL),
+        crate::Error::Diverged(_) => Some(DIVERGED),
+        crate::Error::BadInput(inner) | crate::Error::External(inner) => Some(of_fault(&**inner).unwrap_or(other)),
+    }
 }
 
 fn of_fault(fault: &Fault) -> Option<&'static str> {
@@ -152,12 +150,12 @@ mod tests {
 
     #[test]
     fn an_error_ends_with_its_page() {
-        let told = |error: &crate::Error| line(error, "docs/campaign.md");
+        let told = |error: &crate::Error| of_error(error, "docs/campaign.md");
         let lock = LockError::Held { folder: "field".into(), holder: "another".into() };
-        assert_eq!(told(&lock.into()), "  see docs/troubleshooting.md#the-campaigns-folder\n");
-        assert_eq!(told(&crate::Error::bad_input("words")), "  see docs/campaign.md\n");
-        assert_eq!(told(&crate::Error::Interrupted), "");
+        assert_eq!(told(&lock.into()), Some("docs/troubleshooting.md#the-campaigns-folder"));
+        assert_eq!(told(&crate::Error::bad_input("words")), Some("docs/campaign.md"));
+        assert_eq!(told(&crate::Error::Interrupted), None);
         let missing = ProcessError::NotFound { program: "wsclean".into(), hint: String::new() };
-        assert_eq!(told(&missing.into()), "  see docs/troubleshooting.md#programs-that-are-missing\n");
+        assert_eq!(told(&missing.into()), Some("docs/troubleshooting.md#programs-that-are-missing"));
     }
 }

@@ -1,10 +1,11 @@
 //! The restoring beam.
 
 use crate::kernels::PixelBeam;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// An elliptical Gaussian restoring beam on the sky.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Beam {
     /// Full width at half maximum of the major axis, degrees (FITS `BMAJ`).
     pub major_deg: f64,

@@ -1,5 +1,6 @@
 //! Values that pass between an imager and the loop over its cycles.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -107,7 +108,7 @@ pub struct ChannelCycle {
 }
 
 /// Why cleaning ended.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum StopReason {

@@ -1,5 +1,6 @@
 //! One imaging: its data, its folder, its final files.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -26,7 +27,7 @@ pub struct ImagingJob {
 }
 
 /// Facets, and the solutions for each.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FacetFiles {
     /// Region file of DS9 with a polygon for each facet.
     pub regions: PathBuf,
@@ -58,7 +59,7 @@ impl FacetFiles {
 }
 
 /// Names of the final files inside [`ImagingJob::folder`]; all are FITS.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Products {
     /// Restored image, Jy/beam (`image.fits`).
     pub image: PathBuf,
@@ -148,7 +149,7 @@ impl Products {
 }
 
 /// The files of one output channel (`image-0000.fits`, `residual-0000.fits`...).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ChannelProducts {
     /// Restored image, Jy/beam.
     pub image: PathBuf,

@@ -2,11 +2,12 @@
 
 use crate::imager::StopReason;
 use crate::quality::confetti::ConfettiVerdict;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// One major cycle of a round.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct CycleRecord {
     /// Cycle, 0 first (the dirty image).
@@ -48,7 +49,7 @@ pub struct CycleRecord {
 }
 
 /// One channel in one major cycle.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ChannelRecord {
     /// Brightest residual pixel, Jy/beam.
@@ -70,7 +71,7 @@ pub struct ChannelRecord {
 }
 
 /// A model pixel that was judged.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ConfettiRecord {
     /// Zero-based `[x, y]`.

@@ -3,6 +3,7 @@
 use crate::Result;
 use crate::image::FitsImage;
 use crate::quality::metrics::NEAR_FIELD_OUTER_BEAMS;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -10,7 +11,7 @@ use std::path::Path;
 const ANY_BEAM: f64 = 4.0;
 
 /// What is left around a direction.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FacetNoise {
     /// Standard deviation of the residual's pixels within 15 beams that no mask holds, Jy/beam; 0: there are none.
     pub noise: f64,

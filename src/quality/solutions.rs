@@ -46,7 +46,7 @@ impl fmt::Display for TermKind {
 }
 
 /// Statistics of one round's tables.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct SolutionStats {
     /// Solutions, over antennas, times, polarisations and tables.
@@ -71,7 +71,7 @@ pub struct SolutionStats {
 }
 
 /// Statistics of the solutions of one term.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct TermStats {
     /// Name of the term.
@@ -100,7 +100,7 @@ pub struct TermStats {
 
 /// Difference of the phases of two polarisations (or windows) of the same antenna and time, after the mean over all
 /// antennas at that time is taken out.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Difference {
     /// Median of its absolute value, degrees.
@@ -111,7 +111,7 @@ pub struct Difference {
 }
 
 /// Delays of a term.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct DelayStats {
     /// Median of their absolute values, after the mean over all antennas at a time is taken out, ns.
@@ -122,7 +122,7 @@ pub struct DelayStats {
 }
 
 /// An antenna with identity gains: its data stay as they are.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct IdentityGainAntenna {
     /// Antenna name.
@@ -199,7 +199,7 @@ impl AntennaSolutions {
 }
 
 /// Solutions of one antenna (first table and polarisation first, time ascending within).
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct AntennaSolutions {
     /// Antenna name.
@@ -213,7 +213,7 @@ pub struct AntennaSolutions {
 }
 
 /// Gains of one antenna, polarisation and channel range against time.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct GainSeries {
     /// Polarisation label (`R`, `L`, `X`, `Y`, or `0`, `1`).

@@ -19,7 +19,7 @@ pub(crate) mod numbers;
 pub(crate) mod pack;
 mod pages;
 mod quantities;
-mod summary;
+pub(crate) mod summary;
 pub mod terminal;
 mod trouble;
 mod widgets;

@@ -7,6 +7,7 @@ use crate::calibrator::options::CalMode;
 use crate::campaign::record::{CampaignRecord, DatasetRecord, RoundRecord, State, Verdict};
 use crate::campaign::rules::schedule::Limit;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -14,66 +15,121 @@ use std::path::{Path, PathBuf};
 const FORMAT: u32 = 1;
 
 /// The whole campaign. Fluxes are in Jy or Jy/beam, angles in degrees, times in seconds.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(title = "cleanloop summary")]
 pub(crate) struct RecordSummary<'a> {
+    /// Version of this format.
+    #[schemars(extend("const" = FORMAT))]
     format: u32,
+    /// The campaign's name.
     name: &'a str,
+    /// Program and version.
     program: &'a str,
+    /// Where it stands.
     state: State,
+    /// Start of the first run.
     started: Option<Timestamp>,
+    /// End; `null` while it runs.
     finished: Option<Timestamp>,
+    /// One entry per measurement set (or group of them that is imaged together).
     datasets: Vec<Dataset<'a>>,
 }
 
-#[derive(Debug, Serialize)]
+/// One measurement set.
+#[derive(Debug, Serialize, JsonSchema)]
 struct Dataset<'a> {
+    /// Short name, unique in the campaign.
     name: &'a str,
+    /// Where it stands.
     state: State,
+    /// Its page, relative to the report.
     page: String,
+    /// How much it needs to be looked at: the sum of the weights of the reasons, 0 for not at all.
     trouble: f64,
+    /// Why.
     trouble_reasons: &'a [String],
+    /// Round of the product; `null`: none was accepted.
     best_round: Option<usize>,
+    /// Attempt at that round, 1 first.
     best_attempt: Option<usize>,
+    /// Why that one.
     best_why: &'a str,
+    /// Theoretical noise of a natural image, Jy/beam.
     theoretical_noise: Option<f64>,
+    /// Noise of the best image over the theoretical one.
     times_theoretical_noise: Option<f64>,
+    /// The limit that an automatic schedule met.
     limit: Option<Limit>,
+    /// Why it ended, in words.
     ended: String,
+    /// All attempts at all rounds, in their order.
     rounds: Vec<Round<'a>>,
 }
 
-#[derive(Debug, Serialize)]
+/// One attempt at one round.
+#[derive(Debug, Serialize, JsonSchema)]
 struct Round<'a> {
+    /// Round, 0 first.
     round: usize,
+    /// Attempt at this round, 1 first.
     attempt: usize,
+    /// Its page, relative to the report.
     page: String,
+    /// Where it stands.
     state: State,
+    /// The verdict; `null`: it was not judged.
     verdict: Option<Verdict>,
+    /// Why, in one sentence.
     why: Option<&'a str>,
+    /// Solution interval, as given to the calibrator; of the first solve of a chain.
     solint: Option<&'a str>,
+    /// Mode that was solved for.
     calmode: Option<&'a str>,
+    /// Robust noise, Jy/beam.
     rms: Option<f64>,
+    /// Peak, Jy/beam.
     peak: Option<f64>,
+    /// Peak over noise.
     dynamic_range: Option<f64>,
+    /// Peak over the noise near it.
     near_field_snr: Option<f64>,
+    /// Minimum, Jy/beam.
     minimum: Option<f64>,
+    /// FWHM of the restoring beam along its major axis.
     beam_major_deg: Option<f64>,
+    /// FWHM of the restoring beam along its minor axis.
     beam_minor_deg: Option<f64>,
+    /// Position angle of the beam's major axis.
     beam_pa_deg: Option<f64>,
+    /// Pixels of the clean mask.
     masked_pixels: Option<u64>,
+    /// Fraction of the pixels in the clean mask.
     masked_fraction: Option<f64>,
+    /// Flux of the CLEAN model, Jy.
     model_flux: Option<f64>,
+    /// Its flux outside known sources, Jy.
     model_flux_outside: Option<f64>,
+    /// Negative over absolute flux of the model.
     negative_component_fraction: Option<f64>,
+    /// Number of solutions.
     solutions: Option<usize>,
+    /// Fraction of them that is flagged.
     flagged_fraction: Option<f64>,
+    /// Median S/N of the solutions.
     solution_snr: Option<f64>,
+    /// Scatter of phases from one solution to the next.
     phase_scatter_deg: Option<f64>,
+    /// Scatter of amplitudes from one solution to the next, as a fraction.
     amplitude_scatter: Option<f64>,
+    /// Major cycles that the campaign drove one by one.
     major_cycles: usize,
+    /// Wall time.
     seconds: Option<f64>,
+    /// The restored image.
     image: Option<&'a Path>,
+    /// The clean mask.
     mask: Option<&'a Path>,
+    /// The tables, in the order in which they are applied.
     tables: Vec<&'a PathBuf>,
 }
 

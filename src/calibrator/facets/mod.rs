@@ -30,6 +30,7 @@ use crate::programs::dp3::Dp3;
 use crate::util::fs;
 use crate::{Error, Result};
 use options::FacetOptions;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -103,7 +104,7 @@ impl From<FacetError> for Error {
 }
 
 /// A direction.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FacetDirection {
     /// Its name, `Dir0` for the first, or `Dir00` where there are more than ten.
     pub name: String,

@@ -4,11 +4,12 @@ use super::key::StepKey;
 use super::state::State;
 use super::step::{Column, StepId};
 use indexmap::IndexMap;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// One line.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Entry {
     /// Number of the line, from 0: a clock that jumps does not change the order.
     pub seq: u64,
@@ -20,7 +21,7 @@ pub(crate) struct Entry {
 }
 
 /// An event that a journal keeps.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub(crate) enum JournalEvent {

@@ -1,6 +1,7 @@
 //! Keys of steps.
 
 use crate::util::digest;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -11,7 +12,7 @@ const DIGITS: usize = 32;
 ///
 /// One rule makes all keys: the parts as JSON with sorted keys, SHA-256, its first half. The order in which a file lists
 /// options therefore does not matter.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct StepKey(String);
 

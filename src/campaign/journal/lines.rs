@@ -1,6 +1,7 @@
 //! From bytes to lines: what a crash cut short is left out, what something else wrote is an error.
 
 use super::entry::Entry;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -8,10 +9,23 @@ use std::path::{Path, PathBuf};
 const FORMAT: u32 = 2;
 
 /// The first line.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-struct FirstLine {
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct FirstLine {
     /// Version of the format.
+    #[schemars(extend("const" = FORMAT))]
     format: u32,
+}
+
+/// A line of a journal: the first one with the format, each further one an event.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[schemars(title = "cleanloop journal")]
+#[allow(dead_code)] // Only its schema is used.
+pub(crate) enum JournalLine {
+    /// The first line.
+    First(FirstLine),
+    /// A further line.
+    Further(Entry),
 }
 
 /// Why the journal cannot be used.

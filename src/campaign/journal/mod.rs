@@ -14,7 +14,7 @@ mod step;
 
 pub(crate) use entry::{Entry, JournalEvent};
 pub(crate) use key::StepKey;
-pub(crate) use lines::JournalError;
+pub(crate) use lines::{JournalError, JournalLine};
 pub use state::State;
 pub use step::Step;
 pub(crate) use step::{Column, StepId};

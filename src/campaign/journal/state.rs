@@ -1,9 +1,10 @@
 //! Where a campaign, a measurement set or a round stands.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Where a campaign, a dataset or a round stands.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
     /// Nothing was done yet.

@@ -1,13 +1,15 @@
 //! Names of steps, and of what they change outside the campaign folder.
 
 use crate::campaign::layout::AttemptId;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error as _, IntoDeserializer};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
 /// A kind of step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Step {
@@ -143,6 +145,20 @@ impl<'de> Deserialize<'de> for StepId {
     }
 }
 
+impl JsonSchema for StepId {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "StepId".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "pattern": "^(round-[0-9]{2,}(-retry[0-9]*)?/)?[a-z-]+(#[1-9][0-9]*)?$"})
+    }
+}
+
 /// A column that steps change: it lies outside the campaign folder, and a crash can leave it half-written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Column {
@@ -182,6 +198,20 @@ impl<'de> Deserialize<'de> for Column {
             Some((CORRECTED, member)) => Ok(Self::Corrected(member)),
             _ => Err(D::Error::custom(format!("`{name}` is not the name of a column"))),
         }
+    }
+}
+
+impl JsonSchema for Column {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Column".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "pattern": "^(model|corrected(#[1-9][0-9]*)?)$"})
     }
 }
 

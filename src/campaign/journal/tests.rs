@@ -99,3 +99,15 @@ fn a_journal_of_another_version_is_refused() {
         assert_eq!(std::fs::read_to_string(&path).unwrap(), text, "it stays as it was");
     }
 }
+
+#[test]
+fn a_journal_of_an_earlier_version_is_read_and_written_alike() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/formats/journal.jsonl");
+    let before = std::fs::read_to_string(&path).unwrap();
+    let entries = Journal::read(&path).unwrap();
+    assert_eq!(entries.len(), before.lines().count() - 1);
+    for (entry, line) in entries.iter().zip(before.lines().skip(1)) {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!(serde_json::to_value(entry).unwrap(), line);
+    }
+}

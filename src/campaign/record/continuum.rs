@@ -2,6 +2,7 @@
 
 use crate::measurement_set::continuum::ContinuumFit;
 use crate::util::fs::{self, FileError};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -9,7 +10,7 @@ use std::path::{Path, PathBuf};
 const ENDING: &str = ".continuum.json";
 
 /// What the continuum of one measurement set was fitted to.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ContinuumRecord {
     /// The measurement set.
     pub name: String,

@@ -10,14 +10,17 @@ use crate::campaign::rules::schedule::Limit;
 use crate::campaign::rules::start_model::StartTrial;
 use indexmap::IndexMap;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// A whole campaign.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
+#[schemars(title = "cleanloop record")]
 pub struct CampaignRecord {
     /// Version of this format.
+    #[schemars(extend("const" = FORMAT))]
     pub format: u32,
     /// The campaign's name.
     pub name: String,
@@ -55,7 +58,7 @@ pub struct CampaignRecord {
 }
 
 /// How the model was chosen that the first calibration started from.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct StartRecord {
     /// What spoke against the first image.
@@ -67,7 +70,7 @@ pub struct StartRecord {
 }
 
 /// A program that was used.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ToolVersion {
     /// Its name, e.g. `wsclean`.
@@ -77,7 +80,7 @@ pub struct ToolVersion {
 }
 
 /// One measurement set of the campaign.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct DatasetRecord {
     /// Short name, unique in the campaign.

@@ -5,11 +5,12 @@ use crate::calibrator::options::CalMode;
 use crate::campaign::rules::facets::DirectionFault;
 use crate::imager::FacetFiles;
 use crate::quality::facets::FacetNoise;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// The directions of a round, and what became of them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FacetRecord {
     /// Solution interval, as given, with that of slower amplitudes, e.g. `30s, amplitudes 300s`.
     pub solint: String,
@@ -46,7 +47,7 @@ impl FacetRecord {
 }
 
 /// What became of the directions of an image.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FacetOutcome {
     /// Facets and solutions that the image was made with.
     pub files: FacetFiles,
@@ -57,7 +58,7 @@ pub struct FacetOutcome {
 }
 
 /// A direction before and after.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct JudgedDirection {
     /// Noise and deepest negative around it in the last accepted image.
     pub before: FacetNoise,

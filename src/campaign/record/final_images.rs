@@ -1,11 +1,12 @@
 //! Images and cubes that were made after the best round.
 
 use crate::campaign::journal::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// A cube that was put together from groups of channels.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct CubeRecord {
     /// What it is of: the target.
@@ -26,7 +27,7 @@ pub struct CubeRecord {
 }
 
 /// One final imaging; its own record is in its folder.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct FinalRecord {
     /// Its name.

@@ -14,11 +14,12 @@ use crate::major_cycle::{ConfettiRecord, CycleRecord};
 use crate::quality::metrics::ImageMetrics;
 use crate::quality::solutions::SolutionStats;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// One attempt at one round.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct RoundRecord {
     /// Round, 0 first.
@@ -81,7 +82,7 @@ pub struct RoundRecord {
 }
 
 /// Solutions of one measurement set of several that are imaged together.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct MemberRecord {
     /// Its name.
@@ -101,7 +102,7 @@ pub struct MemberRecord {
 }
 
 /// One solve of a chain.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TermRecord {
     /// Name of the term.
     pub term: String,
@@ -134,7 +135,7 @@ impl TermRecord {
 }
 
 /// A verdict with the numbers behind it.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct DecisionRecord {
     /// The verdict.
@@ -167,7 +168,7 @@ impl From<&Decision> for DecisionRecord {
 }
 
 /// One rule of a decision.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RuleRecord {
     /// Which rule.
     pub rule: Rule,
@@ -185,7 +186,7 @@ pub struct RuleRecord {
 }
 
 /// A program that was run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CommandRecord {
     /// The step that ran it.
     pub step: Step,

@@ -2,6 +2,7 @@
 
 use super::run::{Terminal, run_plan};
 use crate::campaign::{Campaign, RunOptions};
+use crate::cli::logging;
 use crate::cli::setup::simulate;
 use crate::process::find_program;
 use crate::programs::setup::{Environment, Kind};
@@ -35,16 +36,16 @@ pub(crate) fn run(args: Args, terminal: Terminal) -> Result<ExitStatus> {
     let campaign = match find_program("wsclean") {
         Some(_) => CAMPAIGN,
         None => {
-            eprintln!("wsclean is not installed: imaging with CASA's tclean");
+            logging::say("wsclean is not installed: imaging with CASA's tclean");
             CAMPAIGN_OF_TCLEAN
         }
     };
     std::fs::create_dir_all(&args.output)
         .map_err(|e| Error::bad_input(format!("{}: cannot be made: {e}", args.output.display())))?;
-    Environment::ensure(Kind::Casa, &mut |words| eprintln!("{words}"))?;
+    Environment::ensure(Kind::Casa, &mut |words| logging::say(words))?;
     let data = args.output.join("field.ms");
     if !data.join("table.dat").exists() {
-        eprintln!("simulating an observation into {}", data.display());
+        logging::say(format_args!("simulating an observation into {}", data.display()));
         simulate::run(simulate::Args::demo(args.output.clone()))?;
     }
     let file = args.output.join(CAMPAIGN_FILE);

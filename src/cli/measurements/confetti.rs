@@ -5,6 +5,8 @@ use crate::quality::confetti::{
 };
 use crate::util::fs;
 use crate::{Error, ExitStatus, Result};
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -55,6 +57,21 @@ pub struct Args {
     pub plots: Option<PathBuf>,
 }
 
+/// Version of the JSON output's format.
+const FORMAT: u32 = 1;
+
+/// The JSON output.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(title = "cleanloop confetti")]
+pub(in crate::cli) struct Output<'a> {
+    /// Version of this format.
+    #[schemars(extend("const" = FORMAT))]
+    format: u32,
+    /// What was found.
+    #[serde(flatten)]
+    report: &'a ConfettiReport,
+}
+
 /// Judges the cube and prints what was found.
 ///
 /// # Errors
@@ -92,7 +109,11 @@ pub(crate) fn run(args: Args) -> Result<ExitStatus> {
     if !args.all {
         report.candidates.retain(|c| c.verdict != ConfettiVerdict::Real);
     }
-    let text = if args.json { serde_json::to_string_pretty(&report).map_err(Error::internal)? } else { table(&report) };
+    let text = if args.json {
+        serde_json::to_string_pretty(&Output { format: FORMAT, report: &report }).map_err(Error::internal)?
+    } else {
+        table(&report)
+    };
     writeln!(std::io::stdout().lock(), "{}", text.trim_end()).map_err(Error::internal)?;
     Ok(ExitStatus::Done)
 }

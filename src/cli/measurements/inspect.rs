@@ -4,6 +4,7 @@ use super::inspect_text;
 use crate::measurement_set::inspection::{self, Inspection, Severity, SharedPointing};
 use crate::programs::casa::Casa;
 use crate::{Error, ExitStatus, Result};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -34,11 +35,15 @@ pub struct Args {
 const FORMAT: u32 = 1;
 
 /// The JSON output.
-#[derive(Debug, Serialize)]
-struct Output<'a> {
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(title = "cleanloop inspect")]
+pub(in crate::cli) struct Output<'a> {
     /// Version of this format.
+    #[schemars(extend("const" = FORMAT))]
     format: u32,
+    /// The measurement sets, in the order of the command line.
     measurement_sets: &'a [Inspection],
+    /// Pointings that several of them share.
     pointings: &'a [SharedPointing],
 }
 

@@ -2,6 +2,7 @@
 
 use crate::quality::metrics::{ImageMetrics, RoundFiles, of_files};
 use crate::{Error, ExitStatus, Result};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -39,10 +40,18 @@ pub struct Args {
     pub json: bool,
 }
 
-/// One image in the JSON output.
-#[derive(Debug, Serialize)]
-struct ImageEntry<'a> {
+/// Version of the JSON output's format.
+const FORMAT: u32 = 1;
+
+/// One image in the JSON output, a list.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(in crate::cli) struct ImageEntry<'a> {
+    /// Version of this format.
+    #[schemars(extend("const" = FORMAT))]
+    format: u32,
+    /// The image, as on the command line.
     image: &'a std::path::Path,
+    /// What was measured.
     metrics: &'a ImageMetrics,
 }
 
@@ -71,8 +80,8 @@ pub(crate) fn run(args: Args) -> Result<ExitStatus> {
         all.push(of_files(&files)?);
     }
     let mut text = if args.json {
-        let entries: Vec<ImageEntry<'_>> =
-            args.images.iter().zip(&all).map(|(image, metrics)| ImageEntry { image, metrics }).collect();
+        let entry = |(image, metrics)| ImageEntry { format: FORMAT, image, metrics };
+        let entries: Vec<ImageEntry<'_>> = args.images.iter().map(PathBuf::as_path).zip(&all).map(entry).collect();
         serde_json::to_string_pretty(&entries).map_err(Error::internal)?
     } else {
         let mut rows = Vec::new();

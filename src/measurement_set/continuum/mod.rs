@@ -9,6 +9,7 @@ use crate::programs::casa::Casa;
 use crate::programs::casa::requests::{ChannelAmplitudes, SubtractModel, Uvcontsub, WindowAmplitudes, WindowChannels};
 use crate::quality::line_channels::{Side, standing_out};
 use crate::{Error, Result};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use std::path::Path;
@@ -17,7 +18,7 @@ use std::path::Path;
 const SEARCH_ORDER: usize = 1;
 
 /// The spectrum of a window in which line-free channels were looked for.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ContinuumSpectrum {
     /// Number of the spectral window.
     pub window: usize,
@@ -40,7 +41,7 @@ impl ContinuumSpectrum {
 }
 
 /// What the continuum was fitted to.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ContinuumFit {
     /// `fitspec` of uvcontsub: the channels, in CASA's words.
     pub fitspec: FitSpec,

@@ -1,10 +1,11 @@
 //! What can be wrong with a measurement set, in words.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::fmt;
 
 /// How much a problem matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// It cannot be worked with.
@@ -16,7 +17,7 @@ pub enum Severity {
 }
 
 /// Part of a measurement set.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Place {
     /// All of it.
@@ -57,7 +58,7 @@ pub(super) fn list(names: &[String]) -> String {
 }
 
 /// Something that is wrong with a measurement set.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Fault {
@@ -172,7 +173,7 @@ pub enum Fault {
 }
 
 /// A fault, how much it matters, and words on it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[non_exhaustive]
 pub struct Problem {
     /// How much it matters.

@@ -18,6 +18,7 @@ use super::Field;
 use crate::programs::casa::Casa;
 use crate::programs::casa::requests::{FlagNotFinite, Inspect};
 use crate::{Error, Result};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -56,7 +57,7 @@ impl Inspection {
 }
 
 /// What is in a measurement set, and what is wrong with it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[non_exhaustive]
 pub struct Inspection {
     /// The measurement set.
@@ -70,7 +71,7 @@ pub struct Inspection {
 }
 
 /// What to expect of an image of all that is in a measurement set.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, JsonSchema)]
 #[non_exhaustive]
 pub struct Expected {
     /// Beam with natural weighting.

@@ -2,13 +2,14 @@
 
 use super::{FieldFacts, Inspection};
 use crate::image::SkyPosition;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Phase centres that agree within this part of the primary beam are one pointing.
 pub const SAME_POINTING: f64 = 0.1;
 
 /// Fields of measurement sets with one phase centre.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[non_exhaustive]
 pub struct SharedPointing {
     /// Name of the first field.
@@ -20,7 +21,7 @@ pub struct SharedPointing {
 }
 
 /// A field of a pointing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[non_exhaustive]
 pub struct PointingMember {
     /// Number of the measurement set in the list, from 0.

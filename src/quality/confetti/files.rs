@@ -8,6 +8,7 @@ use crate::kernels::order_statistics::statistics_where;
 use crate::options::{OptionError, Validate};
 use ndarray::{Array2, s};
 use rayon::prelude::*;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
@@ -22,7 +23,7 @@ const CUTOUT_PIXELS: usize = 48;
 const MAX_CUTOUTS: usize = 500;
 
 /// The cubes to look at: first Stokes plane, all of one shape.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ConfettiFiles {
     /// The CLEAN model, Jy/pixel.
     pub model: PathBuf,
@@ -50,7 +51,7 @@ impl ConfettiFiles {
 }
 
 /// Findings in a cube.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ConfettiReport {
     /// The cubes.
     pub files: ConfettiFiles,
@@ -70,7 +71,7 @@ pub struct ConfettiReport {
 }
 
 /// Candidates by verdict.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Counts {
     /// Judged confetti.
     pub confetti: usize,

@@ -130,7 +130,7 @@ impl Validate for ConfettiOptions {
 }
 
 /// The judgement of a model pixel.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ConfettiVerdict {
     /// It is not confetti.
@@ -153,7 +153,7 @@ impl fmt::Display for ConfettiVerdict {
 }
 
 /// A bright, locally largest model pixel with the evidence for and against it. All numbers are finite.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Candidate {
     /// Zero-based channel.
     pub channel: usize,

@@ -22,10 +22,11 @@ pub use model::of_model;
 pub use plane::{BeamOnPixels, NEAR_FIELD_INNER_BEAMS, NEAR_FIELD_OUTER_BEAMS, PlaneArrays, of_plane};
 
 use crate::image::Beam;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Metrics of a round from its images. All numbers are finite, so they survive JSON.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ImageMetrics {
     /// Safe standard deviation of the residual (or image) outside the mask, Jy/beam: the variance of each block of 3 beams
@@ -84,7 +85,7 @@ pub struct ImageMetrics {
 }
 
 /// Metrics of a CLEAN model.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ModelMetrics {
     /// Sum of the model, Jy.

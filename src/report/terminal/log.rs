@@ -4,6 +4,9 @@ use crate::campaign::events::{Consumer, Event, Step};
 use crate::campaign::record::Level;
 use crate::report::words;
 
+/// Version of the format of the lines with `--log-format json`.
+pub(super) const FORMAT: u32 = 1;
+
 /// Writes events as `tracing` records: rounds and messages as info (or graver), steps and progress as debug.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Log {
@@ -27,7 +30,7 @@ impl Consumer for Log {
     fn event(&self, event: &Event) {
         match event {
             Event::CampaignStarted { name, datasets, rounds } => {
-                tracing::info!(event = self.named("campaign-started"), campaign = %name, datasets = datasets.len(), rounds, "campaign started");
+                tracing::info!(event = self.named("campaign-started"), format = self.named.then_some(FORMAT), campaign = %name, datasets = datasets.len(), rounds, "campaign started");
             }
             Event::RoundStarted { place, about } => {
                 tracing::info!(event = self.named("round-started"), dataset = %place.dataset, round = place.at.round, attempt = place.at.attempt, "round started: {about}");

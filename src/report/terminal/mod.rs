@@ -2,8 +2,10 @@
 //! above the bars; where standard error is no terminal, there are only log lines.
 
 mod bars;
+mod line;
 mod log;
 
+pub(crate) use line::LogLine;
 pub use log::Log;
 
 use crate::campaign::events::Consumer;

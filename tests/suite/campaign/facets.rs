@@ -3,6 +3,7 @@
 use super::whole::{final_pixels, prepared_with, succeed};
 use crate::support::real;
 use crate::support::running::Running;
+use crate::support::schema::assert_campaign_fits;
 use crate::support::words::dialogue;
 use cleanloop::calibrator::facets::FacetGains;
 use cleanloop::campaign::record::{RoundRecord, State};
@@ -151,6 +152,7 @@ fn several_measurement_sets_have_common_directions_and_solutions_of_their_own() 
     }
     let line = fs::read_to_string(whole.path().join("out/final/image-with-facets.txt")).unwrap();
     assert!(line.contains("solutions-1.h5,solutions-2.h5") && line.trim().ends_with("OTHER-1.ms OTHER-2.ms"), "{line}");
+    assert_campaign_fits(&whole.path().join("out"));
     let expected = final_pixels(whole.path());
 
     let killed = two_nights();

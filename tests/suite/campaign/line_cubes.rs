@@ -1,6 +1,7 @@
 //! From self-calibration on the continuum to a line cube: the example, on a small observation.
 
 use crate::support::real;
+use crate::support::schema::assert_campaign_fits;
 use crate::support::words::said;
 use cleanloop::campaign::record::CampaignRecord;
 use cleanloop::image::FitsImage;
@@ -43,6 +44,8 @@ tb.putcol('DATA', data * gains[tb.getcol('ANTENNA1')] * gains[tb.getcol('ANTENNA
     assert_eq!(best.round, 1, "calibration helped: {best:?}");
     let line = folder.path().join("line-after-continuum/final/line");
     let record = CampaignRecord::load(&line).unwrap();
+    assert_campaign_fits(&folder.path().join("line-after-continuum"));
+    assert_campaign_fits(&line);
     let spectrum = &record.continuum[0].fit.spectra[0];
     assert_eq!((record.continuum[0].name.as_str(), spectrum.line_channels()), ("line", (10..14).collect()));
     let page = fs::read_to_string(line.join("report/index.html")).unwrap();

@@ -2,6 +2,7 @@
 
 use crate::support::real;
 use crate::support::running::{PATIENCE, Running, wait_until};
+use crate::support::schema::assert_campaign_fits;
 use assert_cmd::Command;
 use cleanloop::campaign::plan::preview;
 use cleanloop::campaign::record::{CampaignRecord, DatasetRecord};
@@ -111,6 +112,7 @@ fn two_nights_make_a_better_image_than_each_and_their_data_stay() {
     assert_eq!(names, ["night1", "night2"]);
     assert!(best.members.iter().all(|member| !member.tables.is_empty()), "{:?}", best.members);
     let out = folder.path().join("out");
+    assert_campaign_fits(&out);
     for table in ["final/night1", "final/night2"] {
         assert!(out.join(table).join("apply-solutions.txt").exists(), "{table}");
     }

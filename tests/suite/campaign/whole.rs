@@ -3,6 +3,7 @@
 
 use crate::support::real;
 use crate::support::running::Running;
+use crate::support::schema::assert_campaign_fits;
 use crate::support::words::dialogue;
 use assert_cmd::Command;
 use cleanloop::campaign::record::{CampaignRecord, State};
@@ -92,6 +93,7 @@ fn a_campaign_improves_the_image_and_leaves_the_data_alone() {
     }
     assert_eq!(rounds[0].data_column, "DATA");
     assert_eq!(rounds[1].data_column, "CORRECTED_DATA");
+    assert_campaign_fits(&folder.path().join("out"));
     let report = fs::read_to_string(folder.path().join("out/report/index.html")).unwrap();
     assert!(report.contains("round-02.html"), "the report has a page for each round");
     let status = cleanloop().current_dir(folder.path()).args(["status", "out"]).output().unwrap();

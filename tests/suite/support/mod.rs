@@ -5,6 +5,7 @@ pub(crate) mod real;
 pub(crate) mod record;
 pub(crate) mod references;
 pub(crate) mod running;
+pub(crate) mod schema;
 pub(crate) mod scripts;
 pub(crate) mod simulated;
 pub(crate) mod words;

@@ -3,3 +3,4 @@
 mod doctor;
 mod formats;
 mod help;
+mod schemas;

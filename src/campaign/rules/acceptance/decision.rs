@@ -131,7 +131,7 @@ impl Reason {
 }
 
 /// A change of a round's settings for a relaxed attempt; the driver applies all that are listed.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "change")]
 #[non_exhaustive]
 pub enum Relaxation {
@@ -166,7 +166,7 @@ impl fmt::Display for Relaxation {
 }
 
 /// The driver's way after a decision.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "do")]
 pub enum Next {
     /// Go on with the next round of the plan.

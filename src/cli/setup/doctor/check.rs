@@ -1,10 +1,11 @@
 //! What was looked at, and how it is told.
 
 use crate::util::wrap::{self, Columns};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Whether something can be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Health {
     /// It can.
@@ -18,7 +19,7 @@ pub(super) enum Health {
 }
 
 /// A trial of a program on data.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub(super) struct Trial {
     /// What was done.
     pub(super) what: &'static str,
@@ -29,7 +30,7 @@ pub(super) struct Trial {
 }
 
 /// One thing that campaigns need or can use.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub(super) struct Check {
     /// `machine`, `programs` or `batch system`.
     pub(super) area: &'static str,

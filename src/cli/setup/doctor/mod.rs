@@ -9,6 +9,7 @@ mod slurm;
 use crate::programs::setup::Kind;
 use crate::{Error, ExitStatus, Result};
 use check::{Check, Health, text};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -36,11 +37,17 @@ pub struct Args {
 }
 
 /// The JSON output.
-#[derive(Debug, Serialize)]
-struct Output<'a> {
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(title = "cleanloop doctor")]
+pub(in crate::cli) struct Output<'a> {
+    /// Version of this format.
+    #[schemars(extend("const" = FORMAT))]
     format: u32,
+    /// Program and version.
     program: &'static str,
+    /// Campaigns can run.
     healthy: bool,
+    /// What was looked at.
     checks: &'a [Check],
 }
 

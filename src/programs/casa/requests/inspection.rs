@@ -26,7 +26,7 @@ pub struct FlagNotFinite {
 }
 
 /// What is in a measurement set. Parts that cannot be read are named and empty.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MsFacts {
     /// Its folder and main table may be written.
     pub writable: bool,
@@ -91,7 +91,7 @@ pub struct MsFacts {
 }
 
 /// A column and where its values are.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ColumnFacts {
     /// Name.
     pub name: String,
@@ -100,7 +100,7 @@ pub struct ColumnFacts {
 }
 
 /// A part that cannot be read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UnreadablePart {
     /// A column, `SUBTABLE/COLUMN`, or `the main table`.
     pub what: String,
@@ -109,7 +109,7 @@ pub struct UnreadablePart {
 }
 
 /// Numbers of visibilities, without autocorrelations.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Tally {
     /// All.
     pub all: u64,
@@ -129,7 +129,7 @@ impl Tally {
 }
 
 /// An antenna; one without visibilities was not used.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AntennaFacts {
     /// Name.
     pub name: String,
@@ -140,7 +140,7 @@ pub struct AntennaFacts {
 }
 
 /// A field; one without rows was not observed.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FieldFacts {
     /// Name.
     pub name: String,
@@ -163,7 +163,7 @@ pub struct FieldFacts {
 }
 
 /// A spectral window; one without rows has no data.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct WindowFacts {
     /// Name.
     pub name: String,
@@ -190,7 +190,7 @@ pub struct WindowFacts {
 }
 
 /// A correlation of all windows together.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CorrelationFacts {
     /// Name, e.g. `XX`.
     pub name: String,
@@ -199,7 +199,7 @@ pub struct CorrelationFacts {
 }
 
 /// A scan (that of one field, where a number has several).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ScanFacts {
     /// Number.
     pub number: i64,
@@ -215,7 +215,7 @@ pub struct ScanFacts {
 
 /// The beam to expect with natural weighting: the Gaussian with the curvature of the point spread function at its centre,
 /// from the second moments of the coverage in u and v, by weight.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ExpectedBeam {
     /// Full width at half maximum of the major axis, arcsec.
     pub major_arcsec: f64,

@@ -208,7 +208,7 @@ pub struct Pointing {
 }
 
 /// The theoretical noise of an image of Stokes I with natural weighting, from the weights of the unflagged data.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TheoreticalNoise {
     /// The noise if the weights are in 1/Jy² (1 over the square of the noise of the real part of a visibility), Jy/beam: 1
     /// over the root of the sum of weights. `None`: nothing is unflagged, or no weight is positive.
