@@ -1,8 +1,10 @@
 """Reads and mends DP3's solutions by direction (h5parm), in the Python that DP3 is installed in.
 
-    dp3_gains.py mend FILE OUT.json [S]     solutions that are no number or have no weight are replaced, amplitudes are
+    dp3_gains.py mend FILE OUT.json [S [N,N]]
+                                            solutions that are no number or have no weight are replaced, amplitudes are
                                             averaged over S seconds around each time and normalised; what was found goes
-                                            to OUT.json
+                                            to OUT.json. A direction's interval has N times of the file: its solutions
+                                            are the same at all of them
     dp3_gains.py put FILE NUMBER [EARLIER]  the solutions of a direction (0 first) become those of EARLIER's direction
                                             nearest to it, or identity
 
@@ -126,16 +128,20 @@ def mended(found: dict[str, tuple[Any, Any]], times: Any = (), width: float = 0.
     return good, bad
 
 
-def steps_deg(phases: Any) -> Any:
-    """By direction the median step of the phases [time, frequency, antenna, direction, polarisation] from one interval
-    to the next, degrees, less that of the first antenna; None with one interval."""
+def steps_deg(phases: Any, intervals: Any = ()) -> list[float | None]:
+    """By direction the median step of the phases [time, frequency, antenna, direction, polarisation] from one of its
+    intervals (in times; none: each time) to the next, degrees, less that of the first antenna; None with one interval.
+    """
     import numpy as np
 
     relative = phases - phases[:, :, :1]
-    step = np.angle(np.exp(1j * np.diff(relative, axis=0)))[:, :, 1:]
-    if step.size == 0:
-        return [None] * phases.shape[3]
-    return np.rad2deg(np.median(np.abs(step), axis=(0, 1, 2, 4))).tolist()
+
+    def step(direction: int, times: int) -> float | None:
+        steps = np.angle(np.exp(1j * np.diff(relative[::times, :, 1:, direction], axis=0)))
+        return float(np.rad2deg(np.median(np.abs(steps)))) if steps.size else None
+
+    count = phases.shape[3]
+    return [step(k, times) for k, times in zip(range(count), intervals or [1] * count, strict=True)]
 
 
 def series(values: Any) -> Any:
@@ -143,7 +149,7 @@ def series(values: Any) -> Any:
     return values[:, 0, :, :, 0].transpose(2, 1, 0)
 
 
-def report(file: Any, good: dict[str, Any], bad: Any) -> dict[str, Any]:
+def report(file: Any, good: dict[str, Any], bad: Any, intervals: Any = ()) -> dict[str, Any]:
     """What is in a file: times, antennas, and for each direction its position, part of bad solutions, step of the
     phases, scatter of the amplitudes, and the series for plots."""
     import numpy as np
@@ -152,7 +158,7 @@ def report(file: Any, good: dict[str, Any], bad: Any) -> dict[str, Any]:
     first = next(iter(tables(file).values()))
     phases = next((values for name, values in good.items() if name.startswith("phase")), None)
     amplitudes = next((values for name, values in good.items() if name.startswith("amplitude")), None)
-    steps = [None] * len(names) if phases is None else steps_deg(phases)
+    steps = [None] * len(names) if phases is None else steps_deg(phases, intervals)
     entries = []
     for k, (name, place) in enumerate(zip(names, places, strict=True)):
         entry: dict[str, Any] = {
@@ -192,7 +198,7 @@ def text(name: Any) -> str:
     return name.decode() if isinstance(name, bytes) else str(name)
 
 
-def mend(path: str, output: str, width_s: str = "0") -> None:
+def mend(path: str, output: str, width_s: str = "0", intervals: str = "") -> None:
     """Mends a file, averages its amplitudes over a time, and writes down what was found."""
     import h5py
     import numpy as np
@@ -205,7 +211,7 @@ def mend(path: str, output: str, width_s: str = "0") -> None:
         for name, table in terms.items():
             table.values, table.weights = good[name], np.ones_like(table.weights)
             table.save()
-        found = report(file, good, bad)
+        found = report(file, good, bad, [int(times) for times in intervals.split(",") if times])
     with open(output, "w") as out:
         json.dump(found, out)
 

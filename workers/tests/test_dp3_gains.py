@@ -77,6 +77,14 @@ def test_steps_are_those_between_antennas() -> None:
     assert dp3_gains.steps_deg(phases[:1]) == [None, None]
 
 
+def test_steps_are_those_of_each_directions_own_interval() -> None:
+    phases = np.zeros(SHAPE)
+    phases[:, :, 1:] = np.deg2rad(10.0) * np.arange(6)[:, None, None, None, None]
+    phases[:, :, 1:, 1] = np.deg2rad(30.0) * (np.arange(6) // 2)[:, None, None, None]
+    assert dp3_gains.steps_deg(phases, [1, 2]) == pytest.approx([10.0, 30.0])
+    assert dp3_gains.steps_deg(phases[:2], [1, 2]) == [pytest.approx(10.0), None]
+
+
 def test_directions_are_found_across_right_ascension_zero() -> None:
     places = np.deg2rad([[359.99, 40.0], [1.0, 40.0], [180.0, -40.0]])
     assert dp3_gains.nearest_direction(places, np.deg2rad([0.01, 40.0])) == 0

@@ -1,7 +1,6 @@
 //! DP3's settings for a solve by direction.
 
 use super::options::FacetOptions;
-use crate::calibrator::options::Solint;
 use std::path::Path;
 
 /// What is read and written.
@@ -18,15 +17,26 @@ pub(super) struct Files<'a> {
 /// Stands for the interval where the data are not known yet.
 const INTEGRATIONS: &str = "INTEGRATIONS";
 
-/// The settings of a solve, each `key=value`; nothing is written to the measurement set. Without the data's integration, s,
-/// a word stands for the interval.
+/// What is known of the data.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Times<'a> {
+    /// Length of an integration, s.
+    pub(super) integration_s: f64,
+    /// The interval of each direction in those of the options, powers of two.
+    pub(super) intervals: &'a [u32],
+}
+
+/// The settings of a solve, each `key=value`; nothing is written to the measurement set. Without knowledge of the data a word
+/// stands for the interval.
 pub(super) fn settings(
     options: &FacetOptions,
     files: &Files<'_>,
-    integration_s: Option<f64>,
+    times: Option<Times<'_>>,
     threads: usize,
 ) -> Vec<String> {
     let (ms, column) = files.input;
+    let longest = times.and_then(|times| times.intervals.iter().copied().max()).unwrap_or(1).max(1);
+    let own = times.map(|times| u64::from(longest) * options.integrations(times.integration_s));
     let mut settings = vec![
         format!("msin={}", ms.display()),
         format!("msin.datacolumn={column}"),
@@ -36,10 +46,7 @@ pub(super) fn settings(
         format!("dd.sourcedb={}", files.sky.display()),
         format!("dd.h5parm={}", files.solutions.display()),
         format!("dd.mode={}", options.mode()),
-        format!(
-            "dd.solint={}",
-            integration_s.map_or_else(|| INTEGRATIONS.into(), |s| integrations(options, s).to_string())
-        ),
+        format!("dd.solint={}", own.map_or_else(|| INTEGRATIONS.into(), |own| own.to_string())),
         // 0: one solution for the whole band. Solutions that are smoothed are made for each channel.
         format!("dd.nchan={}", u8::from(options.smoothness_hz > 0.0)),
         format!("dd.maxiter={}", options.maxiter),
@@ -47,6 +54,12 @@ pub(super) fn settings(
         "dd.propagatesolutions=true".to_owned(),
         format!("numthreads={}", threads.max(1)),
     ];
+    if let Some(times) = times.filter(|times| times.intervals.iter().any(|own| *own != longest)) {
+        // DP3's `solint` is the longest interval. Its usual algorithm has one for all.
+        let each: Vec<String> = times.intervals.iter().map(|own| (longest / own.max(&1)).to_string()).collect();
+        settings.push(format!("dd.solutions_per_direction=[{}]", each.join(",")));
+        settings.push("dd.solveralgorithm=directioniterative".to_owned());
+    }
     if options.smoothness_hz > 0.0 {
         settings.push(format!("dd.smoothnessconstraint={}", options.smoothness_hz));
     }
@@ -56,42 +69,41 @@ pub(super) fn settings(
     settings
 }
 
-/// The interval in integrations; 0: all of them.
-fn integrations(options: &FacetOptions, integration_s: f64) -> u64 {
-    match options.interval() {
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // At least 1, far below 2^64.
-        Some(Solint::Seconds(seconds)) => (seconds / integration_s.max(f64::MIN_POSITIVE)).round().max(1.0) as u64,
-        Some(Solint::Infinite) => 0,
-        _ => 1,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    fn words(options: Value) -> String {
+    fn words(options: Value, intervals: &[u32]) -> String {
         let options = serde_json::from_value(options).expect("options");
         let files = Files {
             input: (Path::new("a.ms"), "CORRECTED_DATA"),
             sky: Path::new("sky.txt"),
             solutions: Path::new("s.h5"),
         };
-        settings(&options, &files, Some(30.0), 2).join(" ")
+        settings(&options, &files, Some(Times { integration_s: 30.0, intervals }), 2).join(" ")
     }
 
     #[test]
     fn intervals_are_counted_in_integrations() {
         for (solint, count) in [("60s", 2), ("40s", 1), ("1s", 1), ("int", 1), ("inf", 0)] {
-            assert!(words(json!({"solint": solint})).contains(&format!("dd.solint={count} ")), "{solint}");
+            assert!(words(json!({"solint": solint}), &[1, 1]).contains(&format!("dd.solint={count} ")), "{solint}");
         }
     }
 
     #[test]
+    fn faint_directions_have_fewer_solutions_in_the_longest_interval() {
+        let said = words(json!({"solint": "60s"}), &[1, 1, 2, 8]);
+        assert!(said.contains(" dd.solint=16 ") && said.contains(" dd.solutions_per_direction=[8,8,4,1] "), "{said}");
+        assert!(said.contains(" dd.solveralgorithm=directioniterative"), "{said}");
+        let same = words(json!({"solint": "60s"}), &[2, 2]);
+        assert!(same.contains(" dd.solint=4 ") && !same.contains("per_direction"), "{same}");
+    }
+
+    #[test]
     fn all_settings() {
-        insta::assert_snapshot!(words(json!({})), @"msin=a.ms msin.datacolumn=CORRECTED_DATA msout= steps=[dd] dd.type=ddecal dd.sourcedb=sky.txt dd.h5parm=s.h5 dd.mode=scalarphase dd.solint=2 dd.nchan=0 dd.maxiter=30 dd.tolerance=0.001 dd.propagatesolutions=true numthreads=2");
-        let more = words(json!({"calmode": "ap", "gaintype": "G", "smoothness_hz": 2e6, "uvlambdamin": 300}));
+        insta::assert_snapshot!(words(json!({}), &[1, 1]), @"msin=a.ms msin.datacolumn=CORRECTED_DATA msout= steps=[dd] dd.type=ddecal dd.sourcedb=sky.txt dd.h5parm=s.h5 dd.mode=scalarphase dd.solint=2 dd.nchan=0 dd.maxiter=30 dd.tolerance=0.001 dd.propagatesolutions=true numthreads=2");
+        let more = words(json!({"calmode": "ap", "gaintype": "G", "smoothness_hz": 2e6, "uvlambdamin": 300}), &[1]);
         assert!(more.contains("dd.mode=diagonal ") && more.contains("dd.nchan=1"));
         assert!(more.ends_with("dd.smoothnessconstraint=2000000 dd.uvlambdamin=300"));
     }

@@ -28,12 +28,13 @@ pub struct DirectionGains {
     pub dec_deg: f64,
     /// Part of its solutions that were no number or had no weight: they were replaced by those of the nearest interval.
     pub bad_fraction: f64,
-    /// Median step of the phases (of an antenna less the first antenna) from one interval to the next, degrees; `None`: there
+    /// Median step of the phases (of an antenna less the first antenna) from one interval of its own to the next, degrees; `None`: there
     /// is one interval, or no phases.
     pub phase_step_deg: Option<f64>,
     /// Standard deviation of the amplitudes; `None`: there are none.
     pub amplitude_scatter: Option<f64>,
-    /// Phases `[antenna][time]` less those of the first antenna, degrees; empty without phases.
+    /// Phases `[antenna][time]` less those of the first antenna, degrees; empty without phases. A direction with a longer
+    /// interval has the same ones at several times.
     pub phase_deg: Vec<Vec<f64>>,
     /// Amplitudes `[antenna][time]`; empty without amplitudes.
     pub amplitude: Vec<Vec<f64>>,
@@ -52,17 +53,26 @@ impl FacetGains {
 }
 
 /// Replaces solutions that are no number or have no weight, which would make images of NaN, averages amplitudes over a time
-/// (s), normalises them, and writes down what was found.
+/// (s), normalises them, and writes down what was found. `intervals` are those of the directions, the shortest being that of
+/// the file's times.
 ///
 /// # Errors
 /// No solutions; the environment of DP3 is not set up.
-pub(super) fn mend(dp3: &Dp3, solutions: &Path, found: &Path, average_s: Option<f64>, log: &Path) -> Result<()> {
+pub(super) fn mend(
+    dp3: &Dp3,
+    (solutions, found): (&Path, &Path),
+    average_s: Option<f64>,
+    intervals: &[u32],
+    log: &Path,
+) -> Result<()> {
     if !solutions.is_file() {
         let reason = "DP3 succeeded, but wrote no solutions".to_owned();
         return Err(FacetError::Solutions { path: solutions.to_path_buf(), reason }.into());
     }
-    let words = ["mend".to_owned(), text(solutions), text(found)];
-    dp3.run_script(&words.into_iter().chain(average_s.map(|s| s.to_string())).collect::<Vec<_>>(), log)
+    let shortest = intervals.iter().copied().min().unwrap_or(1).max(1);
+    let intervals: Vec<String> = intervals.iter().map(|own| (own / shortest).to_string()).collect();
+    let width = average_s.unwrap_or(0.0).to_string();
+    dp3.run_script(&["mend".to_owned(), text(solutions), text(found), width, intervals.join(",")], log)
 }
 
 fn text(path: &Path) -> String {

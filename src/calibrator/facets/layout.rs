@@ -1,6 +1,6 @@
 //! Directions, regions and sky model of a round, from the last accepted image.
 
-use super::options::{Directions, FacetOptions};
+use super::options::{Directions, FacetOptions, doublings};
 use super::regions;
 use super::sky::{self, SkyComponent};
 use super::{FACETS, FacetDirection, FacetError, SKY};
@@ -52,7 +52,8 @@ pub(super) struct FacetLayout {
     pub(super) too_faint: usize,
 }
 
-/// Chooses the directions, and writes regions and sky model to a folder.
+/// Chooses the directions, and writes regions and sky model to a folder. `longest` is the longest interval of a direction, in
+/// those of the options.
 ///
 /// The inner error says that there are fewer than two directions that are bright enough.
 ///
@@ -60,16 +61,16 @@ pub(super) struct FacetLayout {
 /// Files that cannot be read or written.
 pub(super) fn make(
     source: &FacetSource<'_>,
-    options: &FacetOptions,
+    (options, longest): (&FacetOptions, u32),
     folder: &Path,
 ) -> Result<std::result::Result<FacetLayout, FacetError>> {
     let model = Model::read(source, options)?;
-    let choice = model.choice(options, source.noise_jy);
+    let choice = model.choice(options, source.noise_jy / f64::from(longest).sqrt());
     let Model { image, wcs, components, islands, .. } = model;
     let shape = image.plane_shape();
     if choice.directions.len() < 2 {
-        let flux_jy = options.minsnr * source.noise_jy;
-        return Ok(Err(FacetError::TooFew { minsnr: options.minsnr, flux_jy }));
+        let flux_jy = options.minsnr * source.noise_jy / f64::from(longest).sqrt();
+        return Ok(Err(FacetError::TooFew { minsnr: options.minsnr, flux_jy, longest }));
     }
     let low = [-0.5 - BEYOND; 2];
     let high = [shape.1 as f64 - 0.5 + BEYOND, shape.0 as f64 - 0.5 + BEYOND];
@@ -77,7 +78,8 @@ pub(super) fn make(
     let cells = Cells::around(cells, &choice.directions, &islands);
     let parts = cells.divided(&components);
     let cells = cells.corners;
-    let directions = described(&choice, (&cells, &parts), source, &wcs)?;
+    let interval = |snr| interval(snr, options.minsnr, longest);
+    let directions = described(&choice, (&cells, &parts), (source, &interval), &wcs)?;
     let (regions, sky) = (folder.join(FACETS), folder.join(SKY));
     let corners = |cell: &Vec<Point>| cell.iter().map(|&at| position(&wcs, at)).collect::<Result<Vec<_>, FacetError>>();
     let cells = cells.iter().map(corners).collect::<Result<Vec<_>, _>>()?;
@@ -86,6 +88,11 @@ pub(super) fn make(
     let parts = parts.iter().map(on_sky).collect::<Result<Vec<_>, _>>()?;
     fs::write_atomically(&sky, sky::text(&directions, &parts, frequency_of(image.header())).as_bytes())?;
     Ok(Ok(FacetLayout { directions, regions, sky, too_faint: choice.too_faint }))
+}
+
+/// The interval of a direction with this signal-to-noise ratio in one, in intervals.
+fn interval(snr: f64, minsnr: f64, longest: u32) -> u32 {
+    doublings(longest).find(|factor| snr * f64::from(*factor).sqrt() >= minsnr).unwrap_or(longest)
 }
 
 /// A model, and the places on it that may be directions.
@@ -167,13 +174,15 @@ fn prominent(mut sources: Vec<Source>, source: &FacetSource<'_>) -> Result<Vec<S
 fn described(
     choice: &Choice,
     (cells, parts): (&[Vec<Point>], &[Vec<Component>]),
-    source: &FacetSource<'_>,
+    (source, interval): (&FacetSource<'_>, &dyn Fn(f64) -> u32),
     wcs: &CelestialWcs,
 ) -> Result<Vec<FacetDirection>, FacetError> {
     // DP3 puts directions in the order of their names as text.
     let digits = choice.directions.len().saturating_sub(1).to_string().len();
     let one = |k: usize| {
         let at = position(wcs, choice.directions[k])?;
+        let snr = choice.fluxes[k] / source.noise_jy;
+        let intervals = interval(snr);
         Ok(FacetDirection {
             name: format!("Dir{k:0digits$}"),
             ra_deg: at.lon_deg,
@@ -181,7 +190,8 @@ fn described(
             pixel: choice.directions[k],
             flux_jy: choice.fluxes[k],
             components: parts[k].len(),
-            snr: choice.fluxes[k] / source.noise_jy,
+            snr: snr * f64::from(intervals).sqrt(),
+            intervals,
             corners: cells[k].clone(),
         })
     };
@@ -236,7 +246,8 @@ mod tests {
         let residual = folder.join("residual.fits");
         let plane = Array2::from_shape_fn((64, 64), |(y, x)| if (x + y) % 2 == 0 { noise } else { -noise });
         write_plane(&residual, plane.view(), PixelType::F32, &Header::default(), 9).expect("written");
-        make(&FacetSource { model, residual: &residual, mask: None, noise_jy: 0.01 }, options, folder).expect("made")
+        make(&FacetSource { model, residual: &residual, mask: None, noise_jy: 0.01 }, (options, 1), folder)
+            .expect("made")
     }
 
     #[test]
@@ -270,6 +281,26 @@ mod tests {
         let names: Vec<&str> = layout.directions.iter().map(|direction| direction.name.as_str()).collect();
         assert_eq!((names[0], names[11]), ("Dir00", "Dir11"));
         assert!(names.is_sorted(), "as DP3 puts them: {names:?}");
+    }
+
+    #[test]
+    fn a_faint_direction_gets_a_longer_interval_before_it_joins_its_neighbour() {
+        let folder = tempfile::tempdir().expect("folder");
+        let sources = [(8, 8, 2.0), (50, 8, 0.11), (8, 50, 0.06), (30, 30, 0.04), (14, 14, 0.02)];
+        let model = model(folder.path(), &sources);
+        let residual = folder.path().join("residual.fits");
+        let plane = Array2::from_shape_fn((64, 64), |(y, x)| if (x + y) % 2 == 0 { 1e-4 } else { -1e-4 });
+        write_plane(&residual, plane.view(), PixelType::F32, &Header::default(), 9).expect("written");
+        let source = FacetSource { model: &model, residual: &residual, mask: None, noise_jy: 0.01 };
+        let of = |longest| {
+            let made =
+                make(&source, (&FacetOptions::default(), longest), folder.path()).expect("made").expect("facets");
+            let all = made.directions.iter().map(|one| (one.intervals, one.snr.round() as u32)).collect::<Vec<_>>();
+            (all, made.too_faint)
+        };
+        assert_eq!(of(8), (vec![(1, 202), (1, 11), (4, 12), (8, 11)], 1), "the last would need 25");
+        let (joined, too_faint) = of(1);
+        assert!(joined.iter().all(|one| one.0 == 1) && (joined.len(), too_faint) == (2, 3), "{joined:?}");
     }
 
     #[test]

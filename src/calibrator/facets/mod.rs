@@ -48,14 +48,17 @@ pub enum FacetError {
     /// Fewer than two directions.
     #[error(
         "fewer than two sources are bright enough to be directions (a flux of {flux_jy:.2} Jy in the facet: a \
-         signal-to-noise ratio of {minsnr} in one interval): lengthen `facets.solint`, or lower `facets.minsnr` (below 5 \
-         solutions are worse than none)"
+         signal-to-noise ratio of {minsnr} in {}): lengthen `facets.solint`, or lower `facets.minsnr` (below 5 \
+         solutions are worse than none)",
+        if *longest == 1 { "one interval".to_owned() } else { format!("{longest} intervals") }
     )]
     TooFew {
         /// The smallest S/N.
         minsnr: f64,
         /// The flux that it takes, Jy.
         flux_jy: f64,
+        /// The longest interval that a direction may have, in intervals.
+        longest: u32,
     },
     /// A file of directions cannot be used.
     #[error("{}: {reason}", path.display())]
@@ -118,10 +121,18 @@ pub struct FacetDirection {
     pub flux_jy: f64,
     /// Components of the model in its facet.
     pub components: usize,
-    /// Expected signal-to-noise ratio of an antenna's solution in one interval, the smallest of all measurement sets.
+    /// Expected signal-to-noise ratio of an antenna's solution in its interval, the smallest of all measurement sets.
     pub snr: f64,
+    /// Its interval, in those of the round: 2, 4, 8 ... for one that is too faint for `solint`.
+    #[serde(default = "one")]
+    pub intervals: u32,
     /// Corners of its facet on that image, x and y from 0.
     pub corners: Vec<[f64; 2]>,
+}
+
+/// All directions of earlier versions had the round's interval.
+fn one() -> u32 {
+    1
 }
 
 impl FacetDirection {
@@ -189,7 +200,8 @@ pub fn noise_of_interval(summary: &MsSummary, image_noise_jy: f64, interval_s: f
     image_noise_jy * (antennas * time / (2.0 * interval_s.clamp(summary.integration_s, time))).sqrt()
 }
 
-/// Counts the directions that a round would have with another noise of an antenna's solution, Jy; the files are read once.
+/// Counts the directions that a round would have with another noise of an antenna's solution, Jy, all with the same interval;
+/// the files are read once.
 ///
 /// # Errors
 /// Files that cannot be read; directions without a place on the image.
@@ -224,7 +236,9 @@ impl FacetSolver<'_> {
         (folder, log): (&Path, &Path),
     ) -> Result<FacetSolution> {
         check(data.iter().map(|set| (set.measurement_set, set.summary)))?;
-        let mut solution = match layout::make(source, options, folder)? {
+        let longest = |set: &FacetData<'_>| options.longest_of(set.summary.integrations, set.summary.integration_s);
+        let longest = data.iter().map(longest).min().unwrap_or(1);
+        let mut solution = match layout::make(source, (options, longest), folder)? {
             Ok(layout) => FacetSolution {
                 files: FacetFiles { regions: layout.regions, solutions: Vec::new(), terms: options.terms() },
                 sky: layout.sky,
@@ -234,11 +248,12 @@ impl FacetSolver<'_> {
             },
             Err(few) => return Ok(FacetSolution { refused: Some(few.to_string()), ..FacetSolution::default() }),
         };
+        let intervals: Vec<u32> = solution.directions.iter().map(|direction| direction.intervals).collect();
         for (number, set) in data.iter().enumerate() {
             let place = (number, data.len());
             let (solutions, gains) = (numbered(folder, "solutions.h5", place), numbered(folder, "gains.json", place));
-            let words = self.solve_one(set, options, (&solution.sky, &solutions), log)?;
-            gains::mend(&self.dp3, &solutions, &gains, options.amplitude_average_s(), log)?;
+            let words = self.solve_one(set, (options, &intervals), (&solution.sky, &solutions), log)?;
+            gains::mend(&self.dp3, (&solutions, &gains), options.amplitude_average_s(), &intervals, log)?;
             solution.files.solutions.push(solutions);
             solution.gains.push(gains);
             solution.commands.push(words);
@@ -250,7 +265,7 @@ impl FacetSolver<'_> {
     fn solve_one(
         &self,
         set: &FacetData<'_>,
-        options: &FacetOptions,
+        (options, intervals): (&FacetOptions, &[u32]),
         (sky, solutions): (&Path, &Path),
         log: &Path,
     ) -> Result<Vec<String>> {
@@ -264,7 +279,8 @@ impl FacetSolver<'_> {
         }
         let input = if as_it_is { (set.measurement_set, set.column) } else { (wide.as_path(), "DATA") };
         let files = ddecal::Files { input, sky, solutions };
-        let settings = ddecal::settings(options, &files, Some(set.summary.integration_s), self.threads);
+        let times = ddecal::Times { integration_s: set.summary.integration_s, intervals };
+        let settings = ddecal::settings(options, &files, Some(times), self.threads);
         let ran = self.dp3.run_limited(&settings, self.limits, log);
         fs::remove(&wide)?;
         ran?;

@@ -32,8 +32,11 @@ pub struct FacetOptions {
     /// `T`: one gain for both polarisations; `G`: one for each.
     pub gaintype: GainType,
     /// Smallest signal-to-noise ratio of an antenna's solution in one interval, from the flux of the model in the facet and
-    /// the noise of the data: fainter facets join their neighbour.
+    /// the noise of the data: fainter facets get a longer interval, or join their neighbour.
     pub minsnr: f64,
+    /// Longest interval of a facet that is too faint for `solint`, in intervals: it gets 2, 4, 8 ... of them, as many as its
+    /// flux needs, and joins its neighbour where this many are not enough. 1: all facets have the same interval.
+    pub longest: u32,
     /// Smallest distance of two directions, arcmin; sources that are nearer share a facet. `null`: an eighth of the
     /// image's width.
     pub separation_arcmin: Option<f64>,
@@ -70,6 +73,7 @@ impl Default for FacetOptions {
             calmode: CalMode::P,
             gaintype: GainType::T,
             minsnr: 10.0,
+            longest: 8,
             separation_arcmin: None,
             most: 20,
             uvlambdamin: 0.0,
@@ -93,6 +97,23 @@ impl FacetOptions {
     /// The interval, parsed; `None` where [`Validate::validate`] refuses it.
     pub fn interval(&self) -> Option<Solint> {
         Solint::parse(&self.solint).filter(|solint| *solint != Solint::Auto)
+    }
+
+    /// The interval in integrations; 0: all of them.
+    pub(super) fn integrations(&self, integration_s: f64) -> u64 {
+        match self.interval() {
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // At least 1, far below 2^64.
+            Some(Solint::Seconds(seconds)) => (seconds / integration_s.max(f64::MIN_POSITIVE)).round().max(1.0) as u64,
+            Some(Solint::Infinite) => 0,
+            _ => 1,
+        }
+    }
+
+    /// The longest interval of a direction in intervals, a power of two, in a set of so many integrations.
+    pub(super) fn longest_of(&self, integrations: u64, integration_s: f64) -> u32 {
+        let own = self.integrations(integration_s);
+        let fits = |factor: u32| own > 0 && u64::from(factor) * own <= integrations;
+        doublings(self.longest).filter(|factor| fits(*factor)).last().unwrap_or(1)
     }
 
     /// The time that amplitudes are averaged over, s; infinity: all of it. `None`: they are not.
@@ -144,6 +165,12 @@ impl FacetOptions {
     }
 }
 
+/// 1, 2, 4 ... up to a number.
+pub(super) fn doublings(longest: u32) -> impl Iterator<Item = u32> {
+    std::iter::successors(Some(1u32), |factor| factor.checked_mul(2))
+        .take_while(move |factor| *factor <= longest.max(1))
+}
+
 impl Validate for FacetOptions {
     fn problems(&self) -> Vec<OptionError> {
         let mut checks = Checks::of("facets");
@@ -162,6 +189,7 @@ impl Validate for FacetOptions {
         checks.check(valid, "gaintype", format!("{:?}", self.gaintype), "`T` or `G`");
         let at_least_0 = |x: f64| x.is_finite() && x >= 0.0;
         checks.check(at_least_0(self.minsnr), "minsnr", self.minsnr, "a number of 0 or more");
+        checks.check(self.longest > 0, "longest", self.longest, "a number of 1 or more");
         let separation = self.separation_arcmin.unwrap_or(0.0);
         checks.check(at_least_0(separation), "separation_arcmin", separation, "a number of 0 or more");
         checks.check(self.most > 1, "most", self.most, "a number of 2 or more");
@@ -214,6 +242,23 @@ mod tests {
         assert_eq!((options.amplitude_average_s(), options.intervals().as_str()), (average_s, words));
     }
 
+    #[rstest::rstest]
+    #[case("60s", 8, 120, 8)]
+    #[case("60s", 7, 120, 4)]
+    #[case("60s", 1, 120, 1)]
+    #[case("60s", 8, 10, 4)] // Half of what there is.
+    #[case("60s", 8, 1, 1)]
+    #[case("inf", 8, 120, 1)]
+    fn longer_intervals_are_powers_of_two_within_the_data(
+        #[case] solint: &str,
+        #[case] longest: u32,
+        #[case] integrations: u64,
+        #[case] expected: u32,
+    ) {
+        let options = options(json!({"solint": solint, "longest": longest}));
+        assert_eq!(options.longest_of(integrations, 30.0), expected);
+    }
+
     #[test]
     fn invalid_values_are_named() {
         let cases = [
@@ -226,6 +271,7 @@ mod tests {
             json!({"calmode": "ap", "solint": "inf", "amplitude_solint": 300}),
             json!({"gaintype": "K"}),
             json!({"minsnr": -1}),
+            json!({"longest": 0}),
             json!({"most": 1}),
             json!({"images": 0}),
             json!({"tolerance": 0}),
@@ -241,6 +287,7 @@ mod tests {
         facets.amplitude_solint is 300; expected a time such as 300s, or `inf`, not shorter than `solint`, with `calmode: ap`
         facets.gaintype is K; expected `T` or `G`
         facets.minsnr is -1; expected a number of 0 or more
+        facets.longest is 0; expected a number of 1 or more
         facets.most is 1; expected a number of 2 or more
         facets.images is 0; expected a number of 1 or more
         facets.tolerance is 0; expected a number above 0

@@ -161,6 +161,33 @@ fn several_measurement_sets_have_common_directions_and_solutions_of_their_own() 
     assert!(final_pixels(killed.path()) == expected, "the killed run ends with other images");
 }
 
+#[test]
+#[ignore = "needs wsclean, CASA and DP3"]
+fn a_direction_that_is_too_faint_has_a_longer_interval() {
+    Environment::ready(Kind::Dp3).expect("DP3 is set up");
+    let campaign = SMALL_CAMPAIGN
+        .replace("rounds: 2", "rounds: 1")
+        .replace("  2: {facets: {solint: int, calmode: ap, amplitude_solint: 180s}}\n", "")
+        .replace("{images: 1}", "{images: 1, minsnr: 300}");
+    let folder = small_campaign(&campaign);
+    let rounds = &succeed(folder.path()).datasets[0].rounds;
+    let ranges = dynamic_ranges(rounds);
+    assert!(ranges[1] > 2.0 * ranges[0], "{ranges:?}");
+    let facets = rounds[1].facets.as_ref().expect("directions");
+    let intervals: Vec<u32> = facets.directions.iter().map(|direction| direction.intervals).collect();
+    let longest = intervals.iter().copied().max().unwrap_or_default();
+    assert!(intervals.len() > 1 && facets.too_faint == 0 && intervals[0] == 1 && longest > 1, "{intervals:?}");
+    assert!(facets.directions.iter().all(|direction| direction.snr >= 300.0), "{:?}", facets.directions);
+    let gains = FacetGains::load(&facets.gains[0]).unwrap();
+    assert_eq!(gains.time_s.len(), 10, "the times are those of the shortest interval");
+    for (own, of) in gains.directions.iter().zip(&intervals) {
+        let phases = &own.phase_deg[3];
+        let steps: Vec<bool> = phases.windows(2).map(|pair| (pair[0] - pair[1]).abs() > 0.0).collect();
+        let expected: Vec<bool> = (1..10u32).map(|time| time % of == 0).collect();
+        assert_eq!(steps, expected, "{phases:?}");
+    }
+}
+
 /// What DP3 gets of two windows is what it gets of one that has the channels of both.
 #[test]
 #[ignore = "needs CASA"]

@@ -50,7 +50,8 @@ fn directions(facets: &FacetRecord, gains: &[FacetGains]) -> Table {
         Heading::number("Right ascension", ""),
         Heading::number("Declination", ""),
         Heading::number("Flux", ""),
-        Heading::number("Expected S/N", "").explained("of an antenna's solution in one interval"),
+        Heading::number("Expected S/N", "").explained("of an antenna's solution in its interval"),
+        Heading::words("Interval").explained("longer where the direction is too faint for that of the round"),
         Heading::number("Step of the phases", "")
             .explained("from one interval to the next, median; the largest of all sets"),
         Heading::number("Replaced", "")
@@ -64,17 +65,23 @@ fn directions(facets: &FacetRecord, gains: &[FacetGains]) -> Table {
     let row = |(number, direction): (usize, &FacetDirection)| {
         let own: Vec<&DirectionGains> = gains.iter().filter_map(|gains| gains.directions.get(number)).collect();
         let judged = facets.judged.get(number);
-        direction_row(direction, &own, judged)
+        direction_row((direction, &facets.solint), &own, judged)
     };
     let rows = facets.directions.iter().enumerate().map(row).collect();
     Table { caption: "Directions".into(), sortable: true, headings, rows }
 }
 
-fn direction_row(direction: &FacetDirection, gains: &[&DirectionGains], judged: Option<&JudgedDirection>) -> Row {
+fn direction_row(
+    (direction, solint): (&FacetDirection, &str),
+    gains: &[&DirectionGains],
+    judged: Option<&JudgedDirection>,
+) -> Row {
     let most = |value: fn(&DirectionGains) -> Option<f64>| gains.iter().filter_map(|own| value(own)).reduce(f64::max);
     let degrees = |value: f64| format!("{value:.4}°");
     let noise = |value: f64| with_unit(value, "Jy/beam");
     let back = judged.is_some_and(|judged| judged.put_back);
+    // That of slower amplitudes comes after it.
+    let of_phases = solint.split(',').next().unwrap_or_default();
     Row {
         class: if back { "trouble".into() } else { String::new() },
         cells: vec![
@@ -83,6 +90,10 @@ fn direction_row(direction: &FacetDirection, gains: &[&DirectionGains], judged: 
             Cell::number(Some(direction.dec_deg), degrees),
             Cell::number(Some(direction.flux_jy), |flux| with_unit(flux, "Jy")),
             Cell::number(Some(direction.snr), |snr| significant(snr, 3)),
+            Cell::text(match direction.intervals {
+                0 | 1 => of_phases.to_owned(),
+                more => format!("{more} × {of_phases}"),
+            }),
             Cell::number(most(|own| own.phase_step_deg), |step| format!("{}°", significant(step, 2))),
             Cell::number(most(|own| Some(own.bad_fraction)), percent),
             Cell::number(judged.map(|judged| judged.before.noise), noise),
@@ -170,9 +181,9 @@ mod tests {
             fault,
         };
         let record = FacetRecord {
-            solint: "60s".into(),
+            solint: "60s, amplitudes 300s".into(),
             calmode: CalMode::P,
-            directions: vec![direction("Dir0"), direction("Dir1")],
+            directions: vec![direction("Dir0"), FacetDirection { intervals: 4, ..direction("Dir1") }],
             too_faint: 3,
             files: FacetFiles::default(),
             gains: vec!["gains-1.json".into(), "gains-2.json".into()],
@@ -180,11 +191,14 @@ mod tests {
             images: vec![1200.0],
         };
         let view = view(folder.path(), &record, &RoundFigures::default());
-        let last: Vec<&str> = view.directions.rows.iter().map(|row| row.cells[11].text.as_str()).collect();
+        let last: Vec<&str> = view.directions.rows.iter().map(|row| row.cells[12].text.as_str()).collect();
         assert_eq!(last, ["new", "the negative is deeper: the earlier ones"]);
-        let negatives: Vec<&str> = view.directions.rows[1].cells[9..11].iter().map(|cell| cell.text.as_str()).collect();
+        let negatives: Vec<&str> =
+            view.directions.rows[1].cells[10..12].iter().map(|cell| cell.text.as_str()).collect();
         assert_eq!(negatives, ["−1\u{a0}mJy/beam", "−2\u{a0}mJy/beam"]);
-        let texts: Vec<&str> = view.directions.rows[0].cells[5..7].iter().map(|cell| cell.text.as_str()).collect();
+        let intervals: Vec<&str> = view.directions.rows.iter().map(|row| row.cells[5].text.as_str()).collect();
+        assert_eq!(intervals, ["60s", "4 × 60s"]);
+        let texts: Vec<&str> = view.directions.rows[0].cells[6..8].iter().map(|cell| cell.text.as_str()).collect();
         assert_eq!(texts, ["12°", "25 %"], "the largest of both");
         let plots: Vec<_> = view.plots.iter().map(|plots| (plots.title.as_str(), plots.antennas.len())).collect();
         assert_eq!((plots.len(), plots[3]), (4, ("Dir1 of measurement set 2", 2)));
