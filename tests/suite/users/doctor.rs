@@ -35,5 +35,11 @@ fn every_real_program_is_tried() {
     for check in found["checks"].as_array().unwrap().iter().filter(|check| check["area"] == "programs") {
         assert!(check["trial"]["seconds"].is_number() && check["trial"]["error"].is_null(), "{check:#}");
         assert_eq!(check["found"], check["tried"]);
+        let about = check["about"].as_str().unwrap();
+        assert_eq!(
+            about.contains("\nfacets: rounds by direction are whole runs, as it does"),
+            check["name"] == "wsclean",
+            "{about}"
+        );
     }
 }

@@ -4,6 +4,7 @@ use super::check::{Check, Health, Trial};
 use super::programs::{AREA, WSCLEAN};
 use crate::calibrator::options::GaincalOptions;
 use crate::calibrator::{Calibrator, CasaCalibrator, QuarticalCalibrator, SolveRequest};
+use crate::image::FitsImage;
 use crate::imager::wsclean::INSTALL_HINT;
 use crate::process::{Limits, Program};
 use crate::programs::casa::Casa;
@@ -19,6 +20,11 @@ const LIMIT: Duration = Duration::from_secs(600);
 /// Antennas and seconds of the measurement set: the least that gains can be solved on with some certainty.
 const ANTENNAS: u32 = 9;
 const DURATION_S: f64 = 300.0;
+/// The field's sky, west and east of its centre, as two facets.
+const TWO_FACETS: &str =
+    "global\nfk5\npolygon(179,39,180,39,180,41,179,41)\npolygon(-180,39,-179,39,-179,41,-180,41)\n";
+/// Images of the same calls differ by less than this part of the brightest pixel.
+const SAME: f32 = 1e-3;
 
 /// Tries what was found, in the order of `checks`; `say` gets a line for each. The files of the trials are removed unless
 /// one failed.
@@ -61,6 +67,9 @@ impl Bench {
             };
             say(&format!("trying {}", check.name));
             attempt(check, what, trial)?;
+            if check.name == WSCLEAN && check.health == Health::Good {
+                check.about = format!("{}\n{}", check.about, self.facets()?);
+            }
         }
         Ok(())
     }
@@ -127,23 +136,51 @@ impl Bench {
     }
 
     fn wsclean(&self) -> Result<()> {
+        self.image("image", &["-niter", "10", "-no-update-model-required"])
+    }
+
+    /// Images the measurement set with these options.
+    fn image(&self, name: &str, options: &[&str]) -> Result<()> {
         let set = self.set().to_string_lossy().into_owned();
-        let size = [
-            "wsclean",
-            "-j",
-            "1",
-            "-size",
-            "128",
-            "128",
-            "-scale",
-            "5asec",
-            "-niter",
-            "10",
-            "-no-update-model-required",
-        ];
-        let words = [&size[..], &["-name", "image", &set]].concat();
-        self.program(&words, "wsclean.log").run(&mut |_| {})?;
-        is_there(&self.folder.join("image-image.fits"))
+        let size = ["wsclean", "-j", "1", "-size", "128", "128", "-scale", "5asec"];
+        let words = [&size[..], options, &["-name", name, &set]].concat();
+        self.program(&words, &format!("wsclean-{name}.log")).run(&mut |_| {})?;
+        is_there(&self.residual(name).with_file_name(format!("{name}-image.fits")))
+    }
+
+    fn residual(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("{name}-residual.fits"))
+    }
+
+    /// Whether this wsclean can be called cycle by cycle with facets, in words: it goes on from its own dirty image and PSF
+    /// and makes the same image. 3.1 ends with a segmentation fault, or with other pixels and exit status 0.
+    fn facets(&self) -> Result<String> {
+        std::fs::write(self.folder.join("facets.reg"), TWO_FACETS).map_err(Error::internal)?;
+        let options = ["-niter", "500", "-mgain", "0.7", "-use-wgridder", "-facet-regions", "facets.reg"];
+        if let Some(error) = failure(self.image("whole", &options))? {
+            return Ok(format!("facets: it cannot image by direction ({error})"));
+        }
+        let again = [&options[..], &["-reuse-psf", "whole", "-reuse-dirty", "whole"]].concat();
+        let why = match failure(self.image("again", &again))? {
+            Some(error) => Some(error),
+            None if self.same_residuals("whole", "again")? => None,
+            None => Some("it makes another image".to_owned()),
+        };
+        Ok(why.map_or_else(
+            || "facets: it goes on from its own dirty image".to_owned(),
+            |why| {
+                format!(
+                    "facets: rounds by direction are whole runs, as it does not go on from its own dirty image ({why})"
+                )
+            },
+        ))
+    }
+
+    fn same_residuals(&self, one: &str, other: &str) -> Result<bool> {
+        let read = |name: &str| FitsImage::open(self.residual(name))?.read_plane(0, 0);
+        let (one, other) = (read(one)?, read(other)?);
+        let peak = one.iter().fold(0f32, |peak, v| peak.max(v.abs()));
+        Ok(one.iter().zip(&other).all(|(a, b)| (a - b).abs() <= SAME * peak))
     }
 
     fn dp3(&self) -> Result<()> {
@@ -176,6 +213,15 @@ fn attempt(check: &mut Check, what: &'static str, trial: &dyn Fn() -> Result<()>
     }
     check.trial = Some(Trial { what, seconds: started.elapsed().as_secs_f64(), error });
     Ok(())
+}
+
+/// Why something failed; `None`: it did not.
+fn failure(result: Result<()>) -> Result<Option<String>> {
+    match result {
+        Ok(()) => Ok(None),
+        Err(Error::Interrupted) => Err(Error::Interrupted),
+        Err(error) => Ok(Some(error.to_string().lines().next().unwrap_or_default().to_owned())),
+    }
 }
 
 fn is_there(path: &Path) -> Result<()> {
