@@ -1,4 +1,6 @@
 //! Times the mask kernels alone, in memory: `mask_kernels --fits IMAGE` prints a JSON object of seconds (best of some).
+//! `mask_kernels --residual RESIDUAL PSF DIRTY` times whole automatic masks instead, from files to a file: of the dirty image
+//! as if it were restored, and of the residual, whose PSF's levels are made before, as in the cycles of a round.
 //! Run by benches/masks.py; the number of threads comes from RAYON_NUM_THREADS.
 
 use cleanloop::image::{FitsImage, PixelBeam};
@@ -6,17 +8,23 @@ use cleanloop::kernels::{
     Connectivity, beam_footprint, box_count, fill_holes_bits, footprint_erosion, geodesic_dilation_bits, label,
     rolling_minimum,
 };
-use cleanloop::masking::MaskingOptions;
 use cleanloop::masking::flint::convolve_first::smooth_to_scale;
 use cleanloop::masking::flint::seeds::{MacOptions, mac_seeds};
+use cleanloop::masking::maker::{AutomaticInputs, MaskRequest, make, sidelobes};
+use cleanloop::masking::{MaskMethod, MaskRecipe, MaskingOptions};
 use ndarray::Array2;
 use std::hint::black_box;
+use std::path::Path;
 use std::time::Instant;
 
 /// Runs of each kernel; the fastest counts.
-const RUNS: usize = 3;
+const RUNS: usize = 5;
 
 fn main() {
+    let files: Vec<String> = std::env::args().skip_while(|a| a != "--residual").skip(1).collect();
+    if let [residual, psf, dirty] = &files[..] {
+        return automatic(Path::new(residual), Path::new(psf), Path::new(dirty));
+    }
     let mut words = std::env::args().skip_while(|a| a != "--fits").skip(1);
     // `cargo bench` without arguments: a small image of waves.
     let mut read = None;
@@ -71,6 +79,22 @@ fn main() {
     for scale in [8, 32, 128] {
         add(&format!("opening and smoothing, scale {scale}"), best(|| smooth_to_scale(image.view(), scale)).1);
     }
+    println!("{}", serde_json::Value::Object(table));
+}
+
+/// Whole automatic masks.
+fn automatic(residual: &Path, psf: &Path, dirty: &Path) {
+    let recipe = MaskRecipe { method: MaskMethod::Auto, ..MaskRecipe::default() };
+    let output = std::env::temp_dir().join(format!("mask_kernels-{}.fits", std::process::id()));
+    let (levels, of_psf) = best(|| sidelobes(psf, residual, &recipe.auto).unwrap());
+    let restored = MaskRequest::new(dirty, &recipe, &output);
+    let cycle = AutomaticInputs { sidelobes: Some(&levels), uncleaned: Some(dirty), ..AutomaticInputs::default() };
+    let cycle = MaskRequest { automatic: cycle, ..MaskRequest::new(residual, &recipe, &output) };
+    let mut table = serde_json::Map::new();
+    table.insert("levels of the PSF".into(), of_psf.into());
+    table.insert("restored image".into(), best(|| make(&restored).unwrap()).1.into());
+    table.insert("residual, levels known".into(), best(|| make(&cycle).unwrap()).1.into());
+    let _ = std::fs::remove_file(&output);
     println!("{}", serde_json::Value::Object(table));
 }
 

@@ -4,6 +4,7 @@
 use super::acceptance::{RoundOutcome, last_accepted};
 use crate::calibrator::options::CalMode;
 use crate::quality::facets::FacetNoise;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The noise around a direction may rise by this part: two images of the same solutions in other masks differ by so much.
@@ -124,7 +125,7 @@ pub(crate) fn errors_by_direction(around: &[FacetNoise], field: f64, theoretical
 }
 
 /// Why a direction is worse than in the last accepted image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DirectionFault {
     /// The noise around it rose.
