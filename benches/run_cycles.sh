@@ -15,12 +15,12 @@ here=$(cd "$(dirname "$0")/.." && pwd)
 work=$here/target/bench-cycles
 mkdir -p "$work"
 ms=${1:-$work/data/field.ms}
-ms=$(cd "$(dirname "$ms")" 2>/dev/null && pwd)/$(basename "$ms") || ms=$work/data/field.ms
 if [ ! -d "$ms" ]; then
     [ $# -eq 0 ] || { echo "$1: there is no such measurement set" >&2; exit 2; }
     cargo run --quiet --release --manifest-path "$here/Cargo.toml" -- simulate --output "$work/data" --name field \
         --duration 12000 --integration 10 --channels 16 --phase-rms 0 --amp-rms 0
 fi
+ms=$(cd "$(dirname "$ms")" && pwd)/$(basename "$ms")
 cd "$work"
 bench() { cargo bench --quiet --manifest-path "$here/Cargo.toml" --bench cycles -- "$ms" "$@" "$turns"; }
 bench 1280 1.2asec 4 wgridder
