@@ -12,10 +12,15 @@ use cleanloop::masking::flint::convolve_first::smooth_to_scale;
 use cleanloop::masking::flint::seeds::{MacOptions, mac_seeds};
 use cleanloop::masking::maker::{AutomaticInputs, MaskRequest, make, sidelobes};
 use cleanloop::masking::{MaskMethod, MaskRecipe, MaskingOptions};
+use cleanloop::util::huge_pages::HugePages;
 use ndarray::Array2;
 use std::hint::black_box;
 use std::path::Path;
 use std::time::Instant;
+
+/// As in the program.
+#[global_allocator]
+static ALLOCATOR: HugePages = HugePages;
 
 /// Runs of each kernel; the fastest counts.
 const RUNS: usize = 5;

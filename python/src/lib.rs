@@ -17,12 +17,17 @@ use cleanloop::masking;
 use cleanloop::noise::{self, NoiseOptions};
 use cleanloop::options::Validate;
 use cleanloop::quality::confetti::{self, ConfettiOptions};
+use cleanloop::util::huge_pages::HugePages;
 use ndarray::{ArrayView2, ArrayView3, Axis};
 use numpy::{IntoPyArray, PyArray2};
 use pyo3::exceptions::{PyRuntimeWarning, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 use std::ffi::{CString, OsString};
+
+/// As in the program; Python's own memory is Python's.
+#[global_allocator]
+static ALLOCATOR: HugePages = HugePages;
 
 /// A mistake of the caller.
 fn wrong(error: impl std::fmt::Display) -> PyErr {

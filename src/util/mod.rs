@@ -4,6 +4,7 @@ pub(crate) mod digest;
 pub(crate) mod disk;
 pub(crate) mod duration;
 pub(crate) mod fs;
+pub mod huge_pages;
 pub mod lock;
 pub(crate) mod memory;
 pub(crate) mod parallel;

@@ -29,8 +29,10 @@ impl Rows for Without<'_> {
     }
 
     fn row_into(&self, y: usize, out: &mut [f32]) {
-        self.image.row_into(y, out);
-        zero_where_no_data(out);
+        match self.image.row(y).to_slice() {
+            Some(row) => copy_zero_where_no_data(row, out),
+            None => out.iter_mut().zip(self.image.row(y)).for_each(|(o, &v)| *o = if v.is_finite() { v } else { 0.0 }),
+        }
         self.pixels.for_each_run(y, |x0, x1| out[x0..x1].fill(0.0));
         if self.over != 1.0 {
             divide(out, self.over);
@@ -44,8 +46,8 @@ fn divide(row: &mut [f32], by: f32) {
 }
 
 #[multiversion(targets("x86_64+avx2"))]
-fn zero_where_no_data(row: &mut [f32]) {
-    row.iter_mut().for_each(|v| *v = if v.is_finite() { *v } else { 0.0 });
+fn copy_zero_where_no_data(row: &[f32], out: &mut [f32]) {
+    out.iter_mut().zip(row).for_each(|(o, &v)| *o = if v.is_finite() { v } else { 0.0 });
 }
 
 /// Side of the blocks in which a scale is looked at, pixels.
