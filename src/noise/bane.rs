@@ -474,6 +474,8 @@ fn clip_boxes(rows: &BoxCuts, columns: &BoxCuts, fill: impl Fn(usize, &mut [f64]
         window.extend(
             (built..target)
                 .into_par_iter()
+                // A row is much work: none waits while another thread has several left.
+                .with_max_len(1)
                 .map(|i| {
                     let pixels = lock().pop().unwrap_or_default();
                     TileRow::new(rows.edges[i]..rows.edges[i + 1], columns, &fill, pixels)
@@ -486,6 +488,7 @@ fn clip_boxes(rows: &BoxCuts, columns: &BoxCuts, fill: impl Fn(usize, &mut [f64]
             .par_iter_mut()
             .enumerate()
             .with_min_len(8)
+            .with_max_len(16)
             .for_each(|(i, out)| {
                 let range = rows.ranges[done + i / width];
                 let of_box = BoxColumns { number: i % width, tiles: columns.ranges[i % width] };
