@@ -158,7 +158,7 @@ pub(crate) fn stop_reason(reason: &StopReason) -> String {
 /// Calibration of a round, e.g. `phase, 60s`.
 pub(crate) fn setting(round: &RoundRecord) -> String {
     if round.chain.len() > 1 {
-        return joined(round, |term| &term.term);
+        return joined(&round.chain, |term| &term.term);
     }
     let mode = match round.calmode {
         Some(CalMode::P) => "phase",
@@ -175,12 +175,17 @@ pub(crate) fn setting(round: &RoundRecord) -> String {
 }
 
 /// The terms of a chain with their intervals, e.g. `phase 30s + gains 120s`.
-fn joined(round: &RoundRecord, name: fn(&TermRecord) -> &str) -> String {
+fn joined(chain: &[TermRecord], name: fn(&TermRecord) -> &str) -> String {
     let term = |term: &TermRecord| {
         let kept = if term.reuse { " (kept)" } else { "" };
         format!("{} {}{kept}", name(term), term.solint)
     };
-    round.chain.iter().map(term).collect::<Vec<_>>().join(" + ")
+    chain.iter().map(term).collect::<Vec<_>>().join(" + ")
+}
+
+/// The solves of one of several measurement sets, e.g. `p 60s`.
+pub(crate) fn solves(chain: &[TermRecord]) -> String {
+    joined(chain, short_term)
 }
 
 /// A term in one word: its kind where that is not told by the mode, e.g. `delay`, `p`, `ap`.
@@ -218,7 +223,7 @@ pub(crate) fn end(dataset: &DatasetRecord) -> String {
 /// Calibration of a round in the calibrator's own words, e.g. `p 60s`, or `p 30s + ap 120s` for a chain.
 pub(crate) fn short_setting(round: &RoundRecord) -> String {
     if round.chain.len() > 1 {
-        return joined(round, short_term);
+        return joined(&round.chain, short_term);
     }
     let words: Vec<&str> = [round.calmode.map(CalMode::name), round.solint.as_deref()].into_iter().flatten().collect();
     if words.is_empty() { "–".into() } else { words.join(" ") }

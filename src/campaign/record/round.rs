@@ -91,6 +91,9 @@ pub struct MemberRecord {
     pub solutions: Option<SolutionStats>,
     /// JSON file of [`SolutionStats`] with the series for plots, where `solutions` leaves them out.
     pub solutions_file: Option<PathBuf>,
+    /// Its solves, where they differ from those of the round: longer intervals, as its S/N is lower.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub chain: Vec<TermRecord>,
     /// The tables that are applied to it, in this order; none: its data stay as they are.
     pub tables: Vec<SolutionTable>,
     /// Why its new solutions are neither counted nor applied; those of the last accepted round stay. `None`: they are good.

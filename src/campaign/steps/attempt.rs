@@ -92,9 +92,23 @@ impl AttemptPlan {
 pub struct CalibrationStep {
     /// Calibrator and options, intervals and modes resolved.
     pub options: CalibrationPlan,
+    /// The chains of measurement sets that are imaged together, where they differ; empty: all have that of the options.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub chains: Vec<Vec<GaincalOptions>>,
 }
 
 impl CalibrationStep {
+    /// The same chain for all measurement sets.
+    pub fn alike(options: CalibrationPlan) -> Self {
+        Self { options, chains: Vec::new() }
+    }
+
+    /// The step of one measurement set alone.
+    pub fn of_set(&self, member: usize) -> Self {
+        let chain = self.chains.get(member).unwrap_or(&self.options.chain).clone();
+        Self::alike(CalibrationPlan { chain, ..self.options.clone() })
+    }
+
     /// The key of solving on these data against the model of this image.
     pub fn key(&self, data: Option<&StepKey>, image: &StepKey) -> StepKey {
         StepKey::of(&("solve", data, image, self))

@@ -160,6 +160,8 @@ pub struct StepContext {
 pub struct SolveJob<'a> {
     /// Index of the measurement set.
     pub member: usize,
+    /// Its options.
+    pub step: CalibrationStep,
     /// Its tables of the last accepted round.
     pub earlier: &'a [SolutionTable],
     /// Its files.
@@ -214,8 +216,8 @@ pub trait Backend: Send {
     }
 
     /// Does several solves, each as [`Backend::solve`], at the same time; the results in the order of the jobs.
-    fn solve_several(&mut self, step: &CalibrationStep, jobs: &[SolveJob<'_>]) -> Vec<Result<Solved>> {
-        jobs.iter().map(|job| self.solve(job.member, step, job.earlier, &job.context)).collect()
+    fn solve_several(&mut self, jobs: &[SolveJob<'_>]) -> Vec<Result<Solved>> {
+        jobs.iter().map(|job| self.solve(job.member, &job.step, job.earlier, &job.context)).collect()
     }
 
     /// Applies the tables of one measurement set from `DATA` to `CORRECTED_DATA`; none: a plain copy.

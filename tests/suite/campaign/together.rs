@@ -123,6 +123,50 @@ fn two_nights_make_a_better_image_than_each_and_their_data_stay() {
     assert!(best_range(&together) > 1.1 * best_range(&alone), "{:?}, {said:?}", course(&alone));
 }
 
+/// The second night has twice the noise: its gains are solved over longer intervals, those of the first are not.
+#[test]
+#[ignore = "needs wsclean and CASA"]
+fn a_night_of_lower_snr_has_longer_intervals_of_its_own() {
+    let casa = real::casa();
+    real::require("wsclean");
+    let folder = tempfile::tempdir().expect("a folder");
+    // Small errors of the gains: the noise limits the first image, and intervals shorter than a scan have an S/N.
+    night(&casa, folder.path(), 1, &json!({"noise_jy": 0.5, "phase_rms_deg": 15}));
+    night(&casa, folder.path(), 2, &json!({"noise_jy": 1.0, "phase_rms_deg": 15, "hour_angle_h": 3}));
+    write_campaign(folder.path(), "rounds: 1", WSCLEAN);
+    let dataset = run(folder.path());
+    assert_campaign_fits(&folder.path().join("out"));
+    let round = dataset.best_round().expect("a product");
+    assert_eq!(round.round, 1, "{:?}", course(&dataset));
+    let [first, second] = &round.members[..] else { panic!("two nights") };
+    assert!(first.weak.is_none() && second.weak.is_none(), "{:?}", round.members);
+    assert!(first.chain.is_empty(), "the chain of the round is that of the best: {:?}", first.chain);
+    let ([of_best], [own]) = (&round.chain[..], &second.chain[..]) else { panic!("{:?}", second.chain) };
+    let seconds = |solint: &str| solint.trim_end_matches('s').parse::<f64>().expect("seconds");
+    let longer = seconds(&own.solint) / seconds(&of_best.solint);
+    assert!((3.0..=8.0).contains(&longer), "four times, or what divides the scan: {of_best:?}, {own:?}");
+    let why = round.solint_why.as_deref().unwrap_or_default();
+    assert!(why.contains("longer where the S/N is lower: night2: phases "), "{why}");
+    for (night, term) in [("night1.ms", of_best), ("night2.ms", own)] {
+        let solint = format!("solint='{}'", term.solint);
+        let of_night = |words: &[String]| words[0] == "gaincal" && words[1].contains(night) && words.contains(&solint);
+        assert!(
+            round.commands.iter().any(|command| of_night(&command.words)),
+            "{night} {solint}: {:?}",
+            round.commands
+        );
+    }
+    let stats = [first, second].map(|member| member.solutions.as_ref().expect("solutions"));
+    let fewer = stats[0].solutions as f64 / stats[1].solutions as f64;
+    assert!((0.9 * longer..1.1 * longer).contains(&fewer), "{fewer} times as many solutions, {longer} times as long");
+    let snr = stats.map(|stats| stats.median_snr.expect("an S/N"));
+    assert!(snr[1] > 0.8 * snr[0], "it has the S/N of the first: {snr:?}");
+    assert!(snr[1] / longer.sqrt() < 0.8 * snr[0], "it would not have it in the intervals of the first: {snr:?}");
+    let report = fs::read_dir(folder.path().join("out/report")).expect("a report");
+    let pages = report.flatten().filter_map(|page| fs::read_to_string(page.path()).ok());
+    assert!(pages.into_iter().any(|page| page.contains("own intervals")), "the report names them");
+}
+
 #[test]
 #[ignore = "needs wsclean and CASA"]
 fn a_run_that_was_killed_while_the_second_night_was_solved_goes_on_to_the_same() {

@@ -8,7 +8,7 @@ use super::DatasetRun;
 use super::judge::metrics_of_tables;
 use super::kept::{ActiveCalibration, Applied, AppliedTables, Attempted};
 use crate::campaign::journal::StepKey;
-use crate::campaign::record::{Level, MemberRecord};
+use crate::campaign::record::{Level, MemberRecord, TermRecord};
 use crate::campaign::rules::acceptance::{Decision, RoundMetrics, judge_solutions};
 use crate::campaign::steps::{AttemptPlan, CalibrationStep, Prepared, PreparedSet};
 use crate::quality::solutions::SolutionStats;
@@ -47,7 +47,7 @@ impl DatasetRun<'_> {
         let stats = self.together(data, &solved, &weak);
         let members: Vec<AppliedTables> =
             (0..solved.len()).map(|member| self.applied(data, (step, member), (&solved, &weak), base)).collect();
-        self.record_solutions(data, (&solved, &weak), &members, &stats);
+        self.record_solutions(data, (&solved, &weak), (step, &members), &stats);
         let tables = metrics_of_tables(plan, Some(stats.clone()));
         if let Some(decision) = judge_solutions(&self.history, &tables, &self.settings.acceptance) {
             return Ok(Calibrated::Refused(decision, Box::new(tables)));
@@ -94,13 +94,15 @@ impl DatasetRun<'_> {
         match (&weak[member], base.active.member(member)) {
             (None, _) => AppliedTables {
                 key: StepKey::of(&("apply", of_data, &solved[member].key)),
-                step: step.clone(),
+                step: step.of_set(member),
                 tables: solved[member].solved.tables.clone(),
             },
             (Some(_), Some(earlier)) => earlier.clone(),
-            (Some(_), None) => {
-                AppliedTables { key: StepKey::of(&("as it is", of_data)), step: step.clone(), tables: Vec::new() }
-            }
+            (Some(_), None) => AppliedTables {
+                key: StepKey::of(&("as it is", of_data)),
+                step: step.of_set(member),
+                tables: Vec::new(),
+            },
         }
     }
 
@@ -109,7 +111,7 @@ impl DatasetRun<'_> {
         &mut self,
         data: &Prepared,
         (solved, weak): (&[SolvedSet], &[Option<String>]),
-        applied: &[AppliedTables],
+        (step, applied): (&CalibrationStep, &[AppliedTables]),
         stats: &SolutionStats,
     ) {
         let round = self.place.at.round;
@@ -127,12 +129,18 @@ impl DatasetRun<'_> {
                 solutions: Some(shown(&of.solved.stats, of.file.is_some())),
                 solutions_file: of.file.clone(),
                 tables: applied.tables.clone(),
+                chain: Vec::new(),
                 weak: weak.clone(),
                 left_out: false,
             }
         };
         let members = data.sets.iter().zip(solved).zip(weak.iter().zip(applied)).map(member);
         record.members = members.collect();
+        for (member, chain) in record.members.iter_mut().zip(&step.chains) {
+            if *chain != step.options.chain {
+                member.chain = TermRecord::of_chain(chain);
+            }
+        }
         for ((set, weak), applied) in data.sets.iter().zip(weak).zip(applied) {
             let Some(why) = weak else { continue };
             let kept =

@@ -29,6 +29,8 @@ struct MemberSolve {
     id: StepId,
     key: StepKey,
     context: StepContext,
+    /// The options of this measurement set.
+    step: CalibrationStep,
 }
 
 impl DatasetRun<'_> {
@@ -42,8 +44,8 @@ impl DatasetRun<'_> {
     ) -> Result<Vec<SolvedSet>> {
         let solves = (0..data.sets.len()).map(|member| self.member_solve(data, (attempt, member), step, base));
         let solves = solves.collect::<Result<Vec<MemberSolve>>>()?;
-        self.solve_several(data, step, base, &solves)?;
-        solves.into_iter().map(|solve| self.solve(data, solve, step, base)).collect()
+        self.solve_several(data, base, &solves)?;
+        solves.into_iter().map(|solve| self.solve(data, solve, base)).collect()
     }
 
     fn member_solve(
@@ -54,20 +56,15 @@ impl DatasetRun<'_> {
         base: &Attempted,
     ) -> Result<MemberSolve> {
         let id = StepId::of(attempt, Step::Solve).member(member);
+        let step = step.of_set(member);
         let key = step.key(self.member_data_key(data, member).as_ref(), &self.model_key(base));
         let part = part_of_member("calibration", data.member_name(member));
         let context = self.context(data, id, &part, &data.log_name("solve", member))?;
-        Ok(MemberSolve { member, id, key, context })
+        Ok(MemberSolve { member, id, key, context, step })
     }
 
     /// Does those of several solves that are not done, as many at the same time as there are processors for.
-    fn solve_several(
-        &mut self,
-        data: &Prepared,
-        step: &CalibrationStep,
-        base: &Attempted,
-        solves: &[MemberSolve],
-    ) -> Result<()> {
+    fn solve_several(&mut self, data: &Prepared, base: &Attempted, solves: &[MemberSolve]) -> Result<()> {
         let at_once = self.backend.solves_at_once();
         let open = |solve: &&MemberSolve| self.finished::<Solved>(solve.id, &solve.key, tables_exist).is_none();
         let open: Vec<&MemberSolve> = solves.iter().filter(open).collect();
@@ -75,11 +72,11 @@ impl DatasetRun<'_> {
             return Ok(());
         }
         self.ensure_model_to_solve(data, base)?;
-        open.chunks(at_once).try_for_each(|some| self.solve_at_once(step, base, some))
+        open.chunks(at_once).try_for_each(|some| self.solve_at_once(base, some))
     }
 
     /// Does some solves at the same time; each is a step of its own.
-    fn solve_at_once(&mut self, step: &CalibrationStep, base: &Attempted, some: &[&MemberSolve]) -> Result<()> {
+    fn solve_at_once(&mut self, base: &Attempted, some: &[&MemberSolve]) -> Result<()> {
         interrupt::check()?;
         for MemberSolve { id, key, context, .. } in some {
             self.journal.append(JournalEvent::Started { step: *id, key: key.clone(), touches: Vec::new() })?;
@@ -87,15 +84,16 @@ impl DatasetRun<'_> {
             fs::remove(&context.folder)?;
             fs::make(&context.folder)?;
         }
-        let job = |MemberSolve { member, context, .. }: &&MemberSolve| SolveJob {
+        let job = |MemberSolve { member, context, step, .. }: &&MemberSolve| SolveJob {
             member: *member,
+            step: step.clone(),
             earlier: base.active.tables(*member),
             context: context.clone(),
         };
         let jobs: Vec<SolveJob<'_>> = some.iter().map(job).collect();
         let (clock, place) = (Instant::now(), self.place.clone());
         self.events.emit(Event::StepStarted { place, step: Step::Solve, expected_s: None });
-        let results = self.backend.solve_several(step, &jobs);
+        let results = self.backend.solve_several(&jobs);
         let seconds = clock.elapsed().as_secs_f64();
         let mut failed = None;
         for (MemberSolve { id, key, .. }, result) in some.iter().zip(results) {
@@ -118,8 +116,7 @@ impl DatasetRun<'_> {
     fn solve(
         &mut self,
         data: &Prepared,
-        MemberSolve { member, id, key, context }: MemberSolve,
-        step: &CalibrationStep,
+        MemberSolve { member, id, key, context, step }: MemberSolve,
         base: &Attempted,
     ) -> Result<SolvedSet> {
         let spec = StepSpec { id, key: key.clone(), touches: &[] };
@@ -128,7 +125,7 @@ impl DatasetRun<'_> {
             // Tables of an unfinished solve would be appended to.
             fs::remove(&context.folder)?;
             fs::make(&context.folder)?;
-            run.backend.solve(member, step, base.active.tables(member), &context)
+            run.backend.solve(member, &step, base.active.tables(member), &context)
         })?;
         self.note_commands(Step::Solve, &solved.commands, &context.log);
         let of_set = data.member_name(member).map_or_else(String::new, |name| format!("{name}: "));

@@ -46,6 +46,8 @@ pub(super) struct Script {
     pub(super) sets: Vec<&'static str>,
     /// Solves at the same time.
     pub(super) at_once: usize,
+    /// Each has a chain of its own.
+    pub(super) own_chains: bool,
     /// A measurement set whose solutions are all flagged from this round on.
     pub(super) weak: Option<(usize, usize)>,
     /// Dynamic range of images without weak measurement sets over that of images of all.
@@ -68,6 +70,7 @@ impl Script {
             start_snr: [("inf", 9.0), ("int", 3.0)],
             sets: vec!["field"],
             at_once: 1,
+            own_chains: false,
             weak: None,
             gain_without: 1.0,
             facets_from: None,
@@ -93,6 +96,15 @@ pub(super) struct FakeBackend {
 }
 
 impl FakeBackend {
+    /// Intervals that grow with the number of the measurement set, where each has a chain of its own.
+    fn chains(&self, tag: &str) -> Vec<Vec<GaincalOptions>> {
+        let chain = |set: usize| {
+            let solint = format!("{}s", 60 * (set + 1));
+            vec![GaincalOptions { uvrange: tag.to_owned(), solint, ..GaincalOptions::default() }]
+        };
+        if self.script.own_chains { (0..self.script.sets.len()).map(chain).collect() } else { Vec::new() }
+    }
+
     pub(super) fn new(root: &Path, script: Script) -> Self {
         let columns: Vec<PathBuf> = script.sets.iter().map(|name| root.join(format!("{name}.ms"))).collect();
         columns.iter().for_each(|columns| fs::create_dir_all(columns).unwrap());
@@ -211,6 +223,7 @@ impl Backend for FakeBackend {
                 chain: vec![GaincalOptions { uvrange: tag.clone(), ..GaincalOptions::default() }],
                 reference_antenna: None,
             },
+            chains: self.chains(&tag),
         });
         let imaging = ImagingStep {
             imager: ImagerOptions::Command(CommandOptions { template: vec![tag.clone()] }),
@@ -241,7 +254,7 @@ impl Backend for FakeBackend {
             let element = GaincalOptions { solint: solint.into(), ..GaincalOptions::default() };
             let options =
                 CalibrationPlan { calibrator: CalibratorKind::Casa, chain: vec![element], reference_antenna: None };
-            CalibrationStep { options }
+            CalibrationStep::alike(options)
         };
         let steps = if id.round > 0 { vec![chain("inf"), chain("int")] } else { Vec::new() };
         StartChains { steps, automatic: true }

@@ -1,6 +1,7 @@
 //! Several measurement sets that are imaged together: one image and judgement, tables and columns of their own.
 
 use super::*;
+use crate::campaign::record::MemberRecord;
 
 fn nights() -> Script {
     Script { sets: vec!["a", "b"], ..Script::rising() }
@@ -44,6 +45,24 @@ fn solves_at_the_same_time_give_the_same_and_each_is_done_once() {
     let at_once = Script { at_once: 2, ..three.clone() };
     assert_eq!(uninterrupted(&at_once), uninterrupted(&three));
     fails_anywhere(&at_once);
+}
+
+#[test]
+fn sets_with_intervals_of_their_own_are_solved_with_them_and_resumed_to_the_same() {
+    let script = Script { own_chains: true, ..nights() };
+    let folder = tempfile::tempdir().unwrap();
+    let (record, end, _) = run(folder.path(), &mut FakeBackend::new(folder.path(), script.clone()));
+    assert_eq!(end.unwrap(), State::Done);
+    let best = record.best_round().unwrap();
+    assert_eq!(best.chain[0].solint, "60s");
+    let own = |member: &MemberRecord| member.chain.first().map(|term| term.solint.clone());
+    let intervals: Vec<Option<String>> = best.members.iter().map(own).collect();
+    assert_eq!(intervals, [None, Some("120s".to_owned())], "named where they differ from those of the round");
+    let gains = |member: usize| fs::read(&best.members[member].tables[0].path).unwrap();
+    assert_ne!(gains(0), gains(1), "each was solved with its own options");
+    fails_anywhere(&script);
+    let at_once = Script { at_once: 2, ..script.clone() };
+    assert_eq!(uninterrupted(&at_once), uninterrupted(&script));
 }
 
 #[test]

@@ -15,7 +15,7 @@ use super::{ImageSignal, Interval, MIN_ANTENNAS, Observation, Sharing, TermChoic
 use crate::quality::solutions::TermKind;
 
 /// Degrees of freedom that the solution takes.
-const SOLVED_ANTENNAS: f64 = 3.0;
+pub(super) const SOLVED_ANTENNAS: f64 = 3.0;
 
 /// The S/N of unflagged solutions says little where more than this fraction is flagged: the weak ones are missing.
 pub(super) const HARDLY_FLAGGED: f64 = 0.1;
@@ -66,7 +66,10 @@ impl Signal {
     pub(super) fn of(history: &[Tried], image: &ImageSignal, observation: &Observation) -> Self {
         let measured = history.iter().rev().find_map(|t| Self::measured(t, observation));
         let total = observation.total_s();
-        let from_image = || antenna_snr(image.snr(), observation.antennas, total, total).powi(2) / total;
+        let from_image = || {
+            let of_mean = antenna_snr(image.snr(), observation.antennas, total, total).powi(2) / total;
+            of_mean * observation.best_over_mean
+        };
         Self { per_second: measured.unwrap_or_else(from_image) }
     }
 
@@ -84,6 +87,11 @@ impl Signal {
         };
         let whole = terms().filter(|(_, s)| s.flagged_fraction < HARDLY_FLAGGED).filter_map(rate).reduce(f64::max);
         whole.or_else(|| terms().filter_map(rate).reduce(f64::max))
+    }
+
+    /// Where an antenna gathers this many times as much.
+    pub(super) fn times(self, share: f64) -> Self {
+        Self { per_second: share * self.per_second }
     }
 
     /// S/N of an antenna's solution of this term.

@@ -14,6 +14,7 @@
 //! | `state` | the history: the chain in force, what was tried, what it gained |
 //! | `sharing` | one solution for both polarisations, for all windows |
 //! | `phases`, `amplitudes` | the chains that may follow |
+//! | `sets` | several measurement sets of one image, whose S/N differ |
 //! | `course` | their order, what speaks against each, the end |
 //! | `tables` | tables that are refused, antennas that are hopeless |
 
@@ -22,6 +23,7 @@ mod course;
 mod estimate;
 mod options;
 mod phases;
+mod sets;
 mod sharing;
 mod state;
 mod tables;
@@ -31,6 +33,7 @@ mod types;
 
 pub use estimate::{antenna_snr, interval_for_snr};
 pub use options::SolintOptions;
+pub use sets::{SetSignal, best_over_mean, chains_of_sets};
 pub use tables::{hopeless_antennas, refused};
 pub use types::{Choice, ImageSignal, Interval, Limit, Observation, Sharing, TermChoice, Tried, Weighed};
 

@@ -7,7 +7,7 @@ use super::{Interval, Sharing, TermChoice, Tried};
 use crate::quality::solutions::TermKind;
 
 /// Intervals that differ by less than this factor give the same gains.
-const SAME_LENGTH: f64 = 1.5;
+pub(super) const SAME_LENGTH: f64 = 1.5;
 
 /// Between an interval that was kept and a shorter one that was not, another is tried where they differ by this factor.
 const WIDE_GAP: f64 = 3.0;

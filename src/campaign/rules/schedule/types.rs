@@ -28,6 +28,9 @@ pub struct Observation {
     pub delays: bool,
     /// It solves gains of each channel.
     pub bandpass: bool,
+    /// Of several measurement sets, by how much the squared S/N that an antenna of the best gathers in a second exceeds the
+    /// mean: the chain is chosen for the best. 1: there is one, or all are alike.
+    pub best_over_mean: f64,
 }
 
 impl Observation {

@@ -7,7 +7,7 @@ use crate::campaign::plan::RoundPlan;
 use crate::campaign::rules::acceptance::{RoundOutcome, last_accepted};
 use crate::campaign::rules::facets;
 use crate::campaign::rules::schedule::{
-    self, Choice, ImageSignal, Interval, Limit, Sharing, SolintOptions, TermChoice, Tried, Weighed,
+    self, Choice, ImageSignal, Interval, Limit, Observation, Sharing, SolintOptions, TermChoice, Tried, Weighed,
 };
 use indexmap::IndexMap;
 
@@ -16,8 +16,8 @@ use indexmap::IndexMap;
 pub(super) struct Intervals {
     /// What each attempt solved for.
     solved: IndexMap<AttemptId, Vec<TermChoice>>,
-    /// The automatic choice of each attempt.
-    chosen: IndexMap<AttemptId, Choice>,
+    /// The automatic choice of each attempt, and the chains of its measurement sets where they differ.
+    chosen: IndexMap<AttemptId, (Choice, Vec<Vec<TermChoice>>)>,
 }
 
 impl Intervals {
@@ -51,6 +51,8 @@ pub(super) enum IntervalChoice {
         why: String,
         /// The alternatives.
         weighed: Vec<Weighed>,
+        /// The chains of the measurement sets, where they differ.
+        chains: Vec<Vec<GaincalOptions>>,
     },
     /// None is worth trying.
     GiveUp {
@@ -87,18 +89,45 @@ impl Programs<'_> {
             let limits =
                 SolintOptions { flagged_solutions: self.plan.acceptance.flagged_solutions, ..self.plan.solint.clone() };
             let observation = self.observation(calibration, at);
-            let choice = schedule::choose(&self.intervals.tried(history), &signal, &observation, left, &limits);
-            self.intervals.chosen.insert(id, choice);
+            let tried = self.intervals.tried(history);
+            let choice = schedule::choose(&tried, &signal, &observation, left, &limits);
+            let (choice, chains) = self.by_set(choice, (&tried, &signal, &observation), &limits);
+            self.intervals.chosen.insert(id, (choice, chains));
         }
-        match &self.intervals.chosen[&id] {
+        let (choice, chains) = &self.intervals.chosen[&id];
+        match choice {
             Choice::Stop { why, limit } => IntervalChoice::GiveUp { why: why.clone(), limit: *limit },
             Choice::Solve { chain, why, weighed } => {
-                let template = calibration.chain[at].clone();
-                calibration.chain.splice(at..=at, chain.iter().map(|term| options_of(&template, term)));
+                let (file, template) = (calibration.chain.clone(), calibration.chain[at].clone());
+                let resolved = |chain: &Vec<TermChoice>| {
+                    let mut all = file.clone();
+                    all.splice(at..=at, chain.iter().map(|term| options_of(&template, term)));
+                    all
+                };
+                let chains = chains.iter().map(resolved).collect();
+                calibration.chain = resolved(chain);
                 self.intervals.solved.insert(id, chain.clone());
-                IntervalChoice::Chosen { why: why.clone(), weighed: weighed.clone() }
+                IntervalChoice::Chosen { why: why.clone(), weighed: weighed.clone(), chains }
             }
         }
+    }
+
+    /// The chains of the measurement sets; none where all have the one that was chosen. The reason names those that differ.
+    fn by_set(
+        &self,
+        choice: Choice,
+        state: (&[Tried], &ImageSignal, &Observation),
+        limits: &SolintOptions,
+    ) -> (Choice, Vec<Vec<TermChoice>>) {
+        let Choice::Solve { chain, why, weighed } = choice else { return (choice, Vec::new()) };
+        let chains = schedule::chains_of_sets(&chain, state, &self.observations(state.2), limits);
+        let differing = self.sets.iter().zip(&chains).filter(|(_, own)| **own != chain);
+        let words: Vec<String> = differing.map(|(set, own)| format!("{}: {}", set.name, words(own))).collect();
+        if words.is_empty() {
+            return (Choice::Solve { chain, why, weighed }, Vec::new());
+        }
+        let why = format!("{why}; longer where the S/N is lower: {}", words.join("; "));
+        (Choice::Solve { chain, why, weighed }, chains)
     }
 
     /// The term that options of a file stand for.
@@ -117,6 +146,11 @@ impl Programs<'_> {
             windows: sharing(options.combine.contains("spw")),
         }
     }
+}
+
+/// A chain for people.
+fn words(chain: &[TermChoice]) -> String {
+    chain.iter().map(ToString::to_string).collect::<Vec<_>>().join(" + ")
 }
 
 /// The element of a chain that is left to the schedule.

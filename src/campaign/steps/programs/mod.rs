@@ -160,8 +160,8 @@ impl Backend for Programs<'_> {
         self.share.threads
     }
 
-    fn solve_several(&mut self, step: &CalibrationStep, jobs: &[SolveJob<'_>]) -> Vec<Result<Solved>> {
-        self.solve_at_once(step, jobs)
+    fn solve_several(&mut self, jobs: &[SolveJob<'_>]) -> Vec<Result<Solved>> {
+        self.solve_at_once(jobs)
     }
 
     fn apply(

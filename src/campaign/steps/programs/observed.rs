@@ -4,7 +4,7 @@ use super::Programs;
 use crate::calibrator::options::{GainType, TermKind};
 use crate::campaign::file::CalibratorKind;
 use crate::campaign::plan::CalibrationPlan;
-use crate::campaign::rules::schedule::Observation;
+use crate::campaign::rules::schedule::{Observation, SetSignal, best_over_mean};
 use crate::measurement_set::{Antenna, MsSummary};
 
 impl Programs<'_> {
@@ -22,6 +22,23 @@ impl Programs<'_> {
         self.summaries().map(|summary| summary.integration_s).fold(0.0, f64::max)
     }
 
+    /// The same of each of several measurement sets; none where the noise of one is not known.
+    pub(super) fn observations(&self, all: &Observation) -> Vec<SetSignal> {
+        if !self.target.is_joint() {
+            return Vec::new();
+        }
+        let of_set = |summary: &MsSummary| {
+            let observation = Observation {
+                antennas: used_antennas(summary),
+                integration_s: all.integration_s,
+                scans_s: scans_s(summary),
+                ..all.clone()
+            };
+            Some(SetSignal { observation, noise: summary.theoretical_noise?.jy()? })
+        };
+        self.summaries().map(of_set).collect::<Option<Vec<_>>>().unwrap_or_default()
+    }
+
     /// What the schedule may choose from, with the element `at` of the chain left to it. Several measurement sets are one
     /// observation with the scans of all of them.
     pub(super) fn observation(&self, calibration: &CalibrationPlan, at: usize) -> Observation {
@@ -34,7 +51,7 @@ impl Programs<'_> {
         let windows_apart = !template.combine.contains("spw");
         let most = |of: &dyn Fn(&MsSummary) -> usize| self.summaries().map(of).max().unwrap_or(0);
         let channels = |s: &MsSummary| s.spectral_windows.iter().map(|w| w.frequencies_hz.len()).max().unwrap_or(0);
-        Observation {
+        let all = Observation {
             antennas: self.antennas(),
             integration_s: self.integration_s(),
             scans_s: self.summaries().flat_map(scans_s).collect(),
@@ -44,18 +61,25 @@ impl Programs<'_> {
             windows_combine: calibration.calibrator == CalibratorKind::Casa && template.nspw <= 1,
             channels: most(&channels) / template.nspw.max(1),
             chains,
+            best_over_mean: 1.0,
             bandpass: calibration.calibrator == CalibratorKind::Casa,
             delays: chains && calibration.chain.iter().all(|o| o.kind() != TermKind::Delay),
-        }
+        };
+        Observation { best_over_mean: best_over_mean(&self.observations(&all)), ..all }
     }
 
     /// Antennas with unflagged data; the median of several measurement sets.
     fn antennas(&self) -> usize {
-        let used = |antenna: &&Antenna| antenna.has_data && antenna.unflagged_fraction > 0.0;
-        let mut counts: Vec<usize> = self.summaries().map(|s| s.antennas.iter().filter(used).count()).collect();
+        let mut counts: Vec<usize> = self.summaries().map(used_antennas).collect();
         counts.sort_unstable();
         counts.get(counts.len() / 2).copied().unwrap_or(0)
     }
+}
+
+/// Antennas with unflagged data.
+fn used_antennas(summary: &MsSummary) -> usize {
+    let used = |antenna: &&Antenna| antenna.has_data && antenna.unflagged_fraction > 0.0;
+    summary.antennas.iter().filter(used).count()
 }
 
 /// Length of each scan, seconds: time on source, evenly divided, as the summary does not list the scans one by one.

@@ -8,7 +8,7 @@ use crate::calibrator::options::GaincalOptions;
 use crate::calibrator::term_names;
 use crate::campaign::file::{MaskCadence, MaskImage, MaskMethod, Multiscale};
 use crate::campaign::layout::AttemptId;
-use crate::campaign::plan::{MaskPlan, RoundPlan};
+use crate::campaign::plan::{CalibrationPlan, MaskPlan, RoundPlan};
 use crate::campaign::rules::acceptance::Relaxation;
 use crate::campaign::rules::scales;
 use crate::campaign::steps::field;
@@ -41,11 +41,12 @@ impl Programs<'_> {
         if let Some((options, _)) = &started {
             plan.calibration = Some(options.clone());
         }
-        let (interval_why, weighed) = match self.with_facet_stage(&mut plan, id, past)? {
-            IntervalChoice::Given => (started.map(|(_, why)| why), Vec::new()),
-            IntervalChoice::Chosen { why, weighed } => (Some(why), weighed),
+        let (interval_why, weighed, chains) = match self.with_facet_stage(&mut plan, id, past)? {
+            IntervalChoice::Given => (started.map(|(_, why)| why), Vec::new(), Vec::new()),
+            IntervalChoice::Chosen { why, weighed, chains } => (Some(why), weighed, chains),
             IntervalChoice::GiveUp { why, limit } => return Ok(Proposal::GiveUp { why, limit }),
         };
+        let chains = self.relaxed_chains(&plan, chains, changes);
         for change in changes {
             relax(&mut plan, change, self.integration_s());
         }
@@ -64,8 +65,24 @@ impl Programs<'_> {
             first_interval: plan.calibration.is_some() && earlier.iter().all(|r| r.calibration.is_none()),
             imaging: self.imaging_step(&plan, changes, mask.as_ref()),
             mask,
-            calibration: plan.calibration.map(|options| CalibrationStep { options }),
+            calibration: plan.calibration.map(|options| CalibrationStep { options, chains }),
         })))
+    }
+
+    /// The chains of measurement sets, relaxed as that of all is.
+    fn relaxed_chains(
+        &self,
+        plan: &RoundPlan,
+        chains: Vec<Vec<GaincalOptions>>,
+        changes: &[Relaxation],
+    ) -> Vec<Vec<GaincalOptions>> {
+        let relaxed = |chain: Vec<GaincalOptions>| {
+            let mut own = plan.clone();
+            own.calibration = own.calibration.map(|options| CalibrationPlan { chain, ..options });
+            changes.iter().for_each(|change| relax(&mut own, change, self.integration_s()));
+            own.calibration.map(|options| options.chain).unwrap_or_default()
+        };
+        chains.into_iter().map(relaxed).collect()
     }
 
     /// Gives automatic masks of few antennas the margin that suits them, unless the plan has one.

@@ -3,7 +3,7 @@
 use super::Programs;
 use super::intervals::Intervals;
 use crate::campaign::plan::Share;
-use crate::campaign::steps::{Backend, CalibrationStep, SolveJob, Solved};
+use crate::campaign::steps::{Backend, SolveJob, Solved};
 use crate::programs::casa::Casa;
 use crate::util::parallel;
 use crate::{Error, Result};
@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 
 impl Programs<'_> {
     /// Solves all jobs at the same time.
-    pub(super) fn solve_at_once(&mut self, step: &CalibrationStep, jobs: &[SolveJob<'_>]) -> Vec<Result<Solved>> {
+    pub(super) fn solve_at_once(&mut self, jobs: &[SolveJob<'_>]) -> Vec<Result<Solved>> {
         let share = self.share.divided(jobs.len());
         let solvers = (0..jobs.len()).map(|number| self.solver(number, share)).collect::<Result<Vec<Mutex<Self>>>>();
         let solvers = match solvers {
@@ -24,7 +24,7 @@ impl Programs<'_> {
         };
         // A failure of one does not stop the others: what they have done need not be done again.
         let done = parallel::run_all(jobs.len(), jobs.len(), &AtomicBool::new(false), |index| {
-            let SolveJob { member, earlier, context } = &jobs[index];
+            let SolveJob { member, step, earlier, context } = &jobs[index];
             let mut solver = solvers[index].lock().unwrap_or_else(PoisonError::into_inner);
             solver.solve(*member, step, earlier, context)
         });

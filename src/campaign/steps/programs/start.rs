@@ -30,13 +30,13 @@ impl Programs<'_> {
     pub(super) fn chains_to_start(&self, id: AttemptId) -> StartChains {
         let Some(options) = self.round(id.round).calibration.clone() else { return StartChains::default() };
         let Some(at) = options.chain.iter().position(|o| o.interval() == Some(Solint::Auto)) else {
-            return StartChains { steps: vec![CalibrationStep { options }], automatic: false };
+            return StartChains { steps: vec![CalibrationStep::alike(options)], automatic: false };
         };
         let step = |solint: &str| {
             let mut options = options.clone();
             let chosen = &mut options.chain[at];
             (chosen.solint, chosen.calmode) = (solint.to_owned(), CalMode::P);
-            CalibrationStep { options }
+            CalibrationStep::alike(options)
         };
         StartChains { steps: INTERVALS.map(step).to_vec(), automatic: true }
     }

@@ -8,6 +8,7 @@ use crate::report::draw::gains::{self, AntennaPlot, GainPlots};
 use crate::report::numbers::{capital, grouped, percent, significant, time};
 use crate::report::widgets::Fact;
 use crate::report::widgets::table::{Cell, Heading, Row, Table};
+use crate::report::words;
 use serde::Serialize;
 use std::path::Path;
 
@@ -76,6 +77,7 @@ pub(super) fn view(folder: &Path, round: &RoundRecord) -> Option<SolutionsView> 
 fn member_view(folder: &Path, member: &MemberRecord) -> Option<SetView> {
     let stats = full_statistics(folder, member.solutions.as_ref(), member.solutions_file.as_deref())?;
     let known = [
+        Fact::known("own intervals", (!member.chain.is_empty()).then(|| words::solves(&member.chain))),
         Fact::known("tables applied", Some(table_names(&member.tables))),
         Fact::known("too weak", member.weak.clone()),
         Fact::known("identity gains", identity_gains(&stats)),
@@ -295,9 +297,15 @@ fn mjd_time(seconds: f64) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::calibrator::options::GaincalOptions;
+    use crate::campaign::record::TermRecord;
 
     #[test]
     fn several_measurement_sets_have_a_row_and_antennas_each() {
+        let longer = || {
+            let options = GaincalOptions { solint: "240s".into(), ..GaincalOptions::default() };
+            TermRecord::of_chain(&[options]).remove(0)
+        };
         let stats = |solutions| SolutionStats {
             solutions,
             antennas: vec![crate::quality::solutions::AntennaSolutions { name: "ea01".into(), ..Default::default() }],
@@ -307,6 +315,7 @@ mod tests {
             name: name.into(),
             solutions: Some(stats(10)),
             weak: weak.map(str::to_owned),
+            chain: if weak.is_some() { vec![longer()] } else { Vec::new() },
             ..MemberRecord::default()
         };
         let one = RoundRecord { solutions: Some(stats(20)), ..RoundRecord::default() };
@@ -317,6 +326,7 @@ mod tests {
         assert_eq!((several.sets.len(), several.by_set.rows.len()), (2, 2));
         let page = serde_json::to_string(&several).expect("JSON");
         assert!(page.contains("no, too weak") && page.contains("90 % flagged") && page.contains("night1"), "{page}");
+        assert_eq!(page.matches("p 240s").count(), 1, "{page}");
     }
 
     #[test]

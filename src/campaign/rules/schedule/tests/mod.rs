@@ -1,6 +1,7 @@
 //! Estimates and intervals, each step of the schedule, and whole campaigns on a toy array.
 
 mod estimates;
+mod sets;
 mod steps;
 mod tables;
 mod toy;
@@ -20,6 +21,7 @@ fn field() -> Observation {
         channels: 2,
         chains: true,
         delays: true,
+        best_over_mean: 1.0,
         bandpass: true,
     }
 }

@@ -52,7 +52,7 @@ impl Programs<'_> {
                 let shortest = self.seen(id, past, options)?.map_or(1, |seen| seen.shortest);
                 self.by_direction(plan, options, (step, shortest));
                 let why = "the next of the steps by direction".to_owned();
-                return Ok(IntervalChoice::Chosen { why, weighed: Vec::new() });
+                return Ok(IntervalChoice::Chosen { why, weighed: Vec::new(), chains: Vec::new() });
             }
             Stage::Over(why) => return Ok(IntervalChoice::GiveUp { why: why.to_owned(), limit: Limit::NoGain }),
             Stage::Before => {}
@@ -75,7 +75,7 @@ impl Programs<'_> {
         };
         self.by_direction(plan, options, (facets::first_step(), shortest));
         let why = format!("{words}: errors may depend on direction");
-        Ok(IntervalChoice::Chosen { why, weighed: Vec::new() })
+        Ok(IntervalChoice::Chosen { why, weighed: Vec::new(), chains: Vec::new() })
     }
 
     /// Makes a round one by direction.
