@@ -3,7 +3,7 @@
 # the letter.
 set -eu
 cd "$(dirname "$0")/.."
-wheel=$(ls target/release-files/*.whl)
+wheel=$(ls target/release-files/*"$(uname -m)".whl)
 rm -rf target/user
 python3 -m venv target/user/env
 target/user/env/bin/pip install --quiet --disable-pip-version-check "$wheel"
