@@ -4,8 +4,8 @@
 //! A piece is done when its file says so, whatever Slurm says; the ledger tells which jobs were submitted for the rest.
 
 use super::JobOptions;
-use super::ledger::{Ledger, LedgerState, Member, Submission, Work};
-use super::slurm::{BatchSystem, Job, SlurmError, TaskState};
+use super::ledger::{Ledger, LedgerState, Member, Room, Submission, Work};
+use super::slurm::{BatchSystem, Job, TaskState};
 use crate::process::interrupt;
 use crate::util::fs;
 use crate::{Error, Result};
@@ -210,19 +210,8 @@ impl Following<'_> {
     fn last_jobs(&self, undone: &BTreeSet<usize>) -> Result<HashMap<usize, Last>> {
         let mut last: HashMap<usize, Last> = HashMap::new();
         let mut jobs: HashMap<u32, u64> = HashMap::new();
-        for mut submission in self.ledger.submissions()?.into_iter().filter(|s| s.plan == self.work.key) {
-            if submission.job.is_none() {
-                match self.system.job_named(&submission.name)? {
-                    Some(job) => {
-                        submission.job = Some(job);
-                        self.ledger.submitted(&submission)?;
-                    }
-                    None => {
-                        self.ledger.withdraw(submission.number)?;
-                        continue;
-                    }
-                }
-            }
+        let all = self.ledger.adopt(self.system, &mut |_, _| {})?;
+        for submission in all.into_iter().filter(|s| s.plan == self.work.key) {
             jobs.extend(submission.job.map(|job| (submission.number, job)));
             for Member { index, set, attempt } in &submission.members {
                 let Ok(piece) = set.parse() else { continue };
@@ -265,7 +254,7 @@ impl Following<'_> {
     /// Announces, submits and records one array; the reason if there is no room for it.
     fn submit_array(&self, offset: usize, members: Vec<Member>) -> Result<Option<String>> {
         let number = self.ledger.next_number()?;
-        let mut submission = Submission {
+        let submission = Submission {
             number,
             generation: self.generation,
             wave: self.generation,
@@ -291,22 +280,9 @@ impl Following<'_> {
             log: log.join("%a.log"),
             script: self.ledger.folder().join(format!("{number:05}.sh")),
         };
-        match self.system.submit(&job) {
-            Ok(job) => {
-                submission.job = Some(job);
-                self.ledger.submitted(&submission)?;
-                Ok(None)
-            }
-            Err(SlurmError::Full { words }) => {
-                self.ledger.withdraw(number)?;
-                Ok(Some(words))
-            }
-            Err(error) => {
-                if matches!(error, SlurmError::Refused { .. }) && self.system.job_named(&submission.name)?.is_none() {
-                    self.ledger.withdraw(number)?;
-                }
-                Err(error.into())
-            }
+        match self.ledger.submit(self.system, submission, &job)? {
+            Room::Taken(_) => Ok(None),
+            Room::Full(words) => Ok(Some(words)),
         }
     }
 
@@ -330,7 +306,7 @@ fn last_words(log: &Path) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::batch_system::slurm::Task;
+    use crate::batch_system::slurm::{SlurmError, Task};
     use std::cell::{Cell, RefCell};
 
     /// A batch system whose jobs end at once, as the test says.

@@ -5,6 +5,8 @@
 //! job's number after. One that has no number belongs to a submission that was cut off between: Slurm is asked whether
 //! it knows a job of that name.
 
+use super::slurm::{BatchSystem, Job, SlurmError};
+use crate::Result;
 use crate::util::fs::write_atomically;
 use serde::{Deserialize, Serialize};
 use std::fs::OpenOptions;
@@ -103,6 +105,15 @@ pub(crate) struct LedgerState {
     pub generation: u32,
     /// Somebody cancelled the jobs of this generation.
     pub cancelled: bool,
+}
+
+/// The queue's answer to a submission.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// The job's number.
+    Taken(u64),
+    /// It is full: the batch system's words.
+    Full(String),
 }
 
 /// The ledger of a campaign.
@@ -205,6 +216,53 @@ impl Ledger {
     pub(crate) fn submitted(&self, submission: &Submission) -> Result<(), LedgerError> {
         let name = format!("{:05}.json", submission.number);
         self.replace(&name, &serde_json::to_vec(submission).expect("plain data"))
+    }
+
+    /// All submissions with their job numbers, oldest first: those that were cut off are looked for by name, or taken back.
+    /// `found` hears of those whose job was there.
+    ///
+    /// # Errors
+    /// The batch system does not answer; the folder cannot be read or written.
+    pub(crate) fn adopt(&self, system: &dyn BatchSystem, found: &mut dyn FnMut(u64, &str)) -> Result<Vec<Submission>> {
+        let mut all = Vec::new();
+        for mut submission in self.submissions()? {
+            if submission.job.is_none() {
+                let Some(job) = system.job_named(&submission.name)? else {
+                    self.withdraw(submission.number)?;
+                    continue;
+                };
+                submission.job = Some(job);
+                self.submitted(&submission)?;
+                found(job, &submission.name);
+            }
+            all.push(submission);
+        }
+        Ok(all)
+    }
+
+    /// Submits what was announced and writes down its number, or takes it back where the queue is full.
+    ///
+    /// # Errors
+    /// The batch system refuses or does not answer; the folder cannot be written.
+    pub(crate) fn submit(&self, system: &dyn BatchSystem, mut submission: Submission, job: &Job) -> Result<Room> {
+        match system.submit(job) {
+            Ok(job) => {
+                submission.job = Some(job);
+                self.submitted(&submission)?;
+                Ok(Room::Taken(job))
+            }
+            Err(SlurmError::Full { words }) => {
+                self.withdraw(submission.number)?;
+                Ok(Room::Full(words))
+            }
+            Err(error) => {
+                // Refused for sure; where there was no answer, the next look finds out by name.
+                if matches!(error, SlurmError::Refused { .. }) && system.job_named(&submission.name)?.is_none() {
+                    self.withdraw(submission.number)?;
+                }
+                Err(error.into())
+            }
+        }
     }
 
     /// Takes back what was announced and not submitted.

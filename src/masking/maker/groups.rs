@@ -8,7 +8,7 @@ use crate::kernels::bitmask::BitMask;
 use crate::masking::MaskBits;
 use crate::masking::auto::AutoMaskError;
 use crate::{Error, Result};
-use ndarray::{Array2, ArrayView2, Zip};
+use ndarray::{Array2, Zip};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -166,14 +166,9 @@ impl Files {
             Zip::from(&mut values).and(&high).for_each(|v, &h| *v |= h << HALF);
             return Ok(MaskBits::Wide(values));
         }
-        let values = file.read_plane_as(0, own, |v| v as u8)?;
         if self.bits > 1 {
-            return Ok(MaskBits::Narrow(values));
+            return Ok(MaskBits::Narrow(file.read_plane_as(0, own, |v| v as u8)?));
         }
-        Ok(MaskBits::Plain(plain(values.view())))
+        Ok(MaskBits::Plain(BitMask::from_bools(file.read_mask(0, own)?.view())))
     }
-}
-
-fn plain(values: ArrayView2<'_, u8>) -> BitMask {
-    BitMask::from_bools(values.mapv(|v| v != 0).view())
 }

@@ -120,23 +120,22 @@ fn identity(cube: &Cube<'_>) -> RunIdentity {
 
 /// Refuses a state that was made with other inputs, or whose masks are damaged.
 pub(super) fn check_state(cube: &Cube<'_>, state: &StateFolder) -> Result<(), MultithreshError> {
-    check_identity(cube.inputs, &identity(cube), state, state.path())?;
+    check_identity(cube.inputs, &identity(cube), state)?;
     check_masks(cube, state)
 }
 
 /// Refuses a state that was made with other inputs.
-fn check_identity(
-    inputs: &CycleInputs,
-    run: &RunIdentity,
-    state: &StateFolder,
-    folder: &Path,
-) -> Result<(), MultithreshError> {
+fn check_identity(inputs: &CycleInputs, run: &RunIdentity, state: &StateFolder) -> Result<(), MultithreshError> {
     let Some(record) = state.record() else { return Ok(()) };
     let mut changes = record.changes(run);
     if let Some(level) = inputs.sidelobe_level.filter(|&l| l != record.sidelobe_level) {
         changes.push(format!("sidelobe level: {} -> {level}", record.sidelobe_level));
     }
-    if changes.is_empty() { Ok(()) } else { Err(MultithreshError::StateMismatch { folder: folder.into(), changes }) }
+    if changes.is_empty() {
+        Ok(())
+    } else {
+        Err(MultithreshError::StateMismatch { folder: state.path().into(), changes })
+    }
 }
 
 /// Refuses masks that are damaged: unreadable, of another size, or of other channels than the record has.

@@ -116,25 +116,10 @@ impl<'a> Batch<'a> {
 
     /// Submissions with their job numbers; those that were cut off are looked for by name, or taken back.
     fn adopt(&self) -> Result<Vec<Submission>> {
-        let mut all = Vec::new();
-        for mut submission in self.ledger.submissions()? {
-            if submission.job.is_none() {
-                match self.system.job_named(&submission.name)? {
-                    Some(job) => {
-                        submission.job = Some(job);
-                        self.ledger.submitted(&submission)?;
-                        let text = format!("found job {job} ({}), which an earlier run submitted", submission.name);
-                        self.campaign.events.message(None, Level::Info, text);
-                    }
-                    None => {
-                        self.ledger.withdraw(submission.number)?;
-                        continue;
-                    }
-                }
-            }
-            all.push(submission);
-        }
-        Ok(all)
+        self.ledger.adopt(self.system, &mut |job, name| {
+            let text = format!("found job {job} ({name}), which an earlier run submitted");
+            self.campaign.events.message(None, Level::Info, text);
+        })
     }
 
     /// Slurm's states by number of submission and index (0 for single jobs).

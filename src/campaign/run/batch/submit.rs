@@ -3,8 +3,8 @@
 use super::Batch;
 use super::decide::{NextJob, Outlook};
 use super::job::{BarrierDone, barrier_file};
-use crate::batch_system::ledger::{Member, Submission, Work};
-use crate::batch_system::slurm::{Job, SlurmError, TaskState};
+use crate::batch_system::ledger::{Member, Room, Submission, Work};
+use crate::batch_system::slurm::{Job, TaskState};
 use crate::batch_system::{JobOptions, job_words};
 use crate::campaign::plan;
 use crate::campaign::record::Level;
@@ -229,7 +229,7 @@ impl Batch<'_> {
         let number = self.ledger.next_number()?;
         let folder = plan::hash(&self.campaign.plan.output);
         let name = format!("cl-{}-{}-{number}", &folder[..8], job_words(&self.campaign.plan.name));
-        let mut submission = Submission {
+        let submission = Submission {
             number,
             generation: wave.generation,
             wave: wave.number,
@@ -258,23 +258,11 @@ impl Batch<'_> {
             words,
             script: self.ledger.folder().join(format!("{number:05}.sh")),
         };
-        match self.system.submit(&job) {
-            Ok(job) => {
-                submission.job = Some(job);
-                self.ledger.submitted(&submission)?;
-                Ok(Some(job))
-            }
-            Err(SlurmError::Full { words }) => {
-                self.ledger.withdraw(number)?;
+        match self.ledger.submit(self.system, submission, &job)? {
+            Room::Taken(job) => Ok(Some(job)),
+            Room::Full(words) => {
                 wave.full = Some(words);
                 Ok(None)
-            }
-            Err(error) => {
-                // Refused for sure; where there was no answer, the next look finds out by name.
-                if matches!(error, SlurmError::Refused { .. }) && self.system.job_named(&submission.name)?.is_none() {
-                    self.ledger.withdraw(number)?;
-                }
-                Err(error.into())
             }
         }
     }
