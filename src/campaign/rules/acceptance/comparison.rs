@@ -56,6 +56,7 @@ pub(super) fn comparison(before: &RoundMetrics, after: &RoundMetrics, options: &
     let (old, new) = (&before.image, &after.image);
     let of = |rule, what, unit, before, after| Compared { rule, what, unit, before, after };
     let near = options.near_field_snr_fall.zip(old.near_field_snr.zip(new.near_field_snr));
+    let (old_dynamic_range, new_dynamic_range) = (old.dynamic_range, new.dynamic_range);
     let beams = old.beam_area_arcsec2.zip(new.beam_area_arcsec2);
     [
         of(Rule::DynamicRange, "dynamic range", "", old.dynamic_range, new.dynamic_range).within(Limit::Fall(fall)),
@@ -69,7 +70,10 @@ pub(super) fn comparison(before: &RoundMetrics, after: &RoundMetrics, options: &
             .within(Limit::Rise(options.rms_rise))
             .map(|reason| excused(reason, new.dynamic_range >= old.dynamic_range)),
         beams.and_then(|(old, new)| {
-            of(Rule::BeamArea, "beam area", " square arcsec", old, new).within(Limit::Rise(options.beam_area_growth))
+            let worth = new_dynamic_range > old_dynamic_range * (new / old).powi(2);
+            of(Rule::BeamArea, "beam area", " square arcsec", old, new)
+                .within(Limit::Rise(options.beam_area_growth))
+                .map(|reason| excused(reason, worth))
         }),
         flux_scale(before, after, options),
     ]
@@ -79,7 +83,8 @@ pub(super) fn comparison(before: &RoundMetrics, after: &RoundMetrics, options: &
 }
 
 /// Noise is no fault where the image as a whole is better: a source that calibration makes coherent rises more than the
-/// noise, and amplitudes may change the scale of both.
+/// noise, and amplitudes may change the scale of both. Nor is a wider beam that weights by amplitude make, where the dynamic
+/// range rose by more than the square of its growth: it flatters extended emission by the growth itself at most.
 fn excused(mut reason: Reason, better: bool) -> Reason {
     if !reason.passed && better {
         reason.passed = true;

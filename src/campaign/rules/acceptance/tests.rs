@@ -65,6 +65,8 @@ fn verdict_of(change: impl Fn(&mut RoundMetrics), options: &AcceptanceOptions) -
 #[case::rms_not_doubled_to_the_peak(|m: &mut RoundMetrics| (m.image.rms, m.image.dynamic_range) = (2.0, 55.0), Verdict::Rejected, &[Rule::DynamicRange, Rule::Rms])]
 #[case::beam_within(|m: &mut RoundMetrics| m.image.beam_area_arcsec2 = Some(10.4), Verdict::Accepted, &[])]
 #[case::beam_beyond(|m: &mut RoundMetrics| m.image.beam_area_arcsec2 = Some(10.6), Verdict::Rejected, &[Rule::BeamArea])]
+#[case::beam_beyond_in_a_better_image(|m: &mut RoundMetrics| (m.image.beam_area_arcsec2, m.image.dynamic_range) = (Some(11.0), 122.0), Verdict::Accepted, &[])]
+#[case::beam_grown_more_than_the_range(|m: &mut RoundMetrics| (m.image.beam_area_arcsec2, m.image.dynamic_range) = (Some(11.0), 120.0), Verdict::Rejected, &[Rule::BeamArea])]
 #[case::beam_unknown(|m: &mut RoundMetrics| m.image.beam_area_arcsec2 = None, Verdict::Accepted, &[])]
 #[case::flagged_within(|m: &mut RoundMetrics| m.solutions.as_mut().unwrap().flagged_fraction = 0.3, Verdict::Accepted, &[])]
 #[case::flagged_beyond(|m: &mut RoundMetrics| m.solutions.as_mut().unwrap().flagged_fraction = 0.31, Verdict::Rejected, &[Rule::FlaggedSolutions])]
