@@ -9,7 +9,7 @@ use cleanloop::kernels::{
     rolling_minimum,
 };
 use cleanloop::masking::flint::convolve_first::smooth_to_scale;
-use cleanloop::masking::flint::seeds::{MacOptions, mac_seeds};
+use cleanloop::masking::flint::mac::{MacOptions, mac_seeds};
 use cleanloop::masking::maker::{AutomaticInputs, MaskRequest, make, sidelobes};
 use cleanloop::masking::{MaskMethod, MaskRecipe, MaskingOptions};
 use cleanloop::util::huge_pages::HugePages;

@@ -396,8 +396,8 @@ fn extremes_of_chunk(values: &[f32]) -> Extremes {
         for (((c, l), g), &v) in count.iter_mut().zip(&mut least).zip(&mut greatest).zip(chunk) {
             let is_finite = v.is_finite();
             *c += u32::from(is_finite);
-            *l = if is_finite && v < *l { v } else { *l };
-            *g = if is_finite && v > *g { v } else { *g };
+            *l = l.min(if is_finite { v } else { f32::INFINITY });
+            *g = g.max(if is_finite { v } else { f32::NEG_INFINITY });
         }
     };
     let chunks = values.chunks_exact(LANES);

@@ -348,9 +348,10 @@ impl NoiseModel {
 #[multiversion(targets("x86_64+avx2"))]
 fn nan_where_no_data(image: &[f32], background: &mut [f32], rms: &mut [f32]) {
     for ((v, b), r) in image.iter().zip(background).zip(rms) {
-        let is_data = v.is_finite();
-        *b = if is_data { *b } else { f32::NAN };
-        *r = if is_data { *r } else { f32::NAN };
+        // The sum with -0 is the number itself, to the bit.
+        let blank = if v.is_finite() { -0.0 } else { f32::NAN };
+        *b += blank;
+        *r += blank;
     }
 }
 

@@ -170,7 +170,7 @@ fn greatest_of(row: &[f32]) -> f32 {
     const LANES: usize = 16;
     let mut greatest = [0f32; LANES];
     let mut look = |chunk: &[f32]| {
-        greatest.iter_mut().zip(chunk).for_each(|(g, &v)| *g = if v > *g { v } else { *g });
+        greatest.iter_mut().zip(chunk).for_each(|(g, &v)| *g = g.max(v));
     };
     let chunks = row.chunks_exact(LANES);
     look(chunks.remainder());

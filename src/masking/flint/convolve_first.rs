@@ -1,14 +1,15 @@
 //! The scale-by-scale pipeline: smooth to a scale, then clip, fill, grow and erode.
 
-use super::seeds::{Clip, MacOptions, SeedsAndFloor, clip_rows, mac_seeds, mac_seeds_of_rows, rows_of};
+use super::mac::{MacOptions, mac_seeds, mac_seeds_of, mac_seeds_of_rows};
+use super::seeds::{SeedsAndFloor, pixels_where};
 use super::{erosion, flood};
 use crate::image::PixelBeam;
 use crate::kernels::bitmask::{BitMask, WORD};
 use crate::kernels::fill_holes_bits;
-use crate::kernels::rows::{Extremum, Greatest, ImageRows, Least, Outside, RollingRows, RowStream, collect};
+use crate::kernels::rows::{Extremum, Greatest, Least, RollingRows, RowStream, Rows, RowsFrom, collect, copy_with};
 use crate::masking::{MaskBits, MaskingOptions};
 use multiversion::multiversion;
-use ndarray::{Array2, ArrayView2, Zip};
+use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 
 /// The smoothing Gaussian's FWHM in units of the scale.
@@ -23,13 +24,17 @@ const LEAST_FLOOD_FACTOR_AT_SCALE_0: f64 = 0.8;
 /// One bit per scale: the image opened and smoothed to the scale, seeds and floor by the minimum absolute clip with a box
 /// enlarged by the scale, holes of the floor filled, seeds grown, and (with a beam) eroded by the beam at that scale.
 ///
-/// `image` is `[y, x]`. Behaves as flint's `convolve_first` (2026-08); see docs/masking.md for its oddities.
-pub fn convolve_first(image: ArrayView2<'_, f32>, beam: Option<&PixelBeam>, options: &MaskingOptions) -> MaskBits {
+/// Any thread gets the rows of `image`, which is never stored; `valid` are its pixels that are no NaN. Behaves as flint's
+/// `convolve_first` (2026-08); see docs/masking.md for its oddities.
+pub(super) fn convolve_first(
+    image: &impl Rows,
+    valid: &BitMask,
+    beam: Option<&PixelBeam>,
+    options: &MaskingOptions,
+) -> MaskBits {
     let scales = options.scales();
-    let Ok((mut valid, _)) = clip_rows(image.dim(), &rows_of(image), &[Clip::Valid]);
-    let valid = valid.swap_remove(0);
     let of_scale = |&scale: &u32| {
-        let grown = grown(seeds_at_scale(image, &valid, scale, options), &valid);
+        let grown = grown(seeds_at_scale(image, valid, scale, options), valid);
         let response = options.beam_shape_erode_minimum_response;
         match beam {
             Some(beam) => erosion::erode_scales(&grown, beam, response, &[scale]).plane_bits(0),
@@ -49,17 +54,17 @@ pub fn convolve_first(image: ArrayView2<'_, f32>, beam: Option<&PixelBeam>, opti
 }
 
 /// Seeds and floor in the image smoothed to a scale.
-fn seeds_at_scale(image: ArrayView2<'_, f32>, valid: &BitMask, scale: u32, options: &MaskingOptions) -> SeedsAndFloor {
+fn seeds_at_scale(image: &impl Rows, valid: &BitMask, scale: u32, options: &MaskingOptions) -> SeedsAndFloor {
     let mut mac = MacOptions::from(options);
     mac.box_size += scale as usize;
     if scale == 0 {
         mac.flood_factor = mac.flood_factor.max(LEAST_FLOOD_FACTOR_AT_SCALE_0);
     }
-    let Some(kernel) = smoothing_kernel(scale) else { return mac_seeds(image, &mac) };
+    let Some(kernel) = smoothing_kernel(scale) else { return mac_seeds_of(image, &mac) };
     if mac.adaptive_max_depth.is_some_and(|depth| depth > 0) {
-        return mac_seeds(smoothed(image, scale, &kernel).view(), &mac);
+        return mac_seeds(smoothed(image, valid, scale, &kernel).view(), &mac);
     }
-    let ny = image.nrows() as isize;
+    let ny = image.dim().0 as isize;
     let rows_from = |first: isize| {
         let from = smoothed_from(image, scale, &kernel);
         let y = if ny == 0 { 0 } else { first.rem_euclid(ny) as usize };
@@ -107,34 +112,34 @@ fn grown(SeedsAndFloor { seeds, mut floor }: SeedsAndFloor, valid: &BitMask) -> 
 /// Minimum and maximum use the same window, so an even scale displaces the opened image by one pixel, as in flint.
 /// NaN counts as nothing in minima, maxima and sums, and stays NaN.
 pub fn smooth_to_scale(image: ArrayView2<'_, f32>, scale: u32) -> Option<Array2<f32>> {
-    smoothing_kernel(scale).map(|kernel| smoothed(image, scale, &kernel))
+    let valid = pixels_where(&image, |v| !v.is_nan());
+    smoothing_kernel(scale).map(|kernel| smoothed(&image, &valid, scale, &kernel))
 }
 
-fn smoothed(image: ArrayView2<'_, f32>, scale: u32, kernel: &[f32]) -> Array2<f32> {
-    let mut smoothed = collect(image.dim(), smoothed_from(image, scale, kernel), |v| v);
-    Zip::from(&mut smoothed).and(image).par_for_each(|s, v| *s = if v.is_nan() { f32::NAN } else { *s });
-    smoothed
+fn smoothed(image: &impl Rows, valid: &BitMask, scale: u32, kernel: &[f32]) -> Array2<f32> {
+    let from = smoothed_from(image, scale, kernel);
+    collect(image.dim(), |y| RepeatedRows { rows: from(y), from, y, valid }, |v| v)
 }
 
 /// What makes the rows of the smoothed image from a given one on; pixels without data have values, too.
 ///
 /// One pass: each stage pulls rows from the one before, so that no opened image is ever stored.
 fn smoothed_from<'a>(
-    image: ArrayView2<'a, f32>,
+    image: &'a impl Rows,
     scale: u32,
     kernel: &'a [f32],
 ) -> impl Fn(usize) -> SmoothedRows<'a, RollingRows<Minima<'a>, Greatest>> + Copy {
     let (shape, side) = (image.dim(), scale as usize);
     let minimum_from = move |y| {
-        let source = |y| ImageRows::new(image, y, Least::NEUTRAL, Outside::Wrap);
-        NoDataFor::<_, Greatest>::new(RollingRows::<_, Least>::new(source, y, shape, (side, side)))
+        let source = |next| RowsFrom { image, next, nan: Least::NEUTRAL };
+        NoDataFor::<_, Greatest>::new(RollingRows::<_, Least>::new(source, y, shape, (side, side)), shape.1)
     };
     let opened_from = move |y| RollingRows::<_, Greatest>::new(minimum_from, y, shape, (side, side));
     move |first| SmoothedRows::new(opened_from, first, shape, kernel)
 }
 
 /// Rolling minima of an image, as maxima are taken of them.
-type Minima<'a> = NoDataFor<RollingRows<ImageRows<'a>, Least>, Greatest>;
+type Minima<'a> = NoDataFor<RollingRows<RowsFrom<'a>, Least>, Greatest>;
 
 /// One axis of the separable, unnormalised Gaussian: `m = int(5 sigma)` samples spread evenly from -m/2 to m/2, both
 /// included (so their spacing is m / (m - 1), and a single one lies at -1/2). `None` without any.
@@ -150,19 +155,20 @@ fn smoothing_kernel(scale: u32) -> Option<Vec<f32>> {
 /// Replaces one extremum's "no data" by the next one's.
 struct NoDataFor<S, E> {
     source: S,
+    row: Vec<f32>,
     next: std::marker::PhantomData<E>,
 }
 
 impl<S, E> NoDataFor<S, E> {
-    fn new(source: S) -> Self {
-        Self { source, next: std::marker::PhantomData }
+    fn new(source: S, nx: usize) -> Self {
+        Self { source, row: vec![0.0; nx], next: std::marker::PhantomData }
     }
 }
 
 impl<S: RowStream, E: Extremum> RowStream for NoDataFor<S, E> {
     fn next_row(&mut self, out: &mut [f32]) {
-        self.source.next_row(out);
-        out.iter_mut().for_each(|v| *v = if v.is_infinite() { E::NEUTRAL } else { *v });
+        self.source.next_row(&mut self.row);
+        copy_with(&self.row, out, |v| if v.is_infinite() { E::NEUTRAL } else { *v });
     }
 }
 
@@ -177,6 +183,7 @@ struct SmoothedRows<'k, S> {
     /// The last `kernel.len()` rows, smoothed along x; a ring.
     ring: Vec<f32>,
     newest: usize,
+    row: Vec<f32>,
     wide: Vec<f32>,
     started: bool,
 }
@@ -193,6 +200,7 @@ impl<'k, S: RowStream> SmoothedRows<'k, S> {
             incoming,
             ring: vec![0.0; m * nx],
             newest: m - 1,
+            row: vec![0.0; nx],
             wide: vec![0.0; nx + m - 1],
             started: false,
         }
@@ -204,10 +212,9 @@ impl<'k, S: RowStream> SmoothedRows<'k, S> {
         self.newest = (self.newest + 1) % m;
         let slot = &mut self.ring[self.newest * nx..(self.newest + 1) * nx];
         if (0..self.ny).contains(&self.incoming) {
-            let row = &mut self.wide[m / 2..m / 2 + nx];
-            self.source.next_row(row);
+            self.source.next_row(&mut self.row);
             // No data adds nothing.
-            row.iter_mut().for_each(|v| *v = if v.is_infinite() { 0.0 } else { *v });
+            copy_with(&self.row, &mut self.wide[m / 2..m / 2 + nx], |v| if v.is_infinite() { 0.0 } else { *v });
             slot.fill(0.0);
             add_products(slot, self.kernel, |j| &self.wide[j..j + nx]);
         } else {
@@ -234,28 +241,36 @@ impl<S: RowStream> RowStream for SmoothedRows<'_, S> {
     }
 }
 
-/// Adds `weight x row` for each weight and its row, in that order; four at a time, so that the sums stay in registers.
+/// Weights that are worked on together.
+const TOGETHER: usize = 8;
+
+/// Adds `weight x row` for each weight and its row, in that order; some at a time, so that the sums stay in registers.
 fn add_products<'a>(out: &mut [f32], weights: &[f32], row: impl Fn(usize) -> &'a [f32]) {
-    let fours = weights.len() / 4 * 4;
-    for j in (0..fours).step_by(4) {
-        let four = [weights[j], weights[j + 1], weights[j + 2], weights[j + 3]];
-        add_four(out, four, [row(j), row(j + 1), row(j + 2), row(j + 3)]);
-    }
-    for (j, &weight) in weights.iter().enumerate().skip(fours) {
-        add_one(out, weight, row(j));
-    }
-}
-
-#[multiversion(targets("x86_64+avx2"))]
-fn add_four(out: &mut [f32], [p, q, r, s]: [f32; 4], [a, b, c, d]: [&[f32]; 4]) {
-    for (o, (((a, b), c), d)) in out.iter_mut().zip(a.iter().zip(b).zip(c).zip(d)) {
-        *o = (((*o + p * a) + q * b) + r * c) + s * d;
+    for first in (0..weights.len()).step_by(TOGETHER) {
+        match weights.len() - first {
+            1 => add_some::<1>(out, weights, first, &row),
+            2 => add_some::<2>(out, weights, first, &row),
+            3 => add_some::<3>(out, weights, first, &row),
+            4 => add_some::<4>(out, weights, first, &row),
+            5 => add_some::<5>(out, weights, first, &row),
+            6 => add_some::<6>(out, weights, first, &row),
+            7 => add_some::<7>(out, weights, first, &row),
+            _ => add_some::<TOGETHER>(out, weights, first, &row),
+        }
     }
 }
 
+/// `N` weights from one on.
+fn add_some<'a, const N: usize>(out: &mut [f32], weights: &[f32], first: usize, row: impl Fn(usize) -> &'a [f32]) {
+    add_each::<N>(out, std::array::from_fn(|k| weights[first + k]), std::array::from_fn(|k| row(first + k)));
+}
+
 #[multiversion(targets("x86_64+avx2"))]
-fn add_one(out: &mut [f32], weight: f32, row: &[f32]) {
-    out.iter_mut().zip(row).for_each(|(o, &v)| *o += weight * v);
+fn add_each<const N: usize>(out: &mut [f32], weights: [f32; N], rows: [&[f32]; N]) {
+    let rows = rows.map(|row| &row[..out.len()]);
+    for (x, out) in out.iter_mut().enumerate() {
+        *out = weights.iter().zip(&rows).fold(*out, |sum, (weight, row)| sum + weight * row[x]);
+    }
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
-//! flint's mask pipeline, in the order of its steps: [`seeds`] (seeds and floor by SNR or minimum absolute clip),
+//! flint's mask pipeline, in the order of its steps: [`seeds`] and [`mac`] (seeds and floor by SNR or minimum absolute clip),
 //! `flood` (growth, islands of low signal), `erosion` (by the beam, at one or many scales), or [`convolve_first`]
 //! (all of it scale by scale). docs/masking.md explains them with pictures.
 
-mod adaptive;
 #[doc(hidden)]
 pub mod convolve_first;
 pub(crate) mod erosion;
 pub(crate) mod flood;
+#[doc(hidden)]
+pub mod mac;
 mod notes;
 mod options;
 pub(super) mod pipeline;

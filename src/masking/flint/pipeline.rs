@@ -1,11 +1,12 @@
 //! The flint pipeline from image to mask.
 
+use super::mac::{MacOptions, mac_seeds, mac_seeds_of};
 use super::notes::MaskNote;
-use super::seeds::{Clip, MacOptions, SignalRows, clip_rows, mac_seeds, mac_seeds_of_rows, rows_of, snr_seeds};
+use super::seeds::{Clip, SignalRows, clip_rows, pixels_where, rows_of, snr_seeds};
 use super::{convolve_first, erosion, flood};
 use crate::image::PixelBeam;
 use crate::kernels::bitmask::BitMask;
-use crate::kernels::rows::{Rows, RowsFrom};
+use crate::kernels::rows::Rows;
 use crate::masking::{MaskBits, MaskingOptions};
 use crate::options::{OptionError, Validate};
 use ndarray::{Array2, ArrayView2, Zip};
@@ -118,13 +119,11 @@ pub fn mask_of_signal(
         let Ok(output) = mask_of_rows(signal.dim(), &rows_of(signal), beam, options);
         return output;
     }
+    if options.convolve_first {
+        return scale_by_scale(&signal, beam, options);
+    }
     if signal.iter().all(|v| v.is_nan()) {
         return Err(MaskingError::NoData);
-    }
-    if options.convolve_first {
-        let notes = beam.is_none().then_some(MaskNote::NoBeam).into_iter().collect();
-        let mask = convolve_first::convolve_first(signal, beam, options);
-        return Ok(MaskOutput { mask, bits: options.bits(), notes, signal: None });
     }
     let mut notes = Vec::new();
     let mask = if options.flood_fill {
@@ -175,16 +174,13 @@ pub(crate) fn mask_of_rows<E: Send>(
     Ok(Ok(finish(mask, beam, options, clipped.note.into_iter().collect())))
 }
 
-/// Whether the options make a mask of rows that are looked at once: the minimum absolute clip alone.
+/// Whether the options make a mask of rows, without the image in memory: the minimum absolute clip alone, or scale by scale.
 pub(crate) fn needs_no_plane(options: &MaskingOptions) -> bool {
-    options.flood_fill
-        && options.flood_fill_use_mac
-        && !options.convolve_first
-        && !options.grow_low_snr_island
-        && options.flood_fill_use_mac_adaptive_max_depth.unwrap_or(0) == 0
+    !options.needs_noise()
+        && (options.convolve_first || options.flood_fill && options.flood_fill_use_mac && !options.grow_low_snr_island)
 }
 
-/// Makes a mask by the minimum absolute clip of rows that are never stored, with options that [need no
+/// Makes a mask of rows that any thread gets, several times or from its own place on, with options that [need no
 /// plane](needs_no_plane), and are valid.
 ///
 /// # Errors
@@ -194,9 +190,11 @@ pub(crate) fn mac_mask_of_rows(
     beam: Option<&PixelBeam>,
     options: &MaskingOptions,
 ) -> Result<MaskOutput, MaskingError> {
+    if options.convolve_first {
+        return scale_by_scale(rows, beam, options);
+    }
     let (ny, nx) = rows.dim();
-    let rows_from = |next| RowsFrom { image: rows, next, nan: f32::NAN };
-    let mask = flood::grow(mac_seeds_of_rows((ny, nx), rows_from, &MacOptions::from(options)));
+    let mask = flood::grow(mac_seeds_of(rows, &MacOptions::from(options)));
     if mask.is_empty() {
         let mut row = vec![0.0; nx];
         let mut is_blank = |y| {
@@ -208,6 +206,21 @@ pub(crate) fn mac_mask_of_rows(
         }
     }
     Ok(finish(mask, beam, options, Vec::new()))
+}
+
+/// A mask with a bit for each scale.
+fn scale_by_scale(
+    rows: &impl Rows,
+    beam: Option<&PixelBeam>,
+    options: &MaskingOptions,
+) -> Result<MaskOutput, MaskingError> {
+    let valid = pixels_where(rows, |v| !v.is_nan());
+    if valid.is_empty() {
+        return Err(MaskingError::NoData);
+    }
+    let notes = beam.is_none().then_some(MaskNote::NoBeam).into_iter().collect();
+    let mask = convolve_first::convolve_first(rows, &valid, beam, options);
+    Ok(MaskOutput { mask, bits: options.bits(), notes, signal: None })
 }
 
 /// The clips with which islands of low signal are found.

@@ -1,10 +1,8 @@
 //! Seeds and floor: where islands begin, and how far they may grow.
 
-use super::adaptive::{AdaptiveMinima, Enlargement};
 use super::notes::MaskNote;
-use super::options::MaskingOptions;
-use crate::kernels::bitmask::{BitMask, WORD, pack_row, pack_rows};
-use crate::kernels::rows::{Extremum, ImageRows, Least, Outside, RollingRows, RowStream, bands};
+use crate::kernels::bitmask::{BitMask, WORD, pack_row};
+use crate::kernels::rows::{Rows, bands};
 use multiversion::multiversion;
 use ndarray::ArrayView2;
 use rayon::prelude::*;
@@ -38,36 +36,6 @@ pub enum Clip {
     Exceeds(f32),
     /// Any number.
     Valid,
-}
-
-/// The box of the minimum absolute clip.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct MacOptions {
-    /// Side of the box, pixels.
-    pub box_size: usize,
-    /// Seeds exceed this factor times |minimum|.
-    pub seed_factor: f64,
-    /// The floor exceeds this factor times |minimum|.
-    pub flood_factor: f64,
-    /// How often the box is enlarged where it is too small; `None`: never.
-    pub adaptive_max_depth: Option<usize>,
-    /// By which factor.
-    pub adaptive_step_factor: f64,
-    /// A box is too small where its fraction of positive pixels exceeds 0.5 + this.
-    pub adaptive_skew_delta: f64,
-}
-
-impl From<&MaskingOptions> for MacOptions {
-    fn from(o: &MaskingOptions) -> Self {
-        Self {
-            box_size: o.flood_fill_use_mac_box_size,
-            seed_factor: o.flood_fill_positive_seed_clip,
-            flood_factor: o.flood_fill_positive_flood_clip,
-            adaptive_max_depth: o.flood_fill_use_mac_adaptive_max_depth,
-            adaptive_step_factor: o.flood_fill_use_mac_adaptive_step_factor,
-            adaptive_skew_delta: o.flood_fill_use_mac_adaptive_skew_delta,
-        }
-    }
 }
 
 /// Masks of a signal that comes in strips of rows and is never stored, one for each clip, and the greatest pixel (`None`
@@ -132,7 +100,7 @@ fn greatest_of(signal: &[f32]) -> Option<f32> {
     let mut look = |chunk: &[f32]| {
         for ((g, n), &v) in greatest.iter_mut().zip(&mut numbers).zip(chunk) {
             *n |= !v.is_nan();
-            *g = if v > *g { v } else { *g };
+            *g = g.max(v);
         }
     };
     let chunks = signal.chunks_exact(LANES);
@@ -199,126 +167,26 @@ pub fn snr_seeds<E: Send>(
     Ok(Clipped { found: SeedsAndFloor { seeds, floor }, others, note, any_data: greatest.is_some() })
 }
 
-/// The minimum absolute clip: with M the minimum of the box around a pixel, seeds exceed `seed_factor` |M| and the floor
-/// exceeds `flood_factor` |M|. `image` is `[y, x]`, in any unit. Window and periodic boundary: [`crate::kernels::rolling_minimum`].
-///
-/// With `adaptive_max_depth`, boxes filled by positive emission are enlarged: where more than 0.5 + delta of the box's
-/// pixels are positive, M comes from a box enlarged by the step factor; again with that box, until none is too small, the
-/// box exceeds a side of the image, or the depth is used up (flint, 2026-08).
-pub fn mac_seeds(image: ArrayView2<'_, f32>, options: &MacOptions) -> SeedsAndFloor {
-    let shape = image.dim();
-    let mut found = SeedsAndFloor { seeds: BitMask::new(shape.0, shape.1), floor: BitMask::new(shape.0, shape.1) };
-    if image.is_empty() {
-        return found;
-    }
-    let image = image.as_standard_layout();
-    let image = image.view();
-    let Some(most) = options.adaptive_max_depth.filter(|&depth| depth > 0) else {
-        return mac_seeds_of_rows(shape, |y| ImageRows::new(image, y, f32::NAN, Outside::Wrap), options);
-    };
-    let bands = bands(shape.0);
-    let enlargement = Enlargement { most, factor: options.adaptive_step_factor, skew: options.adaptive_skew_delta };
-    let adaptive = AdaptiveMinima::new(image, options.box_size, &enlargement);
-    let factors = (options.seed_factor as f32, options.flood_factor as f32);
-    let stride = found.seeds.stride();
-    let seeds = found.seeds.split_rows(&bands);
-    let floor = found.floor.split_rows(&bands);
-    seeds.into_par_iter().zip(floor).zip(&bands).for_each(|((seeds, floor), &(first, count))| {
-        adaptive.for_strips((first, count), |y: usize, x: usize, minima: &[f32]| {
-            let pixels = &image.row(y).to_slice().expect("standard order")[x..x + minima.len()];
-            let words = (y - first) * stride + x / WORD..(y - first) * stride + (x + minima.len()).div_ceil(WORD);
-            clip_row(pixels, minima, factors, &mut seeds[words.clone()], &mut floor[words]);
-        });
-    });
-    found
-}
-
-/// The minimum absolute clip of an image of `shape`, `(ny, nx)`, whose rows from a given one on `rows_from` gives: beyond
-/// its edges it repeats. Boxes are not enlarged. Neither the image nor its minima are ever stored.
-pub(super) fn mac_seeds_of_rows<S: RowStream>(
-    shape: (usize, usize),
-    rows_from: impl Fn(isize) -> S + Sync,
-    options: &MacOptions,
-) -> SeedsAndFloor {
-    let (ny, nx) = shape;
-    let mut found = SeedsAndFloor { seeds: BitMask::new(ny, nx), floor: BitMask::new(ny, nx) };
-    if ny == 0 || nx == 0 {
-        return found;
-    }
-    let (bands, stride) = (bands(ny), found.seeds.stride());
-    let factors = (options.seed_factor as f32, options.flood_factor as f32);
-    let side = options.box_size;
-    // Rows of the box below its middle.
-    let after = side.min(ny) - 1 - side.min(ny) / 2;
-    let parts = found.seeds.split_rows(&bands).into_par_iter().zip(found.floor.split_rows(&bands));
-    parts.zip(&bands).for_each(|((seeds, floor), &(first, _))| {
-        let kept_from = |y| KeptRows::new(rows_from(y), after + 1, nx);
-        let mut minima = RollingRows::<_, Least>::new(kept_from, first as isize, shape, (side, side));
+/// The pixels of an image that are kept.
+pub(super) fn pixels_where(image: &impl Rows, keep: impl Fn(f32) -> bool + Sync) -> BitMask {
+    let (ny, nx) = image.dim();
+    let mut kept = BitMask::new(ny, nx);
+    let (bands, stride) = (bands(ny), kept.stride());
+    kept.split_rows(&bands).into_par_iter().zip(&bands).for_each(|(part, &(first, _))| {
         let mut row = vec![0.0; nx];
-        for (seeds, floor) in seeds.chunks_exact_mut(stride).zip(floor.chunks_exact_mut(stride)) {
-            minima.next_row(&mut row);
-            clip_row(minima.source().row(after), &row, factors, seeds, floor);
+        for (y, words) in (first..).zip(part.chunks_exact_mut(stride.max(1))) {
+            image.row_into(y, &mut row);
+            pack_row(&row, words, &keep);
         }
     });
-    found
-}
-
-/// Seeds and floor of some pixels of a row with the minima of their boxes.
-fn clip_row(
-    pixels: &[f32],
-    minima: &[f32],
-    (seed_factor, flood_factor): (f32, f32),
-    seeds: &mut [u64],
-    floor: &mut [u64],
-) {
-    pack_rows(pixels, minima, seeds, |v, m| v > seed_factor * m.abs());
-    pack_rows(pixels, minima, floor, |v, m| v > flood_factor * m.abs());
-}
-
-/// Rows with infinity in place of NaN; the last of them are kept as they came.
-struct KeptRows<S> {
-    source: S,
-    /// A ring of rows.
-    ring: Vec<f32>,
-    nx: usize,
-    newest: usize,
-}
-
-impl<S> KeptRows<S> {
-    fn new(source: S, rows: usize, nx: usize) -> Self {
-        Self { source, ring: vec![0.0; rows * nx], nx, newest: rows - 1 }
-    }
-
-    /// The row that came so many rows before the last.
-    fn row(&self, before: usize) -> &[f32] {
-        let rows = self.ring.len() / self.nx;
-        let at = (self.newest + rows - before) % rows;
-        &self.ring[at * self.nx..(at + 1) * self.nx]
-    }
-}
-
-impl<S: RowStream> RowStream for KeptRows<S> {
-    fn next_row(&mut self, out: &mut [f32]) {
-        self.newest = (self.newest + 1) % (self.ring.len() / self.nx);
-        let kept = &mut self.ring[self.newest * self.nx..(self.newest + 1) * self.nx];
-        self.source.next_row(kept);
-        known(kept, out);
-    }
-}
-
-/// A row with infinity in place of NaN.
-#[multiversion(targets("x86_64+avx2"))]
-fn known(row: &[f32], out: &mut [f32]) {
-    out.iter_mut().zip(row).for_each(|(o, &v)| *o = if v.is_nan() { Least::NEUTRAL } else { v });
+    kept
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::picture::{any, draw};
-    use crate::kernels::{box_count, rolling_minimum};
+    use crate::kernels::picture::draw;
     use ndarray::array;
-    use proptest::prelude::*;
 
     fn drawn(mask: &BitMask) -> Vec<String> {
         draw(mask.to_bools().view())
@@ -351,50 +219,5 @@ mod tests {
         let Clipped { found, note, .. } = seeds_of(signal.view(), &[]);
         assert_eq!(drawn(&found.seeds), ["..."]);
         assert_eq!(note, Some(MaskNote::NothingPositive { greatest: -1.8 }));
-    }
-
-    #[test]
-    fn the_clip_follows_the_most_negative_pixel_of_the_box() {
-        let image = array![[3.1, -2.0, 2.1, 0.5, 0.0, -0.1, 0.2, 1.0, 0.0]];
-        let options =
-            MacOptions { box_size: 3, seed_factor: 1.5, flood_factor: 1.0, ..(&MaskingOptions::default()).into() };
-        let found = mac_seeds(image.view(), &options);
-        assert_eq!(drawn(&found.seeds), ["#..#..##."]);
-        assert_eq!(drawn(&found.floor), ["#.##..##."]);
-    }
-
-    proptest! {
-        #[test]
-        fn minima_are_enlarged_where_boxes_are_skewed(
-            image in any::image(), box_size in 1usize..12, depth in 0usize..5, delta in 0.01f64..0.3, step in 1.3f64..3.0,
-        ) {
-            let options = MacOptions {
-                box_size, seed_factor: 1.2, flood_factor: 0.7, adaptive_max_depth: Some(depth),
-                adaptive_step_factor: step, adaptive_skew_delta: delta,
-            };
-            // The rule as the specification words it, with whole arrays.
-            let (ny, nx) = image.dim();
-            let mut size = box_size;
-            let mut minimum = rolling_minimum(image.view(), size);
-            for _ in 0..depth {
-                let fraction = box_count(image.view(), size, |&v| v > 0.0).mapv(|c| f64::from(c) / (size * size) as f64);
-                let skewed = fraction.mapv(|f| f > 0.5 + delta);
-                if !skewed.iter().any(|&s| s) || size > ny || size > nx {
-                    break;
-                }
-                size = (size as f64 * step) as usize;
-                let larger = rolling_minimum(image.view(), size);
-                for (p, &s) in skewed.indexed_iter() {
-                    if s {
-                        minimum[p] = larger[p];
-                    }
-                }
-            }
-            let found = mac_seeds(image.view(), &options);
-            for (p, &v) in image.indexed_iter() {
-                prop_assert_eq!(found.seeds.get(p.0, p.1), v > 1.2 * minimum[p].abs());
-                prop_assert_eq!(found.floor.get(p.0, p.1), v > 0.7 * minimum[p].abs());
-            }
-        }
     }
 }
