@@ -214,23 +214,6 @@ impl BitMask {
         runs_of(self.row(y), visit);
     }
 
-    /// [`BitMask::for_each_run`] of the part of a row in `columns`, which begin at a multiple of [`WORD`].
-    pub(crate) fn for_each_run_of(
-        &self,
-        y: usize,
-        columns: std::ops::Range<usize>,
-        mut visit: impl FnMut(usize, usize),
-    ) {
-        debug_assert!(columns.start.is_multiple_of(WORD));
-        let words = &self.row(y)[columns.start / WORD..columns.end.div_ceil(WORD)];
-        runs_of(words, |x0, x1| {
-            let (x0, x1) = (x0 + columns.start, (x1 + columns.start).min(columns.end));
-            if x0 < x1 {
-                visit(x0, x1);
-            }
-        });
-    }
-
     /// Clears the pixels `x0..x1` of a row.
     pub fn clear_run(&mut self, y: usize, x0: usize, x1: usize) {
         assert!(x0 <= x1 && x1 <= self.nx);
@@ -339,8 +322,8 @@ fn set_range(words: &mut [u64], x0: usize, x1: usize) {
     }
 }
 
-/// Runs of set bits of a row of words.
-fn runs_of(words: &[u64], mut visit: impl FnMut(usize, usize)) {
+/// Calls `visit(x0, x1)` for each run of set bits of a row of words; `x1` is one past the last.
+pub(crate) fn runs_of(words: &[u64], mut visit: impl FnMut(usize, usize)) {
     // Start of a run that reaches the end of the words seen so far.
     let mut open = None;
     for (i, &word) in words.iter().enumerate() {

@@ -225,7 +225,7 @@ impl<S: RowStream, E: Extremum> RollingRows<S, E> {
         let (mut a, mut b) = (&mut self.padded, &mut self.padded_other);
         let mut reach = 1;
         let mut length = nx + n - 1;
-        while 2 * reach <= n {
+        while 2 * reach < n {
             length -= reach;
             let (left, right) = (&a[..length], &a[reach..reach + length]);
             let out = &mut b[..length];

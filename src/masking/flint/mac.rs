@@ -5,7 +5,7 @@
 
 use super::options::MaskingOptions;
 use super::seeds::{SeedsAndFloor, pixels_where};
-use crate::kernels::bitmask::{BitMask, WORD, pack_row, pack_rows};
+use crate::kernels::bitmask::{BitMask, WORD, pack_row, pack_rows, runs_of};
 use crate::kernels::box_count::CountRows;
 use crate::kernels::rows::{Extremum, Least, RollingRows, RowStream, Rows, RowsFrom, bands};
 use multiversion::multiversion;
@@ -85,18 +85,26 @@ fn enlarged_seeds(image: &impl Rows, options: &MacOptions, most: usize) -> Seeds
     let parts = found.seeds.split_rows(&bands).into_par_iter().zip(found.floor.split_rows(&bands));
     parts.zip(&bands).for_each(|((seeds, floor), &(first, count))| {
         let mut minima = MinimaAround::new(rows_from, first, (ny, nx), options.box_size, windows.reach());
-        let (mut scratch, mut enlarged) = (Vec::new(), [0f32; STRIP]);
+        let mut scratch = Vec::new();
         for block in (first..first + count).step_by(BLOCK) {
             let rows = block..(block + BLOCK).min(first + count);
             minima.reach_for(rows.end - 1);
+            for y in rows.clone() {
+                let words = (y - first) * stride..(y + 1 - first) * stride;
+                clip_row(
+                    minima.pixels(y),
+                    minima.row(y as isize),
+                    factors,
+                    &mut seeds[words.clone()],
+                    &mut floor[words],
+                );
+            }
             for x in (0..nx).step_by(STRIP) {
-                let enlarged = &mut enlarged[..STRIP.min(nx - x)];
                 for y in rows.clone() {
-                    windows.minima(&minima, (y, x), enlarged, &mut scratch);
                     let start = (y - first) * stride;
-                    let words = start + x / WORD..start + (x + enlarged.len()).div_ceil(WORD);
-                    let pixels = &minima.pixels(y)[x..x + enlarged.len()];
-                    clip_row(pixels, enlarged, factors, &mut seeds[words.clone()], &mut floor[words]);
+                    let words = start + x / WORD..start + (x + STRIP).min(nx).div_ceil(WORD);
+                    let found = (&mut seeds[words.clone()], &mut floor[words]);
+                    windows.look_again(&minima, (y, x), factors, found, &mut scratch);
                 }
             }
         }
@@ -159,30 +167,63 @@ impl Windows {
         (all().min().unwrap_or(0).min(0), all().max().unwrap_or(0).max(0))
     }
 
-    /// Writes the minima of the boxes of a row's pixels from column `x` on, a multiple of [`WORD`].
-    fn minima<S: RowStream>(
+    /// Looks again at the pixels of a row, from column `x` on, a multiple of [`WORD`], that have larger windows: at seeds and
+    /// floor by the smallest box, as the minimum of a window is no greater, and where that box has nothing negative.
+    fn look_again<S: RowStream>(
         &self,
         smallest: &MinimaAround<S>,
         (y, x): (usize, usize),
-        out: &mut [f32],
+        (seed_factor, flood_factor): (f32, f32),
+        (seeds, floor): (&mut [u64], &mut [u64]),
         scratch: &mut Vec<f32>,
     ) {
-        out.copy_from_slice(&smallest.row(y as isize)[x..x + out.len()]);
-        for (pixels, window) in &self.0 {
-            let words = &pixels.row(y)[x / WORD..(x + out.len()).div_ceil(WORD)];
-            let Some(first) = words.iter().position(|&word| word != 0) else { continue };
-            let last = words.iter().rposition(|&word| word != 0).expect("there is one");
-            let start = x + first * WORD + words[first].trailing_zeros() as usize;
-            let end = x + (last + 1) * WORD - words[last].leading_zeros() as usize;
-            let found = window.minima(smallest, y, start..end, scratch);
-            pixels.for_each_run_of(y, x..x + out.len(), |x0, x1| {
-                out[x0 - x..x1 - x].copy_from_slice(&found[x0 - start..x1 - start]);
-            });
+        let mut open = [0u64; STRIP / WORD];
+        let columns = x..(x + STRIP).min(smallest.nx);
+        pack_row(&smallest.row(y as isize)[columns.clone()], &mut open, |m| m > 0.0);
+        open.iter_mut().zip(&*seeds).zip(&*floor).for_each(|((o, s), f)| *o |= s | f);
+        let pixels = &smallest.pixels(y)[columns];
+        for (asked, window) in &self.0 {
+            let mut again = open;
+            again.iter_mut().zip(&asked.row(y)[x / WORD..]).for_each(|(a, w)| *a &= w);
+            if again.iter().all(|&word| word == 0) {
+                continue;
+            }
+            for part in parts_of(&again, window.width()) {
+                let minima = window.minima(smallest, y, x + part.start..x + part.end, scratch);
+                runs_of(&again, |x0, x1| {
+                    for p in (x0..x1).filter(|p| part.contains(p)) {
+                        let deepest = minima[p - part.start].abs();
+                        put(seeds, p, pixels[p] > seed_factor * deepest);
+                        put(floor, p, pixels[p] > flood_factor * deepest);
+                    }
+                });
+            }
         }
     }
 }
 
+/// The parts of a row of words that hold its bits, joined where fewer pixels than `gap` are between them.
+fn parts_of(words: &[u64], gap: usize) -> Vec<std::ops::Range<usize>> {
+    let mut parts: Vec<std::ops::Range<usize>> = Vec::new();
+    runs_of(words, |x0, x1| match parts.last_mut() {
+        Some(part) if x0 - part.end < gap => part.end = x1,
+        _ => parts.push(x0..x1),
+    });
+    parts
+}
+
+/// Sets or clears a bit of a row.
+fn put(words: &mut [u64], x: usize, on: bool) {
+    let bit = 1 << (x % WORD);
+    if on { words[x / WORD] |= bit } else { words[x / WORD] &= !bit }
+}
+
 impl Window {
+    /// From the centre of the first box of a row to that of the last.
+    fn width(&self) -> usize {
+        (self.columns[self.columns.len() - 1] - self.columns[0]) as usize
+    }
+
     /// The minima of the windows around some pixels of a row.
     fn minima<'a, S: RowStream>(
         &self,
@@ -191,10 +232,9 @@ impl Window {
         pixels: std::ops::Range<usize>,
         scratch: &'a mut Vec<f32>,
     ) -> &'a [f32] {
-        let nx = smallest.nx;
-        let (left, right) = (self.columns[0], self.columns[self.columns.len() - 1]);
+        let (nx, left) = (smallest.nx, self.columns[0]);
         // Minima of the columns of boxes, then of the boxes of a row.
-        let wide = pixels.len() + (right - left) as usize;
+        let wide = pixels.len() + self.width();
         scratch.clear();
         scratch.resize(wide + pixels.len(), f32::INFINITY);
         let (columns, found) = scratch.split_at_mut(wide);
