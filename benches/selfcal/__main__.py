@@ -1,6 +1,6 @@
 """Benchmarks of self-calibration on simulated and real data, against the truth.
 
-    python selfcal PROGRAM FOLDER [PART ...] [--seed N ...] [--fields NAME ...] [--gains NAME ...] [--jobs N]
+    python selfcal PROGRAM FOLDER [PART ...] [--seed N ...] [--fields NAME ...] [--gains NAME ...] [--facets NAME ...] [--jobs N]
 
     fields   the defaults alone: dynamic range over that of the same data without gain errors, and over the best of a
              grid of fixed schedules where the antennas' S/N is low
@@ -57,7 +57,7 @@ def cases(part, options):
     if part == "nights":
         return nights.cases(options.seed)
     if part == "facets":
-        return facets.cases(options.seed)
+        return facets.cases(options.seed, options.facets)
     if part == "masks":
         return [(seed, field) for seed in options.seed for field in options.fields]
     found = observations.cases(options.seed, options.fields, options.gains)[: options.first]
@@ -73,6 +73,7 @@ def arguments():
     choice = {"nargs": "+", "metavar": "NAME"}
     parser.add_argument("--fields", default=list(observations.FIELDS), choices=list(observations.FIELDS), **choice)
     parser.add_argument("--gains", default=list(observations.GAINS), choices=list(observations.GAINS), **choice)
+    parser.add_argument("--facets", default=list(facets.FIELDS), choices=list(facets.FIELDS), **choice)
     parser.add_argument("--first", type=int, metavar="N", help="only the first N cases: one of each kind comes first")
     parser.add_argument("--draws", type=int, default=len(nulls.DRAWS), metavar="N", help="of each null test")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N", help="campaigns side by side")

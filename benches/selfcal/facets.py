@@ -23,8 +23,8 @@ SIZE, CELL = 1280, 1.2  # pixels, arcsec
 STAGE = "  facets: auto\n"
 
 
-def cases(seeds):
-    return [[seed, name] for seed in seeds for name in FIELDS]
+def cases(seeds, names):
+    return [[seed, name] for seed in seeds for name in names]
 
 
 def of_case(options, case):
