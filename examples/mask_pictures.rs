@@ -3,7 +3,8 @@
 //! Each picture has three panels: the image, seeds (yellow) on the floor (blue), and the mask's outline on the image.
 
 use cleanloop::image::{FitsImage, PixelBeam};
-use cleanloop::masking::flint::seeds::{MacOptions, SeedsAndFloor, mac_seeds, rows_of, snr_seeds};
+use cleanloop::masking::flint::mac::{MacOptions, mac_seeds};
+use cleanloop::masking::flint::seeds::{SeedsAndFloor, rows_of, snr_seeds};
 use cleanloop::masking::{MaskBits, MaskingOptions, make_mask, to_signal};
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageEncoder, Rgb, RgbImage};
