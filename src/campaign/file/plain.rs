@@ -28,6 +28,17 @@ pub struct FilledIn {
     pub values: Vec<String>,
 }
 
+impl FilledIn {
+    /// What was filled in for an option (`wsclean.mgain`) that the file leaves out; the command line may have another value.
+    pub fn value(&self, option: &str) -> Option<&str> {
+        self.values
+            .iter()
+            .filter_map(|value| value.split_once('='))
+            .find(|(key, _)| *key == option)
+            .map(|(_, text)| text)
+    }
+}
+
 impl fmt::Display for FilledIn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.plain, self.values.is_empty()) {

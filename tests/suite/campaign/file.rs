@@ -86,6 +86,7 @@ fn a_file_without_rounds_has_the_defaults_of_a_plain_campaign() {
         let mask = round.mask.as_ref().unwrap();
         assert_eq!((mask.recipe.method, mask.cadence), (file::MaskMethod::Auto, file::MaskCadence::Cycle));
     }
+    assert_eq!(plan.filled_in.value("wsclean.mgain"), Some("0.8"));
     insta::assert_snapshot!(plan.filled_in);
 }
 
@@ -100,6 +101,7 @@ fn what_a_plain_campaign_names_goes_before_its_defaults() {
     assert_eq!(plan.rounds[1].mask.as_ref().unwrap().recipe.method, file::MaskMethod::Flint);
     let wsclean = wsclean_of(&plan, 0);
     assert_eq!((wsclean.auto_threshold, wsclean.auto_mask, wsclean.mgain), (Some(3.0), None, 0.7));
+    assert_eq!((plan.filled_in.value("wsclean.niter"), plan.filled_in.value("wsclean.size")), (Some("50000"), None));
     let chain = "defaults:\n  gaincal: [{calmode: p}, {calmode: ap, solint: inf}]";
     let plan = plan_with(&PLAIN.replace("defaults:", chain), &[]);
     let solves = &plan.rounds[1].calibration.as_ref().unwrap().chain;

@@ -5,13 +5,14 @@ use super::super::intervals::IntervalChoice;
 use super::field_noise;
 use crate::calibrator::facets::options::FacetOptions;
 use crate::calibrator::facets::{FacetSource, check, directions_by_noise};
+use crate::campaign::file::FilledIn;
 use crate::campaign::layout::AttemptId;
 use crate::campaign::plan::RoundPlan;
 use crate::campaign::rules::facets::{self, Stage, StageStep};
 use crate::campaign::rules::schedule::Limit;
 use crate::campaign::steps::{Past, theoretical_noise_jy};
 use crate::image::FitsImage;
-use crate::imager::Products;
+use crate::imager::{ImagerOptions, Products};
 use crate::kernels::facets::{Limits, choose, sources};
 use crate::quality::facets::around;
 use crate::util::fs;
@@ -83,6 +84,7 @@ impl Programs<'_> {
         let solint = self.solint_of(step.intervals * shortest);
         plan.calibration = None;
         plan.facets = Some(FacetOptions { calmode: step.calmode, solint, ..options.clone() });
+        plan.imaging = imaging_by_direction(&plan.imaging, &self.plan.filled_in);
     }
 
     /// What the images of the last accepted attempt say to this one; `None`: there are none.
@@ -130,5 +132,32 @@ impl Programs<'_> {
     /// The interval of so many integrations.
     fn solint_of(&self, integrations: u32) -> String {
         format!("{}s", f64::from(integrations) * self.integration_s())
+    }
+}
+
+/// Fewer major cycles by direction, unless file or command line say how long they are.
+fn imaging_by_direction(imaging: &ImagerOptions, filled_in: &FilledIn) -> ImagerOptions {
+    match imaging {
+        ImagerOptions::Wsclean(o) if filled_in.value("wsclean.mgain") == Some(&o.mgain.to_string()) => {
+            imaging.with_longer_cycles()
+        }
+        _ => imaging.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::imager::wsclean::WscleanOptions;
+
+    #[test]
+    fn cycles_are_longer_by_direction_unless_the_file_says_how_long() {
+        let imaging = ImagerOptions::Wsclean(WscleanOptions { mgain: 0.8, size: 640, ..WscleanOptions::default() });
+        let with = |mgain| ImagerOptions::Wsclean(WscleanOptions { mgain, size: 640, ..WscleanOptions::default() });
+        let filled = |values: &[&str]| FilledIn { plain: true, values: values.iter().map(|v| (*v).into()).collect() };
+        assert_eq!(imaging_by_direction(&imaging, &filled(&["wsclean.niter=50000", "wsclean.mgain=0.8"])), with(0.9));
+        assert_eq!(imaging_by_direction(&imaging, &filled(&["wsclean.niter=50000"])), with(0.8));
+        let other = with(0.7);
+        assert_eq!(imaging_by_direction(&other, &filled(&["wsclean.mgain=0.8"])), other, "of the command line");
     }
 }
