@@ -348,7 +348,7 @@ impl NoiseModel {
 #[multiversion(targets("x86_64+avx2"))]
 fn nan_where_no_data(image: &[f32], background: &mut [f32], rms: &mut [f32]) {
     for ((v, b), r) in image.iter().zip(background).zip(rms) {
-        // The sum with -0 is the number itself, to the bit.
+        // The sum with -0 is the number itself, to the bit. A choice in place would be a masked store, which is slow.
         let blank = if v.is_finite() { -0.0 } else { f32::NAN };
         *b += blank;
         *r += blank;

@@ -185,7 +185,7 @@ pub(crate) fn needs_no_plane(options: &MaskingOptions) -> bool {
 ///
 /// # Errors
 /// Nothing but NaN.
-pub(crate) fn mac_mask_of_rows(
+pub(crate) fn mask_of_image_rows(
     rows: &impl Rows,
     beam: Option<&PixelBeam>,
     options: &MaskingOptions,
@@ -321,12 +321,17 @@ mod tests {
             n => 0.1 * (n as f32 - 9.0),
         });
         let options = MaskingOptions { flood_fill_use_mac: true, flood_fill_use_mac_box_size: 15, ..flood() };
-        assert!(needs_no_plane(&options));
-        let expected = mask_of_signal(image.view(), None, &options).unwrap();
-        assert!(expected.mask.masked_pixels() > 0);
-        assert_eq!(mac_mask_of_rows(&image.view(), None, &options).unwrap(), expected);
+        let enlarged = MaskingOptions { flood_fill_use_mac_adaptive_max_depth: Some(2), ..options.clone() };
+        let by_scale =
+            MaskingOptions { convolve_first: true, beam_shape_erode_scales: Some(vec![0, 4]), ..options.clone() };
+        for options in [&options, &enlarged, &by_scale] {
+            assert!(needs_no_plane(options));
+            let expected = mask_of_signal(image.view(), None, options).unwrap();
+            assert!(expected.mask.masked_pixels() > 0);
+            assert_eq!(mask_of_image_rows(&image.view(), None, options).unwrap(), expected);
+        }
         let nothing = Array2::from_elem((4, 4), f32::NAN);
-        assert_eq!(mac_mask_of_rows(&nothing.view(), None, &options).unwrap_err(), MaskingError::NoData);
+        assert_eq!(mask_of_image_rows(&nothing.view(), None, &options).unwrap_err(), MaskingError::NoData);
     }
 
     #[test]

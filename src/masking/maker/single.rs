@@ -5,7 +5,7 @@ use super::{AutoSummary, Mask, MaskRequest, MaskStats, PlaneNote, Polarisations}
 use crate::image::{FitsImage, Header, ImageError, PixelBeam, PixelType, PlaneWriter};
 use crate::kernels::rows::Rows;
 use crate::masking::auto::{self, AutoInputs, AutoMaskError, AutoSettings, LastRound};
-use crate::masking::flint::pipeline::{mac_mask_of_rows, mask_of_rows, needs_no_plane};
+use crate::masking::flint::pipeline::{mask_of_image_rows, mask_of_rows, needs_no_plane};
 use crate::masking::recipe::MaskMethod;
 use crate::masking::{MaskBits, MaskNote, MaskOutput, MaskingError, MaskingOptions, mask_of_signal};
 use crate::options::Validate;
@@ -205,7 +205,7 @@ impl<'a> Single<'a> {
             && let Some(rows) = FileRows::of(&self.image, of)
             && !request.recipe.zeros.may_be_no_data(&rows)
         {
-            let made = mac_mask_of_rows(&rows, beam.as_ref(), options);
+            let made = mask_of_image_rows(&rows, beam.as_ref(), options);
             return rows.failure().map_or(Ok(made), |e| Err(e.into()));
         }
         self.make_room();
