@@ -169,6 +169,7 @@ impl Windows {
 
     /// Looks again at the pixels of a row, from column `x` on, a multiple of [`WORD`], that have larger windows: at seeds and
     /// floor by the smallest box, as the minimum of a window is no greater, and where that box has nothing negative.
+    /// (Factors are not negative: a deeper minimum never adds a pixel.)
     fn look_again<S: RowStream>(
         &self,
         smallest: &MinimaAround<S>,
