@@ -267,12 +267,7 @@ pub fn pack_rows(row: &[f32], other: &[f32], words: &mut [u64], keep: impl Fn(f3
     let mut words = words.iter_mut();
     let (mut left, mut right) = (row.chunks_exact(WORD), other.chunks_exact(WORD));
     for ((a, b), out) in (&mut left).zip(&mut right).zip(&mut words) {
-        let (a, b): (&[f32; WORD], &[f32; WORD]) = (a.try_into().expect("a word"), b.try_into().expect("a word"));
-        let mut bytes = [0u8; WORD];
-        for ((byte, &a), &b) in bytes.iter_mut().zip(a).zip(b) {
-            *byte = u8::from(keep(a, b));
-        }
-        *out = gather(&bytes);
+        *out = pack_word_of(a, b, &keep);
     }
     let (left, right) = (left.remainder(), right.remainder());
     if !left.is_empty() {
@@ -280,6 +275,20 @@ pub fn pack_rows(row: &[f32], other: &[f32], words: &mut [u64], keep: impl Fn(f3
         let word = rest.fold(0, |w, (i, (&a, &b))| w | u64::from(keep(a, b)) << i);
         *words.next().expect("a word for the rest") = word;
     }
+}
+
+/// `keep` of 64 pairs of pixels as a word, first pair lowest.
+///
+/// # Panics
+/// With another number of pixels.
+#[inline(always)]
+pub(crate) fn pack_word_of(row: &[f32], other: &[f32], keep: impl Fn(f32, f32) -> bool) -> u64 {
+    let (a, b): (&[f32; WORD], &[f32; WORD]) = (row.try_into().expect("a word"), other.try_into().expect("a word"));
+    let mut bytes = [0u8; WORD];
+    for ((byte, &a), &b) in bytes.iter_mut().zip(a).zip(b) {
+        *byte = u8::from(keep(a, b));
+    }
+    gather(&bytes)
 }
 
 /// 64 booleans as a word, first pixel lowest.

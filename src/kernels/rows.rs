@@ -171,7 +171,6 @@ pub(crate) struct RollingRows<S, E> {
     /// rows of the next block.
     block: Vec<f32>,
     prefix: Vec<f32>,
-    row: Vec<f32>,
     padded: Vec<f32>,
     padded_other: Vec<f32>,
     /// Position of the next output within its block; `None` before the first row.
@@ -197,7 +196,6 @@ impl<S: RowStream, E: Extremum> RollingRows<S, E> {
             box_y: lean_y,
             block: vec![0.0; lean_y * nx],
             prefix: vec![0.0; nx],
-            row: vec![0.0; nx],
             padded: vec![0.0; nx + lean_x],
             padded_other: vec![0.0; nx + lean_x],
             phase: None,
@@ -205,49 +203,25 @@ impl<S: RowStream, E: Extremum> RollingRows<S, E> {
         }
     }
 
-    /// Where the rows come from. It has given the last row of the window of the row that came last.
-    pub(crate) fn source(&self) -> &S {
-        &self.source
-    }
-
-    /// The next source row with the extremum along the row taken, into `self.row`.
-    fn pull(&mut self) {
-        let nx = self.row.len();
+    /// The next source row with the extremum along the row taken, into slot `i` of the block.
+    fn pull_into_slot(&mut self, i: usize) {
+        let nx = self.prefix.len();
+        let slot = &mut self.block[i * nx..(i + 1) * nx];
         let n = self.box_x;
         if n == 1 {
-            self.source.next_row(&mut self.row);
+            self.source.next_row(slot);
             return;
         }
         let before = n / 2;
         self.source.next_row(&mut self.padded[before..before + nx]);
         self.padded.copy_within(nx..nx + before, 0);
         self.padded.copy_within(before..n, nx + before);
-        let (mut a, mut b) = (&mut self.padded, &mut self.padded_other);
-        let mut reach = 1;
-        let mut length = nx + n - 1;
-        while 2 * reach < n {
-            length -= reach;
-            let (left, right) = (&a[..length], &a[reach..reach + length]);
-            let out = &mut b[..length];
-            pick_each::<E>(left, right, out);
-            std::mem::swap(&mut a, &mut b);
-            reach *= 2;
-        }
-        let (left, right) = (&a[..nx], &a[n - reach..n - reach + nx]);
-        let out = &mut self.row;
-        pick_each::<E>(left, right, out);
-    }
-
-    /// Pulls a row into slot `i` of the block.
-    fn pull_into_slot(&mut self, i: usize) {
-        self.pull();
-        let nx = self.row.len();
-        self.block[i * nx..(i + 1) * nx].copy_from_slice(&self.row);
+        extremum_along::<E>(&mut self.padded, &mut self.padded_other, n, slot);
     }
 
     /// Turns the raw rows of the block into suffix extrema.
     fn close_block(&mut self) {
-        let nx = self.row.len();
+        let nx = self.prefix.len();
         for i in (0..self.box_y - 1).rev() {
             let (head, tail) = self.block.split_at_mut((i + 1) * nx);
             let (head, tail) = (&mut head[i * nx..], &tail[..nx]);
@@ -275,17 +249,30 @@ impl<S: RowStream, E: Extremum> RowStream for RollingRows<S, E> {
         };
         if phase == 0 {
             self.close_block();
-            out.copy_from_slice(&self.block[..self.row.len()]);
+            out.copy_from_slice(&self.block[..self.prefix.len()]);
         } else {
-            self.pull();
-            let nx = self.row.len();
-            let (before, suffix) = self.block.split_at_mut(phase * nx);
-            before[(phase - 1) * nx..].copy_from_slice(&self.row);
-            let (prefix, row, suffix) = (&mut self.prefix[..nx], &self.row[..nx], &suffix[..nx]);
-            pick_between::<E>(row, suffix, prefix, out);
+            self.pull_into_slot(phase - 1);
+            let nx = self.prefix.len();
+            let (before, suffix) = self.block.split_at(phase * nx);
+            pick_between::<E>(&before[(phase - 1) * nx..], &suffix[..nx], &mut self.prefix, out);
         }
         self.phase = Some(phase + 1);
     }
+}
+
+/// The winner of each `n` values of a row side by side, at least two; both rows are used up, and have as many values as
+/// `out` and `n` - 1 more, or more than that.
+pub(crate) fn extremum_along<'a, E: Extremum>(mut a: &'a mut [f32], mut b: &'a mut [f32], n: usize, out: &mut [f32]) {
+    let mut reach = 1;
+    let mut length = out.len() + n - 1;
+    while 2 * reach < n {
+        length -= reach;
+        let (left, right) = (&a[..length], &a[reach..reach + length]);
+        pick_each::<E>(left, right, &mut b[..length]);
+        std::mem::swap(&mut a, &mut b);
+        reach *= 2;
+    }
+    pick_each::<E>(&a[..out.len()], &a[n - reach..n - reach + out.len()], out);
 }
 
 /// `value` of each pixel.
@@ -302,7 +289,7 @@ fn pick_each<E: Extremum>(left: &[f32], right: &[f32], out: &mut [f32]) {
 
 /// The winner of each pair, in place of the first.
 #[multiversion(targets("x86_64+avx2"))]
-fn pick_into<E: Extremum>(row: &mut [f32], other: &[f32]) {
+pub(crate) fn pick_into<E: Extremum>(row: &mut [f32], other: &[f32]) {
     row.iter_mut().zip(other).for_each(|(o, &v)| *o = E::pick(*o, v));
 }
 

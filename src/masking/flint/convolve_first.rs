@@ -215,8 +215,7 @@ impl<'k, S: RowStream> SmoothedRows<'k, S> {
             self.source.next_row(&mut self.row);
             // No data adds nothing.
             copy_with(&self.row, &mut self.wide[m / 2..m / 2 + nx], |v| if v.is_infinite() { 0.0 } else { *v });
-            slot.fill(0.0);
-            add_products(slot, self.kernel, |j| &self.wide[j..j + nx]);
+            sum_products(slot, self.kernel, |j| &self.wide[j..j + nx]);
         } else {
             slot.fill(0.0);
         }
@@ -232,20 +231,19 @@ impl<S: RowStream> RowStream for SmoothedRows<'_, S> {
             self.pull();
         }
         self.started = true;
-        out.fill(0.0);
         let row = |j: usize| {
             let at = (self.newest + 1 + j) % m;
             &self.ring[at * nx..(at + 1) * nx]
         };
-        add_products(out, self.kernel, row);
+        sum_products(out, self.kernel, row);
     }
 }
 
 /// Weights that are worked on together.
 const TOGETHER: usize = 8;
 
-/// Adds `weight x row` for each weight and its row, in that order; some at a time, so that the sums stay in registers.
-fn add_products<'a>(out: &mut [f32], weights: &[f32], row: impl Fn(usize) -> &'a [f32]) {
+/// The sum of `weight x row` over the weights, in their order; some at a time, so that sums stay in registers.
+fn sum_products<'a>(out: &mut [f32], weights: &[f32], row: impl Fn(usize) -> &'a [f32]) {
     for first in (0..weights.len()).step_by(TOGETHER) {
         match weights.len() - first {
             1 => add_some::<1>(out, weights, first, &row),
@@ -260,16 +258,19 @@ fn add_products<'a>(out: &mut [f32], weights: &[f32], row: impl Fn(usize) -> &'a
     }
 }
 
-/// `N` weights from one on.
+/// Adds the products of `N` weights from one on; the first of all begin the sums.
 fn add_some<'a, const N: usize>(out: &mut [f32], weights: &[f32], first: usize, row: impl Fn(usize) -> &'a [f32]) {
-    add_each::<N>(out, std::array::from_fn(|k| weights[first + k]), std::array::from_fn(|k| row(first + k)));
+    let weights: [f32; N] = std::array::from_fn(|k| weights[first + k]);
+    let rows = std::array::from_fn(|k| row(first + k));
+    if first == 0 { each_sum(out, weights, rows, |_| 0.0) } else { each_sum(out, weights, rows, |sum| sum) }
 }
 
+/// Adds products to what each sum begins with.
 #[multiversion(targets("x86_64+avx2"))]
-fn add_each<const N: usize>(out: &mut [f32], weights: [f32; N], rows: [&[f32]; N]) {
+fn each_sum<const N: usize>(out: &mut [f32], weights: [f32; N], rows: [&[f32]; N], begin: impl Fn(f32) -> f32) {
     let rows = rows.map(|row| &row[..out.len()]);
     for (x, out) in out.iter_mut().enumerate() {
-        *out = weights.iter().zip(&rows).fold(*out, |sum, (weight, row)| sum + weight * row[x]);
+        *out = weights.iter().zip(&rows).fold(begin(*out), |sum, (weight, row)| sum + weight * row[x]);
     }
 }
 

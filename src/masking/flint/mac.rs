@@ -1,23 +1,19 @@
 //! The minimum absolute clip, also with boxes that are enlarged where positive emission fills them.
 //!
-//! A window of twice the box is covered by four boxes, one of four times by sixteen: where larger windows are asked for,
-//! their minima come from those of the smallest box, of which only the rows that windows look at are kept.
+//! Few pixels need the minimum of their own box: bounds of it settle the others ([`super::bounds`]).
 
+use super::bounds::{Bounds, BoxSize, LastRows};
 use super::options::MaskingOptions;
 use super::seeds::{SeedsAndFloor, pixels_where};
-use crate::kernels::bitmask::{BitMask, WORD, pack_row, pack_rows, runs_of};
+use crate::kernels::bitmask::{BitMask, WORD, pack_row, pack_rows, pack_word_of};
 use crate::kernels::box_count::CountRows;
-use crate::kernels::rows::{Extremum, Least, RollingRows, RowStream, Rows, RowsFrom, bands};
+use crate::kernels::rows::{Least, RowStream, Rows, RowsFrom, bands, pick_into};
 use multiversion::multiversion;
 use ndarray::ArrayView2;
 use rayon::prelude::*;
 
 /// A box around which positive and negative pixels balance has this fraction of positive ones.
 const BALANCED_FRACTION: f64 = 0.5;
-/// Columns that are worked on together: their part of as many rows as a large window has stays in a core's cache.
-const STRIP: usize = 512;
-/// Rows that are worked on together: those around them that windows look at are read again for the next ones.
-const BLOCK: usize = 128;
 
 /// The box of the minimum absolute clip.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -61,267 +57,198 @@ pub fn mac_seeds(image: ArrayView2<'_, f32>, options: &MacOptions) -> SeedsAndFl
 
 /// [`mac_seeds`] of an image whose rows any thread gets, and which is never stored.
 pub(super) fn mac_seeds_of(image: &impl Rows, options: &MacOptions) -> SeedsAndFloor {
-    let shape = image.dim();
-    if shape.0 == 0 || shape.1 == 0 {
-        return SeedsAndFloor { seeds: BitMask::new(shape.0, shape.1), floor: BitMask::new(shape.0, shape.1) };
-    }
-    match options.adaptive_max_depth {
-        Some(most) if most > 0 => enlarged_seeds(image, options, most),
-        _ => mac_seeds_of_rows(shape, |next| RowsFrom { image, next, nan: f32::NAN }, options),
-    }
+    let larger = larger_boxes(image, options);
+    clip(image.dim(), |next| RowsFrom { image, next, nan: f32::NAN }, options, &larger)
 }
 
-/// Seeds and floor with boxes that are enlarged at most `most` times.
-fn enlarged_seeds(image: &impl Rows, options: &MacOptions, most: usize) -> SeedsAndFloor {
+/// The minimum absolute clip of an image of `shape`, `(ny, nx)`, whose rows from a given one on `rows_from` gives: beyond
+/// its edges it repeats. Boxes are not enlarged. Neither the image nor its minima are ever stored.
+pub(super) fn mac_seeds_of_rows<S: RowStream>(
+    shape: (usize, usize),
+    rows_from: impl Fn(isize) -> S + Sync,
+    options: &MacOptions,
+) -> SeedsAndFloor {
+    clip(shape, rows_from, options, &[])
+}
+
+/// A box that is larger than the smallest, and the pixels that have it.
+struct LargerBox {
+    side: usize,
+    pixels: BitMask,
+}
+
+/// The boxes that are enlarged; no pixel has two.
+fn larger_boxes(image: &impl Rows, options: &MacOptions) -> Vec<LargerBox> {
     let (ny, nx) = image.dim();
-    let rows_from = |next| RowsFrom { image, next, nan: f32::NAN };
-    let windows = Windows::new(image, options, most);
-    if windows.0.is_empty() {
-        return mac_seeds_of_rows((ny, nx), rows_from, options);
+    let mut boxes: Vec<LargerBox> = Vec::new();
+    let most = options.adaptive_max_depth.unwrap_or(0);
+    if most == 0 || ny == 0 || nx == 0 {
+        return boxes;
     }
-    let mut found = SeedsAndFloor { seeds: BitMask::new(ny, nx), floor: BitMask::new(ny, nx) };
-    let (bands, stride) = (bands(ny), found.seeds.stride());
-    let factors = (options.seed_factor as f32, options.flood_factor as f32);
-    let parts = found.seeds.split_rows(&bands).into_par_iter().zip(found.floor.split_rows(&bands));
-    parts.zip(&bands).for_each(|((seeds, floor), &(first, count))| {
-        let mut minima = MinimaAround::new(rows_from, first, (ny, nx), options.box_size, windows.reach());
-        let mut scratch = Vec::new();
-        for block in (first..first + count).step_by(BLOCK) {
-            let rows = block..(block + BLOCK).min(first + count);
-            minima.reach_for(rows.end - 1);
-            for y in rows.clone() {
-                let words = (y - first) * stride..(y + 1 - first) * stride;
-                clip_row(
-                    minima.pixels(y),
-                    minima.row(y as isize),
-                    factors,
-                    &mut seeds[words.clone()],
-                    &mut floor[words],
-                );
-            }
-            for x in (0..nx).step_by(STRIP) {
-                for y in rows.clone() {
-                    let start = (y - first) * stride;
-                    let words = start + x / WORD..start + (x + STRIP).min(nx).div_ceil(WORD);
-                    let found = (&mut seeds[words.clone()], &mut floor[words]);
-                    windows.look_again(&minima, (y, x), factors, found, &mut scratch);
-                }
-            }
+    let positive = pixels_where(image, |v| v > 0.0);
+    let mut side = options.box_size;
+    for _ in 0..most {
+        if side > ny || side > nx {
+            break;
         }
+        let pixels = skewed_boxes(&positive, side, options.adaptive_skew_delta);
+        if pixels.is_empty() {
+            break;
+        }
+        side = (side as f64 * options.adaptive_step_factor) as usize;
+        // The last box that is asked for counts.
+        let others = pixels.inverted();
+        boxes.iter_mut().for_each(|smaller| smaller.pixels.and_with(&others));
+        boxes.push(LargerBox { side, pixels });
+    }
+    boxes
+}
+
+/// Seeds and floor by the minima of boxes.
+fn clip<S: RowStream>(
+    shape: (usize, usize),
+    rows_from: impl Fn(isize) -> S + Sync,
+    options: &MacOptions,
+    larger: &[LargerBox],
+) -> SeedsAndFloor {
+    let (ny, nx) = shape;
+    let mut found = SeedsAndFloor { seeds: BitMask::new(ny, nx), floor: BitMask::new(ny, nx) };
+    if ny == 0 || nx == 0 {
+        return found;
+    }
+    let (bands, stride) = (bands(ny), found.seeds.stride());
+    let parts = found.seeds.split_rows(&bands).into_par_iter().zip(found.floor.split_rows(&bands));
+    parts.zip(&bands).for_each(|((seeds, floor), &(first, _))| {
+        let mut band = Band::new(shape, first, &rows_from, options, larger);
+        let rows = seeds.chunks_exact_mut(stride).zip(floor.chunks_exact_mut(stride));
+        rows.enumerate().for_each(|(y, (seeds, floor))| band.clip_row(y, seeds, floor));
     });
     found
 }
 
-/// A window as boxes that cover it: how far the centres of the boxes are from its own, pixels.
-struct Window {
-    rows: Vec<isize>,
-    columns: Vec<isize>,
+/// Rows of an image that one thread clips.
+struct Band<'a, S> {
+    source: LastRows<S>,
+    /// Rows that come before those of the band.
+    above: usize,
+    /// Factors of the minimum for seeds and floor.
+    factors: (f32, f32),
+    smallest: Bounds,
+    larger: Vec<(Bounds, &'a BitMask)>,
+    /// The number of the band's first row in the image.
+    first: usize,
+    /// The least of the magnitudes of the minima of all boxes.
+    least: Vec<f32>,
+    /// Pixels of a row that may be seeds or floor.
+    open: Vec<u64>,
 }
 
-impl Window {
-    /// A window of `side` pixels of an image of `(ny, nx)` that repeats, covered by boxes of `box_size`, which are no larger
-    /// than window and image.
-    fn new(side: usize, box_size: usize, (ny, nx): (usize, usize)) -> Self {
-        let along = |n: usize| {
-            // As large as the image, it sees all of it.
-            let side = side.min(n) as isize;
-            let half = box_size as isize / 2;
-            let (first, last) = (half - side / 2, side - side / 2 - box_size as isize + half);
-            let mut centres: Vec<isize> = (first..last).step_by(box_size).collect();
-            centres.push(last);
-            centres
-        };
-        Self { rows: along(ny), columns: along(nx) }
-    }
-}
-
-/// Windows larger than the smallest box, each with the pixels that it is for; no pixel has two.
-struct Windows(Vec<(BitMask, Window)>);
-
-impl Windows {
-    fn new(image: &impl Rows, options: &MacOptions, most: usize) -> Self {
-        let (ny, nx) = image.dim();
-        let mut windows: Vec<(BitMask, Window)> = Vec::new();
-        let mut side = options.box_size;
-        let positive = pixels_where(image, |v| v > 0.0);
-        for _ in 0..most {
-            if side > ny || side > nx {
-                break;
-            }
-            let skewed = skewed_boxes(&positive, side, options.adaptive_skew_delta);
-            if skewed.is_empty() {
-                break;
-            }
-            side = (side as f64 * options.adaptive_step_factor) as usize;
-            // The last window that is asked for counts.
-            let others = skewed.inverted();
-            windows.iter_mut().for_each(|(pixels, _)| pixels.and_with(&others));
-            windows.push((skewed, Window::new(side, options.box_size, (ny, nx))));
-        }
-        Self(windows)
-    }
-
-    /// From how many rows above (not positive) to how many below (not negative) windows look at.
-    fn reach(&self) -> (isize, isize) {
-        let all = || self.0.iter().flat_map(|(_, window)| &window.rows).copied();
-        (all().min().unwrap_or(0).min(0), all().max().unwrap_or(0).max(0))
-    }
-
-    /// Looks again at the pixels of a row, from column `x` on, a multiple of [`WORD`], that have larger windows: at seeds and
-    /// floor by the smallest box, as the minimum of a window is no greater, and where that box has nothing negative.
-    /// (Factors are not negative: a deeper minimum never adds a pixel.)
-    fn look_again<S: RowStream>(
-        &self,
-        smallest: &MinimaAround<S>,
-        (y, x): (usize, usize),
-        (seed_factor, flood_factor): (f32, f32),
-        (seeds, floor): (&mut [u64], &mut [u64]),
-        scratch: &mut Vec<f32>,
-    ) {
-        let mut open = [0u64; STRIP / WORD];
-        let columns = x..(x + STRIP).min(smallest.nx);
-        pack_row(&smallest.row(y as isize)[columns.clone()], &mut open, |m| m > 0.0);
-        open.iter_mut().zip(&*seeds).zip(&*floor).for_each(|((o, s), f)| *o |= s | f);
-        let pixels = &smallest.pixels(y)[columns];
-        for (asked, window) in &self.0 {
-            let mut again = open;
-            again.iter_mut().zip(&asked.row(y)[x / WORD..]).for_each(|(a, w)| *a &= w);
-            if again.iter().all(|&word| word == 0) {
-                continue;
-            }
-            for part in parts_of(&again, window.width()) {
-                let minima = window.minima(smallest, y, x + part.start..x + part.end, scratch);
-                runs_of(&again, |x0, x1| {
-                    for p in (x0..x1).filter(|p| part.contains(p)) {
-                        let deepest = minima[p - part.start].abs();
-                        put(seeds, p, pixels[p] > seed_factor * deepest);
-                        put(floor, p, pixels[p] > flood_factor * deepest);
-                    }
-                });
-            }
-        }
-    }
-}
-
-/// The parts of a row of words that hold its bits, joined where fewer pixels than `gap` are between them.
-fn parts_of(words: &[u64], gap: usize) -> Vec<std::ops::Range<usize>> {
-    let mut parts: Vec<std::ops::Range<usize>> = Vec::new();
-    runs_of(words, |x0, x1| match parts.last_mut() {
-        Some(part) if x0 - part.end < gap => part.end = x1,
-        _ => parts.push(x0..x1),
-    });
-    parts
-}
-
-/// Sets or clears a bit of a row.
-fn put(words: &mut [u64], x: usize, on: bool) {
-    let bit = 1 << (x % WORD);
-    if on { words[x / WORD] |= bit } else { words[x / WORD] &= !bit }
-}
-
-impl Window {
-    /// From the centre of the first box of a row to that of the last.
-    fn width(&self) -> usize {
-        (self.columns[self.columns.len() - 1] - self.columns[0]) as usize
-    }
-
-    /// The minima of the windows around some pixels of a row.
-    fn minima<'a, S: RowStream>(
-        &self,
-        smallest: &MinimaAround<S>,
-        y: usize,
-        pixels: std::ops::Range<usize>,
-        scratch: &'a mut Vec<f32>,
-    ) -> &'a [f32] {
-        let (nx, left) = (smallest.nx, self.columns[0]);
-        // Minima of the columns of boxes, then of the boxes of a row.
-        let wide = pixels.len() + self.width();
-        scratch.clear();
-        scratch.resize(wide + pixels.len(), f32::INFINITY);
-        let (columns, found) = scratch.split_at_mut(wide);
-        let mut done = 0;
-        while done < wide {
-            let from = (pixels.start as isize + left + done as isize).rem_euclid(nx as isize) as usize;
-            let n = (nx - from).min(wide - done);
-            take_least(&mut columns[done..done + n], &self.rows, |dy| &smallest.row(y as isize + dy)[from..from + n]);
-            done += n;
-        }
-        take_least(found, &self.columns, |dx| &columns[(dx - left) as usize..][..pixels.len()]);
-        found
-    }
-}
-
-/// Minima of the smallest boxes of the rows around those that are worked on.
-struct MinimaAround<S> {
-    minima: RollingRows<KeptRows<S>, Least>,
-    /// The row that comes next, which may be outside the image.
-    next: isize,
-    /// A ring: row y has the place y modulo their number.
-    ring: Vec<f32>,
-    nx: usize,
-    /// Rows below the one that is worked on that windows look at.
-    below: isize,
-    /// Rows of a smallest box below its middle.
-    after: usize,
-}
-
-impl<S: RowStream> MinimaAround<S> {
+impl<'a, S: RowStream> Band<'a, S> {
     fn new(
-        rows_from: impl Fn(isize) -> S,
+        shape: (usize, usize),
         first: usize,
-        (ny, nx): (usize, usize),
-        side: usize,
-        (above, below): (isize, isize),
+        rows_from: impl Fn(isize) -> S,
+        options: &MacOptions,
+        larger: &'a [LargerBox],
     ) -> Self {
-        let (rows, after) = ((below - above) as usize + BLOCK, rows_after(side, ny));
-        let next = first as isize + above;
-        let kept_from = |y| KeptRows::new(rows_from(y), after + below as usize + BLOCK, nx);
-        let minima = RollingRows::<_, Least>::new(kept_from, next, (ny, nx), (side, side));
-        Self { minima, next, ring: vec![0.0; rows * nx], nx, below, after }
-    }
-
-    /// Has all rows that windows of a row look at; those of the [`BLOCK`] rows before it stay.
-    fn reach_for(&mut self, y: usize) {
-        while self.next <= y as isize + self.below {
-            let place = self.place(self.next);
-            self.minima.next_row(&mut self.ring[place..place + self.nx]);
-            self.next += 1;
+        let nx = shape.1;
+        let size = |side| BoxSize::new(side, shape);
+        let above = larger.iter().map(|larger| larger.side).chain([options.box_size]);
+        let above = above.map(|side| size(side).above()).max().unwrap_or(0);
+        let bounds = |side| Bounds::new(size(side), above, nx);
+        let smallest = bounds(options.box_size);
+        let larger: Vec<_> = larger.iter().map(|larger| (bounds(larger.side), &larger.pixels)).collect();
+        let kept = larger.iter().map(|(bounds, _)| bounds).chain([&smallest]).map(|bounds| bounds.rows_for(1));
+        Self {
+            source: LastRows::new(rows_from(first as isize - above as isize), kept.max().unwrap_or(1), nx),
+            above,
+            factors: (options.seed_factor as f32, options.flood_factor as f32),
+            smallest,
+            larger,
+            first,
+            least: Vec::new(),
+            open: vec![0; nx.div_ceil(WORD)],
         }
     }
 
-    fn place(&self, y: isize) -> usize {
-        y.rem_euclid((self.ring.len() / self.nx) as isize) as usize * self.nx
+    /// Finds the seeds and the floor of a row of the band; rows come in order.
+    fn clip_row(&mut self, y: usize, seeds: &mut [u64], floor: &mut [u64]) {
+        self.find_bounds(y);
+        let pixels = self.source.row(self.above + y);
+        let lower = self.factors.0.min(self.factors.1);
+        pack_rows(pixels, &self.least, &mut self.open, |v, m| v > lower * m);
+        for (word, &open) in self.open.iter().enumerate().filter(|(_, open)| **open != 0) {
+            let mut rest = open;
+            for (bounds, asked) in &self.larger {
+                let pixels = rest & asked.row(self.first + y)[word];
+                rest &= !pixels;
+                self.clip_word((y, word), pixels, bounds, (&mut seeds[word], &mut floor[word]));
+            }
+            self.clip_word((y, word), rest, &self.smallest, (&mut seeds[word], &mut floor[word]));
+        }
     }
 
-    /// The minima of the smallest boxes of a row; infinity where a box holds no data.
-    fn row(&self, y: isize) -> &[f32] {
-        let place = self.place(y);
-        &self.ring[place..place + self.nx]
+    /// Finds the bounds of the blocks that begin with a row of the band.
+    fn find_bounds(&mut self, y: usize) {
+        let Self { source, smallest, larger, least, .. } = self;
+        let mut found = false;
+        for bounds in larger.iter_mut().map(|(bounds, _)| bounds).chain([&mut *smallest]) {
+            let Some(number) = bounds.begins(y) else { continue };
+            while source.taken() < bounds.rows_for(number) {
+                source.take();
+            }
+            bounds.find(source, number);
+            found = true;
+        }
+        if found {
+            least.clear();
+            least.extend_from_slice(smallest.least());
+            larger.iter().for_each(|(bounds, _)| pick_into::<Least>(least, bounds.least()));
+        }
     }
 
-    /// The pixels of a row that is worked on.
-    fn pixels(&self, y: usize) -> &[f32] {
-        self.minima.source().row(self.after + (self.next - 1 - y as isize) as usize)
+    /// Adds the seeds and the floor among some pixels of a word of a row, which have boxes with these bounds.
+    fn clip_word(&self, (y, word): (usize, usize), pixels: u64, bounds: &Bounds, (seeds, floor): (&mut u64, &mut u64)) {
+        if pixels == 0 {
+            return;
+        }
+        let (x, row) = (word * WORD, self.above + y);
+        let part = x..x + WORD;
+        let values = &self.source.row(row)[part.clone()];
+        let settled = settle(values, &bounds.least()[part.clone()], &bounds.most()[part], self.factors);
+        *seeds |= settled.seeds & pixels;
+        *floor |= settled.floor & pixels;
+        let mut open = settled.open & pixels;
+        while open != 0 {
+            let bit = open.trailing_zeros() as usize;
+            open &= open - 1;
+            let exceeds = |minimum: f32| {
+                let minimum = minimum.abs();
+                (values[bit] > self.factors.0 * minimum, values[bit] > self.factors.1 * minimum)
+            };
+            let (seed, flood) = bounds.decide(&self.source, (row, x + bit), exceeds);
+            *seeds |= u64::from(seed) << bit;
+            *floor |= u64::from(flood) << bit;
+        }
     }
 }
 
-/// The least of each pixel and those of some rows; four at a time, so that it stays in registers.
-fn take_least<'a>(least: &mut [f32], offsets: &[isize], row: impl Fn(&isize) -> &'a [f32]) {
-    let fours = offsets.chunks_exact(4);
-    for one in fours.remainder() {
-        take_least_of(least, [row(one)]);
-    }
-    for four in fours {
-        take_least_of(least, [row(&four[0]), row(&four[1]), row(&four[2]), row(&four[3])]);
-    }
+/// What bounds say of the pixels of a word.
+struct Settled {
+    seeds: u64,
+    floor: u64,
+    /// Pixels of which they do not say both.
+    open: u64,
 }
 
+/// Compares the pixels of a word with what their minima have at least and at most. A greater minimum never adds a pixel, as
+/// factors are not negative.
 #[multiversion(targets("x86_64+avx2"))]
-fn take_least_of<const N: usize>(least: &mut [f32], rows: [&[f32]; N]) {
-    let rows = rows.map(|row| &row[..least.len()]);
-    for (x, least) in least.iter_mut().enumerate() {
-        *least = rows.iter().fold(*least, |least, row| least.min(row[x]));
-    }
+fn settle(values: &[f32], least: &[f32], most: &[f32], (seed, flood): (f32, f32)) -> Settled {
+    let exceeds = |factor: f32, limits: &[f32]| pack_word_of(values, limits, |v, m| v > factor * m);
+    let (seeds, floor) = (exceeds(seed, most), exceeds(flood, most));
+    let open = (exceeds(seed, least) & !seeds) | (exceeds(flood, least) & !floor);
+    Settled { seeds, floor, open }
 }
 
 /// The pixels in whose box more than 0.5 + `delta` of the pixels are positive.
@@ -353,89 +280,6 @@ fn least_skewed_count(box_size: usize, delta: f64) -> u32 {
     count as u32
 }
 
-/// Rows of a box below its middle, in an image of `ny` rows.
-pub(super) fn rows_after(side: usize, ny: usize) -> usize {
-    side.min(ny) - 1 - side.min(ny) / 2
-}
-
-/// The minimum absolute clip of an image of `shape`, `(ny, nx)`, whose rows from a given one on `rows_from` gives: beyond
-/// its edges it repeats. Boxes are not enlarged. Neither the image nor its minima are ever stored.
-pub(super) fn mac_seeds_of_rows<S: RowStream>(
-    shape: (usize, usize),
-    rows_from: impl Fn(isize) -> S + Sync,
-    options: &MacOptions,
-) -> SeedsAndFloor {
-    let (ny, nx) = shape;
-    let mut found = SeedsAndFloor { seeds: BitMask::new(ny, nx), floor: BitMask::new(ny, nx) };
-    if ny == 0 || nx == 0 {
-        return found;
-    }
-    let (bands, stride) = (bands(ny), found.seeds.stride());
-    let factors = (options.seed_factor as f32, options.flood_factor as f32);
-    let side = options.box_size;
-    let after = rows_after(side, ny);
-    let parts = found.seeds.split_rows(&bands).into_par_iter().zip(found.floor.split_rows(&bands));
-    parts.zip(&bands).for_each(|((seeds, floor), &(first, _))| {
-        let kept_from = |y| KeptRows::new(rows_from(y), after + 1, nx);
-        let mut minima = RollingRows::<_, Least>::new(kept_from, first as isize, shape, (side, side));
-        let mut row = vec![0.0; nx];
-        for (seeds, floor) in seeds.chunks_exact_mut(stride).zip(floor.chunks_exact_mut(stride)) {
-            minima.next_row(&mut row);
-            clip_row(minima.source().row(after), &row, factors, seeds, floor);
-        }
-    });
-    found
-}
-
-/// Seeds and floor of some pixels of a row with the minima of their boxes.
-pub(super) fn clip_row(
-    pixels: &[f32],
-    minima: &[f32],
-    (seed_factor, flood_factor): (f32, f32),
-    seeds: &mut [u64],
-    floor: &mut [u64],
-) {
-    pack_rows(pixels, minima, seeds, |v, m| v > seed_factor * m.abs());
-    pack_rows(pixels, minima, floor, |v, m| v > flood_factor * m.abs());
-}
-
-/// Rows with infinity in place of NaN; the last of them are kept as they came.
-pub(super) struct KeptRows<S> {
-    source: S,
-    /// A ring of rows.
-    ring: Vec<f32>,
-    nx: usize,
-    newest: usize,
-}
-
-impl<S> KeptRows<S> {
-    pub(super) fn new(source: S, rows: usize, nx: usize) -> Self {
-        Self { source, ring: vec![0.0; rows * nx], nx, newest: rows - 1 }
-    }
-
-    /// The row that came so many rows before the last.
-    pub(super) fn row(&self, before: usize) -> &[f32] {
-        let rows = self.ring.len() / self.nx;
-        let at = (self.newest + rows - before) % rows;
-        &self.ring[at * self.nx..(at + 1) * self.nx]
-    }
-}
-
-impl<S: RowStream> RowStream for KeptRows<S> {
-    fn next_row(&mut self, out: &mut [f32]) {
-        self.newest = (self.newest + 1) % (self.ring.len() / self.nx);
-        let kept = &mut self.ring[self.newest * self.nx..(self.newest + 1) * self.nx];
-        self.source.next_row(kept);
-        known(kept, out);
-    }
-}
-
-/// A row with infinity in place of NaN.
-#[multiversion(targets("x86_64+avx2"))]
-fn known(row: &[f32], out: &mut [f32]) {
-    out.iter_mut().zip(row).for_each(|(o, &v)| *o = if v.is_nan() { Least::NEUTRAL } else { v });
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -450,21 +294,6 @@ mod tests {
         assert_eq!(least_skewed_count(10, 0.2), 71);
         assert_eq!(least_skewed_count(1, 0.2), 1);
         assert_eq!(least_skewed_count(2, 0.49), 4);
-    }
-
-    proptest! {
-        #[test]
-        fn boxes_cover_a_window_and_nothing_else(box_size in 1usize..20, more in 0usize..60, n in 20usize..60) {
-            let side = box_size + more;
-            for (offsets, n) in [(Window::new(side, box_size, (n, 100)).rows, n), (Window::new(side, box_size, (100, n)).columns, n)] {
-                let (size, wide) = (box_size as isize, side.min(n) as isize);
-                let mut covered: Vec<isize> =
-                    offsets.iter().flat_map(|c| c - size / 2..c + size - size / 2).collect();
-                covered.sort_unstable();
-                covered.dedup();
-                prop_assert_eq!(covered, (-(wide / 2)..wide - wide / 2).collect::<Vec<_>>());
-            }
-        }
     }
 
     fn drawn(mask: &BitMask) -> Vec<String> {

@@ -2,6 +2,7 @@
 //! `flood` (growth, islands of low signal), `erosion` (by the beam, at one or many scales), or [`convolve_first`]
 //! (all of it scale by scale). docs/masking.md explains them with pictures.
 
+mod bounds;
 #[doc(hidden)]
 pub mod convolve_first;
 pub(crate) mod erosion;

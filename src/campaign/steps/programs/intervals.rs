@@ -22,7 +22,7 @@ pub(super) struct Intervals {
 
 impl Intervals {
     /// The chains of the judged attempts.
-    fn tried(&self, history: &[RoundOutcome]) -> Vec<Tried> {
+    pub(super) fn tried(&self, history: &[RoundOutcome]) -> Vec<Tried> {
         let mut before: Option<f64> = None;
         let mut tried = Vec::new();
         for outcome in history {

@@ -38,7 +38,7 @@ struct Seen {
 
 impl Programs<'_> {
     /// The choice of the schedule without directions, or a round by direction in its place: where the schedule has nothing
-    /// more to try, or needs its last rounds for them.
+    /// more to try, hardly gains any more, or needs its last rounds for them.
     pub(in crate::campaign::steps::programs) fn with_facet_stage(
         &mut self,
         plan: &mut RoundPlan,
@@ -56,12 +56,19 @@ impl Programs<'_> {
                 return Ok(IntervalChoice::Chosen { why, weighed: Vec::new(), chains: Vec::new() });
             }
             Stage::Over(why) => return Ok(IntervalChoice::GiveUp { why: why.to_owned(), limit: Limit::NoGain }),
+            Stage::Left => {
+                let choice = self.choose_interval(plan, id, history);
+                let IntervalChoice::GiveUp { why, limit } = choice else { return Ok(choice) };
+                let why = format!("{why}; solving by direction does not make the image better");
+                return Ok(IntervalChoice::GiveUp { why, limit });
+            }
             Stage::Before => {}
         }
         let last_rounds = self.plan.rounds.len().saturating_sub(facets::rounds());
         let rounds_run_out = id.round > 1 && id.round >= last_rounds;
+        let enough = rounds_run_out || facets::hardly_gains(self.intervals.tried(history).last());
         let mut untouched = plan.clone();
-        let choice = if rounds_run_out { None } else { Some(self.choose_interval(&mut untouched, id, history)) };
+        let choice = if enough { None } else { Some(self.choose_interval(&mut untouched, id, history)) };
         if let Some(choice) = choice.filter(|choice| !matches!(choice, IntervalChoice::GiveUp { .. })) {
             *plan = untouched;
             return Ok(choice);
