@@ -1,6 +1,6 @@
 //! The minimum absolute clip, also with boxes that are enlarged where positive emission fills them.
 //!
-//! Few pixels need the minimum of their own box: bounds of it settle the others ([`super::bounds`]).
+//! Few pixels need the minimum of their own box: bounds of it settle the others (`bounds`).
 
 use super::bounds::{Bounds, BoxSize, LastRows};
 use super::options::MaskingOptions;

@@ -1,4 +1,5 @@
-//! flint's mask pipeline, in the order of its steps: [`seeds`] and [`mac`] (seeds and floor by SNR or minimum absolute clip),
+//! flint's mask pipeline, in the order of its steps: [`seeds`] and [`mac`] (seeds and floor by SNR or minimum absolute clip, with
+//! `bounds` of its minima),
 //! `flood` (growth, islands of low signal), `erosion` (by the beam, at one or many scales), or [`convolve_first`]
 //! (all of it scale by scale). docs/masking.md explains them with pictures.
 
