@@ -107,7 +107,7 @@ pub struct CampaignBlock {
     pub acceptance: AcceptanceOptions,
     /// Limits of the automatic solution intervals (`gaincal: {solint: auto}`).
     pub solint: SolintOptions,
-    /// `auto`: once rounds without directions gain no more and the residual shows errors that depend on direction, further
+    /// `auto`: once rounds without directions hardly gain and the residual shows errors that depend on direction, further
     /// rounds solve by direction (with the options of the mode `facets` in `defaults`). It needs `gaincal: {solint: auto}`.
     pub facets: FacetStage,
     /// `auto`: once a tenth of the flux in the masks of two accepted rounds in a row is in resolved islands (flux above 5 times

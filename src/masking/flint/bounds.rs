@@ -222,8 +222,8 @@ impl Bounds {
     }
 
     /// What follows from the minimum of the box around a pixel of the block that was looked at last: `y` from the first row
-    /// that came on. The minimum is infinity where the box holds no data; with greater magnitudes `of` changes once for each
-    /// thing that it says.
+    /// that came on. The minimum is infinity where the box holds no data. Each thing that `of` says changes once, if ever, as the
+    /// magnitude grows.
     pub(super) fn decide<S: RowStream, D: PartialEq>(
         &self,
         rows: &LastRows<S>,
