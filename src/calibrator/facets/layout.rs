@@ -330,6 +330,20 @@ mod tests {
     }
 
     #[test]
+    fn the_sixth_source_stands_out_more_than_the_brightest_five() {
+        let folder = tempfile::tempdir().expect("folder");
+        let bright = [(8, 8, 2.0), (30, 8, 1.8), (54, 8, 1.6), (8, 30, 1.4), (54, 30, 1.2)];
+        let of = |faint: f32| {
+            let model = model(folder.path(), &[&bright[..], &[(30, 54, faint)]].concat());
+            made(folder.path(), &model, 0.01, &FacetOptions::default()).expect("facets").directions.len()
+        };
+        assert_eq!([of(0.22), of(0.28)], [5, 6], "22 and 28 times the noise");
+        let fifth = model(folder.path(), &[&bright[..4], &[(30, 54, 0.22)]].concat());
+        let made = made(folder.path(), &fifth, 0.01, &FacetOptions::default()).expect("facets");
+        assert_eq!(made.directions.len(), 5);
+    }
+
+    #[test]
     fn directions_of_a_file_without_flux_join_their_neighbour() {
         let folder = tempfile::tempdir().expect("folder");
         let model = model(folder.path(), &[(10, 10, 2.0), (50, 40, 1.0)]);
