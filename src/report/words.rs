@@ -166,11 +166,15 @@ pub(crate) fn setting(round: &RoundRecord) -> String {
         Some(CalMode::Ap) => "amplitude and phase",
         None => "",
     };
-    match (mode, round.solint.as_deref()) {
+    let setting = match (mode, round.solint.as_deref()) {
         ("", None) => "no calibration".into(),
         ("", Some(interval)) => format!("every {interval}"),
         (mode, None) => mode.into(),
         (mode, Some(interval)) => format!("{mode}, {interval}"),
+    };
+    match &round.facets {
+        Some(facets) => format!("{setting}, in {} directions", facets.directions.len()),
+        None => setting,
     }
 }
 
@@ -220,13 +224,17 @@ pub(crate) fn end(dataset: &DatasetRecord) -> String {
     parts.join("; ")
 }
 
-/// Calibration of a round in the calibrator's own words, e.g. `p 60s`, or `p 30s + ap 120s` for a chain.
+/// Calibration of a round in the calibrator's own words, e.g. `p 60s`, `p 30s + ap 120s` for a chain, or `ap 30s, 5 directions`.
 pub(crate) fn short_setting(round: &RoundRecord) -> String {
     if round.chain.len() > 1 {
         return joined(&round.chain, short_term);
     }
     let words: Vec<&str> = [round.calmode.map(CalMode::name), round.solint.as_deref()].into_iter().flatten().collect();
-    if words.is_empty() { "–".into() } else { words.join(" ") }
+    match &round.facets {
+        Some(facets) => format!("{}, {} directions", words.join(" "), facets.directions.len()),
+        None if words.is_empty() => "–".into(),
+        None => words.join(" "),
+    }
 }
 
 /// Number of an attempt in curves and tables, e.g. `3`, or `3.2` for its second attempt.
@@ -260,5 +268,23 @@ pub(crate) fn confetti_class(verdict: confetti::ConfettiVerdict) -> &'static str
         confetti::ConfettiVerdict::Real => "good",
         confetti::ConfettiVerdict::Suspicious => "warn",
         confetti::ConfettiVerdict::Confetti => "bad",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calibrator::facets::{FacetDirection, FacetSolution};
+    use crate::campaign::record::FacetRecord;
+
+    #[test]
+    fn a_calibration_by_direction_names_their_number() {
+        let mut round =
+            RoundRecord { calmode: Some(CalMode::Ap), solint: Some("30s".into()), ..RoundRecord::default() };
+        assert_eq!((setting(&round), short_setting(&round)), ("amplitude and phase, 30s".into(), "ap 30s".into()));
+        let solution = FacetSolution { directions: vec![FacetDirection::default(); 5], ..FacetSolution::default() };
+        round.facets = Some(FacetRecord::of(&solution, "30s", CalMode::Ap));
+        assert_eq!(setting(&round), "amplitude and phase, 30s, in 5 directions");
+        assert_eq!(short_setting(&round), "ap 30s, 5 directions");
     }
 }

@@ -80,11 +80,14 @@ fn dataset_text(dataset: &DatasetRecord) -> String {
     if !end.is_empty() {
         out.push_str(&format!("  {end}\n"));
     }
+    let width = dataset.rounds.iter().map(|round| words::short_setting(round).chars().count());
+    let width = width.max().unwrap_or(0).max(NARROWEST_CALIBRATION);
     if !dataset.rounds.is_empty() {
-        out.push_str("  round  try  calibration     rms, Jy/beam  dynamic range  masked pixels  verdict\n");
+        let (name, numbers) = ("calibration", "rms, Jy/beam  dynamic range  masked pixels  verdict");
+        out.push_str(&format!("  round  try  {name:<width$}  {numbers}\n"));
     }
     for (i, round) in dataset.rounds.iter().enumerate() {
-        out.push_str(&round_text(round, dataset.best == Some(i)));
+        out.push_str(&round_text(round, dataset.best == Some(i), width));
     }
     for message in &dataset.messages {
         out.push_str(&format!("  {}: {}\n", format!("{:?}", message.level).to_lowercase(), message.text));
@@ -95,7 +98,10 @@ fn dataset_text(dataset: &DatasetRecord) -> String {
     out
 }
 
-fn round_text(round: &RoundRecord, best: bool) -> String {
+/// Characters of the column of calibrations, at least.
+const NARROWEST_CALIBRATION: usize = 14;
+
+fn round_text(round: &RoundRecord, best: bool, width: usize) -> String {
     let calibration = words::short_setting(round);
     let metrics = round.metrics.as_ref();
     let number = |value: Option<f64>, digits: usize| value.map_or("-".into(), |v| format!("{v:.digits$}"));
@@ -106,7 +112,7 @@ fn round_text(round: &RoundRecord, best: bool) -> String {
         None => words::state(round.state).to_string(),
     };
     format!(
-        "{} {:>5}  {:>3}  {calibration:<14}  {rms:>12}  {:>13}  {masked:>13}  {verdict}\n",
+        "{} {:>5}  {:>3}  {calibration:<width$}  {rms:>12}  {:>13}  {masked:>13}  {verdict}\n",
         if best { "*" } else { " " },
         round.round,
         round.attempt,
