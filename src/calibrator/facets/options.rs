@@ -37,7 +37,7 @@ pub struct FacetOptions {
     /// Longest interval of a facet that is too faint for `solint`, in intervals: it gets 2, 4, 8 ... of them, as many as its
     /// flux needs, and joins its neighbour where this many are not enough. 1: all facets have the same interval.
     pub longest: u32,
-    /// Smallest distance of two directions, arcmin; sources that are nearer share a facet. `null`: an eighth of the
+    /// Smallest distance of two directions, arcmin; sources that are nearer share a facet. `null`: a tenth of the
     /// image's width.
     pub separation_arcmin: Option<f64>,
     /// Most directions with `auto`.
