@@ -214,9 +214,7 @@ impl<S: RowStream, E: Extremum> RollingRows<S, E> {
         }
         let before = n / 2;
         self.source.next_row(&mut self.padded[before..before + nx]);
-        self.padded.copy_within(nx..nx + before, 0);
-        self.padded.copy_within(before..n, nx + before);
-        extremum_along::<E>(&mut self.padded, &mut self.padded_other, n, slot);
+        extremum_around::<E>(&mut self.padded, &mut self.padded_other, n, slot);
     }
 
     /// Turns the raw rows of the block into suffix extrema.
@@ -260,11 +258,14 @@ impl<S: RowStream, E: Extremum> RowStream for RollingRows<S, E> {
     }
 }
 
-/// The winner of each `n` values of a row side by side, at least two; both rows are used up, and have as many values as
-/// `out` and `n` - 1 more, or more than that.
-pub(crate) fn extremum_along<'a, E: Extremum>(mut a: &'a mut [f32], mut b: &'a mut [f32], n: usize, out: &mut [f32]) {
+/// The winner of the `n` values around each value of a row that repeats beyond its edges: from `n / 2` values before it on. The
+/// row begins at `n / 2` of `a`; `a` and `b` are used up, and have at least `n` values more than `out`.
+pub(crate) fn extremum_around<'a, E: Extremum>(mut a: &'a mut [f32], mut b: &'a mut [f32], n: usize, out: &mut [f32]) {
+    let (before, nx) = (n / 2, out.len());
+    a.copy_within(nx..nx + before, 0);
+    a.copy_within(before..n, nx + before);
     let mut reach = 1;
-    let mut length = out.len() + n - 1;
+    let mut length = nx + n - 1;
     while 2 * reach < n {
         length -= reach;
         let (left, right) = (&a[..length], &a[reach..reach + length]);
@@ -272,7 +273,7 @@ pub(crate) fn extremum_along<'a, E: Extremum>(mut a: &'a mut [f32], mut b: &'a m
         std::mem::swap(&mut a, &mut b);
         reach *= 2;
     }
-    pick_each::<E>(&a[..out.len()], &a[n - reach..n - reach + out.len()], out);
+    pick_each::<E>(&a[..nx], &a[n - reach..n - reach + nx], out);
 }
 
 /// `value` of each pixel.

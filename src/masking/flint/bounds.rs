@@ -5,7 +5,7 @@
 //! minimum of their own box, and look at the pixels of a block only where it holds something lower.
 
 use crate::kernels::bitmask::WORD;
-use crate::kernels::rows::{Least, RowStream, extremum_along, pick_into};
+use crate::kernels::rows::{Least, RowStream, extremum_around, pick_into};
 use multiversion::multiversion;
 use std::ops::Range;
 
@@ -189,14 +189,7 @@ impl Bounds {
         let middle = &mut padded[before..before + nx];
         least_of_rows(middle, first..first + self.block, |y| rows.row(y));
         let place = self.taken % self.rows.touched.len() * nx;
-        let out = &mut self.minima[place..place + nx];
-        if self.size.columns == 1 {
-            out.copy_from_slice(middle);
-        } else {
-            padded.copy_within(nx..nx + before, 0);
-            padded.copy_within(before..self.size.columns, nx + before);
-            extremum_along::<Least>(padded, other, self.size.columns, out);
-        }
+        extremum_around::<Least>(padded, other, self.size.columns, &mut self.minima[place..place + nx]);
         self.taken += 1;
     }
 
