@@ -6,6 +6,14 @@ use cleanloop::campaign::record::CampaignRecord;
 use serde_json::json;
 use std::fs;
 
+/// A source of 1 Jy at the phase centre, seen with baselines of a third of the length: images so small that any disk holds them.
+const SHORT: &str = "
+tb.open(ms, nomodify=False)
+tb.putcol('UVW', tb.getcol('UVW') / 3)
+shape = tb.getcol('DATA').shape
+random = np.random.default_rng(5)
+tb.putcol('DATA', 1 + 0.1 * (random.standard_normal(shape) + 1j * random.standard_normal(shape))); tb.close()
+";
 /// A source of 3 Jy half a degree north of the phase centre, beyond the primary beam's half maximum.
 const OUTSIDE: &str = "
 tb.open(ms + '/SPECTRAL_WINDOW'); frequency = tb.getcell('CHAN_FREQ', 0); tb.close()
@@ -24,6 +32,7 @@ fn everything_is_chosen_and_said_and_a_source_outside_enlarges_the_image() {
     let folder = tempfile::tempdir().expect("a folder");
     let folder = folder.path();
     let field = real::field(&casa, folder, &json!({"antennas": 15, "duration_s": 1200}));
+    real::python(&field.ms, SHORT);
     let (status, error) = cleanloop(folder, &["init", "plain.yaml", "--from", "field.ms"]);
     assert_eq!(status, Some(0), "{error}");
     let plain = fs::read_to_string(folder.join("plain.yaml")).expect("a file");
