@@ -16,9 +16,13 @@ wsclean images NaN, without a word, where a solution is NaN or has no weight: no
 
 import json
 import sys
+import warnings
 from typing import Any
 
 SET = "sol000"
+# Amplitudes of a direction that can be believed differ by less than this factor from their median: on simulated fields with
+# 5 and 10 % of scatter they were between 0.24 and 2.1.
+FAR = 5.0
 ORDER = ("time", "freq", "ant", "dir", "pol")
 
 
@@ -76,6 +80,18 @@ def fill_in_time(values: Any, bad: Any, otherwise: float) -> Any:
     return np.where(bad.all(axis=0), otherwise, taken)
 
 
+def far_off(amplitudes: Any, bad: Any) -> Any:
+    """Amplitudes [time, frequency, antenna, direction, polarisation] beyond a factor of FAR of the median of their
+    direction, from those that are not bad. An imager divides by them: one of 0.02 puts noise 2,500 times as strong as
+    that of others around its direction."""
+    import numpy as np
+
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        middle = np.nanmedian(np.where(bad | (amplitudes <= 0), np.nan, amplitudes), axis=(0, 1, 2, 4), keepdims=True)
+        return (amplitudes > FAR * middle) | (amplitudes * FAR < middle)
+
+
 def scales(amplitudes: Any) -> Any:
     """By direction the factor of amplitudes [time, frequency, antenna, direction, polarisation] that leaves fluxes as
     they are: the root of the mean product of two antennas' amplitudes."""
@@ -118,7 +134,7 @@ def mended(found: dict[str, tuple[Any, Any]], times: Any = (), width: float = 0.
     for name, (values, weights) in found.items():
         bad = bad | ~np.isfinite(values) | ~np.isfinite(weights) | (weights <= 0)
         if name.startswith("amplitude"):
-            bad = bad | (values <= 0)
+            bad = bad | (values <= 0) | far_off(values, bad)
     good = {name: fill_in_time(values, bad, neutral(name)) for name, (values, _) in found.items()}
     for name in good:
         if name.startswith("amplitude"):

@@ -33,6 +33,20 @@ def test_no_bad_value_is_left_in_any_term(value: float) -> None:
     assert (good["phase000"][:, 0, 3, 1] == 0.0).all(), "never solved: identity"
 
 
+def test_amplitudes_far_from_those_of_their_direction_are_not_believed() -> None:
+    found = solutions(amplitude000=0.4, phase000=0.5)
+    found["amplitude000"][0][2, 0, 1, 0] = 0.02
+    found["amplitude000"][0][4, 0, 2, 1] = 2.1
+    found["amplitude000"][0][1, 0, 3, 1] = 1.9
+    found["phase000"][0][2, 0, 1, 0] = 3.0
+    good, bad = dp3_gains.mended(found)
+    assert np.argwhere(bad).tolist() == [[2, 0, 1, 0, 0], [4, 0, 2, 1, 0]]
+    assert good["amplitude000"].min() > 0.8 and good["phase000"][2, 0, 1, 0] == 0.5
+    # An amplitude of nothing but bad values says nothing.
+    found["amplitude000"][0][:, :, :, 0] = np.nan
+    assert dp3_gains.mended(found)[1][:, :, :, 0].all()
+
+
 def test_amplitudes_leave_the_fluxes_as_they_are() -> None:
     rng = np.random.default_rng(1)
     amplitudes = 1.2 + 0.1 * rng.standard_normal(SHAPE)

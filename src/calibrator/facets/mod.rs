@@ -20,6 +20,7 @@ mod sky;
 pub(crate) use gains::put_back;
 pub use gains::{DirectionGains, FacetGains};
 pub use layout::FacetSource;
+pub(crate) use layout::unresolved;
 
 use crate::imager::FacetFiles;
 use crate::measurement_set::MsSummary;

@@ -1,11 +1,11 @@
 //! Which sources are directions.
 
-use super::{Component, Point, Source, divided, nearest, squared_distance};
+use super::{Component, Point, Source, divided, nearest, seen_flux, squared_distance};
 
 /// What directions must have.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Limits {
-    /// Flux of the faintest direction, Jy: that of all sources in its cell.
+    /// Flux of the faintest direction, Jy: what is seen of all sources in its cell ([`seen_flux`]).
     pub(crate) flux: f64,
     /// Smallest distance of two directions, pixels.
     pub(crate) distance: f64,
@@ -18,7 +18,7 @@ pub(crate) struct Limits {
 pub(crate) struct Choice {
     /// The directions, the brightest source first.
     pub(crate) directions: Vec<Point>,
-    /// Flux in the cell of each, Jy.
+    /// Flux that is seen of the cell of each ([`seen_flux`]), Jy.
     pub(crate) fluxes: Vec<f64>,
     /// Number of sources that would be directions, but whose cells are too faint: they belong to their neighbours.
     pub(crate) too_faint: usize,
@@ -35,7 +35,8 @@ pub(crate) fn choose(sources: &[Source], limits: &Limits) -> Choice {
             directions.push(source.at);
         }
     }
-    let all: Vec<Component> = sources.iter().map(|source| Component { at: source.at, flux: source.flux }).collect();
+    let compact = |s: &Source| Component { at: s.at, flux: s.flux, island: 0, power: s.flux * s.flux };
+    let all: Vec<Component> = sources.iter().map(compact).collect();
     keep_bright(directions, &all, limits)
 }
 
@@ -58,15 +59,12 @@ pub(crate) fn keep_bright(mut directions: Vec<Point>, components: &[Component], 
     }
 }
 
-/// Flux in the cell of each direction, Jy.
+/// Flux that is seen of the cell of each direction, Jy.
 fn fluxes(directions: &[Point], components: &[Component]) -> Vec<f64> {
     if directions.is_empty() {
         return Vec::new();
     }
-    divided(components, directions.len(), |at| nearest(directions, at))
-        .iter()
-        .map(|part| part.iter().map(|c| c.flux).sum())
-        .collect()
+    divided(components, directions.len(), |at| nearest(directions, at)).iter().map(|part| seen_flux(part)).collect()
 }
 
 #[cfg(test)]
@@ -89,7 +87,8 @@ mod tests {
             sources(&[(0.0, 0.0, 2.0), (5.0, 0.0, 1.0), (50.0, 0.0, 0.7), (60.0, 0.0, 0.2), (0.0, 40.0, 0.4)]);
         let choice = choose(&sources, &LIMITS);
         assert_eq!(choice.directions, [[0.0, 0.0], [50.0, 0.0]]);
-        assert!((choice.fluxes[0] - 3.4).abs() < 1e-12 && (choice.fluxes[1] - 0.9).abs() < 1e-12);
+        let squares = [4.0 + 1.0 + 0.16, 0.49 + 0.04];
+        assert!((0..2).all(|k| (choice.fluxes[k].powi(2) - squares[k]).abs() < 1e-12), "{:?}", choice.fluxes);
         assert_eq!(choice.too_faint, 2);
     }
 
@@ -105,7 +104,8 @@ mod tests {
 
     #[test]
     fn directions_without_components_join_their_neighbour() {
-        let components = [Component { at: [1.0, 0.0], flux: 2.0 }, Component { at: [50.0, 1.0], flux: -0.1 }];
+        let of = |at, flux, power| Component { at, flux, island: 0, power };
+        let components = [of([1.0, 0.0], 2.0, 4.0), of([50.0, 1.0], -0.1, -0.01)];
         let kept =
             keep_bright(vec![[0.0, 0.0], [50.0, 0.0], [0.0, 90.0]], &components, &Limits { flux: 0.0, ..LIMITS });
         assert_eq!(kept.directions, [[0.0, 0.0]], "one is empty, the other has no flux above 0");
@@ -119,8 +119,9 @@ mod tests {
         ) {
             let sources = sources(&list);
             let choice = choose(&sources, &Limits { most, ..LIMITS });
-            let total: f64 = list.iter().map(|(_, _, flux)| flux).sum();
-            prop_assert!((choice.fluxes.iter().sum::<f64>() - total).abs() < 1e-9, "nothing is lost");
+            let total: f64 = list.iter().map(|(_, _, flux)| flux * flux).sum();
+            let squares: f64 = choice.fluxes.iter().map(|flux| flux * flux).sum();
+            prop_assert!((squares - total).abs() < 1e-9, "nothing is lost");
             prop_assert!((1..=most).contains(&choice.directions.len()));
             prop_assert!(choice.directions.len() == 1 || choice.fluxes.iter().all(|flux| *flux >= LIMITS.flux));
             for (k, a) in choice.directions.iter().enumerate() {

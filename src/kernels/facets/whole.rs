@@ -154,7 +154,7 @@ mod tests {
         }
         assert_eq!((cells.of([56.0, 30.0]), cells.of([53.5, 50.0])), (1, 1));
         let parts =
-            cells.divided(&[Component { at: [52.0, 30.0], flux: 1.0 }, Component { at: [52.0, 60.0], flux: 2.0 }]);
+            cells.divided(&[[52.0, 30.0], [52.0, 60.0]].map(|at| Component { at, flux: 1.0, island: 0, power: 1.0 }));
         assert_eq!(parts.iter().map(Vec::len).collect::<Vec<_>>(), [1, 1]);
         // One that no edge goes through, and one with both directions in it, change nothing.
         let others = [Disc { at: [30.0, 30.0], radius: 5.0 }, Disc { at: [50.0, 50.0], radius: 31.0 }];

@@ -12,7 +12,7 @@ use crate::campaign::steps::masks;
 use crate::campaign::steps::{FacetInputs, FacetReference, FacetStep, Imaged, ImagedData, ImagingStep, StepContext};
 use crate::imager::{FacetFiles, Products};
 use crate::programs::dp3::Dp3;
-use crate::quality::facets::{FacetNoise, around};
+use crate::quality::facets::around;
 use crate::quality::metrics::{ImageMetrics, RoundFiles, of_files};
 use crate::quality::residual;
 use crate::util::fs;
@@ -94,13 +94,23 @@ impl Programs<'_> {
         let Some(reference) = &facets.judged else {
             return Ok(imaged(Made { commands, ..Made::of(products) }, None));
         };
-        let judged = judge(&products, mask, reference, facets)?;
+        let mut judged = judge(&products, mask, reference, facets)?;
         let mut made = Made::of(products);
-        if judged.iter().any(|direction| direction.put_back) {
-            files = with_earlier(&files, &judged, reference.earlier, context)?;
+        let is_back = |judged: &[JudgedDirection]| judged.iter().filter(|direction| direction.put_back).count();
+        let mut done = 0;
+        while is_back(&judged) > done {
+            done = is_back(&judged);
+            files = with_earlier(facets.files, &judged, reference.earlier, context)?;
             let (products, more) = self.run_with(step, (data, &files), mask, context)?;
             commands.extend(more);
             made.products = products;
+            if judged.iter().any(|direction| direction.fault.is_some() && !direction.put_back) {
+                // Those that are left may have been spoilt by the ones that are now put back.
+                let again = judge(&made.products, mask, reference, facets)?;
+                let later =
+                    |(first, now): (&JudgedDirection, JudgedDirection)| if first.put_back { *first } else { now };
+                judged = judged.iter().zip(again).map(later).collect();
+            }
         }
         made.commands = commands;
         let metrics = metrics_of(&made.products, mask)?;
@@ -197,11 +207,10 @@ fn judge(
     let masks: Vec<&Path> = mask.into_iter().chain(reference.mask).collect();
     let before = around(reference.residual, &masks, &places)?;
     let after = around(&products.residual, &masks, &places)?;
-    let one = |(before, after): (&FacetNoise, &FacetNoise)| {
-        let fault = rules::facets::direction_fault(before, after);
-        JudgedDirection { before: *before, after: *after, put_back: fault.is_some(), fault }
-    };
-    Ok(before.iter().zip(&after).map(one).collect())
+    let fault = |(before, after)| (before, after, rules::facets::direction_fault(&before, &after));
+    let all: Vec<_> = before.into_iter().zip(after).map(fault).collect();
+    let one = |(&(before, after, fault), put_back)| JudgedDirection { before, after, put_back, fault };
+    Ok(all.iter().zip(rules::facets::put_back(&all)).map(one).collect())
 }
 
 /// Copies of the solutions in which these directions have their earlier ones.

@@ -4,7 +4,7 @@ use super::super::Programs;
 use super::super::intervals::IntervalChoice;
 use super::field_noise;
 use crate::calibrator::facets::options::FacetOptions;
-use crate::calibrator::facets::{FacetSource, check, directions_by_noise};
+use crate::calibrator::facets::{FacetSource, check, directions_by_noise, unresolved};
 use crate::campaign::file::FilledIn;
 use crate::campaign::layout::AttemptId;
 use crate::campaign::plan::RoundPlan;
@@ -13,7 +13,7 @@ use crate::campaign::rules::schedule::Limit;
 use crate::campaign::steps::{Past, theoretical_noise_jy};
 use crate::image::FitsImage;
 use crate::imager::{ImagerOptions, Products};
-use crate::kernels::facets::{Limits, choose, sources};
+use crate::kernels::facets::{Limits, choose, components, own_islands, sources};
 use crate::quality::facets::around;
 use crate::util::fs;
 use crate::{Error, Result};
@@ -111,10 +111,12 @@ impl Programs<'_> {
 
     /// Why errors of an image with this noise may depend on direction; `None`: nothing says so.
     fn errors_by_direction(&self, products: &Products, field: f64) -> Result<Option<String>> {
-        let model = FitsImage::open(&products.model)?.read_plane(0, 0)?;
+        let mut file = FitsImage::open(&products.model)?;
+        let model = file.read_plane(0, 0)?;
         #[allow(clippy::cast_precision_loss)] // Pixels, far below 2^53.
         let apart = Limits { flux: 0.0, distance: model.ncols() as f64 * APART, most: LOOKED_AT };
-        let places = choose(&sources(model.view(), None), &apart).directions;
+        let components = components(model.view(), own_islands(model.view()).view(), unresolved(&file));
+        let places = choose(&sources(&components), &apart).directions;
         let around = around(&products.residual, &[], &places)?;
         Ok(facets::errors_by_direction(&around, field, theoretical_noise_jy(&self.sets)))
     }
