@@ -20,8 +20,8 @@ import warnings
 from typing import Any
 
 SET = "sol000"
-# Amplitudes of a direction that can be believed differ by less than this factor from their median: on simulated fields with
-# 5 and 10 % of scatter they were between 0.24 and 2.1.
+# Amplitudes of a direction that can be believed differ by less than this factor from their median: on simulated fields
+# with 5 and 10 % of scatter they were between 0.24 and 2.1.
 FAR = 5.0
 ORDER = ("time", "freq", "ant", "dir", "pol")
 
