@@ -22,8 +22,7 @@ pub mod wsclean;
 pub use channels::{ChannelGroup, CubeGrid, DataChannels};
 pub use context::ImagerContext;
 pub use cycle::{
-    BegunCycle, ChannelControls, ChannelCycle, ChannelRevert, MinorControls, MinorCycle, NoiseThreshold, Residual,
-    StopLimits, StopReason,
+    ChannelControls, ChannelCycle, ChannelRevert, MinorControls, MinorCycle, Residual, StopLimits, StopReason,
 };
 pub use groups::CubeBand;
 pub use job::{ChannelProducts, FacetFiles, ImagingJob, Products};

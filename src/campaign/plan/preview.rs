@@ -180,9 +180,6 @@ fn planned_masks(round: &RoundPlan, stop: &StopOptions, layout: &Layout) -> Plan
                 major_cycles: rules.limits.major_cycles,
                 every: rules.every,
                 threshold_jy: rules.limits.threshold_jy.filter(|_| rules.limits.nsigma.is_none()),
-                follows_noise: rules.noise_threshold(),
-                // The first round has no accepted image.
-                begins_inside: round.round > 0 && !mask.recipe.method.uses_multithresh(),
             })
         }
         Some(_) => PlannedMasks::Fixed(masks.join("mask.fits")),

@@ -8,12 +8,11 @@ use crate::campaign::file::StopOptions;
 use crate::campaign::journal::StepKey;
 use crate::campaign::layout::AttemptId;
 use crate::campaign::plan::{CalibrationPlan, MaskPlan};
-use crate::campaign::record::MaskRecord;
 use crate::campaign::rules::acceptance::{Relaxation, RoundOutcome};
 use crate::campaign::rules::schedule::{Limit, Weighed};
 use crate::imager::{FacetFiles, ImagerOptions, Products};
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// What an attempt is chosen from.
 #[derive(Debug, Clone, Copy)]
@@ -204,21 +203,6 @@ pub struct CycleMasking {
     pub mask: MaskPlan,
     /// Multiplies levels that are chosen from the residual.
     pub caution: f64,
-}
-
-/// The mask that there is before imaging.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GivenMask {
-    /// The file.
-    pub path: PathBuf,
-    /// Pixels that only it or only the last accepted round's mask has; `None`: there is no such mask.
-    pub changed: Option<u64>,
-}
-
-impl From<&MaskRecord> for GivenMask {
-    fn from(mask: &MaskRecord) -> Self {
-        Self { path: mask.path.clone(), changed: mask.added.zip(mask.removed).map(|(added, removed)| added + removed) }
-    }
 }
 
 /// Inputs of an image, apart from options.

@@ -5,10 +5,9 @@ use super::recipe::{recipe_of, request};
 use crate::Result;
 use crate::campaign::plan::MaskPlan;
 use crate::campaign::record::{ConfettiRecord, MaskOrigin, MaskRecord};
-use crate::campaign::steps::GivenMask;
 use crate::image::{Beam, FitsImage, PixelType, PlaneWriter};
 use crate::imager::{ChannelGroup, Products, Residual};
-use crate::major_cycle::{CycleMask, CycleMasks, CycleVeto, FirstMask, MaskMoment, PlaneMask};
+use crate::major_cycle::{CycleMask, CycleMasks, CycleVeto, MaskMoment, PlaneMask};
 use crate::masking::auto::PsfSidelobes;
 use crate::masking::maker::{
     self, AutomaticInputs, CutRequest, CycleMerge, Mask, MaskRequest, MaskStats, MultithreshInputs, UserPixels,
@@ -122,8 +121,6 @@ pub struct RoundMasks<'a> {
     recipe: MaskRecipe,
     /// The mask from the last accepted image, if there is one.
     base: Option<&'a Path>,
-    /// Pixels in which it differs from the last accepted round's.
-    changed: Option<u64>,
     /// The round's mask folder.
     folder: PathBuf,
     /// Of the PSF, which stays the same throughout.
@@ -136,10 +133,9 @@ pub struct RoundMasks<'a> {
 
 impl<'a> RoundMasks<'a> {
     /// Masks for one imaging, kept in `folder`.
-    pub fn new(mask: &'a MaskPlan, caution: f64, base: Option<&'a GivenMask>, folder: PathBuf) -> Self {
+    pub fn new(mask: &'a MaskPlan, caution: f64, base: Option<&'a Path>, folder: PathBuf) -> Self {
         let recipe = recipe_of(mask, caution);
-        let (base, changed) = (base.map(|base| base.path.as_path()), base.and_then(|base| base.changed));
-        Self { mask, recipe, base, changed, folder, sidelobes: None, independent: false, group: None }
+        Self { mask, recipe, base, folder, sidelobes: None, independent: false, group: None }
     }
 
     /// The same for channels that are cleaned each by itself, which may be a group of a cube's.
@@ -176,14 +172,6 @@ impl<'a> RoundMasks<'a> {
 
     fn file(&self, cycle: usize, kind: &str) -> PathBuf {
         self.folder.join(format!("cycle-{cycle:03}{kind}.fits"))
-    }
-
-    /// Keeps the residual before a cycle.
-    fn keep_residual(&self, residual: &Residual, cycle: usize) -> Result<PathBuf> {
-        let kept = self.file(cycle, RESIDUAL);
-        fs::remove(&kept)?;
-        fs::link_or_copy(&residual.residual, &kept)?;
-        Ok(kept)
     }
 
     /// Measures the PSF's sidelobes once, for automatic levels.
@@ -269,30 +257,6 @@ impl CycleMasks for RoundMasks<'_> {
         Ok(Some(CycleVeto { found: report.vetoed.iter().map(confetti_record).collect(), model: repaired }))
     }
 
-    fn first(&mut self) -> Result<Option<FirstMask>> {
-        // Auto-multithresh begins with the dirty image, and so does a cube whose channels have masks of their own.
-        let Some(base) = self.base.filter(|_| !self.independent && !self.recipe.method.uses_multithresh()) else {
-            return Ok(None);
-        };
-        let mut image = FitsImage::open(base)?;
-        if image.channels() > 1 {
-            return Ok(None);
-        }
-        let pixels = image.read_mask(0, 0)?.iter().filter(|on| **on).count() as u64;
-        fs::make(&self.folder)?;
-        fs::remove(&self.veto_file())?;
-        let path = self.file(0, "");
-        fs::remove(&path)?;
-        fs::link_or_copy(base, &path)?;
-        let why = "that of the last accepted image".to_owned();
-        let mask = CycleMask { path, pixels, added: pixels, why, ..CycleMask::default() };
-        Ok((pixels > 0).then_some(FirstMask { mask, changed: self.changed }))
-    }
-
-    fn begun(&mut self, dirty: &Residual) -> Result<Option<PathBuf>> {
-        self.keep_residual(dirty, 0).map(Some)
-    }
-
     fn make(&mut self, residual: &Residual, moment: &MaskMoment<'_>) -> Result<CycleMask> {
         fs::make(&self.folder)?;
         if moment.cycle == 0 {
@@ -302,7 +266,9 @@ impl CycleMasks for RoundMasks<'_> {
         let output = self.file(moment.cycle, "");
         self.measure_sidelobes(residual)?;
         let made = self.write(residual, moment, &output)?;
-        let kept = self.keep_residual(residual, moment.cycle)?;
+        let kept = self.file(moment.cycle, RESIDUAL);
+        fs::remove(&kept)?;
+        fs::link_or_copy(&residual.residual, &kept)?;
         let (pixels, hidden) = (made.stats.masked, made.automatic.as_ref().is_some_and(|a| a.hidden));
         let plane = |(channel, stats): (usize, &MaskStats)| PlaneMask {
             pixels: stats.masked,

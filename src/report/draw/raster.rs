@@ -277,7 +277,7 @@ impl Picture {
         alpha.push(0);
         encoder.set_palette(palette);
         encoder.set_trns(alpha);
-        encoder.set_compression(png::Compression::Balanced);
+        encoder.set_compression(png::Compression::High);
         // Neighbouring indices of noise have little to do with each other: filters would only cost.
         encoder.set_filter(png::Filter::NoFilter);
         let mut writer = encoder.write_header().expect("writing to memory");
