@@ -29,6 +29,8 @@ const PROMINENCE_OF_OTHERS: f64 = 25.0;
 /// source of 0.8 Jy and 60" by 35" is spread over 43 beams: gains solved from the tenth of it that the model had then ranged from
 /// 0.02 to 3.4 and took the image with them.
 const UNRESOLVED: f64 = 2.0;
+/// The widest such Gaussian, pixels.
+const WIDEST: f64 = 100.0;
 /// Beam where the header names none, pixels.
 const ANY_BEAM: f64 = 4.0;
 /// Most sources, the brightest, that are looked at.
@@ -175,7 +177,7 @@ impl Model {
 /// FWHM of the Gaussian within which fluxes of a model are seen as one source, pixels.
 pub(crate) fn unresolved(model: &FitsImage) -> f64 {
     let beam = model.beam().zip(model.pixel_deg().ok()).map(|(beam, pixel)| beam.in_pixels(pixel));
-    UNRESOLVED * beam.map_or(ANY_BEAM, |beam| (beam.major * beam.minor).sqrt())
+    (UNRESOLVED * beam.map_or(ANY_BEAM, |beam| (beam.major * beam.minor).sqrt())).min(WIDEST)
 }
 
 /// The brightest source, and those others that stand out from what is left around them.
@@ -321,6 +323,22 @@ mod tests {
         assert_eq!(of(8), (vec![(1, 200), (1, 11), (4, 12), (8, 11)], 1), "the last would need 25");
         let (joined, too_faint) = of(1);
         assert!(joined.iter().all(|one| one.0 == 1) && (joined.len(), too_faint) == (2, 3), "{joined:?}");
+    }
+
+    #[rstest::rstest]
+    #[case::of_its_header(0.05, 6.0)]
+    #[case::a_placeholder_is_no_beam(0.0, 8.0)]
+    #[case::very_wide(0.9, 100.0)]
+    fn sources_are_resolved_from_two_beams_on(#[case] beam_deg: f64, #[case] pixels: f64) {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = model(folder.path(), &[(10, 10, 2.0)]);
+        let mut header = FitsImage::open(&path).expect("a model").header().clone();
+        header.set_f64("BMAJ", beam_deg);
+        header.set_f64("BMIN", beam_deg);
+        let plane = FitsImage::open(&path).and_then(|mut image| image.read_plane(0, 0)).expect("a plane");
+        write_plane(&path, plane.view(), PixelType::F32, &header, 9).expect("written");
+        let found = unresolved(&FitsImage::open(&path).expect("a model"));
+        assert!((found - pixels).abs() < 1e-6, "{found}");
     }
 
     #[test]
