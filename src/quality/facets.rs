@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// Beam where the header names none, pixels.
-const ANY_BEAM: f64 = 4.0;
+pub(crate) const ANY_BEAM: f64 = 4.0;
 
 /// What is left around a direction.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -86,10 +86,11 @@ def far_off(amplitudes: Any, bad: Any) -> Any:
     that of others around its direction."""
     import numpy as np
 
-    with np.errstate(all="ignore"), warnings.catch_warnings():
+    with warnings.catch_warnings():
+        # Where all of a direction is bad there is no median, and nothing is far from it.
         warnings.simplefilter("ignore", RuntimeWarning)
-        middle = np.nanmedian(np.where(bad | (amplitudes <= 0), np.nan, amplitudes), axis=(0, 1, 2, 4), keepdims=True)
-        return (amplitudes > FAR * middle) | (amplitudes * FAR < middle)
+        middle = np.nanmedian(np.where(bad, np.nan, amplitudes), axis=(0, 1, 2, 4), keepdims=True)
+    return (amplitudes > FAR * middle) | (amplitudes * FAR < middle)
 
 
 def scales(amplitudes: Any) -> Any:
@@ -134,7 +135,8 @@ def mended(found: dict[str, tuple[Any, Any]], times: Any = (), width: float = 0.
     for name, (values, weights) in found.items():
         bad = bad | ~np.isfinite(values) | ~np.isfinite(weights) | (weights <= 0)
         if name.startswith("amplitude"):
-            bad = bad | (values <= 0) | far_off(values, bad)
+            bad = bad | (values <= 0)
+            bad = bad | far_off(values, bad)
     good = {name: fill_in_time(values, bad, neutral(name)) for name, (values, _) in found.items()}
     for name in good:
         if name.startswith("amplitude"):

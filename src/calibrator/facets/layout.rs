@@ -7,7 +7,7 @@ use super::{FACETS, FacetDirection, FacetError, SKY};
 use crate::Result;
 use crate::image::{CelestialWcs, FitsImage, Header, SkyPosition};
 use crate::kernels::facets::{self, Cells, Choice, Component, Disc, Limits, Point, Source};
-use crate::quality::facets::{FacetNoise, around};
+use crate::quality::facets::{ANY_BEAM, FacetNoise, around};
 use crate::util::fs;
 use std::path::{Path, PathBuf};
 
@@ -31,8 +31,6 @@ const PROMINENCE_OF_OTHERS: f64 = 25.0;
 const UNRESOLVED: f64 = 2.0;
 /// The widest such Gaussian, pixels.
 const WIDEST: f64 = 100.0;
-/// Beam where the header names none, pixels.
-const ANY_BEAM: f64 = 4.0;
 /// Most sources, the brightest, that are looked at.
 const LOOKED_AT: usize = 200;
 /// Edges keep this far from the islands of the mask, pixels: about a beam.

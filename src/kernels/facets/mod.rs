@@ -38,7 +38,12 @@ pub(crate) struct Component {
 
 /// The flux of a point source that has the mean squared visibility of these components, Jy: what gains can be solved from.
 pub(crate) fn seen_flux(components: &[Component]) -> f64 {
-    components.iter().map(|c| c.power).sum::<f64>().max(0.0).sqrt()
+    flux_of(components.iter().map(|c| c.power).sum())
+}
+
+/// The flux of a point source with this squared visibility, Jy; between negative components there may be none.
+fn flux_of(power: f64) -> f64 {
+    power.max(0.0).sqrt()
 }
 
 /// An island of a mask with flux in it.
@@ -115,19 +120,18 @@ fn divided(components: &[Component], count: usize, of: impl Fn(Point) -> usize) 
 /// The islands that hold flux of these components, the brightest first.
 pub(crate) fn sources(components: &[Component]) -> Vec<Source> {
     let count = components.iter().map(|c| c.island as usize).max().unwrap_or(0);
-    let mut islands = vec![(Vec::new(), [0.0f64; 3]); count];
+    let mut sums = vec![[0.0f64; 4]; count];
     for component in components.iter().filter(|c| c.island > 0) {
-        let (own, sum) = &mut islands[component.island as usize - 1];
-        own.push(*component);
+        let sum = &mut sums[component.island as usize - 1];
         // Negative components would put the centre anywhere.
         let ([x, y], flux) = (component.at, component.flux.max(0.0));
-        *sum = [sum[0] + flux, sum[1] + flux * x, sum[2] + flux * y];
+        *sum = [sum[0] + flux, sum[1] + flux * x, sum[2] + flux * y, sum[3] + component.power];
     }
-    let source = |(own, [flux, x, y]): &(Vec<Component>, [f64; 3])| {
-        let seen = seen_flux(own);
-        (*flux > 0.0 && seen > 0.0).then(|| Source { at: [x / flux, y / flux], flux: seen })
+    let source = |&[flux, x, y, power]: &[f64; 4]| {
+        let seen = flux_of(power);
+        (flux > 0.0 && seen > 0.0).then(|| Source { at: [x / flux, y / flux], flux: seen })
     };
-    let mut found: Vec<Source> = islands.iter().filter_map(source).collect();
+    let mut found: Vec<Source> = sums.iter().filter_map(source).collect();
     found.sort_by(|a, b| b.flux.total_cmp(&a.flux));
     found
 }
