@@ -39,8 +39,12 @@ pub struct StopLimits {
 pub struct MinorControls {
     /// Minor iterations that are left, over all cycles.
     pub iterations_left: u64,
-    /// Threshold of the whole run, Jy/beam.
+    /// Threshold of the whole run, Jy/beam, at the noise of the residual that the call begins with.
     pub threshold_jy: f64,
+    /// The threshold is a multiple of the noise: an imager that measures the noise before each of its major iterations
+    /// follows it as it falls.
+    #[serde(default)]
+    pub follows_noise: Option<NoiseThreshold>,
     /// Most major iterations of this call (1: a fresh mask for each).
     pub major_iterations: usize,
     /// This is the last call: write the model to the data.
@@ -49,6 +53,15 @@ pub struct MinorControls {
     /// An imager that controls its channels itself (CASA) may ignore them.
     #[serde(default)]
     pub channels: Vec<ChannelControls>,
+}
+
+/// A threshold that is a multiple of the noise.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct NoiseThreshold {
+    /// The multiple.
+    pub nsigma: f64,
+    /// The least threshold, Jy/beam; `None`: there is no other.
+    pub least_jy: Option<f64>,
 }
 
 /// Limits of one minor cycle of one channel of a cube.
@@ -89,6 +102,15 @@ pub struct MinorCycle {
     /// The channels of a cube by themselves, in the order of its planes; empty where there is but one plane.
     #[serde(default)]
     pub channels: Vec<ChannelCycle>,
+}
+
+/// A first cycle that began with its mask.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BegunCycle {
+    /// The residual before it: the dirty image.
+    pub dirty: Residual,
+    /// Its outcome.
+    pub minor: MinorCycle,
 }
 
 /// Outcome of one minor cycle in one channel of a cube; see [`MinorCycle`].

@@ -1,6 +1,6 @@
 //! The lifecycle that every imager goes through, whichever program does the work.
 
-use super::cycle::{ChannelRevert, MinorControls, MinorCycle, Residual};
+use super::cycle::{BegunCycle, ChannelRevert, MinorControls, MinorCycle, Residual};
 use super::job::Products;
 use super::preview::Capabilities;
 use crate::Result;
@@ -79,6 +79,16 @@ pub trait CycleImager: Imager {
     /// # Errors
     /// As [`Imager::image_once`].
     fn make_psf(&mut self) -> Result<()>;
+
+    /// Makes the PSF and the first residual, and cleans inside a mask that is there before them, in one call; asked again, also by
+    /// a later run, it gives the same. `None`: this imager cannot, or found nothing to clean, and the PSF is still to be made.
+    ///
+    /// # Errors
+    /// As [`Imager::image_once`].
+    fn begin_inside(&mut self, mask: &Path, controls: &MinorControls) -> Result<Option<BegunCycle>> {
+        let _ = (mask, controls);
+        Ok(None)
+    }
 
     /// Makes the primary beam, or returns `None` where there is none (see [`Capabilities::primary_beam`]).
     ///

@@ -22,7 +22,8 @@ pub mod wsclean;
 pub use channels::{ChannelGroup, CubeGrid, DataChannels};
 pub use context::ImagerContext;
 pub use cycle::{
-    ChannelControls, ChannelCycle, ChannelRevert, MinorControls, MinorCycle, Residual, StopLimits, StopReason,
+    BegunCycle, ChannelControls, ChannelCycle, ChannelRevert, MinorControls, MinorCycle, NoiseThreshold, Residual,
+    StopLimits, StopReason,
 };
 pub use groups::CubeBand;
 pub use job::{ChannelProducts, FacetFiles, ImagingJob, Products};

@@ -1,5 +1,6 @@
 //! An imaging before it runs: abilities of the imager, and its calls.
 
+use super::NoiseThreshold;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -70,6 +71,10 @@ pub struct PlannedCycles {
     pub every: usize,
     /// Threshold, Jy/beam; `None`: it follows from the residual's noise before each call.
     pub threshold_jy: Option<f64>,
+    /// The threshold is a multiple of the noise.
+    pub follows_noise: Option<NoiseThreshold>,
+    /// The first mask is there before any residual.
+    pub begins_inside: bool,
 }
 
 /// An imaging as `plan` shows it.

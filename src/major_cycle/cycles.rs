@@ -1,13 +1,15 @@
 //! The loop itself: one method a phase, in the order in which a cycle goes through them.
 
+use super::begin::begin_inside;
 use super::channels::{ChannelProgress, channel_moments, channel_states, diverged_channels};
 use super::decide::{ChosenMask, CycleStep, Look, Situation, decide};
+use super::measures::{Measures, describe, note_outcome};
 use super::notes::{Finished, Notes, Reverted};
 use super::settled::has_settled;
-use super::{ChannelRecord, ConfettiRecord, CycleMask, CycleMasks, CycleRecord, StopRules};
+use super::{ConfettiRecord, CycleMask, CycleMasks, CycleRecord, StopRules};
 use crate::imager::{CycleImager, MinorControls, Products, Residual, StopReason};
 use crate::process::interrupt;
-use crate::quality::residual::{PlaneResidual, ResidualState};
+use crate::quality::residual::ResidualState;
 use crate::{Error, Result};
 use std::path::Path;
 use std::time::Instant;
@@ -23,18 +25,6 @@ pub struct CycleReport {
     pub stopped: StopReason,
     /// The mask that was last cleaned with.
     pub mask: Option<CycleMask>,
-}
-
-/// Measures a residual inside a mask and the imager's pixel mask.
-pub type MeasureResidual<'a> = dyn Fn(&Path, Option<&Path>, Option<&Path>) -> Result<ResidualState> + 'a;
-
-/// How files are measured: the loop itself sees no pixels.
-#[derive(Clone, Copy)]
-pub struct Measures<'a> {
-    /// A residual inside a mask and the imager's pixel mask.
-    pub residual: &'a MeasureResidual<'a>,
-    /// The flux of a model, Jy, channel by channel.
-    pub flux: &'a dyn Fn(&Path) -> Result<Vec<f64>>,
 }
 
 /// Runs the loop on an imager that was set up; `folder` is the job's. The caller tears the imager down.
@@ -96,10 +86,11 @@ impl<'a> Cycles<'a> {
         rules: &'a StopRules,
         folder: &Path,
     ) -> Result<Self> {
+        let mut notes = Notes::open(folder, imager.completed_cycles())?;
+        begin_inside(imager, masks, measures, rules, &mut notes)?;
         imager.make_psf()?;
         imager.make_pb()?;
         let completed = imager.completed_cycles();
-        let notes = Notes::open(folder, completed)?;
         if notes.finished.len() < completed {
             // The notes of a cycle are written after it: the one without notes is done again.
             imager.roll_back(notes.finished.len())?;
@@ -307,15 +298,8 @@ impl<'a> Cycles<'a> {
             self.uncleaned = self.rules.limits.independent_channels.then_some(chosen.mask);
             return Ok(Some(Ended::because(reason, record)));
         }
-        record.seconds = Some(clock.elapsed().as_secs_f64());
-        record.iterations = Some(minor.iterations);
         self.residual = self.imager.residual()?;
-        let fluxes = self.residual.model.as_deref().map(self.measures.flux).transpose()?;
-        record.model_flux = fluxes.as_ref().map(|f| f.iter().sum());
-        for (index, channel) in record.channels.iter_mut().enumerate() {
-            channel.model_flux = fluxes.as_ref().and_then(|f| f.get(index).copied());
-            channel.iterations = minor.channels.get(index).map(|c| c.iterations);
-        }
+        note_outcome(&mut record, &minor, &self.residual, (clock, self.measures))?;
         let ChosenMask { mask, same, .. } = chosen;
         self.notes.finished.push(Finished { record, mask, same_mask: same, minor, reverted: None, vetoed: Vec::new() });
         self.notes.save()?;
@@ -347,37 +331,5 @@ impl<'a> Cycles<'a> {
         self.notes.remove()?;
         let mask = self.uncleaned.or_else(|| self.notes.finished.pop().map(|f| f.mask));
         Ok(CycleReport { products, cycles, stopped: ended.reason, mask })
-    }
-}
-
-/// The numbers of a cycle's record.
-pub(super) fn describe(
-    mask: &CycleMask,
-    state: &ResidualState,
-    channels: &[ChannelProgress],
-    rules: &StopRules,
-) -> CycleRecord {
-    let planes = if rules.by_channel(state.channels.len()) { &state.channels[..] } else { &[] };
-    let of_channel = |(plane, now): (&PlaneResidual, &ChannelProgress)| ChannelRecord {
-        peak: Some(plane.peak),
-        peak_in_mask: Some(plane.peak_in_mask),
-        rms: Some(plane.rms),
-        threshold: Some(rules.threshold(plane.rms)),
-        masked_pixels: Some(plane.masked_pixels),
-        stopped: now.stopped.clone(),
-        ..ChannelRecord::default()
-    };
-    CycleRecord {
-        mask: Some(mask.path.clone()),
-        peak: Some(state.overall.peak),
-        peak_in_mask: Some(state.overall.peak_in_mask),
-        rms: Some(state.overall.rms),
-        threshold: Some(rules.threshold(state.overall.rms)),
-        masked_pixels: Some(mask.pixels),
-        added: Some(mask.added),
-        removed: Some(mask.removed),
-        mask_why: mask.why.clone(),
-        channels: planes.iter().zip(channels).map(of_channel).collect(),
-        ..CycleRecord::default()
     }
 }

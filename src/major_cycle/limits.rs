@@ -1,7 +1,7 @@
 //! The limits of the loop, with everything resolved.
 
 use super::StopOptions;
-use crate::imager::{StopLimits, StopReason};
+use crate::imager::{NoiseThreshold, StopLimits, StopReason};
 use crate::quality::residual::PlaneResidual;
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +54,12 @@ impl StopRules {
     /// Threshold down to which a plane with this noise is cleaned, Jy/beam.
     pub(super) fn threshold(&self, rms: f64) -> f64 {
         self.limits.threshold_jy.unwrap_or(0.0).max(self.limits.nsigma.unwrap_or(0.0) * rms)
+    }
+
+    /// The threshold as a multiple of the noise, where it is one.
+    pub(crate) fn noise_threshold(&self) -> Option<NoiseThreshold> {
+        let least_jy = self.limits.threshold_jy.filter(|jy| *jy > 0.0);
+        self.limits.nsigma.filter(|n| *n > 0.0).map(|nsigma| NoiseThreshold { nsigma, least_jy })
     }
 
     /// Why nothing is left to clean in this plane, if that is so.

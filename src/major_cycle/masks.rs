@@ -39,6 +39,15 @@ impl CycleMask {
     }
 }
 
+/// A mask that is known before there is a residual.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct FirstMask {
+    /// The mask.
+    pub mask: CycleMask,
+    /// Pixels that only it or only the mask that the last imaging ended with has; `None`: there was none.
+    pub changed: Option<u64>,
+}
+
 /// One plane of the mask of a cycle.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlaneMask {
@@ -102,6 +111,24 @@ pub trait CycleMasks {
     /// Cubes that cannot be read, files that cannot be written.
     fn veto(&mut self, residual: &Residual, moment: &MaskMoment<'_>) -> Result<Option<CycleVeto>> {
         let _ = (residual, moment);
+        Ok(None)
+    }
+
+    /// The mask of the first cycle, if it is known before there is a residual.
+    ///
+    /// # Errors
+    /// Files that cannot be read or written.
+    fn first(&mut self) -> Result<Option<FirstMask>> {
+        Ok(None)
+    }
+
+    /// Takes notice of the residual before the first cycle, which began with [`CycleMasks::first`]; returns the copy of it that
+    /// outlives the imager's files.
+    ///
+    /// # Errors
+    /// Files that cannot be written.
+    fn begun(&mut self, dirty: &Residual) -> Result<Option<PathBuf>> {
+        let _ = dirty;
         Ok(None)
     }
 

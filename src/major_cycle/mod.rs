@@ -29,11 +29,13 @@
 //! }
 //! ```
 
+mod begin;
 mod channels;
 mod cycles;
 mod decide;
 mod limits;
 mod masks;
+mod measures;
 mod notes;
 mod records;
 mod settled;
@@ -41,8 +43,9 @@ mod stop;
 #[cfg(test)]
 mod tests;
 
-pub use cycles::{CycleReport, MeasureResidual, Measures, run};
+pub use cycles::{CycleReport, run};
 pub use limits::StopRules;
-pub use masks::{ChannelMoment, CycleMask, CycleMasks, CycleVeto, MaskMoment, PlaneMask};
+pub use masks::{ChannelMoment, CycleMask, CycleMasks, CycleVeto, FirstMask, MaskMoment, PlaneMask};
+pub use measures::{MeasureResidual, Measures};
 pub use records::{ChannelRecord, ConfettiRecord, CycleRecord};
 pub use stop::StopOptions;

@@ -8,6 +8,7 @@ An error of kind "bad-input" is the user's to mend, "bad-request" the caller's; 
 """
 
 import functools
+import importlib.metadata
 import json
 import math
 import os
@@ -129,12 +130,11 @@ def described(problem: Exception, log: CasaLog | None) -> str:
 
 def versions(_: Any) -> dict[str, str]:
     """Versions of CASA, numpy and Python."""
-    import casatasks
     import casatools
     import numpy
 
     return {
-        "casatasks": casatasks.version_string(),
+        "casatasks": importlib.metadata.version("casatasks"),
         "casatools": casatools.version_string(),
         "numpy": numpy.__version__,
         "python": sys.version.split()[0],

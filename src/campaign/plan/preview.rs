@@ -180,6 +180,9 @@ fn planned_masks(round: &RoundPlan, stop: &StopOptions, layout: &Layout) -> Plan
                 major_cycles: rules.limits.major_cycles,
                 every: rules.every,
                 threshold_jy: rules.limits.threshold_jy.filter(|_| rules.limits.nsigma.is_none()),
+                follows_noise: rules.noise_threshold(),
+                // Round 1 is the first with a mask before its imaging, whose dirty image says whether the next may begin in its own.
+                begins_inside: round.round > 1 && !mask.recipe.method.uses_multithresh(),
             })
         }
         Some(_) => PlannedMasks::Fixed(masks.join("mask.fits")),

@@ -41,7 +41,7 @@ impl DatasetRun<'_> {
         let files = |a: &Attempted| AttemptFiles {
             folder: self.settings.layout.attempt(a.plan.id),
             needed: needed.contains(&a.plan.id),
-            masks: a.given_mask.iter().chain(a.mask.as_ref().map(|m| &m.path)).cloned().collect(),
+            masks: a.given_mask.iter().map(|m| &m.path).chain(a.mask.as_ref().map(|m| &m.path)).cloned().collect(),
             images: vec![a.imaged.products.image.clone(), a.imaged.products.model.clone()],
         };
         self.done.iter().map(files).collect()

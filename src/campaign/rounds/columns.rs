@@ -71,7 +71,7 @@ impl DatasetRun<'_> {
         let id = StepId::of(attempt, Step::Image);
         let context = self.context_of_image(data, id, &base.active, base.part)?;
         let spec = StepSpec { id, key: base.image_key.clone(), touches: &[Column::Model] };
-        let (imaged, mask) = (base.active.imaged(), base.given_mask.as_deref());
+        let (imaged, mask) = (base.active.imaged(), base.given_mask.as_ref());
         self.step(
             spec,
             |_: &Imaged| false,

@@ -6,12 +6,11 @@ use super::{DatasetRun, MaskSource};
 use crate::campaign::journal::{Column, Step, StepId, StepKey};
 use crate::campaign::record::MaskRecord;
 use crate::campaign::steps::{
-    AttemptPlan, FacetInputs, FacetReference, Imaged, ImagedData, ImagingInputs, ImagingStep, MaskStep, Prepared,
-    StepContext,
+    AttemptPlan, FacetInputs, FacetReference, GivenMask, Imaged, ImagedData, ImagingInputs, ImagingStep, MaskStep,
+    Prepared, StepContext,
 };
 use crate::util::fs;
 use crate::{Error, Result};
-use std::path::Path;
 
 impl DatasetRun<'_> {
     /// Makes the mask (from `base`, if there is one) and the image.
@@ -42,7 +41,8 @@ impl DatasetRun<'_> {
             Some((step, source, key)) => Some(self.make_mask(data, plan, step, MaskInputs { source, base, key })?),
             None => None,
         };
-        let given_mask = mask.as_ref().map(|m| m.path.clone());
+        let last = base.and_then(|base| base.given_mask.as_ref().map(|given| (given, &base.imaged.cycles[..])));
+        let given_mask = mask.as_ref().map(|mask| GivenMask::of_round(mask, last));
         let context = self.context_of_image(data, spec.id, &active, part)?;
         let imaged = match (&active.facets, &plan.facets) {
             (Some(facets), Some(step)) => {
@@ -54,9 +54,9 @@ impl DatasetRun<'_> {
                 let (files, directions) = (&facets.solution.files, &facets.solution.directions[..]);
                 let inputs = FacetInputs { files, directions, judged, images: step.options.images };
                 let read = ImagedData { column: active.column, facets: Some(inputs) };
-                self.make_image((&plan.imaging, &read), given_mask.as_deref(), spec, &context)?
+                self.make_image((&plan.imaging, &read), given_mask.as_ref(), spec, &context)?
             }
-            _ => self.make_image((&plan.imaging, &active.imaged()), given_mask.as_deref(), spec, &context)?,
+            _ => self.make_image((&plan.imaging, &active.imaged()), given_mask.as_ref(), spec, &context)?,
         };
         let given_mask = self.take_over_facets(&mut active, &imaged, given_mask);
         let (mask_key, mask) = match (mask, &imaged.mask) {
@@ -103,7 +103,7 @@ impl DatasetRun<'_> {
     fn make_image(
         &mut self,
         (step, read): (&ImagingStep, &ImagedData<'_>),
-        mask: Option<&Path>,
+        mask: Option<&GivenMask>,
         spec: StepSpec<'_>,
         context: &StepContext,
     ) -> Result<Imaged> {

@@ -5,7 +5,7 @@ use crate::calibrator::facets::FacetSolution;
 use crate::campaign::journal::StepKey;
 use crate::campaign::layout::AttemptId;
 use crate::campaign::record::MaskRecord;
-use crate::campaign::steps::{AttemptPlan, CalibrationStep, FacetInputs, Imaged, ImagedData, Prepared};
+use crate::campaign::steps::{AttemptPlan, CalibrationStep, FacetInputs, GivenMask, Imaged, ImagedData, Prepared};
 use std::path::PathBuf;
 
 /// An attempt that imaged, beyond its record.
@@ -16,7 +16,7 @@ pub(super) struct Attempted {
     pub(super) image_key: StepKey,
     pub(super) imaged: Imaged,
     /// The mask that the imaging began with.
-    pub(super) given_mask: Option<PathBuf>,
+    pub(super) given_mask: Option<GivenMask>,
     /// The mask that it was last cleaned with.
     pub(super) mask: Option<MaskRecord>,
     /// The key of that mask; `None` where it was made between cycles: the image's key stands for it.

@@ -8,11 +8,13 @@ use crate::campaign::file::StopOptions;
 use crate::campaign::journal::StepKey;
 use crate::campaign::layout::AttemptId;
 use crate::campaign::plan::{CalibrationPlan, MaskPlan};
+use crate::campaign::record::MaskRecord;
 use crate::campaign::rules::acceptance::{Relaxation, RoundOutcome};
 use crate::campaign::rules::schedule::{Limit, Weighed};
 use crate::imager::{FacetFiles, ImagerOptions, Products};
+use crate::major_cycle::CycleRecord;
 use serde::Serialize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What an attempt is chosen from.
 #[derive(Debug, Clone, Copy)]
@@ -203,6 +205,37 @@ pub struct CycleMasking {
     pub mask: MaskPlan,
     /// Multiplies levels that are chosen from the residual.
     pub caution: f64,
+}
+
+/// The mask that there is before imaging.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GivenMask {
+    /// The file.
+    pub path: PathBuf,
+    /// Masked pixels.
+    pub pixels: u64,
+    /// Pixels that only it or only the last accepted round's mask has; `None`: there is no such mask.
+    pub changed: Option<u64>,
+    /// It holds what a dirty image shows, if the last accepted round is anything to go by: its own did, or nearly.
+    pub holds_dirty: bool,
+}
+
+impl GivenMask {
+    /// Part of its pixels that a dirty image may add to a mask that holds what it shows: points and sources of a few beams add
+    /// up to 7 % on simulated fields, wide ones ten times the whole mask.
+    const BEYOND: f64 = 0.1;
+
+    /// The mask of a round; `last` is that of the accepted one before, with the cycles that began in it.
+    pub fn of_round(mask: &MaskRecord, last: Option<(&Self, &[CycleRecord])>) -> Self {
+        let held = |given: &Self, first: u64| (first as f64) <= (1.0 + Self::BEYOND) * given.pixels as f64;
+        let first = |cycles: &[CycleRecord]| cycles.first().and_then(|cycle| cycle.masked_pixels);
+        Self {
+            path: mask.path.clone(),
+            pixels: mask.pixels,
+            changed: mask.added.zip(mask.removed).map(|(added, removed)| added + removed),
+            holds_dirty: last.is_some_and(|(given, cycles)| first(cycles).is_some_and(|first| held(given, first))),
+        }
+    }
 }
 
 /// Inputs of an image, apart from options.

@@ -5,9 +5,10 @@ use super::recipe::{recipe_of, request};
 use crate::Result;
 use crate::campaign::plan::MaskPlan;
 use crate::campaign::record::{ConfettiRecord, MaskOrigin, MaskRecord};
+use crate::campaign::steps::GivenMask;
 use crate::image::{Beam, FitsImage, PixelType, PlaneWriter};
 use crate::imager::{ChannelGroup, Products, Residual};
-use crate::major_cycle::{CycleMask, CycleMasks, CycleVeto, MaskMoment, PlaneMask};
+use crate::major_cycle::{CycleMask, CycleMasks, CycleVeto, FirstMask, MaskMoment, PlaneMask};
 use crate::masking::auto::PsfSidelobes;
 use crate::masking::maker::{
     self, AutomaticInputs, CutRequest, CycleMerge, Mask, MaskRequest, MaskStats, MultithreshInputs, UserPixels,
@@ -120,7 +121,7 @@ pub struct RoundMasks<'a> {
     mask: &'a MaskPlan,
     recipe: MaskRecipe,
     /// The mask from the last accepted image, if there is one.
-    base: Option<&'a Path>,
+    base: Option<&'a GivenMask>,
     /// The round's mask folder.
     folder: PathBuf,
     /// Of the PSF, which stays the same throughout.
@@ -133,7 +134,7 @@ pub struct RoundMasks<'a> {
 
 impl<'a> RoundMasks<'a> {
     /// Masks for one imaging, kept in `folder`.
-    pub fn new(mask: &'a MaskPlan, caution: f64, base: Option<&'a Path>, folder: PathBuf) -> Self {
+    pub fn new(mask: &'a MaskPlan, caution: f64, base: Option<&'a GivenMask>, folder: PathBuf) -> Self {
         let recipe = recipe_of(mask, caution);
         Self { mask, recipe, base, folder, sidelobes: None, independent: false, group: None }
     }
@@ -174,6 +175,14 @@ impl<'a> RoundMasks<'a> {
         self.folder.join(format!("cycle-{cycle:03}{kind}.fits"))
     }
 
+    /// Keeps the residual before a cycle.
+    fn keep_residual(&self, residual: &Residual, cycle: usize) -> Result<PathBuf> {
+        let kept = self.file(cycle, RESIDUAL);
+        fs::remove(&kept)?;
+        fs::link_or_copy(&residual.residual, &kept)?;
+        Ok(kept)
+    }
+
     /// Measures the PSF's sidelobes once, for automatic levels.
     fn measure_sidelobes(&mut self, residual: &Residual) -> Result<()> {
         if self.recipe.method == MaskMethod::Auto && self.sidelobes.is_none() {
@@ -186,6 +195,7 @@ impl<'a> RoundMasks<'a> {
     fn write(&self, residual: &Residual, moment: &MaskMoment<'_>, output: &Path) -> Result<Mask> {
         let (state, dirty, veto) = (self.folder.join(STATE), self.file(0, RESIDUAL), self.veto_file());
         let previous = moment.previous.map(|p| p.path.as_path());
+        let base = self.base.map(|base| base.path.as_path());
         let later = moment.cycle > 0;
         let uses_multithresh = self.recipe.method.uses_multithresh();
         let facts = if uses_multithresh { self.facts(residual, moment)? } else { Vec::new() };
@@ -215,8 +225,8 @@ impl<'a> RoundMasks<'a> {
             },
             multithresh: uses_multithresh.then(|| MultithreshInputs { inputs: inputs(), state: &state }),
             cycle: Some(CycleMerge {
-                flint: self.base,
-                keep: previous.or(self.base),
+                flint: base,
+                keep: previous.or(base),
                 veto: Some(veto.as_path()).filter(|veto| later && veto.exists()),
                 kept: &kept,
             }),
@@ -257,6 +267,29 @@ impl CycleMasks for RoundMasks<'_> {
         Ok(Some(CycleVeto { found: report.vetoed.iter().map(confetti_record).collect(), model: repaired }))
     }
 
+    fn first(&mut self) -> Result<Option<FirstMask>> {
+        // Auto-multithresh begins with the dirty image, and so does a cube whose channels have masks of their own.
+        let of_image = !self.independent && !self.recipe.method.uses_multithresh();
+        let Some(base) = self.base.filter(|base| of_image && base.holds_dirty && base.pixels > 0) else {
+            return Ok(None);
+        };
+        if FitsImage::open(&base.path)?.channels() > 1 {
+            return Ok(None);
+        }
+        fs::make(&self.folder)?;
+        fs::remove(&self.veto_file())?;
+        let path = self.file(0, "");
+        fs::remove(&path)?;
+        fs::link_or_copy(&base.path, &path)?;
+        let (pixels, why) = (base.pixels, "that of the last accepted image".to_owned());
+        let mask = CycleMask { path, pixels, added: pixels, why, ..CycleMask::default() };
+        Ok(Some(FirstMask { mask, changed: base.changed }))
+    }
+
+    fn begun(&mut self, dirty: &Residual) -> Result<Option<PathBuf>> {
+        self.keep_residual(dirty, 0).map(Some)
+    }
+
     fn make(&mut self, residual: &Residual, moment: &MaskMoment<'_>) -> Result<CycleMask> {
         fs::make(&self.folder)?;
         if moment.cycle == 0 {
@@ -266,9 +299,7 @@ impl CycleMasks for RoundMasks<'_> {
         let output = self.file(moment.cycle, "");
         self.measure_sidelobes(residual)?;
         let made = self.write(residual, moment, &output)?;
-        let kept = self.file(moment.cycle, RESIDUAL);
-        fs::remove(&kept)?;
-        fs::link_or_copy(&residual.residual, &kept)?;
+        let kept = self.keep_residual(residual, moment.cycle)?;
         let (pixels, hidden) = (made.stats.masked, made.automatic.as_ref().is_some_and(|a| a.hidden));
         let plane = |(channel, stats): (usize, &MaskStats)| PlaneMask {
             pixels: stats.masked,

@@ -12,8 +12,8 @@ pub(crate) mod programs;
 mod recipe;
 
 pub use attempt::{
-    AttemptPlan, CalibrationStep, CycleMasking, FacetInputs, FacetReference, FacetStep, ImagedData, ImagingInputs,
-    ImagingStep, MaskStep, Past, Proposal,
+    AttemptPlan, CalibrationStep, CycleMasking, FacetInputs, FacetReference, FacetStep, GivenMask, ImagedData,
+    ImagingInputs, ImagingStep, MaskStep, Past, Proposal,
 };
 
 use super::file::{StartColumn, StartModel};
@@ -266,7 +266,7 @@ pub trait Backend: Send {
         &mut self,
         step: &ImagingStep,
         data: &ImagedData<'_>,
-        mask: Option<&Path>,
+        mask: Option<&GivenMask>,
         context: &StepContext,
     ) -> Result<Imaged>;
 

@@ -224,6 +224,7 @@ impl Imager for TcleanImager {
             let controls = MinorControls {
                 iterations_left: self.options.niter.saturating_sub(self.iterations),
                 threshold_jy,
+                follows_noise: None,
                 major_iterations: 1,
                 last: false,
                 channels: Vec::new(),

@@ -9,7 +9,7 @@ use super::options::WscleanOptions;
 use super::{checks, primary_beam};
 use crate::Result;
 use crate::imager::context::ImagerContext;
-use crate::imager::cycle::{ChannelRevert, MinorControls, MinorCycle, Residual};
+use crate::imager::cycle::{BegunCycle, ChannelRevert, MinorControls, MinorCycle, Residual};
 use crate::imager::job::{ImagingJob, Products};
 use crate::imager::lifecycle::{CycleImager, Imager};
 use crate::imager::preview::Capabilities;
@@ -187,6 +187,16 @@ impl CycleImager for WscleanImager {
             cycles::make_start(&self.imaging, &mut self.state)?;
         }
         Ok(())
+    }
+
+    fn begin_inside(&mut self, mask: &Path, controls: &MinorControls) -> Result<Option<BegunCycle>> {
+        // With a map of the noise the threshold is a multiple of it, which is not known yet.
+        if self.state.cube || self.imaging.options.local_rms {
+            return Ok(None);
+        }
+        let minor = cycles::begin_inside(&self.imaging, &mut self.state, mask, controls)?;
+        let dirty = || self.state.dirty(self.imaging.primary_beam()?);
+        Ok(minor.map(|minor| dirty().map(|dirty| BegunCycle { dirty, minor })).transpose()?)
     }
 
     fn make_pb(&mut self) -> Result<Option<PathBuf>> {

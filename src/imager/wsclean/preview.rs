@@ -51,8 +51,6 @@ fn all_cycles(imaging: &Imaging, planned: &PlannedCycles) -> Result<Vec<PlannedC
     let calls = imaging.calls();
     let cube = imaging.options.is_cube();
     let line = |what: &str, name: &Path, a| PlannedCall { what: what.to_owned(), words: calls.line(name, &a) };
-    let start = cycles::start_under_way(&imaging.scratch()).join(PREFIX);
-    let mut shown = vec![line("once: PSF and dirty image", &start, calls.start(!imaging.needs_model_column())?)];
     let n = planned.every.min(planned.major_cycles);
     let (iterations, majors) = (planned.iterations.to_string(), n.to_string());
     let first = CycleShown {
@@ -63,7 +61,19 @@ fn all_cycles(imaging: &Imaging, planned: &PlannedCycles) -> Result<Vec<PlannedC
         goes_on: false,
         last: n == planned.major_cycles,
     };
-    shown.push(cycle(imaging, planned, &first)?);
+    let mut shown = if planned.begins_inside && !cube && !imaging.options.local_rms {
+        let what = format!(
+            "PSF, dirty image, and {n} major cycle(s) in the last image's mask; all, once masks have settled. Two calls, where the last dirty image added to its mask"
+        );
+        let name = cycles::cycle_under_way(&imaging.scratch()).join("all").join(PREFIX);
+        let update_model = imaging.needs_model_column() || imaging.job.update_model && first.last;
+        let (mask, stops) = (planned.masks.join(first.mask), stops(imaging, planned, &first, false));
+        vec![line(&what, &name, calls.start_inside(&mask, &stops, update_model)?)]
+    } else {
+        let start = cycles::start_under_way(&imaging.scratch()).join(PREFIX);
+        let start = line("once: PSF and dirty image", &start, calls.start(!imaging.needs_model_column())?);
+        vec![start, cycle(imaging, planned, &first)?]
+    };
     if n < planned.major_cycles {
         let next = CycleShown {
             what: &format!("each further mask: {n} major cycle(s)"),
@@ -84,6 +94,13 @@ fn all_cycles(imaging: &Imaging, planned: &PlannedCycles) -> Result<Vec<PlannedC
     Ok(shown)
 }
 
+/// The limits of a call.
+fn stops(imaging: &Imaging, planned: &PlannedCycles, shown: &CycleShown<'_>, goes_on: bool) -> Stops {
+    let level = planned.threshold_jy.map_or_else(|| "LEVEL".to_owned(), |jy| jy.to_string());
+    let words = [shown.iterations.to_owned(), shown.majors.to_owned(), level];
+    Stops::controls(words, planned.follows_noise, (&imaging.options, goes_on))
+}
+
 fn cycle(imaging: &Imaging, planned: &PlannedCycles, shown: &CycleShown<'_>) -> Result<PlannedCall, WscleanError> {
     let cube = imaging.options.is_cube();
     let name = if cube { "CHANNEL" } else { "all" };
@@ -98,13 +115,9 @@ fn cycle(imaging: &Imaging, planned: &PlannedCycles, shown: &CycleShown<'_>) -> 
     };
     let call = CycleCall {
         part,
-        stops: Stops::Controls {
-            iterations: shown.iterations.to_owned(),
-            majors: shown.majors.to_owned(),
-            threshold_jy: planned.threshold_jy.map_or_else(|| "LEVEL".to_owned(), |jy| jy.to_string()),
-        },
+        stops: stops(imaging, planned, shown, true),
         mask: Some(&mask),
-        update_model: imaging.job.update_model && !cube && shown.last,
+        update_model: imaging.job.update_model && !cube,
         goes_on: shown.goes_on,
         psf: cycles::start_folder(&imaging.scratch()).join(name).join(PREFIX),
         beam: Some(["BMAJ", "BMIN", "BPA"].map(str::to_owned)),

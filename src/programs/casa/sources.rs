@@ -24,6 +24,7 @@ macro_rules! embedded {
 const SOURCES: &[(&str, &str)] = &embedded![
     "cleanloop_worker/__init__.py",
     "cleanloop_worker/__main__.py",
+    "cleanloop_worker/casa_tasks.py",
     "cleanloop_worker/deconvolution.py",
     "cleanloop_worker/dp3_gains.py",
     "cleanloop_worker/fits.py",

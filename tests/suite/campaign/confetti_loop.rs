@@ -130,6 +130,7 @@ fn confetti_is_vetoed(imager: &mut dyn CycleImager, folder: &Path) {
     let controls = MinorControls {
         iterations_left: 300,
         threshold_jy: 0.05,
+        follows_noise: None,
         major_iterations: 1,
         last: false,
         channels: Vec::new(),

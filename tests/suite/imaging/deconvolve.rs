@@ -69,6 +69,7 @@ fn it_is_the_minor_cycle_of_tclean(#[case] changes: Value, #[case] words: &[&str
     let controls = MinorControls {
         iterations_left: 30,
         threshold_jy: 0.0,
+        follows_noise: None,
         major_iterations: 1,
         last: false,
         channels: Vec::new(),

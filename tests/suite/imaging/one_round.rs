@@ -552,15 +552,24 @@ fn plan_shows_the_chain_and_what_the_imager_can_do() {
         String::from_utf8(output.stdout).expect("text")
     };
     let text = plan(&["--set", "campaign.mask.every=2"]);
-    let round = text.split("\nround ").last().expect("rounds");
-    let calls: Vec<&str> = round.lines().filter(|l| l.starts_with("$ wsclean")).collect();
+    let rounds: Vec<&str> = text.split("\nround ").collect();
+    let [.., round, last] = &rounds[..] else { panic!("{text}") };
+    let calls_of = |round: &str| -> Vec<String> {
+        round.lines().filter(|l| l.starts_with("$ wsclean")).map(str::to_owned).collect()
+    };
+    let calls = calls_of(round);
     assert_eq!(calls.len(), 4, "{round}");
     assert!(calls[0].contains("-niter 0 -make-psf") && !calls[0].contains("-reuse-psf"));
-    for word in ["-niter 2000 -nmiter 2", "-fits-mask", "mask/cycle-000.fits", "-threshold LEVEL", "-reuse-dirty"] {
+    for word in ["-niter 3000 -nmiter 2", "-fits-mask", "mask/cycle-000.fits", "-auto-threshold 3", "-reuse-dirty"] {
         assert!(calls[1].contains(word), "{word} in {}", calls[1]);
     }
-    assert!(calls[1].contains("-no-update-model-required") && !calls[1].contains("-continue"));
+    assert!(!calls[1].contains("-no-update-model-required") && !calls[1].contains("-continue"));
     assert!(calls[2].contains("-continue") && calls[2].contains("-niter ITERATIONS_LEFT"));
+    // The next round has a mask before its first residual.
+    let calls = calls_of(last);
+    assert_eq!(calls.len(), 3, "{last}");
+    assert!(calls[0].contains("-niter 2000 -nmiter 2") && calls[0].contains("-fits-mask"));
+    assert!(!calls[0].contains("-reuse-psf") && calls[1].contains("-continue -reuse-psf"));
     for words in
         ["program", "wsclean 3", "a fresh mask before each", "one mask for all scales", "primary_beam: {image: FILE}"]
     {
@@ -575,7 +584,7 @@ fn plan_shows_the_chain_and_what_the_imager_can_do() {
     let text = plan(&["--set", mpi, "--set", "campaign.resources.threads=8"]);
     let calls: Vec<&str> =
         text.split("\nround ").last().expect("rounds").lines().filter(|l| l.contains(" -name ")).collect();
-    assert_eq!(calls.len(), 4, "{text}");
+    assert_eq!(calls.len(), 3, "{text}");
     assert!(calls.iter().all(|l| l.starts_with("$ mpirun -n 4 no-wsclean-mp -name ") && l.contains(" -j 2 ")));
     // tclean's requests, without CASA.
     let text = plan(&["--imager", "casa"]);
@@ -586,6 +595,6 @@ fn plan_shows_the_chain_and_what_the_imager_can_do() {
     }
     let json: serde_json::Value = serde_json::from_str(&plan(&["--json"])).expect("JSON");
     let lines = &json["targets"][0]["command_lines"][2];
-    assert_eq!(lines["imaging"].as_array().map(Vec::len), Some(4));
+    assert_eq!(lines["imaging"].as_array().map(Vec::len), Some(3));
     assert!(lines["imaging"][0]["what"].as_str().is_some_and(|w| w.contains("PSF")));
 }

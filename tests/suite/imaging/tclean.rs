@@ -107,6 +107,7 @@ fn same_as_plain(casa: &Casa, ms: &Path, folder: &Path, imaging: &Value, automas
         let controls = MinorControls {
             iterations_left: options(imaging).niter.saturating_sub(imager.iterations()),
             threshold_jy: options(imaging).threshold_jy().expect("a threshold"),
+            follows_noise: None,
             major_iterations: 1,
             last: false,
             channels: Vec::new(),
@@ -210,6 +211,7 @@ fn an_imaging_in_one_go_leaves_its_model_and_can_be_resumed_and_rolled_back() {
             let controls = MinorControls {
                 iterations_left: left,
                 threshold_jy: 0.0,
+                follows_noise: None,
                 major_iterations: 1,
                 last: false,
                 channels: Vec::new(),
@@ -389,6 +391,7 @@ fn channels_go_back_by_themselves() {
     let controls = MinorControls {
         iterations_left: 5000,
         threshold_jy: 0.0,
+        follows_noise: None,
         major_iterations: 1,
         last: false,
         channels: Vec::new(),
@@ -459,6 +462,7 @@ fn channels_have_levels_of_their_own_and_those_that_are_done_are_left_alone() {
     let controls = |active: fn(usize) -> bool, part: f64| MinorControls {
         iterations_left,
         threshold_jy: 0.0,
+        follows_noise: None,
         major_iterations,
         last: false,
         channels: before

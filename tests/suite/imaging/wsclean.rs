@@ -6,7 +6,7 @@ use crate::support::{real, simulated};
 use cleanloop::ExitStatus;
 use cleanloop::image::{FitsImage, Header, PixelType, write_plane};
 use cleanloop::imager::wsclean::{WscleanError, WscleanImager, WscleanOptions};
-use cleanloop::imager::{CycleImager, Imager, ImagerContext, ImagingJob, MinorControls, StopReason};
+use cleanloop::imager::{CycleImager, Imager, ImagerContext, ImagingJob, MinorControls, NoiseThreshold, StopReason};
 use cleanloop::process::ProcessError;
 use ndarray::{Array2, ArrayD, Axis, Ix2};
 use serde_json::json;
@@ -110,7 +110,14 @@ fn sum(a: &Array2<f32>) -> f64 {
 }
 
 fn controls(iterations_left: u64, last: bool) -> MinorControls {
-    MinorControls { iterations_left, threshold_jy: 0.01, major_iterations: 1, last, channels: Vec::new() }
+    MinorControls {
+        iterations_left,
+        threshold_jy: 0.01,
+        follows_noise: None,
+        major_iterations: 1,
+        last,
+        channels: Vec::new(),
+    }
 }
 
 /// Dirty image of a column, and its mask.
@@ -208,6 +215,71 @@ fn a_chain_of_cycles_equals_one_ordinary_run() {
     let chained_model_data = dirty(&bench, "m2", "MODEL_DATA");
     let (difference, whole) = (rms(&(&ordinary_model_data - &chained_model_data)), rms(&ordinary_model_data));
     assert!(difference < 0.01 * whole, "MODEL_DATA holds the chain's model");
+}
+
+#[test]
+#[ignore = "needs wsclean and CASA"]
+fn a_first_mask_that_is_there_needs_one_call_less() {
+    let bench = StepContext::new();
+    let image = bench.imager("first", json!({"nmiter": 1})).image_once(None).expect("an image").image;
+    let mask = bench.mask(&image, 0.08, "mask.fits");
+    let two = MinorControls {
+        follows_noise: Some(NoiseThreshold { nsigma: 3.0, least_jy: Some(0.001) }),
+        major_iterations: 2,
+        ..controls(20000, false)
+    };
+    let mut imager = bench.imager("chain", json!({}));
+    imager.setup().expect("set up");
+    imager.make_psf().expect("PSF and dirty image");
+    let dirty = imager.residual().expect("the dirty image");
+    let chained = imager.clean(Some(&mask), &two).expect("a cycle");
+    let expected = imager.residual().expect("a residual");
+
+    let mut at_once = bench.imager("at-once", json!({}));
+    at_once.setup().expect("set up");
+    let begun = at_once.begin_inside(&mask, &two).expect("a cycle").expect("it can");
+    assert_eq!((at_once.completed_cycles(), at_once.lines_run().len()), (1, 1));
+    let line = at_once.lines_run()[0].join(" ");
+    assert!(line.contains("-auto-threshold 3 -threshold 0.001") && line.contains("-nmiter 2"), "{line}");
+    assert_eq!(begun.minor.major_iterations, chained.major_iterations);
+    assert_same(&plane(&begun.dirty.residual), &plane(&dirty.residual), "dirty images");
+    assert_same(&plane(&begun.dirty.psf), &plane(&dirty.psf), "PSFs");
+    let found = at_once.residual().expect("a residual");
+    let noise = rms(&plane(&expected.residual));
+    assert!(rms(&(&plane(&found.residual) - &plane(&expected.residual))) < 0.05 * noise);
+    // A later run that does not know of it is told the same, without another call.
+    let state = bench.folder.path().join("at-once/.wsclean/cycle-0001/state.json");
+    let written = std::fs::metadata(&state).and_then(|m| m.modified()).expect("the cycle's state");
+    drop(at_once);
+    let mut again = bench.imager("at-once", json!({}));
+    again.setup().expect("set up");
+    assert_eq!(again.begin_inside(&mask, &two).expect("a cycle"), Some(begun));
+    assert_eq!(std::fs::metadata(&state).and_then(|m| m.modified()).expect("the cycle's state"), written);
+    // It goes on like any chain, and a second call leaves its model in the data.
+    let before = plane(&again.residual().expect("a residual").residual);
+    again.clean(Some(&mask), &MinorControls { iterations_left: 5000, ..two.clone() }).expect("a cycle");
+    let after = plane(&again.residual().expect("a residual").residual);
+    assert!(rms(&after) < rms(&before));
+    let (data, model) = (self::dirty(&bench, "d", "DATA"), self::dirty(&bench, "m", "MODEL_DATA"));
+    assert!(rms(&(&(&data - &model) - &after)) < 0.01 * rms(&after), "MODEL_DATA is that of the second call");
+
+    // What an earlier run left of the start alone is made again, and a mask without flux leaves the start.
+    let mut other = bench.imager("other", json!({}));
+    other.setup().expect("set up");
+    other.make_psf().expect("PSF and dirty image");
+    assert!(other.begin_inside(&mask, &two).expect("a cycle").is_some());
+    let empty = bench.folder.path().join("empty.fits");
+    write_plane(&empty, Array2::<u8>::zeros((SIZE, SIZE)).view(), PixelType::U8, &Header::default(), 2)
+        .expect("a mask");
+    let mut nothing = bench.imager("nothing", json!({}));
+    nothing.setup().expect("set up");
+    assert_eq!(nothing.begin_inside(&empty, &two).expect("no failure"), None);
+    assert_eq!(nothing.completed_cycles(), 0);
+    assert_same(
+        &plane(&nothing.residual().expect("the dirty image").residual),
+        &plane(&dirty.residual),
+        "dirty images",
+    );
 }
 
 #[test]

@@ -8,9 +8,8 @@ use crate::campaign::rounds::DatasetRun;
 use crate::campaign::rounds::kept::{ActiveCalibration, ActiveFacets, Attempted};
 use crate::campaign::rounds::step::StepSpec;
 use crate::campaign::rules::acceptance::{Decision, without_directions};
-use crate::campaign::steps::{AttemptPlan, Imaged, Prepared, StepContext};
+use crate::campaign::steps::{AttemptPlan, GivenMask, Imaged, Prepared, StepContext};
 use crate::util::fs;
-use std::path::PathBuf;
 
 impl DatasetRun<'_> {
     /// Solves by direction where the plan says so; the inner error is the refusal of data without enough directions.
@@ -53,8 +52,8 @@ impl DatasetRun<'_> {
         &mut self,
         active: &mut ActiveCalibration,
         imaged: &Imaged,
-        given_mask: Option<PathBuf>,
-    ) -> Option<PathBuf> {
+        given_mask: Option<GivenMask>,
+    ) -> Option<GivenMask> {
         let Some((facets, outcome)) = active.facets.as_mut().zip(imaged.facets.as_ref()) else { return given_mask };
         facets.solution.files.clone_from(&outcome.files);
         let names = facets.solution.directions.iter().map(|direction| direction.name.as_str());
@@ -76,6 +75,6 @@ impl DatasetRun<'_> {
         if let Some(text) = text {
             self.note(Level::Warning, text);
         }
-        imaged.mask.as_ref().map(|mask| mask.path.clone()).or(given_mask)
+        imaged.mask.as_ref().map(|mask| GivenMask::of_round(mask, None)).or(given_mask)
     }
 }

@@ -17,8 +17,8 @@ use crate::campaign::rounds::{DatasetRun, DatasetSettings};
 use crate::campaign::rules::acceptance::{AcceptanceOptions, Relaxation};
 use crate::campaign::rules::schedule::Limit;
 use crate::campaign::steps::{
-    AttemptPlan, Backend, CalibrationStep, FacetStep, Imaged, ImagedData, ImagingStep, MaskStep, Past, Prepared,
-    PreparedSet, Proposal, Solved, StartChains, StepContext,
+    AttemptPlan, Backend, CalibrationStep, FacetStep, GivenMask, Imaged, ImagedData, ImagingStep, MaskStep, Past,
+    Prepared, PreparedSet, Proposal, Solved, StartChains, StepContext,
 };
 use crate::imager::command::CommandOptions;
 use crate::imager::{FacetFiles, ImagerOptions, Products};
@@ -359,7 +359,7 @@ impl Backend for FakeBackend {
         &mut self,
         step: &ImagingStep,
         read: &ImagedData<'_>,
-        mask: Option<&Path>,
+        mask: Option<&GivenMask>,
         context: &StepContext,
     ) -> Result<Imaged> {
         let column = read.column;
@@ -375,7 +375,7 @@ impl Backend for FakeBackend {
         let by_direction = if read.facets.is_some() { " by direction" } else { "" };
         let call = format!("image {} {column}{by_direction}{without}", call_name(context));
         self.call(call, &self.of_imaged("model", context))?;
-        let mask = mask.map(|m| fs::read_to_string(m).unwrap());
+        let mask = mask.map(|m| fs::read_to_string(&m.path).unwrap());
         let cycles = fs::read_to_string(&unfinished).unwrap();
         fs::remove_file(unfinished).unwrap();
         let solutions = read.facets.map(|facets| fs::read_to_string(&facets.files.solutions[0]).unwrap());

@@ -3,7 +3,7 @@
 use super::Programs;
 use crate::campaign::file::CalibratorKind;
 use crate::campaign::steps::masks::{self, RoundMasks};
-use crate::campaign::steps::{CycleMasking, Imaged, ImagingStep, StepContext};
+use crate::campaign::steps::{CycleMasking, GivenMask, Imaged, ImagingStep, StepContext};
 use crate::imager::{self, FacetFiles, Guarded, ImagerContext, ImagerOptions, ImagingJob};
 use crate::major_cycle::{self, Measures, StopRules};
 use crate::quality;
@@ -64,11 +64,11 @@ impl Programs<'_> {
         &mut self,
         step: &ImagingStep,
         column: &str,
-        mask: Option<&Path>,
+        given: Option<&GivenMask>,
         context: &StepContext,
     ) -> Result<Imaged> {
         let mut imager = self.imager(&step.imager, self.job(column, None, context), context)?;
-        let mut mask = mask;
+        let mut mask = given.map(|mask| mask.path.as_path());
         if let Some(options) = mask.and_then(|path| with_bit_mask(step, path))
             && imager.capabilities().multiscale_bit_masks
         {
@@ -78,7 +78,7 @@ impl Programs<'_> {
         let result = imager.setup().and_then(|()| {
             let commands = imager.command_lines(mask);
             match &step.cycles {
-                Some(masking) => by_cycles(&mut imager, step, masking, mask, context, commands),
+                Some(masking) => by_cycles(&mut imager, step, masking, given, context, commands),
                 None => {
                     let products = imager.image_once(mask)?;
                     Ok(Imaged { products, cycles: Vec::new(), stopped: None, mask: None, facets: None, commands })
@@ -102,7 +102,7 @@ fn by_cycles(
     imager: &mut Guarded,
     step: &ImagingStep,
     masking: &CycleMasking,
-    mask: Option<&Path>,
+    mask: Option<&GivenMask>,
     context: &StepContext,
     planned: Vec<Vec<String>>,
 ) -> Result<Imaged> {

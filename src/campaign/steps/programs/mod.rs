@@ -21,8 +21,8 @@ mod working_sets;
 use super::masks;
 use super::onto::Applier;
 use super::{
-    Backend, CalibrationStep, FacetInputs, FacetStep, Imaged, ImagedData, ImagingStep, MaskStep, Past, Prepared,
-    PreparedSet, Proposal, SolveJob, Solved, StartChains, StepContext,
+    Backend, CalibrationStep, FacetInputs, FacetStep, GivenMask, Imaged, ImagedData, ImagingStep, MaskStep, Past,
+    Prepared, PreparedSet, Proposal, SolveJob, Solved, StartChains, StepContext,
 };
 use crate::Result;
 use crate::calibrator::SolutionTable;
@@ -202,14 +202,14 @@ impl Backend for Programs<'_> {
         &mut self,
         step: &ImagingStep,
         data: &ImagedData<'_>,
-        mask: Option<&Path>,
+        mask: Option<&GivenMask>,
         context: &StepContext,
     ) -> Result<Imaged> {
         let given = self.given_facets(step);
         let given = given.as_ref().map(|files| FacetInputs { files, directions: &[], judged: None, images: 1 });
         let data = &ImagedData { facets: data.facets.or(given), ..*data };
         match &data.facets {
-            Some(facets) => self.image_with_facets(step, (data, facets), mask, context),
+            Some(facets) => self.image_with_facets(step, (data, facets), mask.map(|mask| mask.path.as_path()), context),
             None => self.make_image(step, data.column, mask, context),
         }
     }

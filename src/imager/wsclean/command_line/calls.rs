@@ -4,6 +4,7 @@ use super::arguments::{self, Arguments};
 use super::expand::expanded_path;
 use super::installed::Installed;
 use crate::image::Beam;
+use crate::imager::cycle::NoiseThreshold;
 use crate::imager::job::{FacetFiles, ImagingJob};
 use crate::imager::wsclean::error::WscleanError;
 use crate::imager::wsclean::options::WscleanOptions;
@@ -78,9 +79,31 @@ pub(crate) enum Stops {
         iterations: String,
         /// Major iterations.
         majors: String,
-        /// Threshold, Jy/beam.
-        threshold_jy: String,
+        /// Threshold, Jy/beam; beside a multiple of the noise the least.
+        threshold_jy: Option<String>,
+        /// Threshold as a multiple of the noise before each major iteration.
+        nsigma: Option<f64>,
     },
+}
+
+impl Stops {
+    /// The limits of a call of these options: `level` is the threshold at the noise that it begins with, Jy/beam; `goes_on`: it
+    /// begins with a residual that is there.
+    pub(crate) fn controls(
+        [iterations, majors, level]: [String; 3],
+        follows_noise: Option<NoiseThreshold>,
+        (options, goes_on): (&WscleanOptions, bool),
+    ) -> Self {
+        // With a map of the noise wsclean's own level is a multiple of its lowest value. With several scales and a residual that
+        // it did not make itself, wsclean 3.1 ends with a model of NaN.
+        let followed = follows_noise.filter(|_| !(options.local_rms || goes_on && options.multiscale));
+        Self::Controls {
+            iterations,
+            majors,
+            threshold_jy: followed.map_or(Some(level), |f| f.least_jy.map(|jy| jy.to_string())),
+            nsigma: followed.map(|f| f.nsigma),
+        }
+    }
 }
 
 impl Calls<'_> {
@@ -167,6 +190,38 @@ impl Calls<'_> {
         Ok(a)
     }
 
+    /// The call that makes PSFs and dirty images and cleans in a mask.
+    pub(crate) fn start_inside(
+        &self,
+        mask: &Path,
+        stops: &Stops,
+        update_model: bool,
+    ) -> Result<Arguments, WscleanError> {
+        let mut a = self.whole()?;
+        self.push_stops(&mut a, stops, true);
+        a.push("fits-mask", &[mask.display()]);
+        if !update_model {
+            a.flag("no-update-model-required");
+        }
+        Ok(a)
+    }
+
+    fn push_stops(&self, a: &mut Arguments, stops: &Stops, masked: bool) {
+        match stops {
+            Stops::Options => arguments::stops(a, self.options, masked),
+            Stops::Controls { iterations, majors, threshold_jy, nsigma } => {
+                a.push("niter", &[iterations]);
+                a.push("nmiter", &[majors]);
+                if let Some(sigma) = nsigma {
+                    a.push("auto-threshold", &[sigma]);
+                }
+                if let Some(jy) = threshold_jy {
+                    a.push("threshold", &[jy]);
+                }
+            }
+        }
+    }
+
     /// One call of a cycle.
     pub(crate) fn cycle(&self, call: &CycleCall<'_>) -> Result<Arguments, WscleanError> {
         let mut a = match &call.part {
@@ -179,14 +234,7 @@ impl Calls<'_> {
                 a
             }
         };
-        match &call.stops {
-            Stops::Options => arguments::stops(&mut a, self.options, call.mask.is_some()),
-            Stops::Controls { iterations, majors, threshold_jy } => {
-                a.push("niter", &[iterations]);
-                a.push("nmiter", &[majors]);
-                a.push("threshold", &[threshold_jy]);
-            }
-        }
+        self.push_stops(&mut a, &call.stops, call.mask.is_some());
         if let Some(mask) = call.mask {
             a.push("fits-mask", &[mask.display()]);
         }

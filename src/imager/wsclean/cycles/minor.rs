@@ -2,7 +2,7 @@
 
 use super::channel_runs::{ChannelRun, PartDone, run_channels};
 use super::start::check_frequencies;
-use super::state::{CycleState, Part, WscleanState, carry_over, cycle_under_way};
+use super::state::{CycleState, Part, Start, WscleanState, carry_over, cycle_under_way, parts_of, start_under_way};
 use crate::imager::cycle::{ChannelControls, ChannelCycle, MinorControls, MinorCycle, StopReason};
 use crate::imager::wsclean::checks;
 use crate::imager::wsclean::command_line::{CycleCall, CyclePart, Stops, beam_words};
@@ -28,14 +28,64 @@ pub(crate) fn clean(
     let folder = cycle_under_way(state.scratch());
     files::fresh_folder(&folder)?;
     let parts = state.parts();
-    let is_last = controls.is_none_or(|c| c.last);
-    let update_model = imaging.job.update_model && parts[0].range.is_none() && is_last;
+    // Any call may turn out to be the last: to write the model that it has is less work than to predict it again.
+    let update_model = imaging.job.update_model && parts[0].range.is_none();
     let cycle = Cycle { imaging, state, folder, parts, mask, mask_planes, controls, update_model };
     let done = cycle.run()?;
     let (folder, minor) = (cycle.folder.clone(), minor_cycle(&done, cycle.parts.len(), cycle.state.cube));
     let line = done.into_iter().next().map(|d| d.call.line).unwrap_or_default();
     state.push(&folder, CycleState { minor: minor.clone(), model_written: update_model, line })?;
     Ok(minor)
+}
+
+/// PSF, dirty image and the first cycle in one call, of an image that one process makes. Where an earlier run
+/// made them, their outcome. `None`: there was nothing to clean, and only PSF and dirty image stay.
+pub(crate) fn begin_inside(
+    imaging: &Imaging,
+    state: &mut WscleanState,
+    mask: &Path,
+    controls: &MinorControls,
+) -> Result<Option<MinorCycle>, WscleanError> {
+    if let Some(minor) = state.first_cycle() {
+        return Ok(Some(minor.clone()));
+    }
+    // With images that are read again a call ends with the same ones except for rounding only.
+    state.clear()?;
+    checks::mask(imaging, mask)?;
+    let (start, cycle) = (start_under_way(state.scratch()), cycle_under_way(state.scratch()));
+    let [all_of_start, all] = [&start, &cycle].map(|folder| folder.join(&parts_of(&[])[0].name));
+    for folder in [&start, &cycle] {
+        files::fresh_folder(folder)?;
+    }
+    files::make_folder(&all_of_start)?;
+    files::make_folder(&all)?;
+    let (iterations, majors) = (controls.iterations_left.to_string(), controls.major_iterations.max(1).to_string());
+    let words = [iterations, majors, controls.threshold_jy.to_string()];
+    let stops = Stops::controls(words, controls.follows_noise, (&imaging.options, false));
+    // The cycles need the column; further calls that write it nearly always follow.
+    let update_model = imaging.needs_model_column() || imaging.job.update_model && controls.last;
+    let a = imaging.calls().start_inside(mask, &stops, update_model)?;
+    let done = imaging.run_call(&all.join(PREFIX), a, &imaging.listener())?;
+    let list = files::pieces(&all, PREFIX)?;
+    for kind in ["psf", "dirty"] {
+        if files::link_pieces(&list, kind, &all_of_start, PREFIX, kind)? == 0 {
+            return Err(WscleanError::no_product(all.join(format!("{PREFIX}-{kind}.fits")), &imaging.job.log));
+        }
+    }
+    let begun = Start { identity: imaging.calls().identity()?, ranges: Vec::new(), line: done.line.clone() };
+    let done = [PartDone { part: 0, call: done }];
+    let minor = minor_cycle(&done, 1, false);
+    if minor.iterations == 0 {
+        files::remove_folder(&cycle)?;
+        state.begin(&start, begun)?;
+        return Ok(None);
+    }
+    check_files(&all, &imaging.job.log)?;
+    // The call is that of the start.
+    let model_written = imaging.job.update_model && update_model;
+    let first = CycleState { minor: minor.clone(), model_written, line: Vec::new() };
+    state.begin_with_cycle((&start, begun), (&cycle, first))?;
+    Ok(Some(minor))
 }
 
 /// One cycle under way.
@@ -144,11 +194,10 @@ impl Cycle<'_> {
     }
 
     fn stops(&self, part: usize) -> Stops {
-        self.controls_of(part).map_or(Stops::Options, |limits| Stops::Controls {
-            iterations: limits.iterations_left.to_string(),
-            majors: limits.major_iterations.max(1).to_string(),
-            threshold_jy: limits.threshold_jy.to_string(),
-        })
+        let (Some(limits), Some(controls)) = (self.controls_of(part), self.controls) else { return Stops::Options };
+        let majors = limits.major_iterations.max(1);
+        let words = [limits.iterations_left.to_string(), majors.to_string(), limits.threshold_jy.to_string()];
+        Stops::controls(words, controls.follows_noise, (&self.imaging.options, true))
     }
 
     /// Log file of a part: the job's, or one beside it for each channel.

@@ -14,7 +14,7 @@ mod state;
 
 pub(super) use channel_runs::resources_of_each;
 pub(super) use finish::finish;
-pub(super) use minor::clean;
+pub(super) use minor::{begin_inside, clean};
 pub(super) use repair::repair;
 pub(super) use revert::revert;
 pub(super) use start::make_start;

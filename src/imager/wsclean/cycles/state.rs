@@ -193,6 +193,22 @@ impl WscleanState {
         Ok(())
     }
 
+    /// Takes whole folders as those of PSF and dirty image and of the first cycle. A run that is cut off between the two finds
+    /// neither.
+    pub(crate) fn begin_with_cycle(
+        &mut self,
+        (start_folder, start): (&Path, Start),
+        (folder, cycle): (&Path, CycleState),
+    ) -> Result<(), WscleanError> {
+        self.push(folder, cycle)?;
+        self.begin(start_folder, start)
+    }
+
+    /// The outcome of the first cycle, if that is the present one.
+    pub(crate) fn first_cycle(&self) -> Option<&MinorCycle> {
+        if self.cycles.len() == 1 { self.cycles.first().map(|cycle| &cycle.minor) } else { None }
+    }
+
     /// Takes a whole folder as that of the next cycle.
     pub(crate) fn push(&mut self, whole: &Path, cycle: CycleState) -> Result<(), WscleanError> {
         write_state(whole, &cycle)?;
@@ -244,15 +260,19 @@ impl WscleanState {
 
     /// The residual of the present state; `pb` is the primary beam.
     pub(crate) fn residual(&self, pb: Option<PathBuf>) -> Result<Residual, WscleanError> {
-        let (present, start) = (self.present_folder(), self.start_folder());
-        let kind = if self.cycles.is_empty() { "dirty" } else { "residual" };
-        Ok(Residual {
-            residual: self.file(&present, kind)?,
-            pixel_mask: None,
-            pb,
-            psf: self.file(&start, "psf")?,
-            model: if self.cycles.is_empty() { None } else { Some(self.file(&present, "model")?) },
-        })
+        let (present, dirty) = (self.present_folder(), self.dirty(pb)?);
+        if self.cycles.is_empty() {
+            return Ok(dirty);
+        }
+        let (residual, model) = (self.file(&present, "residual")?, Some(self.file(&present, "model")?));
+        Ok(Residual { residual, model, ..dirty })
+    }
+
+    /// The residual before any cycle: the dirty image.
+    pub(crate) fn dirty(&self, pb: Option<PathBuf>) -> Result<Residual, WscleanError> {
+        let start = self.start_folder();
+        let (residual, psf) = (self.file(&start, "dirty")?, self.file(&start, "psf")?);
+        Ok(Residual { residual, pixel_mask: None, pb, psf, model: None })
     }
 
     /// The beam that wsclean fitted to the PSF of a part, if it did.
