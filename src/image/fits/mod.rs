@@ -72,6 +72,9 @@ mod tests {
         let other = FitsImage::open(&path).unwrap_err();
         let ImageError::Unsuitable { path: named, reason } = other else { panic!("{other:?}") };
         assert_eq!(named, path);
+        insta::assert_snapshot!(reason, @"is not a FITS file: it does not begin with SIMPLE (another format, or a copy that went wrong?)");
+        std::fs::write(&path, "SIMPLE  =                    T").unwrap();
+        let ImageError::Unsuitable { reason, .. } = FitsImage::open(&path).unwrap_err() else { panic!("{path:?}") };
         // cfitsio's own words follow.
         insta::assert_snapshot!(reason.split(':').next().unwrap(), @"is not a FITS file that can be read");
     }

@@ -7,6 +7,7 @@ use crate::image::beam_table::Beams;
 use crate::image::damage;
 use crate::image::{Header, ImageError};
 use ndarray::Array2;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -275,13 +276,26 @@ impl FitsImage {
 
 /// Refuses what cannot be a FITS file, in better words than cfitsio has.
 fn check_is_file(path: &Path) -> Result<(), ImageError> {
-    let unsuitable = |reason: &str| Err(ImageError::Unsuitable { path: path.to_path_buf(), reason: reason.into() });
-    match std::fs::metadata(path) {
-        Err(e) => Err(ImageError::Unreadable { path: path.to_path_buf(), reason: e.to_string() }),
-        Ok(m) if m.is_dir() => unsuitable("is a directory, not a FITS file (a CASA image? export it with exportfits)"),
-        Ok(m) if m.len() == 0 => unsuitable("is empty (0 bytes)"),
-        Ok(_) => Ok(()),
+    let unsuitable = |reason: &str| ImageError::Unsuitable { path: path.to_path_buf(), reason: reason.into() };
+    let unreadable = |e: std::io::Error| ImageError::Unreadable { path: path.to_path_buf(), reason: e.to_string() };
+    match std::fs::metadata(path).map_err(unreadable)? {
+        m if m.is_dir() => Err(unsuitable("is a directory, not a FITS file (a CASA image? export it with exportfits)")),
+        m if m.len() == 0 => Err(unsuitable("is empty (0 bytes)")),
+        _ if begins_like_fits(path).map_err(unreadable)? => Ok(()),
+        _ => Err(unsuitable(
+            "is not a FITS file: it does not begin with SIMPLE (another format, or a copy that went wrong?)",
+        )),
     }
+}
+
+/// Whether the first bytes are those of FITS, or of a compressed file, which cfitsio reads as well.
+fn begins_like_fits(path: &Path) -> std::io::Result<bool> {
+    const GZIP: &[u8] = &[0x1f, 0x8b];
+    const COMPRESS: &[u8] = &[0x1f, 0x9d];
+    const ZIP: &[u8] = b"PK";
+    let mut first = Vec::new();
+    std::fs::File::open(path)?.take(6).read_to_end(&mut first)?;
+    Ok(first == b"SIMPLE" || [GZIP, COMPRESS, ZIP].iter().any(|magic| first.starts_with(magic)))
 }
 
 /// The name of an axis, in capitals; empty without one.
