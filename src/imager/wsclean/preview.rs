@@ -43,7 +43,6 @@ struct CycleShown<'a> {
     iterations: &'a str,
     majors: &'a str,
     goes_on: bool,
-    last: bool,
 }
 
 /// The calls of an imaging with fresh masks.
@@ -59,14 +58,14 @@ fn all_cycles(imaging: &Imaging, planned: &PlannedCycles) -> Result<Vec<PlannedC
         iterations: &iterations,
         majors: &majors,
         goes_on: false,
-        last: n == planned.major_cycles,
     };
     let mut shown = if planned.begins_inside && !cube && !imaging.options.local_rms {
         let what = format!(
-            "PSF, dirty image, and {n} major cycle(s) in the last image's mask; all, once masks have settled. Two calls, where the last dirty image added to its mask"
+            "PSF, dirty image and {n} major cycle(s) in the last image's mask (all, once masks have settled; two calls \
+             where the last dirty image added to its mask)"
         );
         let name = cycles::cycle_under_way(&imaging.scratch()).join("all").join(PREFIX);
-        let update_model = imaging.needs_model_column() || imaging.job.update_model && first.last;
+        let update_model = imaging.needs_model_column() || imaging.job.update_model && n == planned.major_cycles;
         let (mask, stops) = (planned.masks.join(first.mask), stops(imaging, planned, &first, false));
         vec![line(&what, &name, calls.start_inside(&mask, &stops, update_model)?)]
     } else {
@@ -81,11 +80,10 @@ fn all_cycles(imaging: &Imaging, planned: &PlannedCycles) -> Result<Vec<PlannedC
             iterations: "ITERATIONS_LEFT",
             majors: &majors,
             goes_on: true,
-            last: false,
         };
         shown.push(cycle(imaging, planned, &next)?);
         let what = "once the mask has settled, or few major cycles are left: the rest in one call";
-        shown.push(cycle(imaging, planned, &CycleShown { what, majors: "MAJOR_CYCLES_LEFT", last: true, ..next })?);
+        shown.push(cycle(imaging, planned, &CycleShown { what, majors: "MAJOR_CYCLES_LEFT", ..next })?);
     }
     if imaging.job.update_model && cube {
         let name = imaging.scratch().join("predict").join(PREFIX);

@@ -156,15 +156,12 @@ impl ColourScale {
     fn steps(self) -> [f64; LEVELS - 1] {
         let (low, high) = self.ends();
         let (a, b) = (self.stretch(low), self.stretch(high));
-        std::array::from_fn(|i| {
-            let middle = i < LEVELS / 2;
-            match b > a {
-                true => self.unstretch(a + (i as f64 + 0.5) / (LEVELS - 1) as f64 * (b - a)),
-                // Whatever the value, it has the colour in the middle.
-                false if middle => f64::NEG_INFINITY,
-                false => f64::INFINITY,
-            }
-        })
+        if b > a {
+            std::array::from_fn(|i| self.unstretch(a + (i as f64 + 0.5) / (LEVELS - 1) as f64 * (b - a)))
+        } else {
+            // Whatever the value, it has the colour in the middle.
+            std::array::from_fn(|i| if i < LEVELS / 2 { f64::NEG_INFINITY } else { f64::INFINITY })
+        }
     }
 
     /// Values to be written at the bar, ascending, at least `apart` (in 0..1) from each other.
