@@ -45,7 +45,11 @@ def task(name: str) -> Any:
 
 def log() -> Any:
     """The log that all tasks and tools write to."""
-    from casaconfig import config
+    try:
+        from casaconfig import config
+    except ModuleNotFoundError:
+        # Before CASA 6.6 only the package's own `__init__` knows its place.
+        return importlib.reload(sys.modules[PACKAGE]).casalog
     from casatools import logsink
 
     sink = logsink(config.logfile)

@@ -51,6 +51,10 @@ def test_what_is_missing_is_named(run) -> None:
     assert run("import casatasks; print(hasattr(casatasks, '__wrapped__'))") == "False"
 
 
+def test_all_tasks_are_imported_where_the_log_is_known_to_none_but_the_package(run) -> None:
+    assert run("from casatasks import casalog") == "RuntimeError: all tasks at once"
+
+
 def test_a_python_without_casa_stays_as_it_is(run) -> None:
     assert run("print(casa_tasks.PACKAGE in sys.modules)") == "True"
     absent = "sys.modules.pop('casatasks'); sys.path.pop(1); casa_tasks.import_when_used(); import casatasks"

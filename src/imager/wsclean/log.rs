@@ -202,6 +202,8 @@ impl LogReader {
         } else if let Some(rest) = line.strip_prefix("Stopped on peak ") {
             major.final_peak_jy = flux(rest);
             major.stop = reason(rest.split_once(", because ").map_or(rest, |(_, r)| r));
+            // Also where a major iteration's own level, just above the threshold, was announced.
+            major.level_is_final |= major.stop == Some(Stop::Threshold);
             let jy = major.final_peak_jy?.abs();
             return Some(Progress::Peak { jy, iterations: before });
         } else if let Some(rest) = line.strip_prefix("Cleaning finished because ") {
@@ -353,6 +355,21 @@ mod tests {
             log.failure.as_deref(),
             Some("Specified Fits file mask did not have same dimensions as output image!")
         );
+    }
+
+    #[rstest]
+    #[case::the_threshold("the threshold was reached.", true)]
+    #[case::a_major_iteration_s_own(
+        "the minor-loop threshold was reached. Continuing cleaning after prediction.",
+        false
+    )]
+    fn a_level_just_above_the_threshold_may_be_the_last(#[case] reason: &str, #[case] is_final: bool) {
+        let mut reader = LogReader::default();
+        let stopped = format!("Stopped on peak 2.64 mJy, because {reason}");
+        for line in [" == Deconvolving (1) ==", "Next major iteration at: 2.67 mJy", &stopped] {
+            reader.read(Output::Line(line));
+        }
+        assert_eq!(reader.finish().majors[0].level_is_final, is_final);
     }
 
     #[test]
