@@ -309,3 +309,25 @@ def test_sets_that_are_imaged_together_take_the_flux_scale_of_their_model_once_a
     assert np.abs(tables["new"].columns["CPARAM"]).mean() == pytest.approx(mean)
     assert tables["new"].columns["CPARAM"][0, 0, 1] == pytest.approx(3 * tables["new"].columns["CPARAM"][0, 0, 0])
     assert tables["new"].keywords[solve.TIED_KEYWORD] == tied
+
+
+@pytest.mark.parametrize(
+    ("solint", "times", "lengths", "expected"),
+    [
+        ("60s", [0, 60, 120], [60, 60, 60], "int"),
+        ("60", [0, 60, 60, 3600], [60, 60, 60, 60], "int"),
+        ("1min", [0, 60, 120], [60, 60, 60], "int"),
+        ("1.0 min", [0, 60], [60, 60], "int"),
+        ("120s", [0, 60, 120], [60, 60, 60], "120s"),  # two integrations
+        ("59.9s", [0, 60, 120], [60, 60, 60], "59.9s"),
+        ("60s", [0, 60, 119.9], [60, 60, 60], "60s"),  # an integration that begins before the last one ends
+        ("60s", [0, 60, 120], [60, 60, 30], "60s"),  # a short one
+        ("inf", [0, 60], [60, 60], "inf"),
+        ("60s,2MHz", [0, 60], [60, 60], "60s,2MHz"),
+        ("60s", [], [], "60s"),
+    ],
+)
+def test_an_interval_of_one_integration_is_solved_by_integrations(
+    solint: str, times: list, lengths: list, expected: str
+) -> None:
+    assert solve.by_integration(solint, np.array(times, float), np.array(lengths, float)) == expected

@@ -1,6 +1,7 @@
 """gaincal and bandpass."""
 
 import os
+import re
 import shutil
 from dataclasses import asdict
 from typing import Any
@@ -21,6 +22,8 @@ HANDS = (5, 8, 9, 12)  # casacore's RR, LL, XX, YY
 ONLY_GAINCAL = ("calmode", "gaintype", "normtype", "refantmode", "solmode")  # bandpass has no such parameters
 FLUX = "flux"  # normtype of our own
 TIED_KEYWORD = "CLEANLOOP_TIED"  # the flux scale of a table is that of the model of several sets
+SECONDS = {"": 1, "s": 1, "min": 60, "h": 3600}  # of a unit of time
+SAME = 1e-6  # part by which intervals that are the same may differ
 SELECTIONS = ("uvrange", "spw", "field", "antenna", "timerange", "scan")
 
 ChannelRange = tuple[int, int, int]  # window, first and last channel
@@ -50,6 +53,8 @@ def gaincal(request: r.Gaincal) -> dict[str, Any]:
     if options["normtype"] == FLUX:
         keeps_flux = options["solnorm"]
         options.update(solnorm=False, normtype="mean")
+    with opened(ms) as tb:
+        options["solint"] = by_integration(options["solint"], tb.getcol("TIME"), tb.getcol("INTERVAL"))
     channels = channel_counts(ms)
     ranges: list[ChannelRange | None] = [*channel_ranges(channels, request.nspw)] or [None]
     tables = []
@@ -65,6 +70,19 @@ def gaincal(request: r.Gaincal) -> dict[str, Any]:
                     tb.putkeyword(RECEPTORS_KEYWORD, receptors(ms))
                 tables.append(described(path, part))
     return {"tables": tables, "refant": refant, "missing": len(ranges) - len(tables)}
+
+
+def by_integration(solint: str, times: np.ndarray, lengths: np.ndarray) -> str:
+    """`int` for an interval of one integration, where all are of the same length and none is nearer to the next: CASA
+    finds the same solutions, to the bit, and takes a third less time, as it averages nothing."""
+    found = re.fullmatch(r"(\d+(?:\.\d*)?) *(s|min|h)?", solint.strip())
+    if not found or lengths.size == 0:
+        return solint
+    length = float(lengths.max())
+    least = (1 - SAME) * length
+    is_one = abs(float(found[1]) * SECONDS[found[2] or ""] - length) <= SAME * length
+    even = lengths.min() >= least and (np.diff(np.unique(times)) >= least).all()
+    return "int" if is_one and even else solint
 
 
 def applied_before(tables: list[r.AppliedTable], part: ChannelRange | None, windows: int) -> dict[str, Any]:
