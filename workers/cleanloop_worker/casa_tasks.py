@@ -5,6 +5,7 @@ Those of a campaign take half of that.
 """
 
 import importlib
+import importlib.metadata
 import importlib.util
 import sys
 from typing import Any
@@ -43,13 +44,26 @@ def task(name: str) -> Any:
     return getattr(module, name)
 
 
+def version() -> str:
+    """The version of the package, which a CASA that pip did not install tells only as a whole."""
+    try:
+        return importlib.metadata.version(PACKAGE)
+    except importlib.metadata.PackageNotFoundError:
+        return whole().version_string()
+
+
+def whole() -> Any:
+    """The package with all that its `__init__` imports."""
+    return importlib.reload(sys.modules[PACKAGE])
+
+
 def log() -> Any:
     """The log that all tasks and tools write to."""
     try:
         from casaconfig import config
     except ModuleNotFoundError:
         # Before CASA 6.6 only the package's own `__init__` knows its place.
-        return importlib.reload(sys.modules[PACKAGE]).casalog
+        return whole().casalog
     from casatools import logsink
 
     sink = logsink(config.logfile)

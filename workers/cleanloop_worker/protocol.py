@@ -8,7 +8,6 @@ An error of kind "bad-input" is the user's to mend, "bad-request" the caller's; 
 """
 
 import functools
-import importlib.metadata
 import json
 import math
 import os
@@ -17,7 +16,7 @@ import traceback
 from collections.abc import Iterable
 from typing import Any, TextIO
 
-from cleanloop_worker import registry
+from cleanloop_worker import casa_tasks, registry
 from cleanloop_worker.problems import BadInput, BadRequest
 
 # Severe for CASA, but not for us: the pinned measures data are older than today.
@@ -134,7 +133,7 @@ def versions(_: Any) -> dict[str, str]:
     import numpy
 
     return {
-        "casatasks": importlib.metadata.version("casatasks"),
+        "casatasks": casa_tasks.version(),
         "casatools": casatools.version_string(),
         "numpy": numpy.__version__,
         "python": sys.version.split()[0],

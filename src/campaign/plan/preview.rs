@@ -181,7 +181,8 @@ fn planned_masks(round: &RoundPlan, stop: &StopOptions, layout: &Layout) -> Plan
                 every: rules.every,
                 threshold_jy: rules.limits.threshold_jy.filter(|_| rules.limits.nsigma.is_none()),
                 follows_noise: rules.noise_threshold(),
-                // Round 1 is the first with a mask before its imaging, whose dirty image says whether the next may begin in its own.
+                // Round 1 is the first with a mask before its imaging: its dirty image says whether the next may begin in
+                // its own.
                 begins_inside: round.round > 1 && !mask.recipe.method.uses_multithresh(),
             })
         }

@@ -78,6 +78,12 @@ impl Imaging {
         self.job.measurement_sets.iter().any(|m| has_column(m, "MODEL_DATA") != Some(true))
     }
 
+    /// Whether a call that makes the PSF and cleans writes `MODEL_DATA`: where the cycles need the column, and where it is the
+    /// `last`. Otherwise further calls that write it nearly always follow.
+    pub(crate) fn first_call_writes_model(&self, last: bool) -> bool {
+        self.needs_model_column() || self.job.update_model && last
+    }
+
     /// The user's primary beam, its environment variables expanded.
     pub(crate) fn primary_beam(&self) -> Result<Option<PathBuf>, WscleanError> {
         let beam = self.options.primary_beam.as_ref();

@@ -65,7 +65,7 @@ fn all_cycles(imaging: &Imaging, planned: &PlannedCycles) -> Result<Vec<PlannedC
              where the last dirty image added to its mask)"
         );
         let name = cycles::cycle_under_way(&imaging.scratch()).join("all").join(PREFIX);
-        let update_model = imaging.needs_model_column() || imaging.job.update_model && n == planned.major_cycles;
+        let update_model = imaging.first_call_writes_model(n == planned.major_cycles);
         let (mask, stops) = (planned.masks.join(first.mask), stops(imaging, planned, &first, false));
         vec![line(&what, &name, calls.start_inside(&mask, &stops, update_model)?)]
     } else {
@@ -93,10 +93,10 @@ fn all_cycles(imaging: &Imaging, planned: &PlannedCycles) -> Result<Vec<PlannedC
 }
 
 /// The limits of a call.
-fn stops(imaging: &Imaging, planned: &PlannedCycles, shown: &CycleShown<'_>, goes_on: bool) -> Stops {
+fn stops(imaging: &Imaging, planned: &PlannedCycles, shown: &CycleShown<'_>, reuses_dirty: bool) -> Stops {
     let level = planned.threshold_jy.map_or_else(|| "LEVEL".to_owned(), |jy| jy.to_string());
     let words = [shown.iterations.to_owned(), shown.majors.to_owned(), level];
-    Stops::controls(words, planned.follows_noise, (&imaging.options, goes_on))
+    Stops::controls(words, planned.follows_noise, (&imaging.options, reuses_dirty))
 }
 
 fn cycle(imaging: &Imaging, planned: &PlannedCycles, shown: &CycleShown<'_>) -> Result<PlannedCall, WscleanError> {

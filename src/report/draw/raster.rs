@@ -151,8 +151,8 @@ impl ColourScale {
         if b > a { ((self.stretch(v) - a) / (b - a)).clamp(0.0, 1.0) } else { 0.5 }
     }
 
-    /// The lowest value of each colour of a palette but the first, ascending: to look a pixel up in them is five times as
-    /// fast as to stretch it.
+    /// The lowest value of each colour of a palette but the first, ascending: a pixel that is looked up in them needs no
+    /// logarithm.
     fn steps(self) -> [f64; LEVELS - 1] {
         let (low, high) = self.ends();
         let (a, b) = (self.stretch(low), self.stretch(high));
@@ -249,8 +249,8 @@ impl Picture {
         let mut pixels = vec![0u8; width * height];
         pixels.par_chunks_mut(width.max(1)).enumerate().for_each(|(row, line)| {
             for (pixel, &v) in line.iter_mut().zip(plane.row(height - 1 - row)) {
-                let level = || steps.partition_point(|step| *step <= f64::from(v));
-                *pixel = if v.is_nan() { LEVELS } else { level() } as u8;
+                let colour = if v.is_nan() { LEVELS } else { steps.partition_point(|step| *step <= f64::from(v)) };
+                *pixel = colour as u8;
             }
         });
         Self { width, height, pixels, palette: colours.palette() }

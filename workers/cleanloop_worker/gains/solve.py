@@ -22,7 +22,8 @@ HANDS = (5, 8, 9, 12)  # casacore's RR, LL, XX, YY
 ONLY_GAINCAL = ("calmode", "gaintype", "normtype", "refantmode", "solmode")  # bandpass has no such parameters
 FLUX = "flux"  # normtype of our own
 TIED_KEYWORD = "CLEANLOOP_TIED"  # the flux scale of a table is that of the model of several sets
-SECONDS = {"": 1, "s": 1, "min": 60, "h": 3600}  # of a unit of time
+SECONDS = re.compile(r"(\d+(?:\.\d*)?) *(s|min|h)?")  # an interval, in seconds where it has no unit
+UNITS = {None: 1, "s": 1, "min": 60, "h": 3600}  # seconds
 SAME = 1e-6  # part by which intervals that are the same may differ
 SELECTIONS = ("uvrange", "spw", "field", "antenna", "timerange", "scan")
 
@@ -53,8 +54,9 @@ def gaincal(request: r.Gaincal) -> dict[str, Any]:
     if options["normtype"] == FLUX:
         keeps_flux = options["solnorm"]
         options.update(solnorm=False, normtype="mean")
-    with opened(ms) as tb:
-        options["solint"] = by_integration(options["solint"], tb.getcol("TIME"), tb.getcol("INTERVAL"))
+    if SECONDS.fullmatch(options["solint"].strip()):
+        with opened(ms) as tb:
+            options["solint"] = by_integration(options["solint"], tb.getcol("TIME"), tb.getcol("INTERVAL"))
     channels = channel_counts(ms)
     ranges: list[ChannelRange | None] = [*channel_ranges(channels, request.nspw)] or [None]
     tables = []
@@ -75,12 +77,12 @@ def gaincal(request: r.Gaincal) -> dict[str, Any]:
 def by_integration(solint: str, times: np.ndarray, lengths: np.ndarray) -> str:
     """`int` for an interval of one integration, where all are of the same length and none is nearer to the next: CASA
     finds the same solutions, to the bit, and takes a third less time, as it averages nothing."""
-    found = re.fullmatch(r"(\d+(?:\.\d*)?) *(s|min|h)?", solint.strip())
+    found = SECONDS.fullmatch(solint.strip())
     if not found or lengths.size == 0:
         return solint
     length = float(lengths.max())
     least = (1 - SAME) * length
-    is_one = abs(float(found[1]) * SECONDS[found[2] or ""] - length) <= SAME * length
+    is_one = abs(float(found[1]) * UNITS[found[2]] - length) <= SAME * length
     even = lengths.min() >= least and (np.diff(np.unique(times)) >= least).all()
     return "int" if is_one and even else solint
 

@@ -87,16 +87,16 @@ pub(crate) enum Stops {
 }
 
 impl Stops {
-    /// The limits of a call of these options: `level` is the threshold at the noise that it begins with, Jy/beam; `goes_on`: it
-    /// begins with a residual that is there.
+    /// The limits of a call of these options: `level` is the threshold at the noise that it begins with, Jy/beam;
+    /// `reuses_dirty`: it begins with a residual that is there.
     pub(crate) fn controls(
         [iterations, majors, level]: [String; 3],
         follows_noise: Option<NoiseThreshold>,
-        (options, goes_on): (&WscleanOptions, bool),
+        (options, reuses_dirty): (&WscleanOptions, bool),
     ) -> Self {
         // With a map of the noise wsclean's own level is a multiple of its lowest value. With several scales and a residual that
         // it did not make itself, wsclean 3.1 ends with a model of NaN.
-        let followed = follows_noise.filter(|_| !(options.local_rms || goes_on && options.multiscale));
+        let followed = follows_noise.filter(|_| !(options.local_rms || reuses_dirty && options.multiscale));
         Self::Controls {
             iterations,
             majors,

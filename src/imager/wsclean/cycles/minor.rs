@@ -62,8 +62,7 @@ pub(crate) fn begin_inside(
     let (iterations, majors) = (controls.iterations_left.to_string(), controls.major_iterations.max(1).to_string());
     let words = [iterations, majors, controls.threshold_jy.to_string()];
     let stops = Stops::controls(words, controls.follows_noise, (&imaging.options, false));
-    // The cycles need the column; further calls that write it nearly always follow.
-    let update_model = imaging.needs_model_column() || imaging.job.update_model && controls.last;
+    let update_model = imaging.first_call_writes_model(controls.last);
     let a = imaging.calls().start_inside(mask, &stops, update_model)?;
     let done = imaging.run_call(&all.join(PREFIX), a, &imaging.listener())?;
     let list = files::pieces(&all, PREFIX)?;
